@@ -1,0 +1,3 @@
+module coup
+
+go 1.26

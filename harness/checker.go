@@ -1,0 +1,113 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// Validity is a verdict. They are ordered: of several, the worst wins (see [Worst]).
+type Validity uint8
+
+const (
+	Valid   Validity = iota // the promise was kept
+	Unknown                 // it could not be decided; never to be taken for valid
+	Invalid                 // the promise was broken, and there is proof
+)
+
+func (v Validity) String() string {
+	switch v {
+	case Valid:
+		return "valid"
+	case Invalid:
+		return "invalid"
+	default:
+		return "unknown"
+	}
+}
+
+// MarshalJSON writes true, false or "unknown", as Jepsen does.
+func (v Validity) MarshalJSON() ([]byte, error) {
+	switch v {
+	case Valid:
+		return []byte("true"), nil
+	case Invalid:
+		return []byte("false"), nil
+	default:
+		return []byte(`"unknown"`), nil
+	}
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (v *Validity) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case "true":
+		*v = Valid
+	case "false":
+		*v = Invalid
+	case `"unknown"`:
+		*v = Unknown
+	default:
+		return fmt.Errorf(`a verdict is true, false or "unknown", not %s`, b)
+	}
+	return nil
+}
+
+// Worst is the worst of the verdicts: invalid before unknown before valid.
+func Worst(vs ...Validity) Validity {
+	worst := Valid
+	for _, v := range vs {
+		worst = max(worst, v)
+	}
+	return worst
+}
+
+// History is what a checker judges: every operation of a run, in the order of
+// their invocations, and every event in the order of time. Checkers read it and
+// never change it.
+type History struct {
+	Operations []Operation
+	Events     []Event
+	Nodes      []string // the names of all nodes, sorted
+}
+
+// Checker judges a history. It does no I/O and reads no clock except to keep
+// within ctx; when ctx ends it returns Unknown with what it knows so far. An
+// error means that the history makes no sense or that the checker itself is
+// broken, and becomes Unknown. Check may be called concurrently.
+type Checker interface {
+	Name() string
+	Check(ctx context.Context, h *History) (Result, error)
+}
+
+// Result is what one checker found.
+type Result struct {
+	Checker        string          `json:"checker"`
+	Valid          Validity        `json:"valid"`
+	Summary        string          `json:"summary"` // one sentence for people
+	Counterexample *Counterexample `json:"counterexample,omitempty"`
+	Details        any             `json:"details,omitempty"` // figures; what they are is the checker's matter
+}
+
+// Counterexample is the proof of a violation, cut down as far as it goes: no
+// operation can be taken away without the rest becoming explicable.
+type Counterexample struct {
+	Key     string    `json:"key,omitempty"`
+	Story   []string  `json:"story"`   // plain sentences, in order, for a reader who saw nothing else
+	Witness []Witness `json:"witness"` // the operations it rests on, in order of invocation
+}
+
+// Witness is an operation of a counterexample, its values as JSON.
+type Witness struct {
+	Process int             `json:"process"`
+	F       string          `json:"f"`
+	Key     string          `json:"key,omitempty"`
+	Input   json.RawMessage `json:"input,omitempty"`
+	Output  json.RawMessage `json:"output,omitempty"`
+	Type    Type            `json:"type"`
+	Text    string          `json:"text"`  // e.g. "write 5", "read -> 3", "cas 3 to 5 -> saw 4"
+	Start   int64           `json:"start"` // nanoseconds since the start of the run
+	End     int64           `json:"end"`   // likewise; -1 if it never ended
+	Node    string          `json:"node,omitempty"`
+	Line    int             `json:"line"` // of the invocation in history.jsonl, from 1
+}

@@ -1,0 +1,45 @@
+package harness
+
+import "time"
+
+// The kinds of events. Faults go start -> hold -> end, or start -> miss -> end.
+const (
+	PhaseEvent    = "phase"    // the run entered the phase Message: setup, load, heal, final, done
+	FaultStart    = "start"    // the nemesis begins to apply fault ID to Nodes (or Links)
+	FaultHold     = "hold"     // the fault was seen to bite; Message is the evidence
+	FaultMiss     = "miss"     // the fault did not bite; Message says why
+	FaultEnd      = "end"      // the fault was healed (Message: what was wrong with the healing, if anything)
+	RoleEvent     = "role"     // Node took Role (leader, follower, candidate, shutdown) in Term
+	ElectionEvent = "election" // Node lost its leader and calls for an election in Term
+	LeaderEvent   = "leader"   // Node learned that Leader leads in Term
+	SnapshotEvent = "snapshot" // Node took a snapshot at Applied
+	RestoreEvent  = "restore"  // Node restored a snapshot; its state is that of Applied
+	BootEvent     = "boot"     // Node's process started
+	StateEvent    = "state"    // Node's state at log position Applied has the digest Hash
+	ExitEvent     = "exit"     // Node's process ended without the nemesis having asked for it
+)
+
+// Event is one line of events.jsonl: what the nemesis did, what the nodes said
+// about themselves, and the phases of the run. Only the fields of its kind are set.
+type Event struct {
+	Time    time.Duration `json:"time"` // nanoseconds since the start of the run
+	Kind    string        `json:"kind"`
+	Node    string        `json:"node,omitempty"`
+	ID      int           `json:"id,omitempty"`     // of the fault, from 1, unique within the run
+	Fault   string        `json:"fault,omitempty"`  // kill, partition, ...
+	Target  string        `json:"target,omitempty"` // leader, halves, ...
+	Nodes   []string      `json:"nodes,omitempty"`  // the victims
+	Links   []Link        `json:"links,omitempty"`  // the directed links that are cut or lossy
+	Role    string        `json:"role,omitempty"`
+	Term    uint64        `json:"term,omitempty"`
+	Leader  string        `json:"leader,omitempty"`
+	Applied uint64        `json:"applied,omitempty"`
+	Hash    string        `json:"hash,omitempty"`
+	Message string        `json:"message,omitempty"`
+}
+
+// Link is one direction between two nodes; From is "" for the clients.
+type Link struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}

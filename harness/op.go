@@ -1,0 +1,94 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Type says what a line of a history records: that an operation began, or how it ended.
+type Type uint8
+
+const (
+	// Invoke records that a process began an operation.
+	Invoke Type = iota
+	// OK: the operation took effect, and Value is what the system answered.
+	OK
+	// Fail: the operation certainly did not take effect, and never will.
+	Fail
+	// Info: nobody knows whether the operation took effect or still will. It
+	// stays open to the end of the history, and its process never speaks again.
+	Info
+)
+
+var typeNames = [...]string{"invoke", "ok", "fail", "info"}
+
+func (t Type) String() string {
+	if int(t) < len(typeNames) {
+		return typeNames[t]
+	}
+	return fmt.Sprintf("type(%d)", uint8(t))
+}
+
+// MarshalText writes the name of t, as it stands in a history.
+func (t Type) MarshalText() ([]byte, error) {
+	if int(t) >= len(typeNames) {
+		return nil, fmt.Errorf("unknown type of operation %d", uint8(t))
+	}
+	return []byte(typeNames[t]), nil
+}
+
+// UnmarshalText is the inverse of MarshalText.
+func (t *Type) UnmarshalText(b []byte) error {
+	for i, name := range typeNames {
+		if string(b) == name {
+			*t = Type(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("type %q is none of invoke, ok, fail, info", b)
+}
+
+// Op is one line of a history: a process began an operation, or it ended.
+//
+// Value is what the workload makes of it: what is asked for in an invocation,
+// what was answered in a completion. In an op read from disk it is a
+// json.RawMessage until the workload's decoder has seen it (see [Decoder]).
+type Op struct {
+	Time    time.Duration // since the start of the run
+	Process int           // the single thread of control that asked
+	Type    Type
+	F       string // the function: read, write, cas, add, enqueue, ...
+	Key     string // the object it works on; objects are independent of each other
+	Value   any
+	Node    string // the node that was asked (completions: that answered last)
+	Error   string // for fail and info: what went wrong
+}
+
+// Decoder gives the value of a stored line its Go type back. The workload owns
+// it; a checker sees only values that went through it, so that a history means
+// the same while it is recorded and when it is judged again a year later.
+type Decoder func(t Type, f string, raw json.RawMessage) (any, error)
+
+// Operation is an invocation together with its completion.
+//
+// Call and Return are positions in the recorded order of the whole history,
+// each used once: they order operations exactly, where clock readings could be
+// equal. Return is [Open] for an operation that ended info or never ended.
+type Operation struct {
+	Process int
+	F       string
+	Key     string
+	Input   any // the invocation's value
+	Output  any // the completion's value; nil unless Type is OK
+	Type    Type
+	Call    int
+	Return  int
+	Start   time.Duration // when it was invoked
+	End     time.Duration // when it completed (for Info: when the process gave up)
+	Node    string
+	Error   string
+}
+
+// Open is the Return of an operation that has no known end.
+const Open = int(^uint(0) >> 1)
