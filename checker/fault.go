@@ -1,0 +1,64 @@
+package checker
+
+import (
+	"slices"
+	"time"
+
+	"coup/harness"
+)
+
+// fault is what the events tell of one fault.
+type fault struct {
+	harness.Event // its first event
+	Start         time.Duration
+	Hold          time.Duration // -1: never seen to bite
+	End           time.Duration // the end of the run if it never ended
+	Missed        string        // why it did not bite, if it did not
+	ended         bool
+}
+
+// faults gathers the events of each fault, in the order in which they began.
+// Faults without an end end at end.
+func faults(h *harness.History, end time.Duration) []*fault {
+	var fs []*fault
+	byID := map[int]*fault{}
+	for _, e := range h.Events {
+		switch e.Kind {
+		case harness.FaultStart, harness.FaultHold, harness.FaultMiss, harness.FaultEnd:
+		default:
+			continue
+		}
+		f := byID[e.ID]
+		if f == nil {
+			f = &fault{Event: e, Start: e.Time, Hold: -1, End: max(end, e.Time)}
+			byID[e.ID] = f
+			fs = append(fs, f)
+		}
+		// The victims may be known only once the fault holds.
+		if len(f.Nodes) == 0 {
+			f.Nodes = e.Nodes
+		}
+		if len(f.Links) == 0 {
+			f.Links = e.Links
+		}
+		switch e.Kind {
+		case harness.FaultHold:
+			f.Hold = e.Time
+		case harness.FaultMiss:
+			f.Missed = e.Message
+			if f.Missed == "" {
+				f.Missed = "no reason was given"
+			}
+		case harness.FaultEnd:
+			f.End, f.ended = e.Time, true
+		}
+	}
+	return fs
+}
+
+// touches says whether node is a victim of the fault.
+func (f *fault) touches(node string) bool {
+	return slices.Contains(f.Nodes, node) || slices.ContainsFunc(f.Links, func(l harness.Link) bool {
+		return l.From == node || l.To == node
+	})
+}
