@@ -1,0 +1,178 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// The requests that an agent understands.
+const (
+	doHello  = "hello"  // answers when the agent is ready
+	doSignal = "signal" // sends Signal to every process of the node
+	doProcs  = "procs"  // answers Procs
+	doFilter = "filter" // makes the packet filter exactly Filter
+	doSend   = "send"   // sends Count probes with Token to Address
+	doHeard  = "heard"  // answers how many probes with Token have arrived
+)
+
+type request struct {
+	ID      int     `json:"id"`
+	Do      string  `json:"do"`
+	Signal  int     `json:"signal,omitempty"`
+	Filter  *Filter `json:"filter,omitempty"`
+	Address string  `json:"address,omitempty"`
+	Token   uint64  `json:"token,omitempty"`
+	Count   int     `json:"count,omitempty"`
+}
+
+type response struct {
+	ID    int    `json:"id"`
+	Error string `json:"error,omitempty"`
+	Count int    `json:"count,omitempty"`
+	Procs []Proc `json:"procs,omitempty"`
+}
+
+// Filter says which incoming packets a node drops.
+type Filter struct {
+	Peers []string `json:"peers"` // the IPv4 addresses of all other nodes
+	Drops []Drop   `json:"drops"` // from peers
+	// Clients is the probability with which packets from anywhere but the
+	// peers and the node itself are dropped.
+	Clients float64 `json:"clients"`
+}
+
+// Drop says to drop packets from an IPv4 address with a probability.
+type Drop struct {
+	From string  `json:"from"`
+	Loss float64 `json:"loss"`
+}
+
+// Proc is a process of the node.
+type Proc struct {
+	PID  int    `json:"pid"`
+	Name string `json:"name"`
+	// Stopped: every thread of it is stopped by a signal.
+	Stopped bool `json:"stopped"`
+}
+
+// Agent is the harness's end of the line to an agent. Safe for concurrent use.
+type Agent struct {
+	in io.Writer
+
+	mu      sync.Mutex
+	next    int
+	waiting map[int]chan response
+	err     error // why there will be no more answers
+}
+
+// NewAgent returns an Agent that writes requests to in and reads answers from
+// out until out ends.
+func NewAgent(in io.Writer, out io.Reader) *Agent {
+	a := &Agent{in: in, waiting: map[int]chan response{}}
+	go a.read(out)
+	return a
+}
+
+func (a *Agent) read(out io.Reader) {
+	sc := bufio.NewScanner(out)
+	sc.Buffer(nil, 1<<20)
+	last := ""
+	for sc.Scan() {
+		var r response
+		if json.Unmarshal(sc.Bytes(), &r) != nil {
+			last = ": " + sc.Text() // an agent that can't start says why, in words
+			continue
+		}
+		a.mu.Lock()
+		if ch, ok := a.waiting[r.ID]; ok {
+			delete(a.waiting, r.ID)
+			ch <- r
+		}
+		a.mu.Unlock()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.err = fmt.Errorf("the sandbox agent has ended%s", last)
+	for id, ch := range a.waiting {
+		delete(a.waiting, id)
+		close(ch)
+	}
+}
+
+func (a *Agent) call(ctx context.Context, r request) (response, error) {
+	ch := make(chan response, 1)
+	a.mu.Lock()
+	if a.err != nil {
+		a.mu.Unlock()
+		return response{}, a.err
+	}
+	a.next++
+	r.ID = a.next
+	a.waiting[r.ID] = ch
+	line, err := json.Marshal(r)
+	if err == nil {
+		_, err = a.in.Write(append(line, '\n'))
+	}
+	if err != nil {
+		delete(a.waiting, r.ID)
+		a.mu.Unlock()
+		return response{}, fmt.Errorf("sandbox agent: %w", err)
+	}
+	a.mu.Unlock()
+	select {
+	case res, ok := <-ch:
+		switch {
+		case !ok:
+			return response{}, a.err
+		case res.Error != "":
+			return res, errors.New(res.Error)
+		}
+		return res, nil
+	case <-ctx.Done():
+		a.mu.Lock()
+		delete(a.waiting, r.ID)
+		a.mu.Unlock()
+		return response{}, fmt.Errorf("sandbox agent, %s: %w", r.Do, ctx.Err())
+	}
+}
+
+// Hello returns when the agent is ready.
+func (a *Agent) Hello(ctx context.Context) error {
+	_, err := a.call(ctx, request{Do: doHello})
+	return err
+}
+
+// Signal sends a signal to every process of the node.
+func (a *Agent) Signal(ctx context.Context, signal int) error {
+	_, err := a.call(ctx, request{Do: doSignal, Signal: signal})
+	return err
+}
+
+// Procs lists the processes of the node.
+func (a *Agent) Procs(ctx context.Context) ([]Proc, error) {
+	r, err := a.call(ctx, request{Do: doProcs})
+	return r.Procs, err
+}
+
+// SetFilter replaces the node's packet filter, in one step.
+func (a *Agent) SetFilter(ctx context.Context, f Filter) error {
+	_, err := a.call(ctx, request{Do: doFilter, Filter: &f})
+	return err
+}
+
+// Send sends count probes that carry token to the agent at an IPv4 address.
+func (a *Agent) Send(ctx context.Context, address string, token uint64, count int) error {
+	_, err := a.call(ctx, request{Do: doSend, Address: address, Token: token, Count: count})
+	return err
+}
+
+// Heard returns how many probes with token have arrived so far.
+func (a *Agent) Heard(ctx context.Context, token uint64) (int, error) {
+	r, err := a.call(ctx, request{Do: doHeard, Token: token})
+	return r.Count, err
+}

@@ -1,0 +1,216 @@
+// Package gen holds generators and their combinators: plain values that say
+// which operation comes next, to be tested without any cluster.
+//
+// A workload composes them, for example five active keys with two hundred
+// operations each, at five hundred operations a second, for a minute:
+//
+//	gen.Until(time.Minute, gen.Rate(500, gen.Keys(5, func(key string) harness.Generator {
+//		return gen.Limit(200, readsAndWrites(key))
+//	})))
+package gen
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"coup/harness"
+)
+
+// Pending is the answer "nothing for you now, ask again after a completion".
+var Pending = harness.Op{}
+
+// Func is a generator that asks a function for every operation, without end.
+type Func func(m harness.Moment) harness.Op
+
+// Next implements harness.Generator.
+func (f Func) Next(m harness.Moment) (harness.Op, harness.Generator) { return f(m), f }
+
+// Update implements harness.Generator.
+func (f Func) Update(harness.Moment, harness.Op) harness.Generator { return f }
+
+// Limit ends g after n operations.
+func Limit(n int, g harness.Generator) harness.Generator { return limit{n, g} }
+
+type limit struct {
+	left int
+	g    harness.Generator
+}
+
+func (l limit) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	if l.left <= 0 {
+		return harness.Op{}, nil
+	}
+	op, g := l.g.Next(m)
+	if g == nil {
+		return op, nil
+	}
+	if op.F != "" {
+		l.left--
+	}
+	return op, limit{l.left, g}
+}
+
+func (l limit) Update(m harness.Moment, op harness.Op) harness.Generator {
+	return limit{l.left, l.g.Update(m, op)}
+}
+
+// Until ends g at the time end; an operation that would begin later is dropped.
+func Until(end time.Duration, g harness.Generator) harness.Generator { return until{end, g} }
+
+type until struct {
+	end time.Duration
+	g   harness.Generator
+}
+
+func (u until) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	if m.Time >= u.end {
+		return harness.Op{}, nil
+	}
+	op, g := u.g.Next(m)
+	if g == nil || op.F != "" && op.Time >= u.end {
+		return harness.Op{}, nil
+	}
+	if op.F == "" && (op.Time == 0 || op.Time > u.end) {
+		op.Time = u.end // whoever waits must notice the end
+	}
+	return op, until{u.end, g}
+}
+
+func (u until) Update(m harness.Moment, op harness.Op) harness.Generator {
+	return until{u.end, u.g.Update(m, op)}
+}
+
+// Rate spaces the operations of g so that perSecond of them begin each second
+// on average, at random intervals (a Poisson process): clients that do not know
+// of each other. Operations that are late begin at once, so that a pause of the
+// system shows as waiting and not as a lack of questions. A rate of 0 is no
+// limit.
+func Rate(perSecond float64, g harness.Generator) harness.Generator {
+	if perSecond <= 0 {
+		return g
+	}
+	return rate{interval: float64(time.Second) / perSecond, g: g}
+}
+
+type rate struct {
+	interval float64 // nanoseconds on average
+	due      time.Duration
+	g        harness.Generator
+}
+
+func (r rate) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	op, g := r.g.Next(m)
+	if g == nil || op.F == "" {
+		return op, wrap(g, func(g harness.Generator) harness.Generator { return rate{r.interval, r.due, g} })
+	}
+	if r.due == 0 {
+		r.due = m.Time
+	}
+	op.Time = max(op.Time, r.due)
+	next := r.due + time.Duration(m.Rand.ExpFloat64()*r.interval)
+	// After a long stand-still there is no point in catching up with more
+	// than a second of missed operations.
+	return op, rate{r.interval, max(next, m.Time-time.Second), g}
+}
+
+func (r rate) Update(m harness.Moment, op harness.Op) harness.Generator {
+	return rate{r.interval, r.due, r.g.Update(m, op)}
+}
+
+func wrap(g harness.Generator, f func(harness.Generator) harness.Generator) harness.Generator {
+	if g == nil {
+		return nil
+	}
+	return f(g)
+}
+
+// Keys works on n objects at a time, chosen at random for each operation. The
+// operations of an object come from generate; when they are exhausted, a new
+// object takes its place: k0, k1, k2, ... without end. Objects are independent
+// of each other, which is what lets a checker judge long runs.
+func Keys(n int, generate func(key string) harness.Generator) harness.Generator {
+	k := keys{generate: generate, next: n, active: make([]object, n)}
+	for i := range k.active {
+		k.active[i] = k.object(i)
+	}
+	return k
+}
+
+type keys struct {
+	generate func(key string) harness.Generator
+	active   []object
+	next     int
+}
+
+type object struct {
+	key string
+	g   harness.Generator
+}
+
+func (k keys) object(i int) object {
+	key := "k" + strconv.Itoa(i)
+	return object{key, k.generate(key)}
+}
+
+func (k keys) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	i := m.Rand.IntN(len(k.active))
+	op, g := k.active[i].g.Next(m)
+	if g == nil {
+		k = k.with(i, k.object(k.next))
+		k.next++
+		if op, g = k.active[i].g.Next(m); g == nil {
+			return harness.Op{}, nil // generate makes empty generators: there is nothing to do
+		}
+	}
+	op.Key = k.active[i].key
+	return op, k.with(i, object{op.Key, g})
+}
+
+func (k keys) Update(m harness.Moment, op harness.Op) harness.Generator {
+	i := slices.IndexFunc(k.active, func(o object) bool { return o.key == op.Key })
+	if i < 0 {
+		return k
+	}
+	return k.with(i, object{op.Key, k.active[i].g.Update(m, op)})
+}
+
+func (k keys) with(i int, o object) keys {
+	k.active = slices.Clone(k.active)
+	k.active[i] = o
+	return k
+}
+
+// Retry performs each of ops, again and again until done says of its
+// completion that it is. One operation of the list is never under way twice.
+func Retry(ops []harness.Op, done func(op harness.Op) bool) harness.Generator {
+	return retry{todo: ops, done: done}
+}
+
+type retry struct {
+	todo []harness.Op
+	busy int
+	done func(op harness.Op) bool
+}
+
+func (r retry) Next(harness.Moment) (harness.Op, harness.Generator) {
+	if len(r.todo) == 0 {
+		if r.busy == 0 {
+			return harness.Op{}, nil
+		}
+		return Pending, r
+	}
+	op := r.todo[0]
+	return op, retry{r.todo[1:], r.busy + 1, r.done}
+}
+
+func (r retry) Update(_ harness.Moment, op harness.Op) harness.Generator {
+	r.busy--
+	if !r.done(op) {
+		// What is asked again is what was asked before, not what was answered:
+		// retried operations are reads, whose invocations carry no value.
+		again := harness.Op{F: op.F, Key: op.Key}
+		r.todo = append(slices.Clone(r.todo), again)
+	}
+	return r
+}

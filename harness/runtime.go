@@ -1,0 +1,99 @@
+package harness
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// Forever is a time that never comes.
+const Forever = time.Duration(math.MaxInt64)
+
+// Runtime is where time and concurrency come from: the machine ([NewRuntime]),
+// or a simulator. Code that runs under a Runtime uses no other clock, no
+// channel and no go statement, and waits nowhere but in Await and in the I/O
+// that its cluster gives it.
+type Runtime interface {
+	// Now is the time since the start of the run.
+	Now() time.Duration
+	// Start runs fn concurrently with the caller.
+	Start(fn func())
+	// Await unlocks l, parks the caller until Wake is called or it is the time
+	// until, and locks l again. It may return early: check, and call again.
+	Await(l sync.Locker, until time.Duration)
+	// Wake ends every Await that is under way.
+	Wake()
+	// WithTimeout is context.WithTimeout by this runtime's clock.
+	WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
+}
+
+// Machine is the Runtime of the real world: goroutines and the monotonic clock.
+type Machine struct {
+	start   time.Time
+	mu      sync.Mutex
+	waiting map[chan struct{}]struct{}
+}
+
+// NewRuntime returns a Runtime whose run starts now.
+func NewRuntime() *Machine {
+	return &Machine{start: time.Now(), waiting: map[chan struct{}]struct{}{}}
+}
+
+// StartTime is the moment that Now counts from.
+func (r *Machine) StartTime() time.Time { return r.start }
+
+// Now implements Runtime.
+func (r *Machine) Now() time.Duration { return time.Since(r.start) }
+
+// Start implements Runtime.
+func (r *Machine) Start(fn func()) { go fn() }
+
+// WithTimeout implements Runtime.
+func (r *Machine) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d)
+}
+
+// Await implements Runtime.
+func (r *Machine) Await(l sync.Locker, until time.Duration) {
+	woken := make(chan struct{})
+	r.mu.Lock()
+	r.waiting[woken] = struct{}{}
+	r.mu.Unlock()
+	l.Unlock()
+	if until == Forever {
+		<-woken
+	} else {
+		timer := time.NewTimer(until - r.Now())
+		select {
+		case <-woken:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	r.mu.Lock()
+	delete(r.waiting, woken)
+	r.mu.Unlock()
+	l.Lock()
+}
+
+// Wake implements Runtime.
+func (r *Machine) Wake() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for woken := range r.waiting {
+		close(woken)
+		delete(r.waiting, woken)
+	}
+}
+
+// Sleep parks the caller until the time until, or until ctx ends. The end of
+// ctx is noticed when something calls rt.Wake.
+func Sleep(ctx context.Context, rt Runtime, until time.Duration) {
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	for ctx.Err() == nil && rt.Now() < until {
+		rt.Await(&mu, until)
+	}
+}
