@@ -1,0 +1,136 @@
+package checker
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"coup/harness"
+)
+
+// The decoders below give the values of a stored history their Go types back.
+// They are strict: what a function does not take or return is an error that
+// says what was expected. Completions that are fail or info carry no value;
+// whatever is recorded with them is left out.
+
+// DecodeRegister is the [harness.Decoder] of registers: read returns a
+// [Maybe]; write takes an int64; cas takes a [CAS] and returns the [Maybe] it saw.
+func DecodeRegister(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	switch f {
+	case "read":
+		return decode(t, f, raw, nothing, aMaybe)
+	case "write":
+		return decode(t, f, raw, anInt, nothing)
+	case "cas":
+		return decode(t, f, raw, aCAS, aMaybe)
+	}
+	return nil, unknownFunction(f, "a register", "read, write, cas")
+}
+
+// DecodeSet is the [harness.Decoder] of sets: add takes an int64, read returns
+// the elements as []int64.
+func DecodeSet(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	switch f {
+	case "add":
+		return decode(t, f, raw, anInt, nothing)
+	case "read":
+		return decode(t, f, raw, nothing, ints)
+	}
+	return nil, unknownFunction(f, "a set", "add, read")
+}
+
+// DecodeQueue is the [harness.Decoder] of queues: enqueue takes an int64,
+// dequeue returns a [Maybe], null if the queue was empty.
+func DecodeQueue(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	switch f {
+	case "enqueue":
+		return decode(t, f, raw, anInt, nothing)
+	case "dequeue":
+		return decode(t, f, raw, nothing, aMaybe)
+	}
+	return nil, unknownFunction(f, "a queue", "enqueue, dequeue")
+}
+
+// DecodeCounter is the [harness.Decoder] of counters: add takes an int64,
+// which may be negative, and read returns one.
+func DecodeCounter(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	switch f {
+	case "add":
+		return decode(t, f, raw, anInt, nothing)
+	case "read":
+		return decode(t, f, raw, nothing, anInt)
+	}
+	return nil, unknownFunction(f, "a counter", "add, read")
+}
+
+func unknownFunction(f, of, known string) error {
+	return fmt.Errorf("%s has no function %q, only %s", of, f, known)
+}
+
+type parser func(json.RawMessage) (any, error)
+
+func decode(t harness.Type, f string, raw json.RawMessage, input, output parser) (v any, err error) {
+	switch t {
+	case harness.Invoke:
+		v, err = input(raw)
+	case harness.OK:
+		v, err = output(raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", t, f, err)
+	}
+	return v, nil
+}
+
+func nothing(raw json.RawMessage) (any, error) {
+	if !absent(raw) {
+		return nil, fmt.Errorf("expected no value, not %s", short(raw))
+	}
+	return nil, nil
+}
+
+func anInt(raw json.RawMessage) (any, error) {
+	v, err := parseInt(raw)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func aMaybe(raw json.RawMessage) (any, error) {
+	// An answer that was not recorded is not the answer null.
+	if len(trim(raw)) == 0 {
+		return nil, fmt.Errorf("expected an integer or null, not nothing")
+	}
+	m, err := parseMaybe(raw)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func aCAS(raw json.RawMessage) (any, error) {
+	var c CAS
+	if err := c.UnmarshalJSON(raw); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func ints(raw json.RawMessage) (any, error) {
+	if isNull(raw) { // an empty Go slice
+		return []int64{}, nil
+	}
+	var elements []json.RawMessage
+	if err := json.Unmarshal(raw, &elements); err != nil {
+		return nil, fmt.Errorf("expected a list of integers, not %s", short(raw))
+	}
+	vs := make([]int64, len(elements))
+	for i, e := range elements {
+		v, err := parseInt(e)
+		if err != nil {
+			return nil, fmt.Errorf("element %d: %w", i, err)
+		}
+		vs[i] = v
+	}
+	return vs, nil
+}

@@ -1,0 +1,252 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"coup/harness"
+)
+
+// Linearizable checks that every operation took effect at one moment between
+// its invocation and its completion (Herlihy and Wing 1990), for each key by
+// itself, which is the same as for all together. Operations that failed did
+// not happen; those that ended info may have taken effect at any moment since,
+// or never. Its Details are [LinearizableDetails].
+type Linearizable struct {
+	Model Model
+
+	// Timeout bounds the whole check; zero: a minute. A key that is not decided
+	// by then is unknown, and so is the verdict, unless another key shows a
+	// violation.
+	Timeout time.Duration
+	// MemoryBytes bounds what the heap of the process grows by while checking;
+	// zero: 1 GiB. Searches that run when it is reached are given up.
+	MemoryBytes uint64
+}
+
+// LinearizableDetails are the Details of [Linearizable].
+type LinearizableDetails struct {
+	Model   string       `json:"model"`
+	Keys    int          `json:"keys"`    // objects that were judged
+	Valid   int          `json:"valid"`   // of them explained
+	Invalid []string     `json:"invalid"` // keys that cannot be explained
+	Unknown []UnknownKey `json:"unknown"` // keys that could not be decided
+}
+
+// UnknownKey is an object that could not be decided.
+type UnknownKey struct {
+	Key        string `json:"key"`
+	Operations int    `json:"operations"`
+	Reason     string `json:"reason"`
+}
+
+// Name implements [harness.Checker].
+func (l Linearizable) Name() string { return "linearizable" }
+
+// keyed is the history of one object and what was found.
+type keyed struct {
+	key     string
+	ops     []harness.Operation
+	verdict harness.Validity
+	reason  string // why it is unknown
+}
+
+// Check implements [harness.Checker]. Keys are judged in parallel, small ones
+// first, each with a fair share of the time that is left; those that ran out
+// of their share get another turn with all that the others left over.
+func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: l.Name()}
+	if l.Model.Step == nil {
+		return r, errors.New("linearizable: no model was given")
+	}
+	timeout, memory := l.Timeout, l.MemoryBytes
+	if timeout <= 0 {
+		timeout = time.Minute
+	}
+	if memory == 0 {
+		memory = 1 << 30
+	}
+	deadline := time.Now().Add(timeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if err := checkTypes(l.Model, h.Operations); err != nil {
+		return r, err
+	}
+	keys := partition(l.Model, h.Operations)
+	g := newGuard(memory)
+	defer g.close()
+
+	todo := slices.Clone(keys)
+	slices.SortStableFunc(todo, func(a, b *keyed) int { return cmp.Compare(len(a.ops), len(b.ops)) })
+	for turn := 0; turn < 2 && len(todo) > 0 && time.Now().Before(deadline); turn++ {
+		if err := l.judge(ctx, g, todo, deadline); err != nil {
+			return r, err
+		}
+		todo = slices.DeleteFunc(todo, func(k *keyed) bool {
+			return k.verdict != harness.Unknown || k.reason != outOfTime.Error()
+		})
+	}
+
+	d := LinearizableDetails{Model: l.Model.Name, Keys: len(keys), Invalid: []string{}, Unknown: []UnknownKey{}}
+	verdicts := make([]harness.Validity, len(keys))
+	var worst *keyed // of the keys that cannot be explained, the one with the shortest history
+	for i, k := range keys {
+		verdicts[i] = k.verdict
+		switch k.verdict {
+		case harness.Valid:
+			d.Valid++
+		case harness.Unknown:
+			d.Unknown = append(d.Unknown, UnknownKey{Key: k.key, Operations: len(k.ops), Reason: k.reason})
+		case harness.Invalid:
+			d.Invalid = append(d.Invalid, k.key)
+			if worst == nil || len(k.ops) < len(worst.ops) {
+				worst = k
+			}
+		}
+	}
+	r.Valid = harness.Worst(verdicts...)
+	r.Details = d
+	r.Summary = d.summary(len(h.Operations))
+	if worst != nil {
+		small := l.shrink(ctx, g, worst.ops)
+		r.Counterexample = tell(l.Model, worst.key, small)
+	}
+	return r, nil
+}
+
+func (d LinearizableDetails) summary(n int) string {
+	objects := plural(d.Keys, d.Model)
+	switch {
+	case len(d.Invalid) > 0:
+		return fmt.Sprintf("Not linearizable: no order of its operations explains what was answered for %s (of %s).",
+			list(d.Invalid), objects)
+	case len(d.Unknown) > 0:
+		var names []string
+		for _, u := range d.Unknown {
+			names = append(names, u.Key)
+		}
+		return fmt.Sprintf("Nobody knows whether it is linearizable: %s (of %s) could not be decided, because %s.",
+			list(names), objects, d.Unknown[0].Reason)
+	case n == 0:
+		return "Linearizable, but no operation was performed."
+	default:
+		return fmt.Sprintf("Linearizable: %s, %s.", plural(n, "operation"), objects)
+	}
+}
+
+// list names the first few.
+func list(names []string) string {
+	const most = 5
+	var quoted []string
+	for i, n := range names {
+		if i == most {
+			quoted = append(quoted, fmt.Sprintf("%d more", len(names)-most))
+			break
+		}
+		quoted = append(quoted, fmt.Sprintf("%q", n))
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// judge decides the keys in todo, at most GOMAXPROCS at a time.
+func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadline time.Time) error {
+	workers := min(runtime.GOMAXPROCS(0), len(todo))
+	var (
+		mu     sync.Mutex
+		next   int
+		broken error
+		wg     sync.WaitGroup
+	)
+	for range workers {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				stop := broken != nil
+				mu.Unlock()
+				if i >= len(todo) || stop {
+					return
+				}
+				rounds := (len(todo) - i + workers - 1) / workers
+				b := g.start(ctx, time.Until(deadline)/time.Duration(rounds))
+				v, err := decide(b, l.Model, todo[i].ops)
+				todo[i].verdict, todo[i].reason = v, ""
+				if v == harness.Unknown {
+					todo[i].reason = b.reason()
+				}
+				b.end()
+				if err != nil {
+					mu.Lock()
+					broken = cmp.Or(broken, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return broken
+}
+
+// decide says whether the model explains the operations of one object.
+func decide(b context.Context, m Model, ops []harness.Operation) (harness.Validity, error) {
+	if b.Err() != nil {
+		return harness.Unknown, nil
+	}
+	return search(b, m, ops)
+}
+
+// partition groups what may have happened by key, in order of the first
+// operation on each. Left out is what constrains nothing: operations that
+// failed, and those that only read and never returned.
+func partition(m Model, ops []harness.Operation) []*keyed {
+	byKey := map[string]*keyed{}
+	var keys []*keyed
+	for i := range ops {
+		op := &ops[i]
+		k := byKey[op.Key]
+		if k == nil {
+			k = &keyed{key: op.Key, verdict: harness.Unknown, reason: outOfTime.Error()}
+			byKey[op.Key] = k
+			keys = append(keys, k)
+		}
+		if op.Type == harness.Fail || op.Type != harness.OK && m.readOnly(op) {
+			continue
+		}
+		k.ops = append(k.ops, *op)
+		if last := &k.ops[len(k.ops)-1]; op.Type != harness.OK {
+			last.Type, last.Return, last.Output = harness.Info, harness.Open, nil
+		}
+	}
+	return keys
+}
+
+// checkTypes makes sure that the values are what the model understands, so that
+// a history that was decoded for another model is an error and not a panic.
+func checkTypes(m Model, ops []harness.Operation) error {
+	for i := range ops {
+		if err := checkType(m, &ops[i]); err != nil {
+			return fmt.Errorf("%s of process %d at %s: %w", ops[i].F, ops[i].Process, seconds(ops[i].Start), err)
+		}
+	}
+	return nil
+}
+
+func checkType(m Model, op *harness.Operation) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the model %s does not understand input %v, output %v: %v", m.Name, op.Input, op.Output, p)
+		}
+	}()
+	m.Step(m.Init, op)
+	m.readOnly(op)
+	return nil
+}

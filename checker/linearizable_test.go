@@ -1,0 +1,182 @@
+package checker
+
+import (
+	"strings"
+	"testing"
+
+	"coup/harness"
+)
+
+// historyCase is a history and what must be said of it.
+type historyCase struct {
+	name  string
+	valid harness.Validity
+	text  string
+	story string // a part of the story, "" for any
+}
+
+func runCases(t *testing.T, m Model, cases []historyCase) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := check(t, Linearizable{Model: m}, parseHistory(t, m, c.text))
+			if r.Valid != c.valid {
+				t.Fatalf("found %v, expected %v: %s", r.Valid, c.valid, r.Summary)
+			}
+			if (r.Counterexample != nil) != (c.valid == harness.Invalid) {
+				t.Fatalf("counterexample %v", r.Counterexample)
+			}
+			if r.Counterexample == nil {
+				return
+			}
+			if story := strings.Join(r.Counterexample.Story, "\n"); !strings.Contains(story, c.story) {
+				t.Errorf("the story does not say %q:\n%s", c.story, story)
+			}
+		})
+	}
+}
+
+func TestRegisterHistories(t *testing.T) {
+	runCases(t, RegisterModel(), []historyCase{
+		{"empty", harness.Valid, ``, ""},
+		{"nothing written", harness.Valid, `[read -> nil]`, ""},
+		{"one write", harness.Valid, `[write 1] [read -> 1]`, ""},
+		{"concurrent read sees old or new", harness.Valid, `
+			[write 1] [write 2        ]
+			            [read -> 1] [read -> 2]`, ""},
+		{"value from nowhere", harness.Invalid, `[read -> 3]`, "Nobody had begun to write 3"},
+		{"lost write", harness.Invalid, `[write 1] [read -> nil]`, "was no longer empty: 1 was there"},
+		{"stale read", harness.Invalid, `
+			[write 1] [write 2]
+			                    [read -> 1]`, "1 was gone: 2 was there"},
+		{"new then old", harness.Invalid, `
+			[write 1] [write 2                          ]
+			           [read -> 2]
+			                       [read -> 1]`, "1 was gone: 2 was there"},
+		{"read before it was written", harness.Invalid, `
+			[read -> 1]
+			            [write 1]`, "Nobody had begun to write 1"},
+		{"failed write was read", harness.Invalid, `
+			[write 1!
+			          [read -> 1]`, "Nobody had begun to write 1"},
+		{"open write takes effect late", harness.Valid, `
+			[write 1]     [write 2]            [read -> 3]
+			      [write 3>
+			               [read -> 2]`, ""},
+		{"open write takes effect once", harness.Invalid, `
+			[write 1] [write 2] [read -> 3]                    [read -> 3]
+			      [write 3>                 [write 4] `, "3 was gone"},
+		{"open write never happened", harness.Valid, `
+			[write 1>
+			          [read -> nil]`, ""},
+		{"open read is nothing", harness.Valid, `[write 1] [read>`, ""},
+		{"cas succeeds", harness.Valid, `[write 1] [cas 1 2 -> 1] [read -> 2]`, ""},
+		{"cas of nothing", harness.Valid, `[cas nil 2 -> nil] [read -> 2]`, ""},
+		{"cas that fails reads", harness.Valid, `[write 1] [cas 3 2 -> 1] [read -> 1]`, ""},
+		{"cas that fails had no effect", harness.Invalid, `[write 1] [cas 3 2 -> 1] [read -> 2]`, "Nobody had begun to write 2"},
+		{"cas that fails saw an old value", harness.Invalid, `[write 1] [write 2] [cas 3 4 -> 1]`, "1 was gone"},
+		{"two cas from one value", harness.Invalid, `
+			[write 1] [cas 1 2 -> 1]
+			          [cas 1 3 -> 1]`, "both replaced 1"},
+		{"open cas may have happened", harness.Valid, `
+			[write 1] [cas 1 2>
+			                     [read -> 2]`, ""},
+		{"open cas may not have happened", harness.Valid, `
+			[write 1] [cas 1 2>
+			                     [read -> 1]`, ""},
+		{"open cas whose value never was there", harness.Invalid, `
+			[write 1] [cas 3 2>
+			                     [read -> 2]`, ""},
+		{"keys are independent", harness.Valid, `
+			[x: write 1] [y: read -> nil] [x: read -> 1]`, ""},
+		{"one key of many", harness.Invalid, `
+			[x: write 1] [y: write 2] [x: read -> 1] [y: read -> 1]`, "Nobody had begun to write 1 to y"},
+		{"the same value twice", harness.Valid, `
+			[write 1] [write 2] [write 1] [read -> 1]`, ""},
+	})
+}
+
+// The two traps: shortcuts that look right and are not.
+func TestRegisterTraps(t *testing.T) {
+	runCases(t, RegisterModel(), []historyCase{
+		// The write of 2 was never read. Without it the compare-and-set, whose
+		// answer nobody knows, could not have come to write 4.
+		{"an unobserved open write can be needed", harness.Valid, `
+			[write 1] [read -> 1] [read -> 4]
+			[write 2>
+			           [cas 2 4>`, ""},
+		{"an unobserved open write is no excuse", harness.Invalid, `
+			[write 1] [read -> 1] [read -> 4]
+			[write 2>
+			           [cas 3 4>`, ""},
+		// The register holds 1 already when process 1 writes 1 again. Taking that
+		// write early because it changes nothing would spend it: it is needed
+		// after 2.
+		{"a write of what is there may be needed later", harness.Valid, `
+			[write 1] [read -> 1]   [write 2]  [read -> 1]
+			           [write 1                             ]`, ""},
+		{"but only once", harness.Invalid, `
+			[write 1] [read -> 1]   [write 2]  [read -> 1] [write 3] [read -> 1]
+			           [write 1                                          ]`, ""},
+	})
+}
+
+func TestSetHistories(t *testing.T) {
+	runCases(t, SetModel(), []historyCase{
+		{"reads grow", harness.Valid, `
+			[read -> {}] [add 1] [read -> {1}] [add 2] [read -> {2 1}]`, ""},
+		{"open add may be seen", harness.Valid, `[add 1>  [add 2] [read -> {2}] [read -> {1 2}]`, ""},
+		{"lost", harness.Invalid, `[add 1] [add 2] [add 3] [read -> {1 3}]`, "added 2"},
+		{"unexpected", harness.Invalid, `[add 1] [read -> {1 7}]`, ""},
+		{"twice", harness.Invalid, `[add 1] [read -> {1 1}]`, ""},
+		{"vanished", harness.Invalid, `
+			[add 1>
+			          [read -> {1}] [read -> {}]`, ""},
+		{"orders differ", harness.Invalid, `
+			[add 1            ]
+			[add 2            ]
+			 [read -> {1}]
+			 [read -> {2}]`, ""},
+	})
+}
+
+func TestQueueHistories(t *testing.T) {
+	runCases(t, QueueModel(), []historyCase{
+		{"in order", harness.Valid, `
+			[enqueue 1] [enqueue 2] [dequeue -> 1] [dequeue -> 2] [dequeue -> nil]`, ""},
+		{"concurrent enqueues", harness.Valid, `
+			[enqueue 1 ]
+			[enqueue 2 ] [dequeue -> 2] [dequeue -> 1]`, ""},
+		{"out of order", harness.Invalid, `
+			[enqueue 1] [enqueue 2] [dequeue -> 2] [dequeue -> 1]`, ""},
+		{"lost", harness.Invalid, `[enqueue 1] [dequeue -> nil]`, ""},
+		{"twice", harness.Invalid, `[enqueue 1] [dequeue -> 1] [dequeue -> 1]`, ""},
+		{"open dequeue took it", harness.Valid, `[enqueue 1] [dequeue>  [dequeue -> nil]`, ""},
+		{"open dequeue took one only", harness.Invalid, `
+			[enqueue 1] [enqueue 2] [dequeue>  [dequeue -> nil]`, ""},
+	})
+}
+
+func TestCounterHistories(t *testing.T) {
+	runCases(t, CounterModel(), []historyCase{
+		{"sums", harness.Valid, `[add 1] [add 2] [read -> 3]`, ""},
+		{"open add counts or not", harness.Valid, `[add 1>  [add 2] [read -> 2] [read -> 3]`, ""},
+		{"too little", harness.Invalid, `[add 1] [add 2] [read -> 2]`, ""},
+		{"too much", harness.Invalid, `[add 1] [add 2!  [read -> 3]`, ""},
+	})
+}
+
+// What is left of a violation in a long history is only what it rests on.
+func TestCounterexampleIsMinimal(t *testing.T) {
+	m := RegisterModel()
+	r := check(t, Linearizable{Model: m}, parseHistory(t, m, `
+		[write 1] [read -> 1] [write 3] [read -> 3] [write 5] [read -> 5]   [read -> 2]
+		    [write 2] [cas 2 9>      [write 4]         [write 6>       [write 7]   [read -> 7]`))
+	if r.Valid != harness.Invalid {
+		t.Fatal(r.Summary)
+	}
+	// 2 was overwritten by whatever came to be read after it.
+	if n := len(r.Counterexample.Witness); n > 3 {
+		t.Errorf("%d operations are left:\n%s", n, strings.Join(r.Counterexample.Story, "\n"))
+	}
+	t.Log("\n" + strings.Join(r.Counterexample.Story, "\n"))
+}

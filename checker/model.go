@@ -1,0 +1,76 @@
+package checker
+
+import (
+	"fmt"
+
+	"coup/harness"
+)
+
+// Model says what one object does when its operations happen one at a time.
+// The models of this package come from [RegisterModel], [SetModel],
+// [QueueModel] and [CounterModel]; a workload may bring its own.
+type Model struct {
+	Name   string
+	Decode harness.Decoder // of the values it understands
+
+	// Init is the state of an object that nobody has touched. States must be
+	// comparable with ==, and equal states must compare equal.
+	Init any
+	// Step performs op in state. It returns the state after, and whether op may
+	// return in that state what it returned. An operation whose Type is not OK
+	// may return anything: its step never fails. Step is a pure function.
+	Step func(state any, op *harness.Operation) (any, bool)
+	// ReadOnly says that op changes no state whatever it meets. Optional.
+	ReadOnly func(op *harness.Operation) bool
+	// Text writes op for people. Optional.
+	Text func(op *harness.Operation) string
+	// Parts are the pieces that a failing history can be cut down by: sets of
+	// operations, each of which can be taken out of any history that the model
+	// explains so that the rest is still explained. An operation in no part
+	// stays. Optional: without it only read-only operations are taken out.
+	Parts func(ops []harness.Operation) [][]int
+
+	kind kind // a special procedure of this package, if there is one
+}
+
+// kind names the models that this package knows more about.
+type kind uint8
+
+const (
+	anyKind kind = iota
+	registerKind
+	setKind
+	queueKind
+	counterKind
+)
+
+func (m Model) text(op *harness.Operation) string {
+	if m.Text != nil {
+		return m.Text(op)
+	}
+	s := op.F
+	if op.Input != nil {
+		s += fmt.Sprintf(" %v", op.Input)
+	}
+	if op.Output != nil {
+		s += fmt.Sprintf(" -> %v", op.Output)
+	}
+	return s
+}
+
+func (m Model) readOnly(op *harness.Operation) bool {
+	return m.ReadOnly != nil && m.ReadOnly(op)
+}
+
+func (m Model) parts(ops []harness.Operation) [][]int {
+	if m.Parts != nil {
+		return m.Parts(ops)
+	}
+	var ps [][]int
+	for i := range ops {
+		if m.readOnly(&ops[i]) {
+			ps = append(ps, []int{i})
+		}
+	}
+	return ps
+}

@@ -1,0 +1,218 @@
+package checker
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"coup/harness"
+)
+
+// How long a violation that was found may be worked on to make it smaller, and
+// how long one attempt may take. What is not small by then is shown as it is.
+const (
+	shrinkTime  = 10 * time.Second
+	attemptTime = time.Second
+)
+
+// piece is something that a failing history can be cut down by.
+type piece struct {
+	ops []int // operations that go
+
+	// An element of sets that goes: reads no longer show it.
+	element   int64
+	isElement bool
+}
+
+// shrink cuts ops, which the model does not explain, down to a history that it
+// does not explain either and that is as small as it gets: first to the
+// shortest prefix, then by taking out pieces, many at a time and in the end one
+// by one, until every further one would make the rest explicable (delta
+// debugging, Zeller and Hildebrandt 2002). Pieces are such that a history
+// without them can be explained whenever the whole can: so what is left proves
+// the violation by itself.
+func (l Linearizable) shrink(ctx context.Context, g *guard, ops []harness.Operation) []harness.Operation {
+	whole := g.start(ctx, shrinkTime)
+	defer whole.end()
+	fails := func(ops []harness.Operation) bool {
+		b := g.start(whole, attemptTime)
+		defer b.end()
+		v, err := decide(b, l.Model, ops)
+		return err == nil && v == harness.Invalid
+	}
+
+	ops = shortestPrefix(ops, fails)
+	ops = takeOut(ops, l.Model.pieces(ops), fails)
+	if len(ops) > 0 && l.Model.kind == queueKind {
+		ops = withoutIdleDequeues(ops, fails)
+	}
+	return ops
+}
+
+// shortestPrefix finds how much of the history must be seen for it to fail.
+// Every prefix of a history that can be explained can be explained.
+func shortestPrefix(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+	var returns []int
+	for i := range ops {
+		if ops[i].Return != harness.Open {
+			returns = append(returns, ops[i].Return)
+		}
+	}
+	slices.Sort(returns)
+	smallest := ops
+	lo, hi := 0, len(returns)-1 // the prefix up to returns[hi] fails, or is all there is
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		if p := prefix(ops, returns[mid]); fails(p) {
+			smallest, hi = p, mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return smallest
+}
+
+// prefix is what was known of ops right after position at.
+func prefix(ops []harness.Operation, at int) []harness.Operation {
+	var p []harness.Operation
+	for _, op := range ops {
+		if op.Call > at {
+			continue
+		}
+		if op.Return > at {
+			op.Type, op.Output, op.Return = harness.Info, nil, harness.Open
+		}
+		p = append(p, op)
+	}
+	return p
+}
+
+// takeOut takes out as many pieces as it can so that the rest still fails.
+func takeOut(ops []harness.Operation, pieces []piece, fails func([]harness.Operation) bool) []harness.Operation {
+	gone := make([]bool, len(pieces))
+	left := make([]int, len(pieces))
+	for i := range left {
+		left[i] = i
+	}
+	smallest := ops
+	for size := max(1, len(left)/2); len(left) > 0; {
+		changed := false
+		for at := 0; at < len(left); {
+			chunk := left[at:min(at+size, len(left))]
+			for _, p := range chunk {
+				gone[p] = true
+			}
+			if rest := without(ops, pieces, gone); fails(rest) {
+				smallest, changed = rest, true
+				left = slices.Delete(left, at, at+len(chunk))
+				continue
+			}
+			for _, p := range chunk {
+				gone[p] = false
+			}
+			at += len(chunk)
+		}
+		if size == 1 && !changed {
+			break
+		}
+		size = max(1, size/2)
+	}
+	return smallest
+}
+
+// without is ops without the pieces that are gone.
+func without(ops []harness.Operation, pieces []piece, gone []bool) []harness.Operation {
+	drop := make([]bool, len(ops))
+	elements := map[int64]bool{}
+	for i, p := range pieces {
+		if !gone[i] {
+			continue
+		}
+		if p.isElement {
+			elements[p.element] = true
+		}
+		for _, o := range p.ops {
+			drop[o] = true
+		}
+	}
+	rest := make([]harness.Operation, 0, len(ops))
+	for i, op := range ops {
+		if drop[i] {
+			continue
+		}
+		if read, ok := op.Output.([]int64); ok && len(elements) > 0 {
+			op.Output = slices.DeleteFunc(slices.Clone(read), func(v int64) bool { return elements[v] })
+		}
+		rest = append(rest, op)
+	}
+	return rest
+}
+
+// pieces are what ops can be cut down by.
+func (m Model) pieces(ops []harness.Operation) []piece {
+	var ps []piece
+	if m.kind == setKind {
+		return setPieces(ops)
+	}
+	for _, part := range m.parts(ops) {
+		ps = append(ps, piece{ops: part})
+	}
+	return ps
+}
+
+// setPieces: each read can go, and each element with everything that added it
+// and out of everything that read it: the rest is the history of a smaller set.
+func setPieces(ops []harness.Operation) []piece {
+	adds := map[int64][]int{}
+	var elements []int64
+	know := func(v int64) {
+		if _, known := adds[v]; !known {
+			adds[v] = nil
+			elements = append(elements, v)
+		}
+	}
+	var ps []piece
+	for i := range ops {
+		if ops[i].F == "add" {
+			v := ops[i].Input.(int64)
+			know(v)
+			adds[v] = append(adds[v], i)
+			continue
+		}
+		ps = append(ps, piece{ops: []int{i}})
+		if read, ok := ops[i].Output.([]int64); ok {
+			for _, v := range read {
+				know(v)
+			}
+		}
+	}
+	for _, v := range elements {
+		ps = append(ps, piece{ops: adds[v], element: v, isElement: true})
+	}
+	return ps
+}
+
+// withoutIdleDequeues leaves out dequeues of unknown result once everything
+// that is enqueued is known to have been dequeued by somebody else: they can
+// have found nothing.
+func withoutIdleDequeues(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+	taken := map[int64]bool{}
+	for i := range ops {
+		if got, ok := ops[i].Output.(Maybe); ok && got.Set {
+			taken[got.Int] = true
+		}
+	}
+	var rest []harness.Operation
+	for i := range ops {
+		if ops[i].F == "enqueue" && !taken[ops[i].Input.(int64)] {
+			return ops
+		}
+		if ops[i].F == "enqueue" || ops[i].Type == harness.OK {
+			rest = append(rest, ops[i])
+		}
+	}
+	if fails(rest) {
+		return rest
+	}
+	return ops
+}

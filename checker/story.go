@@ -1,0 +1,184 @@
+package checker
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"coup/harness"
+)
+
+// mostSentences bounds a story; what is longer is told by its end.
+const mostSentences = 40
+
+// tell makes a counterexample of the operations that prove a violation of one
+// object's model.
+func tell(m Model, key string, ops []harness.Operation) *harness.Counterexample {
+	ops = slices.Clone(ops)
+	slices.SortFunc(ops, func(a, b harness.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	c := &harness.Counterexample{Key: key, Witness: witnesses(m, ops)}
+	told := ops
+	if n := len(ops) - mostSentences; n > 0 {
+		c.Story = append(c.Story, fmt.Sprintf("The first %s are left out here.", plural(n, "operation")))
+		told = ops[n:]
+	}
+	for i := range told {
+		c.Story = append(c.Story, sentence(m, told, i))
+	}
+	if why := m.why(ops); why != "" {
+		c.Story = append(c.Story, why)
+	}
+	c.Story = append(c.Story, conclusion(m, len(ops)))
+	return c
+}
+
+func conclusion(m Model, n int) string {
+	if n == 1 {
+		return fmt.Sprintf("No %s can answer so.", m.Name)
+	}
+	return fmt.Sprintf("No order of these %d operations explains all the answers, where each takes effect at one moment between its start and its end.", n)
+}
+
+// witnesses are the operations of a counterexample as the report shows them.
+func witnesses(m Model, ops []harness.Operation) []harness.Witness {
+	ws := make([]harness.Witness, len(ops))
+	for i := range ops {
+		op := &ops[i]
+		ws[i] = harness.Witness{
+			Process: op.Process, F: op.F, Key: op.Key, Type: op.Type, Node: op.Node,
+			Input: encoded(op.Input), Output: encoded(op.Output),
+			Text: m.text(op), Start: int64(op.Start), End: int64(op.End),
+		}
+		if op.Return == harness.Open {
+			ws[i].End = -1
+		}
+	}
+	return ws
+}
+
+func encoded(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		b, _ = json.Marshal(fmt.Sprint(v))
+	}
+	return b
+}
+
+// sentence tells what ops[i] did, in the past tense, for a reader who knows
+// nothing of histories.
+func sentence(m Model, ops []harness.Operation, i int) string {
+	op := &ops[i]
+	var b strings.Builder
+	fmt.Fprintf(&b, "At %s", seconds(op.Start))
+	if i > 0 && ops[i-1].Return < op.Call {
+		b.WriteString(", after that,")
+	}
+	fmt.Fprintf(&b, " process %d ", op.Process)
+	object := object(m, op.Key)
+	if op.Type == harness.OK {
+		did, got := deed(op, object)
+		b.WriteString(did)
+		if op.Node != "" {
+			if got != "" {
+				b.WriteString(" from " + op.Node)
+			} else {
+				b.WriteString(" through " + op.Node)
+			}
+		}
+		if got != "" {
+			fmt.Fprintf(&b, " and %s at %s.", got, seconds(op.End))
+		} else {
+			fmt.Fprintf(&b, ", acknowledged at %s.", seconds(op.End))
+		}
+		return b.String()
+	}
+	fmt.Fprintf(&b, "began to %s", wish(op, object))
+	if op.Node != "" {
+		b.WriteString(" through " + op.Node)
+	}
+	b.WriteString("; whether and when that happened, nobody knows.")
+	return b.String()
+}
+
+func object(m Model, key string) string {
+	if key == "" {
+		return "the " + m.Name
+	}
+	return key
+}
+
+// deed is what a completed operation did and, if it answered with a value,
+// what it got.
+func deed(op *harness.Operation, object string) (did, got string) {
+	switch in := op.Input.(type) {
+	case int64:
+		switch op.F {
+		case "write":
+			return fmt.Sprintf("wrote %d to %s", in, object), ""
+		case "add":
+			return fmt.Sprintf("added %d to %s", in, object), ""
+		case "enqueue":
+			return fmt.Sprintf("enqueued %d in %s", in, object), ""
+		}
+	case CAS:
+		if saw, ok := op.Output.(Maybe); ok {
+			if saw == in.From {
+				return fmt.Sprintf("changed %s from %s to %d by compare-and-set", object, in.From, in.To), ""
+			}
+			return fmt.Sprintf("tried to change %s from %s to %d by compare-and-set", object, in.From, in.To),
+				fmt.Sprintf("was told that it held %s", saw)
+		}
+	}
+	switch out := op.Output.(type) {
+	case Maybe:
+		switch {
+		case op.F == "dequeue" && !out.Set:
+			return "dequeued from " + object, "was told that it was empty"
+		case op.F == "dequeue":
+			return "dequeued from " + object, "got " + out.String()
+		default:
+			return "read " + object, "got " + out.String()
+		}
+	case []int64:
+		return "read " + object, "got " + listText(out)
+	case int64:
+		return "read " + object, fmt.Sprintf("got %d", out)
+	}
+	did = op.F
+	if op.Input != nil {
+		did += fmt.Sprintf(" %v", op.Input)
+	}
+	did = fmt.Sprintf("performed %q on %s", did, object)
+	if op.Output != nil {
+		got = fmt.Sprintf("got %v", op.Output)
+	}
+	return did, got
+}
+
+// wish is what an operation of unknown outcome was to do.
+func wish(op *harness.Operation, object string) string {
+	switch in := op.Input.(type) {
+	case int64:
+		switch op.F {
+		case "write":
+			return fmt.Sprintf("write %d to %s", in, object)
+		case "add":
+			return fmt.Sprintf("add %d to %s", in, object)
+		case "enqueue":
+			return fmt.Sprintf("enqueue %d in %s", in, object)
+		}
+	case CAS:
+		return fmt.Sprintf("change %s from %s to %d by compare-and-set", object, in.From, in.To)
+	case nil:
+		if op.F == "dequeue" {
+			return "dequeue from " + object
+		}
+		return op.F + " " + object
+	}
+	return fmt.Sprintf("perform \"%s %v\" on %s", op.F, op.Input, object)
+}
