@@ -1,0 +1,105 @@
+package report
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tsenart/vegeta/v12/lib/plot"
+)
+
+//go:embed page.html.tmpl css js
+var files embed.FS
+
+var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
+	"clock":      clock,
+	"clockNanos": func(ns int64) string { return clock(time.Duration(ns)) },
+	"count":      count,
+	"millis":     millis,
+	"join":       strings.Join,
+	"typeName":   typeName,
+}).ParseFS(files, "page.html.tmpl"))
+
+// The scripts share one scope: they are put one behind the other into one
+// function. Order matters only in that main starts when all others are there.
+var scriptFiles = []string{
+	"util.js", "state.js", "faults.js", "plots.js", "lanes.js", "counterexample.js", "decode.js", "operations.js", "main.js",
+}
+
+var styleFiles = []string{"page.css", "plots.css", "operations.css", "print.css"}
+
+// assets are the parts of the page that are the same in every report.
+type assets struct {
+	Library template.JS // the plotting library
+	Script  template.JS // our own
+	Style   template.CSS
+	Policy  string // the content security policy: these and nothing else
+}
+
+// loadAssets puts the page's scripts and styles together. The plotting
+// library is uPlot, as the module vegeta carries it for its own plots.
+var loadAssets = sync.OnceValues(func() (assets, error) {
+	library, err := fromVegeta("uPlot.min.js")
+	if err != nil {
+		return assets{}, err
+	}
+	libraryStyle, err := fromVegeta("uPlot.min.css")
+	if err != nil {
+		return assets{}, err
+	}
+	script, err := concat("js/", scriptFiles)
+	if err != nil {
+		return assets{}, err
+	}
+	style, err := concat("css/", styleFiles)
+	if err != nil {
+		return assets{}, err
+	}
+	script = "(() => {\n\"use strict\";\n" + script + "})();\n"
+	style = libraryStyle + "\n" + style
+	return assets{
+		Library: template.JS(library),
+		Script:  template.JS(script),
+		Style:   template.CSS(style),
+		Policy: fmt.Sprintf("default-src 'none'; script-src %s %s; style-src %s; base-uri 'none'; form-action 'none'",
+			hashSource(library), hashSource(script), hashSource(style)),
+	}, nil
+})
+
+func fromVegeta(name string) (string, error) {
+	f, err := plot.Assets.Open(name)
+	if err != nil {
+		return "", fmt.Errorf("plotting library: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return "", fmt.Errorf("plotting library: %w", err)
+	}
+	return string(b), nil
+}
+
+func concat(dir string, names []string) (string, error) {
+	var b strings.Builder
+	for _, name := range names {
+		text, err := files.ReadFile(dir + name)
+		if err != nil {
+			return "", err
+		}
+		b.Write(text)
+		b.WriteByte('\n')
+	}
+	return b.String(), nil
+}
+
+// hashSource is how a content security policy names a script or a style by its text.
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}

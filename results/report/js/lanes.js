@@ -1,0 +1,221 @@
+// The rows of the faults and of the nodes, painted into plots that have no
+// lines of their own, so that axis, zoom and cursor are those of the others.
+
+const laneHeight = 24;
+
+// lanePlot describes a plot with a row per name, painted by paint(u, box).
+function lanePlot(names, paint, withAxis, wash) {
+  const short = (name) => (name.length > 8 ? name.slice(0, 7) + "…" : name);
+  return {
+    data: [whole, [null, null]],
+    options: {
+      height: names.length * laneHeight + (withAxis ? 28 : 0) + 6,
+      legend: { show: false },
+      scales: { x: timeScale, y: { range: [0, names.length], dir: -1 } },
+      axes: [
+        timeAxis({ show: withAxis }),
+        valueAxis({ splits: () => names.map((_, i) => i + 0.5), values: () => names.map(short), grid: { show: false } }),
+      ],
+      series: [{}, { points: { show: false } }],
+      hooks: {
+        drawClear: wash ? [bands] : [],
+        draw: [(u) => {
+          u.ctx.save();
+          u.ctx.beginPath();
+          u.ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+          u.ctx.clip();
+          u.ctx.textBaseline = "middle";
+          u.ctx.font = 11.5 * devicePixelRatio + "px system-ui, sans-serif";
+          paint(u);
+          u.ctx.restore();
+        }],
+      },
+    },
+  };
+}
+
+// box is where a stretch of time stands in a row, in pixels of the canvas;
+// share is how much of the row's height it takes.
+function box(u, from, to, row, share) {
+  const x = u.valToPos(from, "x", true), right = Math.max(u.valToPos(to, "x", true), x + devicePixelRatio);
+  const top = u.valToPos(row, "y", true), bottom = u.valToPos(row + 1, "y", true);
+  const height = (bottom - top) * share;
+  return { x, y: (top + bottom - height) / 2, width: right - x, height };
+}
+
+// label writes text into a box if there is room for at least some of it.
+function label(u, b, text, ink) {
+  const { ctx } = u, pad = 4 * devicePixelRatio;
+  const left = Math.max(b.x, u.bbox.left), room = Math.min(b.x + b.width, u.bbox.left + u.bbox.width) - left - 2 * pad;
+  let shownText = text;
+  if (ctx.measureText(text).width > room) {
+    const each = ctx.measureText(text).width / text.length, fits = Math.floor(room / each) - 1;
+    if (fits < 4) return;
+    shownText = text.slice(0, fits) + "…";
+  }
+  ctx.fillStyle = ink;
+  ctx.fillText(shownText, left + pad, b.y + b.height / 2 + devicePixelRatio / 2);
+}
+
+const visible = (from, to) => to >= shown.from && from <= shown.to;
+
+function hatch(u, b, ink, step) {
+  const { ctx } = u;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(b.x, b.y, b.width, b.height);
+  ctx.clip();
+  ctx.strokeStyle = ink;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.beginPath();
+  const left = Math.max(b.x, u.bbox.left), right = Math.min(b.x + b.width, u.bbox.left + u.bbox.width);
+  for (let x = left - b.height; x < right; x += step * devicePixelRatio) {
+    ctx.moveTo(x, b.y + b.height);
+    ctx.lineTo(x + b.height, b.y);
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
+function faultsPlot() {
+  const phases = page.phases.filter((p) => p.at < whole[1]);
+  const first = phases.length ? 1 : 0;
+  const names = [...(first ? ["phase"] : []), ...Array.from({ length: faultRows }, (_, i) => (i === 0 ? "faults" : ""))];
+  if (!names.length) names.push("faults");
+  return lanePlot(names, (u) => {
+    const { ctx } = u;
+    phases.forEach((p, i) => {
+      const to = i + 1 < phases.length ? phases[i + 1].at : whole[1];
+      if (!visible(p.at, to)) return;
+      const b = box(u, p.at, to, 0, 0.75);
+      ctx.fillStyle = color(i % 2 ? "raised" : "grid");
+      ctx.fillRect(b.x, b.y, b.width, b.height);
+      label(u, b, p.name, color("soft"));
+    });
+    for (const f of page.faults) {
+      if (!visible(f.from, f.to)) continue;
+      const b = box(u, f.from, f.to, first + f.row, 0.8);
+      if (!f.missed) {
+        ctx.fillStyle = color("bg");
+        ctx.fillRect(b.x, b.y, b.width, b.height);
+        ctx.fillStyle = color("band");
+        ctx.fillRect(b.x, b.y, b.width, b.height);
+        ctx.fillRect(b.x, b.y, b.width, b.height);
+      }
+      ctx.strokeStyle = color("band-edge");
+      ctx.lineWidth = devicePixelRatio;
+      ctx.setLineDash(f.missed ? [3 * devicePixelRatio, 3 * devicePixelRatio] : []);
+      ctx.strokeRect(b.x, b.y, b.width, b.height);
+      ctx.setLineDash([]);
+      label(u, b, f.label + (f.missed ? " (did not bite)" : f.victims ? ": " + f.victims : ""), color("ink"));
+    }
+    if (!page.faults.length) {
+      label(u, box(u, shown.from, shown.to, names.length - 1, 1), first ? "" : "no fault was applied", color("soft"));
+    }
+  }, false, false);
+}
+
+function paintSpan(u, s, row) {
+  const { ctx } = u;
+  const share = { leader: 0.86, candidate: 0.6, down: 0.5 }[s.role] || 0.36;
+  const b = box(u, s.from, s.to, row, share);
+  switch (s.role) {
+    case "leader":
+      ctx.fillStyle = color("leader");
+      ctx.fillRect(b.x, b.y, b.width, b.height);
+      label(u, b, "leader " + s.term, color("leader-ink"));
+      if (ctx.measureText("leader " + s.term).width + 8 * devicePixelRatio > b.width && ctx.measureText(String(s.term)).width + 4 * devicePixelRatio < b.width) {
+        ctx.fillStyle = color("leader-ink");
+        ctx.fillText(String(s.term), b.x + 2 * devicePixelRatio, b.y + b.height / 2 + devicePixelRatio / 2);
+      }
+      break;
+    case "candidate":
+      ctx.fillStyle = color("candidate");
+      ctx.fillRect(b.x, b.y, b.width, b.height);
+      break;
+    case "down":
+      ctx.fillStyle = color("down");
+      ctx.fillRect(b.x, b.y, b.width, b.height);
+      hatch(u, b, color("down-ink"), 6);
+      ctx.strokeStyle = color("down-ink");
+      ctx.lineWidth = devicePixelRatio;
+      ctx.strokeRect(b.x, b.y, b.width, b.height);
+      break;
+    case "starting":
+      ctx.strokeStyle = color("down-ink");
+      ctx.lineWidth = devicePixelRatio;
+      ctx.strokeRect(b.x, b.y, b.width, b.height);
+      break;
+    default:
+      ctx.fillStyle = color("follower");
+      ctx.fillRect(b.x, b.y, b.width, b.height);
+  }
+}
+
+const markShapes = { election: "M0 -4L4 3H-4Z", snapshot: "M0 -4L4 0L0 4L-4 0Z", restore: "M0 4L4 -3H-4Z", exit: "M-4 -4L4 4M4 -4L-4 4", boot: "M0 -6V6" };
+
+function paintMarks(u, lane, row) {
+  const { ctx } = u, last = {};
+  for (const m of lane.marks) {
+    if (!visible(m.at, m.at)) continue;
+    const b = box(u, m.at, m.at, row, 1);
+    if (last[m.kind] !== undefined && b.x - last[m.kind] < 3 * devicePixelRatio) continue;
+    last[m.kind] = b.x;
+    ctx.save();
+    ctx.translate(b.x, b.y + b.height / 2);
+    ctx.scale(devicePixelRatio, devicePixelRatio);
+    const shape = new Path2D(markShapes[m.kind]);
+    ctx.lineWidth = 1.6;
+    ctx.strokeStyle = color(m.kind === "exit" ? "fail" : "ink");
+    ctx.fillStyle = color({ election: "candidate", snapshot: "bg", restore: "ink" }[m.kind] || "ink");
+    if (m.kind !== "exit" && m.kind !== "boot") ctx.fill(shape);
+    if (m.kind === "election" || m.kind === "snapshot") ctx.lineWidth = 1;
+    ctx.stroke(shape);
+    ctx.restore();
+  }
+}
+
+function nodesPlot() {
+  const lanes = page.lanes;
+  if (!lanes.length) return lanePlot(["nodes"], (u) => label(u, box(u, shown.from, shown.to, 0, 1), "nothing is known of the nodes", color("soft")), true, true);
+  return lanePlot(lanes.map((l) => l.node), (u) => {
+    lanes.forEach((lane, row) => {
+      for (const s of lane.spans) if (visible(s.from, s.to)) paintSpan(u, s, row);
+      for (const f of lane.frozen) if (visible(f.from, f.to)) hatch(u, box(u, f.from, f.to, row, 0.95), color("frozen"), 4);
+      paintMarks(u, lane, row);
+    });
+  }, true, true);
+}
+
+// laneLegend explains the nodes' rows.
+function laneLegend() {
+  const swatch = (name, ...parts) => el("li", {}, svg("svg", { viewBox: "-9 -6 18 12", "aria-hidden": "true" }, ...parts), name);
+  const bar = (fill, height, more) => svg("rect", { x: -9, y: -height / 2, width: 18, height, fill: "var(--" + fill + ")", ...more });
+  const mark = (kind, fill, stroke) => svg("path", { d: markShapes[kind], fill: fill ? "var(--" + fill + ")" : "none", stroke: "var(--" + (stroke || "ink") + ")", "stroke-width": 1.2 });
+  const lines = (ink) => svg("path", { d: "M-9 5L1 -5M-3 5L7 -5M3 5L9 -1M-9 -1L-5 -5", stroke: "var(--" + ink + ")", "stroke-width": 1 });
+  return el("ul", { class: "lane-legend" },
+    swatch("leader", bar("leader", 11)), swatch("follower", bar("follower", 5)), swatch("candidate", bar("candidate", 8)),
+    swatch("down", bar("down", 8, { stroke: "var(--down-ink)" }), lines("down-ink")), swatch("paused", lines("frozen")),
+    swatch("election", mark("election", "candidate")), swatch("snapshot", mark("snapshot", "bg")), swatch("restore", mark("restore", "ink")),
+    swatch("start", mark("boot")), swatch("ended by itself", mark("exit", "", "fail")));
+}
+
+// startMoment tells in words what was at the moment under the cursor.
+function startMoment() {
+  if (page.lanes.length) $("plot-nodes").append(laneLegend());
+  const out = $("moment");
+  cursorListeners.push((t, u) => {
+    if (t === null) return;
+    const near = (u.posToVal(4, "x") - u.posToVal(0, "x"));
+    const parts = [el("b", {}, seconds(t))];
+    for (const lane of page.lanes) {
+      const span = lane.spans.find((s) => s.from <= t && t < s.to);
+      if (!span) continue;
+      const paused = lane.frozen.some((f) => f.from <= t && t < f.to);
+      parts.push(" · " + lane.node + " ", el(span.role === "leader" ? "b" : "span", {}, span.role + (span.term ? " (term " + span.term + ")" : "") + (paused ? ", paused" : "")));
+      for (const m of lane.marks) if (Math.abs(m.at - t) <= near) parts.push(" – " + m.text);
+    }
+    for (const f of faultsAt(t)) parts.push(" · ", el("b", {}, f.label), (f.victims ? ": " + f.victims : "") + (f.missed ? " (did not bite)" : ""));
+    out.replaceChildren(...parts);
+  });
+}

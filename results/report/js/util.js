@@ -1,0 +1,77 @@
+// Small things that the other scripts share. All text of the run goes into
+// the page through textContent or a canvas, never as markup.
+
+const $ = (id) => document.getElementById(id);
+
+const page = JSON.parse($("data").textContent);
+
+// el makes an element: el("td", { class: "n" }, "text", child).
+function el(name, attributes, ...children) {
+  return build(document.createElement(name), attributes, children);
+}
+
+// svg makes an element of a drawing.
+function svg(name, attributes, ...children) {
+  return build(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function build(node, attributes, children) {
+  for (const [key, value] of Object.entries(attributes || {})) {
+    if (value !== undefined && value !== null) node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+const grouped = (n) => n.toLocaleString("en-US");
+
+// seconds writes a moment of the run: 12.345 s.
+const seconds = (t) => t.toFixed(3) + " s";
+
+// lasting writes a length of time given in seconds.
+function lasting(s) {
+  const ms = s * 1000;
+  if (ms < 1) return ms.toFixed(2) + " ms";
+  if (ms < 10) return ms.toFixed(1) + " ms";
+  if (ms < 10000) return grouped(Math.round(ms)) + " ms";
+  return (ms / 1000).toFixed(1) + " s";
+}
+
+// color is the value of a colour of the style sheet in the theme of the moment.
+const color = (() => {
+  const probe = el("span", { hidden: "" });
+  document.body.append(probe);
+  let known = {};
+  themeChanged(() => { known = {}; });
+  return (name) => {
+    if (!known[name]) {
+      probe.style.color = "var(--" + name + ")";
+      known[name] = getComputedStyle(probe).color;
+    }
+    return known[name];
+  };
+})();
+
+// themeChanged calls f now and then when light turns to dark or back.
+function themeChanged(f) {
+  (themeChanged.all ||= []).push(f);
+}
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  themeChanged.all.forEach((f) => f());
+}
+
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
+
+function startTheme() {
+  const wanted = new URLSearchParams(location.search).get("theme");
+  if (wanted === "dark" || wanted === "light") document.documentElement.dataset.theme = wanted;
+  const dark = () => (document.documentElement.dataset.theme || (systemDark.matches ? "dark" : "light")) === "dark";
+  $("theme").onclick = () => setTheme(dark() ? "light" : "dark");
+  systemDark.addEventListener("change", () => themeChanged.all.forEach((f) => f()));
+  // Paper is light; a canvas must be painted for it.
+  let before;
+  addEventListener("beforeprint", () => { before = document.documentElement.dataset.theme; setTheme("light"); });
+  addEventListener("afterprint", () => { if (before) setTheme(before); else { delete document.documentElement.dataset.theme; themeChanged.all.forEach((f) => f()); } });
+}

@@ -1,0 +1,162 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"coup/harness"
+)
+
+// What a node was, where it did not say a role itself.
+const (
+	roleDown     = "down"     // it has no process
+	roleStarting = "starting" // it has one that said nothing yet
+)
+
+// lane is what one node was over the time of the run.
+type lane struct {
+	Node   string     `json:"node"`
+	Spans  []laneSpan `json:"spans"`
+	Frozen []frozen   `json:"frozen"` // while it was paused
+	Marks  []laneMark `json:"marks"`
+}
+
+// laneSpan is a stretch of time in which a node was one thing.
+type laneSpan struct {
+	From seconds `json:"from"`
+	To   seconds `json:"to"`
+	Role string  `json:"role"` // leader, follower, candidate, down, starting
+	Term uint64  `json:"term,omitempty"`
+}
+
+type frozen struct {
+	From seconds `json:"from"`
+	To   seconds `json:"to"`
+}
+
+// laneMark is something that happened at a node at a moment.
+type laneMark struct {
+	At   seconds `json:"at"`
+	Kind string  `json:"kind"` // election, snapshot, restore, boot, exit
+	Text string  `json:"text"`
+}
+
+// gatherLanes reads the lives of the nodes from the events. Nodes that are
+// not in names but have events get a lane below them.
+func gatherLanes(names []string, events []harness.Event, faults []*fault, end time.Duration) []lane {
+	lanes := make([]lane, 0, len(names))
+	at := map[string]*laneBuilder{}
+	var builders []*laneBuilder
+	builder := func(node string) *laneBuilder {
+		b := at[node]
+		if b == nil {
+			b = &laneBuilder{lane: lane{Node: node, Spans: []laneSpan{}, Frozen: []frozen{}, Marks: []laneMark{}}}
+			at[node] = b
+			builders = append(builders, b)
+		}
+		return b
+	}
+	for _, n := range names {
+		builder(n)
+	}
+	for _, e := range withKills(events, faults) {
+		switch e.Kind {
+		case harness.RoleEvent:
+			role := e.Role
+			if role == "shutdown" {
+				role = roleDown
+			}
+			builder(e.Node).become(e.Time, role, e.Term)
+		case harness.LeaderEvent:
+			builder(e.Node).term(e.Time, e.Term)
+		case harness.BootEvent:
+			builder(e.Node).become(e.Time, roleStarting, 0)
+			builder(e.Node).mark(e, "started")
+		case harness.ExitEvent:
+			b := builder(e.Node)
+			b.become(e.Time, roleDown, 0)
+			if e.Message != byNemesis {
+				b.mark(e, "ended by itself"+colon(e.Message))
+			}
+		case harness.ElectionEvent:
+			builder(e.Node).mark(e, "calls for an election in term "+strconv.FormatUint(e.Term, 10))
+		case harness.SnapshotEvent:
+			builder(e.Node).mark(e, "snapshot at position "+strconv.FormatUint(e.Applied, 10))
+		case harness.RestoreEvent:
+			builder(e.Node).mark(e, "restored the snapshot of position "+strconv.FormatUint(e.Applied, 10))
+		}
+	}
+	for _, f := range faults {
+		if f.Name == "pause" && !f.Missed {
+			for _, n := range f.Nodes {
+				b := builder(n)
+				b.lane.Frozen = append(b.lane.Frozen, frozen{inSeconds(max(f.Start, f.Hold)), inSeconds(f.End)})
+			}
+		}
+	}
+	for _, b := range builders {
+		b.become(end, "", 0)
+		lanes = append(lanes, b.lane)
+	}
+	return lanes
+}
+
+// byNemesis marks the exits that the nemesis asked for.
+const byNemesis = "\x00nemesis"
+
+// withKills are the events together with an exit for each process that the
+// nemesis ended: the nodes themselves have no time to tell.
+func withKills(events []harness.Event, faults []*fault) []harness.Event {
+	all := slices.Clone(events)
+	for _, f := range faults {
+		if f.Name != "kill" && f.Name != "stop" || f.Missed {
+			continue
+		}
+		for _, n := range f.Nodes {
+			all = append(all, harness.Event{Time: max(f.Start, f.Hold), Kind: harness.ExitEvent, Node: n, Message: byNemesis})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b harness.Event) int { return cmp.Compare(a.Time, b.Time) })
+	return all
+}
+
+// laneBuilder makes a lane from moments that come in the order of time.
+type laneBuilder struct {
+	lane  lane
+	since time.Duration
+	role  string
+	now   uint64 // the term
+}
+
+// become ends what the node was and begins what it is from now on.
+func (b *laneBuilder) become(t time.Duration, role string, term uint64) {
+	t = max(t, 0)
+	if role != "" && role == b.role && term == b.now {
+		return
+	}
+	if b.role != "" && t > b.since {
+		b.lane.Spans = append(b.lane.Spans, laneSpan{inSeconds(b.since), inSeconds(t), b.role, b.now})
+	}
+	b.since, b.role, b.now = t, role, term
+}
+
+// term notes that the node learned of a new term without a change of role.
+func (b *laneBuilder) term(t time.Duration, term uint64) {
+	if b.role == "follower" || b.role == roleStarting {
+		b.become(t, "follower", term)
+	}
+}
+
+func (b *laneBuilder) mark(e harness.Event, text string) {
+	b.lane.Marks = append(b.lane.Marks, laneMark{inSeconds(max(e.Time, 0)), e.Kind, text})
+}
+
+func colon(s string) string {
+	if s == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %s", s)
+}

@@ -1,0 +1,220 @@
+package report
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"coup/harness"
+)
+
+// maxValue is the longest value that the list of operations shows in full, in
+// bytes: a read of a large set would otherwise make the file grow with the
+// square of the operations.
+const maxValue = 160
+
+// listed are the operations that the file lists, and where in ops they are.
+type listed struct {
+	ops  []harness.Operation
+	rows []int
+}
+
+// chooseOperations thins ops out to about limit, keeping all that tell something.
+func chooseOperations(ops []harness.Operation, limit int, keep map[int]bool) listed {
+	if limit <= 0 {
+		limit = 300_000
+	}
+	dull := 0
+	for i := range ops {
+		if ops[i].Type == harness.OK && !keep[i] {
+			dull++
+		}
+	}
+	room := max(limit-(len(ops)-dull), limit/10)
+	l := listed{ops: ops, rows: make([]int, 0, min(len(ops), limit))}
+	seen := 0
+	for i := range ops {
+		if len(ops) > limit && ops[i].Type == harness.OK && !keep[i] {
+			seen++
+			if seen*room/dull == (seen-1)*room/dull {
+				continue
+			}
+		}
+		l.rows = append(l.rows, i)
+	}
+	return l
+}
+
+// table numbers strings in the order in which they come.
+type table struct {
+	index map[string]int
+	names []string
+}
+
+func (t *table) number(s string) int64 {
+	n, ok := t.index[s]
+	if !ok {
+		if t.index == nil {
+			t.index = map[string]int{}
+		}
+		n = len(t.names)
+		t.index[s] = n
+		t.names = append(t.names, s)
+	}
+	return int64(n)
+}
+
+// encode writes the operations as JSON with one array per column, deflated,
+// in base64. Times are microseconds: "start" counts from the start before,
+// "took" is -1 for an operation that never ended. Values that are small
+// integers are numbers, other values are their JSON text in a string, and null
+// is no value.
+func (l listed) encode() (string, error) {
+	var fs, keys, nodes, errs table
+	errs.number("")
+	var b []byte
+	numbers := func(name string, of func(*harness.Operation) int64) {
+		b = append(b, `,"`+name+`":[`...)
+		for i, row := range l.rows {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendInt(b, of(&l.ops[row]), 10)
+		}
+		b = append(b, ']')
+	}
+	values := func(name string, of func(*harness.Operation) any) error {
+		b = append(b, `,"`+name+`":[`...)
+		for i, row := range l.rows {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			var err error
+			if b, err = appendValue(b, of(&l.ops[row])); err != nil {
+				return err
+			}
+		}
+		b = append(b, ']')
+		return nil
+	}
+
+	b = append(b, `{"count":`...)
+	b = strconv.AppendInt(b, int64(len(l.rows)), 10)
+	var last int64
+	numbers("start", func(op *harness.Operation) int64 {
+		at := op.Start.Microseconds()
+		delta := at - last
+		last = at
+		return delta
+	})
+	numbers("took", func(op *harness.Operation) int64 {
+		if op.Type == harness.Invoke || op.End < op.Start {
+			return -1
+		}
+		return op.End.Microseconds() - op.Start.Microseconds()
+	})
+	numbers("process", func(op *harness.Operation) int64 { return int64(op.Process) })
+	numbers("type", func(op *harness.Operation) int64 {
+		if op.Type == harness.Invoke {
+			return int64(harness.Info)
+		}
+		return int64(op.Type)
+	})
+	numbers("f", func(op *harness.Operation) int64 { return fs.number(op.F) })
+	numbers("key", func(op *harness.Operation) int64 { return keys.number(op.Key) })
+	numbers("node", func(op *harness.Operation) int64 { return nodes.number(op.Node) })
+	numbers("error", func(op *harness.Operation) int64 { return errs.number(op.Error) })
+	if err := values("input", func(op *harness.Operation) any { return op.Input }); err != nil {
+		return "", err
+	}
+	if err := values("output", func(op *harness.Operation) any { return op.Output }); err != nil {
+		return "", err
+	}
+	names, err := json.Marshal(map[string][]string{"f": fs.names, "key": keys.names, "node": nodes.names, "error": errs.names})
+	if err != nil {
+		return "", err
+	}
+	b = append(b, `,"names":`...)
+	b = append(b, names...)
+	b = append(b, '}')
+	return deflate(b)
+}
+
+// deflate packs b for DecompressionStream("deflate-raw").
+func deflate(b []byte) (string, error) {
+	var packed bytes.Buffer
+	text := base64.NewEncoder(base64.StdEncoding, &packed)
+	z, err := flate.NewWriter(text, flate.DefaultCompression)
+	if err != nil {
+		return "", err
+	}
+	if _, err := z.Write(b); err != nil {
+		return "", err
+	}
+	if err := z.Close(); err != nil {
+		return "", err
+	}
+	if err := text.Close(); err != nil {
+		return "", err
+	}
+	return packed.String(), nil
+}
+
+func appendValue(b []byte, v any) ([]byte, error) {
+	if v == nil {
+		return append(b, "null"...), nil
+	}
+	raw, ok := v.(json.RawMessage)
+	if !ok {
+		var err error
+		if raw, err = json.Marshal(v); err != nil {
+			return nil, err
+		}
+	}
+	if len(raw) == 0 {
+		return append(b, "null"...), nil
+	}
+	if isSmallInteger(raw) {
+		return append(b, raw...), nil
+	}
+	text := string(raw)
+	if len(text) > maxValue {
+		text = text[:maxValue] + "… (" + count(len(text)) + " bytes)"
+	}
+	quoted, err := json.Marshal(text) // also mends a character that was cut in two
+	return append(b, quoted...), err
+}
+
+// isSmallInteger says whether raw is an integer that JavaScript reads exactly.
+func isSmallInteger(raw []byte) bool {
+	digits := bytes.TrimPrefix(raw, []byte("-"))
+	if len(digits) == 0 || len(digits) > 15 || len(digits) > 1 && digits[0] == '0' {
+		return false
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// call identifies an operation: a process begins one at a time.
+type call struct {
+	process int
+	start   time.Duration
+}
+
+// findCalls gives the places in ops of the operations that calls names.
+func findCalls(ops []harness.Operation, calls map[call]int) map[call]int {
+	for i := range ops {
+		c := call{ops[i].Process, ops[i].Start}
+		if _, wanted := calls[c]; wanted {
+			calls[c] = i
+		}
+	}
+	return calls
+}

@@ -1,0 +1,63 @@
+// Package report writes one run as one HTML file for people who see nothing
+// else of it: the verdict and its proof, what the clients saw and the nodes
+// did over time, and every operation.
+//
+// The file asks nobody for anything: scripts, styles and data are inside it,
+// and its content security policy forbids every request and every script but
+// its own. All of the run's words are taken for hostile and escaped.
+package report
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"coup/harness"
+)
+
+// Input is what a report is made of. Every part may be missing.
+type Input struct {
+	Title   string    // what was run, in a few words; the page's heading
+	Command string    // the command that runs it again
+	Plan    []Field   // what was run, as a table
+	Started time.Time // by the wall clock
+	Nodes   []string  // in the order in which they are to be shown
+
+	Verdict    Verdict
+	Events     []harness.Event     // in the order of time
+	Operations []harness.Operation // in the order of invocation
+
+	// MaxOperations bounds the operations that the file lists, and by that its
+	// size; 0 means 300,000. Above it the ones that failed, ended info or
+	// belong to a counterexample stay and the others are thinned out evenly.
+	// Figures and plots are made from all operations in any case.
+	MaxOperations int
+
+	_ struct{}
+}
+
+// Field is one line of the table of what was run.
+type Field struct {
+	Name, Value string
+}
+
+// Verdict is what verdict.json holds. The Details of a result may be of the
+// checker's own type or what JSON makes of them when read back.
+type Verdict struct {
+	Valid   harness.Validity
+	Reasons []string // why it is unknown, each a sentence
+	Results []harness.Result
+}
+
+// Write writes the report of in to w. It keeps about ten times the size of
+// the report in memory, and in is not changed.
+func Write(w io.Writer, in Input) error {
+	p, err := newPage(&in)
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if err := pageTemplate.Execute(w, p); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
