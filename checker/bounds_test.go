@@ -1,0 +1,122 @@
+package checker
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/harness"
+)
+
+// explosive is a custom register that no special procedure knows, and a
+// history of it that porcupine cannot decide in any time: n open writes of
+// different values, of which any subset in any order may have happened, and at
+// the end a read of a value that nobody wrote.
+func explosive(n int) (Model, []harness.Operation) {
+	m := RegisterModel()
+	m.kind = anyKind
+	var ops []harness.Operation
+	for i := range n {
+		ops = append(ops, harness.Operation{Process: i, F: "write", Key: "hard", Input: int64(i), Type: harness.Info, Call: i, Return: harness.Open})
+	}
+	ops = append(ops, harness.Operation{Process: n, F: "read", Key: "hard", Output: Just(-1), Type: harness.OK, Call: n, Return: n + 1, End: time.Second})
+	return m, ops
+}
+
+func TestTimeBoundHolds(t *testing.T) {
+	m, ops := explosive(40)
+	for name, c := range map[string]struct {
+		timeout, ctx time.Duration
+	}{
+		"timeout": {200 * time.Millisecond, time.Minute},
+		"context": {time.Minute, 200 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := runtime.NumGoroutine()
+			ctx, cancel := context.WithTimeout(context.Background(), c.ctx)
+			defer cancel()
+			start := time.Now()
+			r, err := Linearizable{Model: m, Timeout: c.timeout}.Check(ctx, &harness.History{Operations: ops})
+			if err != nil {
+				t.Fatal(err)
+			}
+			took := time.Since(start)
+			if r.Valid != harness.Unknown || !strings.Contains(r.Summary, `"hard"`) {
+				t.Errorf("%v: %s", r.Valid, r.Summary)
+			}
+			if took > 2*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			// Nothing goes on searching afterwards.
+			for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+				}
+			}
+		})
+	}
+}
+
+func TestMemoryBoundHolds(t *testing.T) {
+	m, ops := explosive(40)
+	const limit = 64 << 20
+	runtime.GC()
+	base, peak := heap(), uint64(0)
+	done := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+				peak = max(peak, heap())
+			}
+		}
+	}()
+	start := time.Now()
+	r := check(t, Linearizable{Model: m, Timeout: time.Minute, MemoryBytes: limit}, &harness.History{Operations: ops})
+	close(done)
+	<-watched
+	if r.Valid != harness.Unknown || !strings.Contains(r.Summary, "more memory than allowed") {
+		t.Errorf("%v: %s", r.Valid, r.Summary)
+	}
+	t.Logf("stopped after %v; the heap grew by %d MiB at most", time.Since(start), (peak-base)>>20)
+	if peak > base+2*limit {
+		t.Errorf("the heap grew by %d MiB with a limit of %d", (peak-base)>>20, limit>>20)
+	}
+}
+
+// A key that cannot be decided hides no violation of another.
+func TestViolationBesideUndecidedKey(t *testing.T) {
+	m, ops := explosive(40)
+	n := len(ops) + 10
+	ops = append(ops,
+		harness.Operation{F: "write", Key: "easy", Input: int64(1), Type: harness.OK, Call: n, Return: n + 1},
+		harness.Operation{F: "read", Key: "easy", Output: Just(2), Type: harness.OK, Call: n + 2, Return: n + 3})
+	r := check(t, Linearizable{Model: m, Timeout: 300 * time.Millisecond}, &harness.History{Operations: ops})
+	d := r.Details.(LinearizableDetails)
+	if r.Valid != harness.Invalid || len(d.Invalid) != 1 || len(d.Unknown) != 1 || r.Counterexample.Key != "easy" {
+		t.Errorf("%v: %s %+v", r.Valid, r.Summary, d)
+	}
+}
+
+func TestModelThatPanicsIsAnError(t *testing.T) {
+	m := Model{Name: "bad", Init: 0, Step: func(state any, op *harness.Operation) (any, bool) {
+		if state.(int) == 1 {
+			panic("out of states")
+		}
+		return state.(int) + 1, true
+	}}
+	h := parseHistory(t, RegisterModel(), `[write 1] [write 2]`)
+	if _, err := (Linearizable{Model: m}).Check(context.Background(), h); err == nil || !strings.Contains(err.Error(), "out of states") {
+		t.Errorf("error %v", err)
+	}
+	h = parseHistory(t, RegisterModel(), `[write 1] [cas 1 2 -> 1]`)
+	if _, err := (Linearizable{Model: SetModel()}).Check(context.Background(), h); err == nil {
+		t.Error("the history of a register was judged as that of a set")
+	}
+}
