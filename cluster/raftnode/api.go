@@ -1,0 +1,161 @@
+package raftnode
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Request is the body of every operation, a POST to a path of [Paths].
+type Request struct {
+	Key   string `json:"key"`
+	Value int64  `json:"value,omitempty"`
+	From  *int64 `json:"from,omitempty"` // what a cas expects; absent: no value
+	// Client and Seq identify a write: the same pair is applied once. A client
+	// counts its writes up and has one of them open at a time.
+	Client string `json:"client,omitempty"`
+	Seq    uint64 `json:"seq,omitempty"`
+	Retry  bool   `json:"retry,omitempty"` // an earlier attempt ended unknown
+	// Timeout is how long the node may take, in milliseconds; 0 is 5 s.
+	Timeout int64 `json:"timeout_ms,omitempty"`
+	// Reads is the mode of a read: "" is linearizable.
+	Reads     string `json:"reads,omitempty"`
+	Forwarded bool   `json:"forwarded,omitempty"` // by another node: do not pass it on
+}
+
+// Response is the body of an answer with status 200. With any other status it
+// is a [Failure].
+type Response struct {
+	// Value is what a register or counter holds, what a cas saw or what a
+	// dequeue took; nil if that is nothing.
+	Value  *int64  `json:"value"`
+	Values []int64 `json:"values,omitempty"` // a set's elements, ascending
+}
+
+// The operations of the API.
+const (
+	opRegisterRead  = "/register/read"
+	opRegisterWrite = "/register/write"
+	opRegisterCAS   = "/register/cas"
+	opAddToSet      = "/set/add"
+	opSetRead       = "/set/read"
+	opQueueEnqueue  = "/queue/enqueue"
+	opQueueDequeue  = "/queue/dequeue"
+	opAddToCounter  = "/counter/add"
+	opCounterRead   = "/counter/read"
+)
+
+// PathStatus answers a GET with a [Status].
+const PathStatus = "/status"
+
+// operation is what a path does: a read looks at the state, anything else is a
+// command for the log.
+type operation struct {
+	name    string
+	read    bool
+	command string
+	look    func(s *state, key string) Response
+}
+
+var operations = []operation{
+	{name: opRegisterRead, read: true, look: func(s *state, key string) Response {
+		return Response{Value: s.register(key)}
+	}},
+	{name: opRegisterWrite, command: opWrite},
+	{name: opRegisterCAS, command: opCAS},
+	{name: opAddToSet, command: opSetAdd},
+	{name: opSetRead, read: true, look: func(s *state, key string) Response {
+		return Response{Values: s.set(key)}
+	}},
+	{name: opQueueEnqueue, command: opEnqueue},
+	{name: opQueueDequeue, command: opDequeue},
+	{name: opAddToCounter, command: opCounterAdd},
+	{name: opCounterRead, read: true, look: func(s *state, key string) Response {
+		v := s.counters[key]
+		return Response{Value: &v}
+	}},
+}
+
+const (
+	defaultTimeout = 5 * time.Second
+	maxTimeout     = time.Minute
+	maxBody        = 1 << 20
+)
+
+func (n *Node) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, op := range operations {
+		mux.HandleFunc("POST "+op.name, func(w http.ResponseWriter, r *http.Request) { n.serve(w, r, op) })
+	}
+	mux.HandleFunc("GET "+PathStatus, func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, n.Status())
+	})
+	return mux
+}
+
+func (n *Node) serve(w http.ResponseWriter, r *http.Request, op operation) {
+	req, err := decodeRequest(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		answer(w, http.StatusBadRequest, didNotHappen(err.Error()))
+		return
+	}
+	timeout := defaultTimeout
+	if req.Timeout > 0 {
+		timeout = min(time.Duration(min(req.Timeout, maxTimeout.Milliseconds()))*time.Millisecond, maxTimeout)
+	}
+	// Not the connection's context: a client that goes away does not take its
+	// operation back.
+	ctx, cancel := context.WithTimeout(n.ctx, timeout)
+	defer cancel()
+	resp, f := n.do(ctx, req, op)
+	switch {
+	case f == nil:
+		answer(w, http.StatusOK, resp)
+	case f.Happened == Unknown:
+		answer(w, http.StatusGatewayTimeout, f)
+	case f.Leader != "":
+		answer(w, http.StatusMisdirectedRequest, f)
+	default:
+		answer(w, http.StatusServiceUnavailable, f)
+	}
+}
+
+func decodeRequest(body io.Reader) (Request, error) {
+	var req Request
+	dec := json.NewDecoder(body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&req); err != nil {
+		return req, errors.New("bad request: " + err.Error())
+	}
+	switch req.Reads {
+	case "", Linearizable, Lease, Stale:
+	default:
+		return req, errors.New("bad request: reads is none of linearizable, lease, stale")
+	}
+	if req.Timeout < 0 {
+		return req, errors.New("bad request: timeout_ms is negative")
+	}
+	return req, nil
+}
+
+func (n *Node) do(ctx context.Context, req Request, op operation) (Response, *Failure) {
+	if op.read {
+		return n.read(ctx, req, op)
+	}
+	return n.route(ctx, req, op, func(ctx context.Context) (Response, *Failure) {
+		return n.write(ctx, req, op)
+	})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		status, b = http.StatusInternalServerError, []byte("{}")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) // a client that went away needs no answer
+}

@@ -1,0 +1,73 @@
+package raftnode
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Bug names a deliberate mistake of the node; "" is none.
+type Bug string
+
+// The planted bugs.
+const (
+	StaleLeaderRead   Bug = "stale-leader-read"
+	FollowerRead      Bug = "follower-read"
+	EarlyLeaderRead   Bug = "early-leader-read"
+	TrustVerify       Bug = "trust-verify"
+	DirtyRead         Bug = "dirty-read"
+	EarlyAck          Bug = "early-ack"
+	FalseFail         Bug = "false-fail"
+	CASOutsideLog     Bug = "cas-outside-log"
+	DequeueOutsideLog Bug = "dequeue-outside-log"
+	DoubleApply       Bug = "double-apply"
+	LocalClockApply   Bug = "local-clock-apply"
+	ForgottenVote     Bug = "forgotten-vote"
+	LostLog           Bug = "lost-log"
+	ShortSnapshot     Bug = "short-snapshot"
+	StickyRestore     Bug = "sticky-restore"
+	FastHeartbeat     Bug = "fast-heartbeat"
+)
+
+// BugDoc says what a planted bug does, in one line.
+type BugDoc struct {
+	Bug Bug
+	Doc string
+}
+
+// Bugs are all planted bugs.
+var Bugs = []BugDoc{
+	{StaleLeaderRead, "a deposed leader answers linearizable reads until it hears of its successor"},
+	{FollowerRead, "every node answers linearizable reads from its own state"},
+	{EarlyLeaderRead, "a new leader answers reads before an entry of its term was applied"},
+	{TrustVerify, "a leader counts heartbeats that were answered before the read began (hashicorp/raft's VerifyLeader alone)"},
+	{DirtyRead, "a leader answers reads of a register with its newest proposal, committed or not"},
+	{EarlyAck, "a leader acknowledges a write as soon as it is in its own log"},
+	{FalseFail, "a leader that is deposed calls its pending writes failed, though the successor may commit them"},
+	{CASOutsideLog, "a compare-and-set compares with the leader's state and then writes through the log"},
+	{DequeueOutsideLog, "a dequeue picks the element from the leader's state and then removes it through the log"},
+	{DoubleApply, "a write that is proposed again after a slow commit or a lost leader is applied again"},
+	{LocalClockApply, "a node skips a command that is older than a second by its own clock when it applies it"},
+	{ForgottenVote, "term and vote are kept in memory only and lost in a restart"},
+	{LostLog, "the log is kept in memory only and lost in a restart, while term, vote and snapshots stay"},
+	{ShortSnapshot, "a snapshot misses the newest entries that it claims to hold"},
+	{StickyRestore, "a snapshot installed on a running node does not replace what the node had under a key"},
+	{FastHeartbeat, "heartbeats are handled beside raft's main loop, so that a deposed leader can stamp an entry with its successor's term (hashicorp/raft#695)"},
+}
+
+// ParseBug finds a planted bug by name.
+func ParseBug(name string) (Bug, error) {
+	if name == "" {
+		return "", nil
+	}
+	var names []string
+	for _, b := range Bugs {
+		if string(b.Bug) == name {
+			return b.Bug, nil
+		}
+		names = append(names, string(b.Bug))
+	}
+	return "", fmt.Errorf("unknown bug %q; known are %s", name, strings.Join(names, ", "))
+}
+
+// is says whether the bug that is switched on is b.
+func (on Bug) is(b Bug) bool { return on == b }

@@ -1,0 +1,42 @@
+package raftnode
+
+// The digest of a state is the sum, modulo 2^64, of the hashes of its facts
+// ("register k holds 5", "set k has 7", ...). A sum does not depend on the
+// order of its terms, so that it can be kept up to date fact by fact and comes
+// out equal however a replica arrived at its state.
+
+// fact hashes one fact: FNV-1a over its parts, then the finalizer of
+// MurmurHash3, because sums of bare FNV values cancel out too easily.
+func fact(kind byte, key string, numbers ...uint64) uint64 {
+	const prime = 1099511628211
+	h := uint64(14695981039346656037)
+	h = (h ^ uint64(kind)) * prime
+	for i := 0; i < len(key); i++ {
+		h = (h ^ uint64(key[i])) * prime
+	}
+	h = (h ^ uint64(len(key))) * prime
+	for _, n := range numbers {
+		for range 8 {
+			h = (h ^ (n & 0xff)) * prime
+			n >>= 8
+		}
+	}
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
+}
+
+func registerFact(key string, v int64) uint64    { return fact('r', key, uint64(v)) }
+func setFact(key string, v int64) uint64         { return fact('s', key, uint64(v)) }
+func queueFact(key string, pos, v uint64) uint64 { return fact('q', key, pos, v) }
+func counterFact(key string, v int64) uint64     { return fact('c', key, uint64(v)) }
+
+func sessionFact(s *session) uint64 {
+	var set, value uint64
+	if s.Result.Value != nil {
+		set, value = 1, uint64(*s.Result.Value)
+	}
+	return fact('x', s.Client+"\x00"+string(s.Result.Refused), s.Seq, set, value)
+}

@@ -1,0 +1,50 @@
+//go:build !wasip1
+
+package raftnode
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+// disk is the data directory of a node: one bbolt file for the log, the term
+// and the vote, and a directory of snapshots. Everything is synced before raft
+// goes on.
+type disk struct {
+	bolt      *raftboltdb.BoltStore
+	snapshots *raft.FileSnapshotStore
+}
+
+const snapshotsKept = 2
+
+func openDisk(dir string, logger hclog.Logger) (*disk, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	bolt, err := raftboltdb.New(raftboltdb.Options{
+		Path:        filepath.Join(dir, "raft.db"),
+		BoltOptions: &bbolt.Options{Timeout: time.Second},
+	})
+	if errors.Is(err, bbolt.ErrTimeout) {
+		return nil, fmt.Errorf("data directory %s: another process uses it", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, logger)
+	if err != nil {
+		bolt.Close()
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	return &disk{bolt, snapshots}, nil
+}
+
+func (d *disk) close() error { return d.bolt.Close() }

@@ -1,0 +1,39 @@
+// Package raftnode is the bundled system under test: a small key-value service
+// on hashicorp/raft, such as a team would run.
+//
+// A [Node] serves registers, sets, queues and counters over HTTP and keeps
+// them in a state machine that is replicated by the raft log. [Main] runs a
+// node on a real machine: TCP, a bbolt file for log and votes, file snapshots.
+// [Start] takes the same parts from its caller, so that the node runs as well
+// on a simulated machine, where bbolt and TCP do not exist.
+//
+// # A request's way
+//
+// api.go decodes it; route.go finds the leader (itself, or another node to
+// name or to forward to); writes go through propose.go into the log and come
+// out in fsm.go, which applies them to the state in state.go; linearizable
+// reads go through read.go. Every answer that is an error says whether the
+// operation certainly did not happen or whether nobody knows (failure.go).
+//
+// # Retries
+//
+// A write carries its client's name and a sequence number. The state machine
+// remembers the newest of each client together with its result, so that the
+// node may propose a write again whose outcome it does not know: it is applied
+// once. That memory is part of the replicated state and of every snapshot.
+//
+// # What raft does not promise
+//
+// Two properties of hashicorp/raft 1.7 make a service incorrect that trusts
+// them, and the node works around both (see transport.go): VerifyLeader counts
+// heartbeats that were on their way before it was called, and heartbeats that
+// are handled beside the main loop let a deposed leader stamp an entry with
+// its successor's term (hashicorp/raft#695). The planted bugs trust-verify and
+// fast-heartbeat switch the workarounds off.
+//
+// # Planted bugs
+//
+// bugs.go lists deliberate mistakes that can be switched on one at a time.
+// Each is a few lines at the place where a real system would go wrong, behind
+// a call of is.
+package raftnode

@@ -1,0 +1,107 @@
+package raftnode
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// forwarder asks other nodes on behalf of clients.
+type forwarder struct {
+	client *http.Client
+}
+
+// newForwarder dials peers by name.
+func newForwarder(dial func(ctx context.Context, peer string) (net.Conn, error)) *forwarder {
+	return &forwarder{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			peer, _, err := net.SplitHostPort(addr)
+			if err != nil {
+				return nil, &notDialed{err}
+			}
+			conn, err := dial(ctx, peer)
+			if err != nil {
+				return nil, &notDialed{err}
+			}
+			return conn, nil
+		},
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     10 * time.Second,
+	}}}
+}
+
+// notDialed marks that not a byte of a request left the node.
+type notDialed struct{ err error }
+
+func (e *notDialed) Error() string { return e.err.Error() }
+func (e *notDialed) Unwrap() error { return e.err }
+
+// forward asks another node and gives its answer.
+func (n *Node) forward(ctx context.Context, leader string, req Request, op operation) (Response, *Failure) {
+	left := untilDeadline(ctx).Milliseconds()
+	if left <= 0 {
+		return Response{}, didNotHappen("timed out before it was forwarded")
+	}
+	req.Forwarded, req.Timeout = true, left
+	body, err := json.Marshal(req)
+	if err != nil {
+		return Response{}, didNotHappen(err.Error())
+	}
+	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+leader+op.name, bytes.NewReader(body))
+	if err != nil {
+		return Response{}, didNotHappen(err.Error())
+	}
+	hr.Header.Set("Content-Type", "application/json")
+	answer, err := n.forwarder.client.Do(hr)
+	if err != nil {
+		if nd := (*notDialed)(nil); errors.As(err, &nd) || op.read {
+			return Response{}, didNotHappen(fmt.Sprintf("cannot reach %s: %v", leader, err))
+		}
+		return Response{}, mayHaveHappened(fmt.Sprintf("no answer from %s: %v", leader, err))
+	}
+	defer answer.Body.Close()
+	resp, f := DecodeAnswer(answer.StatusCode, answer.Body)
+	if f != nil && op.read {
+		f.Happened = DidNotHappen
+	}
+	return resp, f
+}
+
+// DecodeAnswer reads the body of an answer to an operation. Whatever is wrong
+// with the answer, the operation may have happened then.
+func DecodeAnswer(status int, body io.Reader) (Response, *Failure) {
+	b, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err != nil {
+		return Response{}, mayHaveHappened("answer broken off: " + err.Error())
+	}
+	if len(b) > maxAnswer {
+		return Response{}, mayHaveHappened("answer is too long")
+	}
+	if status == http.StatusOK {
+		var r Response
+		if err := json.Unmarshal(b, &r); err != nil {
+			return Response{}, mayHaveHappened("answer is garbled: " + err.Error())
+		}
+		return r, nil
+	}
+	f := &Failure{}
+	if err := json.Unmarshal(b, f); err != nil {
+		return Response{}, mayHaveHappened(fmt.Sprintf("answer with status %d is garbled: %v", status, err))
+	}
+	if f.Happened != DidNotHappen {
+		f.Happened = Unknown
+	}
+	if f.Reason == "" {
+		f.Reason = fmt.Sprintf("status %d", status)
+	}
+	return Response{}, f
+}
+
+// An answer holds at most a whole set.
+const maxAnswer = 64 << 20

@@ -1,0 +1,195 @@
+//go:build !wasip1
+
+package raftnode
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// flags are the settings of a node's process.
+type flags struct {
+	Settings
+	id           string
+	peers        []Peer
+	data         string
+	listenPeer   string
+	listenClient string
+	rpcTimeout   time.Duration
+	logLevel     hclog.Level
+	bug          Bug
+}
+
+// Main runs a node as a program: args are the arguments after the program's
+// name, events go to stdout and log lines to stderr. It returns the exit
+// status: 0 after SIGTERM or SIGINT, 2 for wrong usage, 1 for anything else.
+func Main(args []string, stdout, stderr io.Writer) int {
+	f, err := parseFlags(args, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "raftnode:", err)
+		return 2
+	}
+	// From here on, so that a signal during the start is not lost.
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(stop)
+
+	if err := run(f, stop, stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "raftnode:", err)
+		return 1
+	}
+	return 0
+}
+
+func run(f *flags, stop <-chan os.Signal, stdout, stderr io.Writer) (err error) {
+	logger := hclog.New(&hclog.LoggerOptions{Name: f.id, Level: f.logLevel, Output: stderr})
+	d, err := openDisk(f.data, logger.Named("snapshot"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	listener, err := net.Listen("tcp", f.listenClient)
+	if err != nil {
+		return fmt.Errorf("listen for clients: %w", err)
+	}
+	self := f.self()
+	trans, err := newTCP(f.listenPeer, self.Addr, f.rpcTimeout, logger.Named("net"))
+	if err != nil {
+		listener.Close()
+		return fmt.Errorf("listen for peers: %w", err)
+	}
+	n, err := Start(Config{
+		ID: f.id, Peers: f.peers,
+		Transport: trans, Logs: d.bolt, Stable: d.bolt, Snapshots: d.snapshots,
+		Listener: listener, Dial: dialTCP, Events: stdout, Logger: logger.Named("raft"),
+		Settings: f.Settings, Bug: f.bug,
+	})
+	if err != nil {
+		return err
+	}
+	<-stop
+	return n.Close()
+}
+
+func (f *flags) self() Peer {
+	for _, p := range f.peers {
+		if p.Name == f.id {
+			return p
+		}
+	}
+	return Peer{} // parseFlags has made sure that it is there
+}
+
+func parseFlags(args []string, help io.Writer) (*flags, error) {
+	f := &flags{Settings: DefaultSettings(), logLevel: hclog.Info}
+	fs := flag.NewFlagSet("raftnode", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVar(&f.id, "id", "", "name of this node, one of the peers")
+	peers := fs.String("peers", "", "all members: n1=host:port,n2=host:port/clientport,...")
+	fs.StringVar(&f.data, "data", "", "directory for log, votes and snapshots")
+	fs.StringVar(&f.listenPeer, "listen-peer", ":7000", "address to listen on for peers")
+	fs.StringVar(&f.listenClient, "listen-client", ":8000", "address to listen on for clients; its port is also that of peers that name none")
+	fs.DurationVar(&f.Heartbeat, "heartbeat", f.Heartbeat, "without a word from the leader, until an election")
+	fs.DurationVar(&f.Election, "election", f.Election, "without a winner, until the next election")
+	fs.DurationVar(&f.Lease, "lease", f.Lease, "without a majority, until a leader steps down")
+	fs.DurationVar(&f.Commit, "commit", f.Commit, "until followers learn what is committed, when nothing else is sent")
+	fs.DurationVar(&f.rpcTimeout, "rpc-timeout", time.Second, "until a message to a peer is given up")
+	fs.Uint64Var(&f.SnapshotThreshold, "snapshot-threshold", f.SnapshotThreshold, "entries until the next snapshot")
+	fs.DurationVar(&f.SnapshotInterval, "snapshot-interval", f.SnapshotInterval, "how often the threshold is looked at, up to twice this")
+	fs.Uint64Var(&f.Trailing, "trailing", f.Trailing, "entries kept behind a snapshot")
+	fs.BoolVar(&f.Forward, "forward", false, "ask the leader for the client instead of naming it")
+	fs.DurationVar(&f.Hold, "hold", f.Hold, "how long a request waits for a leader")
+	fs.DurationVar(&f.Retry, "retry", f.Retry, "without a commit, until a command is proposed again")
+	fs.Uint64Var(&f.StateEvery, "state-every", f.StateEvery, "announce the state's digest at every so-many-th position; 0: never")
+	bug := fs.String("bug", "", "switch on a planted bug: "+bugNames())
+	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fs.SetOutput(help)
+			fmt.Fprintln(help, "raftnode runs one member of a small replicated service.\n\nExample:\n  raftnode --id n1 --peers n1=10.0.0.1:7000,n2=10.0.0.2:7000,n3=10.0.0.3:7000 --data /data\n\nFlags:")
+			fs.PrintDefaults()
+		}
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if f.data == "" {
+		return nil, errors.New("--data is missing")
+	}
+	_, clientPort, err := net.SplitHostPort(f.listenClient)
+	if err != nil {
+		return nil, fmt.Errorf("--listen-client: %w", err)
+	}
+	if f.peers, err = parsePeers(*peers, clientPort); err != nil {
+		return nil, fmt.Errorf("--peers: %w", err)
+	}
+	if f.self().Name == "" {
+		return nil, fmt.Errorf("--id %q is none of the peers", f.id)
+	}
+	if f.bug, err = ParseBug(*bug); err != nil {
+		return nil, fmt.Errorf("--bug: %w", err)
+	}
+	if f.logLevel = hclog.LevelFromString(*level); f.logLevel == hclog.NoLevel {
+		return nil, fmt.Errorf("--log-level: %q is none of trace, debug, info, warn, error", *level)
+	}
+	for name, d := range map[string]time.Duration{"hold": f.Hold, "retry": f.Retry, "rpc-timeout": f.rpcTimeout} {
+		if d < 0 || d == 0 && name != "hold" {
+			return nil, fmt.Errorf("--%s must be positive", name)
+		}
+	}
+	return f, nil
+}
+
+func bugNames() string {
+	var names []string
+	for _, b := range Bugs {
+		names = append(names, string(b.Bug))
+	}
+	return strings.Join(names, ", ")
+}
+
+// parsePeers reads n1=host:port,n2=host:port/clientport,...
+func parsePeers(s, clientPort string) ([]Peer, error) {
+	if s == "" {
+		return nil, errors.New("there are none")
+	}
+	var peers []Peer
+	seen := map[string]bool{}
+	for _, part := range strings.Split(s, ",") {
+		name, addr, ok := strings.Cut(part, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("%q is not name=host:port", part)
+		}
+		addr, port, ok := strings.Cut(addr, "/")
+		if !ok {
+			port = clientPort
+		}
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", part, err)
+		}
+		if host == "" {
+			return nil, fmt.Errorf("%q has no host", part)
+		}
+		if seen[name] || seen[addr] {
+			return nil, fmt.Errorf("%q is there twice", part)
+		}
+		seen[name], seen[addr] = true, true
+		peers = append(peers, Peer{Name: name, Addr: addr, Client: net.JoinHostPort(host, port)})
+	}
+	return peers, nil
+}

@@ -1,0 +1,242 @@
+package raftnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+)
+
+// Peer is a member of the cluster as the others reach it.
+type Peer struct {
+	Name   string
+	Addr   string // host:port of raft
+	Client string // host:port of the API
+}
+
+// Config is what a node is made of. The zero value of a setting is its default.
+type Config struct {
+	ID    string
+	Peers []Peer // all members, this one included
+
+	Transport raft.Transport
+	Logs      raft.LogStore
+	Stable    raft.StableStore
+	Snapshots raft.SnapshotStore
+	Listener  net.Listener // for clients
+	// Dial reaches the API of another member.
+	Dial   func(ctx context.Context, peer Peer) (net.Conn, error)
+	Events io.Writer // gets the events as lines of JSON; nil: nobody does
+	Logger hclog.Logger
+
+	Settings
+	Bug Bug
+}
+
+// Settings are the figures that a node can be tuned with.
+type Settings struct {
+	Heartbeat time.Duration // without a word from the leader, until an election
+	Election  time.Duration // without a winner, until the next
+	Lease     time.Duration // without a majority, until a leader steps down
+	Commit    time.Duration // until followers learn what is committed, when nothing else is sent
+
+	SnapshotThreshold uint64        // entries until the next snapshot
+	SnapshotInterval  time.Duration // how often that is looked at; up to twice this
+	Trailing          uint64        // entries kept behind a snapshot
+
+	Forward    bool          // ask the leader for the client instead of naming it
+	Hold       time.Duration // how long a request waits for a leader
+	Retry      time.Duration // without a commit, until a command is proposed again
+	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
+}
+
+// DefaultSettings make failovers of about a second, and snapshots every second
+// or two under load.
+func DefaultSettings() Settings {
+	return Settings{
+		Heartbeat: 500 * time.Millisecond,
+		Election:  500 * time.Millisecond,
+		Lease:     250 * time.Millisecond,
+		Commit:    20 * time.Millisecond,
+
+		SnapshotThreshold: 200,
+		SnapshotInterval:  time.Second,
+		Trailing:          100,
+
+		Hold:       250 * time.Millisecond,
+		Retry:      200 * time.Millisecond,
+		StateEvery: 100,
+	}
+}
+
+// Node is a running member of the cluster.
+type Node struct {
+	cfg       Config
+	raft      *raft.Raft
+	transport *transport
+	fsm       *fsm
+	events    *emitter
+	forwarder *forwarder
+	server    *http.Server
+	serving   chan struct{} // closed when the server has ended
+	ctx       context.Context
+	stop      context.CancelFunc
+
+	changed broadcast     // fires when the role or the leader may have changed
+	marking chan struct{} // held by who proposes the first entry of a term
+	believe atomic.Bool   // was elected and has heard of no other leader since (stale-leader-read)
+	dirty   proposals     // (dirty-read)
+}
+
+// Start runs a node until Close. It takes over the config's transport and
+// listener and closes them in the end, also when it fails; the stores stay the
+// caller's.
+func Start(cfg Config) (*Node, error) {
+	n := &Node{
+		cfg:       cfg,
+		transport: newTransport(cfg.Transport, cfg.Bug),
+		serving:   make(chan struct{}),
+		marking:   make(chan struct{}, 1),
+	}
+	if n.cfg.Events == nil {
+		n.cfg.Events = io.Discard
+	}
+	if n.cfg.Logger == nil {
+		n.cfg.Logger = hclog.NewNullLogger()
+	}
+	n.events = newEmitter(cfg.ID, n.cfg.Events)
+	n.fsm = newFSM(cfg.Bug, n.events, cfg.StateEvery)
+	n.ctx, n.stop = context.WithCancel(context.Background())
+	n.forwarder = newForwarder(n.dial)
+
+	if err := n.startRaft(); err != nil {
+		n.stop()
+		n.transport.Close()
+		cfg.Listener.Close()
+		n.events.close()
+		return nil, err
+	}
+	n.server = &http.Server{Handler: n.handler(), ReadHeaderTimeout: maxTimeout}
+	go func() {
+		defer close(n.serving)
+		_ = n.server.Serve(cfg.Listener) // ends with Close
+	}()
+	return n, nil
+}
+
+func (n *Node) startRaft() error {
+	if n.cfg.Bug.is(ForgottenVote) {
+		n.cfg.Stable = raft.NewInmemStore()
+	}
+	if n.cfg.Bug.is(LostLog) {
+		n.cfg.Logs = raft.NewInmemStore()
+	}
+	conf := raft.DefaultConfig()
+	conf.LocalID = raft.ServerID(n.cfg.ID)
+	conf.HeartbeatTimeout = n.cfg.Heartbeat
+	conf.ElectionTimeout = n.cfg.Election
+	conf.LeaderLeaseTimeout = n.cfg.Lease
+	conf.CommitTimeout = n.cfg.Commit
+	conf.SnapshotThreshold = n.cfg.SnapshotThreshold
+	conf.SnapshotInterval = n.cfg.SnapshotInterval
+	conf.TrailingLogs = n.cfg.Trailing
+	conf.Logger = n.cfg.Logger
+	conf.NoLegacyTelemetry = true
+	if err := raft.ValidateConfig(conf); err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	if err := n.bootstrap(); err != nil {
+		return fmt.Errorf("bootstrap: %w", err)
+	}
+	n.events.emit(Event{Kind: EventBoot})
+	r, err := raft.NewRaft(conf, n.fsm, n.cfg.Logs, n.cfg.Stable, n.cfg.Snapshots, n.transport)
+	if err != nil {
+		return fmt.Errorf("start raft: %w", err)
+	}
+	n.raft = r
+	n.events.emit(Event{Kind: EventRole, Role: roleName(raft.Follower), Term: r.CurrentTerm()})
+	n.observe(r)
+	// What happened before the observer was there.
+	if _, id := r.LeaderWithID(); id != "" {
+		n.events.emit(Event{Kind: EventLeader, Leader: string(id), Term: r.CurrentTerm()})
+	}
+	return nil
+}
+
+// bootstrap gives a node without a log its first entry, the members of the
+// cluster. Every member writes the same one, so that it does not matter who
+// does. A node that was killed in the middle of this has a term and no log;
+// raft's own BootstrapCluster would refuse it for ever.
+func (n *Node) bootstrap() error {
+	last, err := n.cfg.Logs.LastIndex()
+	if err != nil {
+		return err
+	}
+	snapshots, err := n.cfg.Snapshots.List()
+	if err != nil {
+		return err
+	}
+	if last > 0 || len(snapshots) > 0 {
+		return nil
+	}
+	var members raft.Configuration
+	for _, p := range n.cfg.Peers {
+		members.Servers = append(members.Servers, raft.Server{
+			ID: raft.ServerID(p.Name), Address: raft.ServerAddress(p.Addr),
+		})
+	}
+	key := []byte("CurrentTerm") // raft's
+	if term, err := n.cfg.Stable.GetUint64(key); err != nil || term == 0 {
+		if err := n.cfg.Stable.SetUint64(key, 1); err != nil {
+			return err
+		}
+	}
+	return n.cfg.Logs.StoreLog(&raft.Log{
+		Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(members),
+	})
+}
+
+func (n *Node) dial(ctx context.Context, name string) (net.Conn, error) {
+	for _, p := range n.cfg.Peers {
+		if p.Name == name {
+			return n.cfg.Dial(ctx, p)
+		}
+	}
+	return nil, fmt.Errorf("no peer is called %q", name)
+}
+
+func (n *Node) closing() bool { return n.ctx.Err() != nil }
+
+// Close stops the node: requests that are open are answered as far as that is
+// known, raft ends, and the last events are written.
+func (n *Node) Close() error {
+	n.events.emit(Event{Kind: EventShutdown})
+	n.stop()
+	n.changed.fire()
+	ended := make(chan error, 1)
+	go func() { ended <- n.raft.Shutdown().Error() }()
+	var err error
+	select {
+	case err = <-ended:
+	case <-time.After(closeTimeout):
+		err = errors.New("raft did not end in time")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if n.server.Shutdown(ctx) != nil {
+		n.server.Close()
+	}
+	<-n.serving
+	n.forwarder.client.CloseIdleConnections()
+	n.events.close()
+	return err
+}
+
+const closeTimeout = 3 * time.Second

@@ -1,0 +1,109 @@
+package raftnode
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// outcome is what became of a proposal.
+type outcome struct {
+	result result
+	err    error
+	index  uint64
+}
+
+// propose puts c into the log and returns what applying it gave. It returns
+// when ctx ends, with a failure that says whether c may still be applied.
+//
+// A commit that is slow is proposed once more: the first proposal may have
+// been lost with a connection, and the state machine applies only one.
+func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
+	outcomes := make(chan outcome, 2) // never blocks the one who delivers
+	if f := n.enqueue(ctx, c, outcomes); f != nil {
+		return result{}, f
+	}
+	again := time.NewTimer(n.cfg.Retry)
+	defer again.Stop()
+	var early <-chan time.Time
+	if n.cfg.Bug.is(EarlyAck) && c.Op != opCAS && c.Op != opDequeue && c.Op != opNoop {
+		early = time.After(time.Millisecond) // time enough to be told that it is no leader
+	}
+	open := 1
+	var failed *Failure
+	for {
+		select {
+		case o := <-outcomes:
+			if o.err == nil {
+				return o.result, o.result.Refused.failure()
+			}
+			if f := n.failureOf(o); failed == nil || f.Happened == Unknown {
+				failed = f
+			}
+			if open--; open == 0 {
+				return result{}, failed
+			}
+		case <-early:
+			return result{}, nil
+		case <-again.C:
+			if c.Client != "" {
+				retry := c
+				retry.Retry = true
+				if n.enqueue(ctx, retry, outcomes) == nil {
+					open++
+				}
+			}
+		case <-ctx.Done():
+			return result{}, mayHaveHappened("timed out waiting for the commit")
+		}
+	}
+}
+
+func (n *Node) failureOf(o outcome) *Failure {
+	if rejected(o.err, o.index) {
+		return didNotHappen(o.err.Error())
+	}
+	if n.cfg.Bug.is(FalseFail) && o.err == raft.ErrLeadershipLost {
+		return &Failure{Reason: o.err.Error(), Happened: DidNotHappen, final: true}
+	}
+	return mayHaveHappened(o.err.Error())
+}
+
+// enqueue hands c to raft's main loop. Its failure is certain. The outcome is
+// delivered later; when raft shuts down, perhaps never.
+func (n *Node) enqueue(ctx context.Context, c command, outcomes chan<- outcome) *Failure {
+	wait := untilDeadline(ctx)
+	if wait <= 0 {
+		return didNotHappen("timed out before it was proposed")
+	}
+	if n.cfg.Bug.is(LocalClockApply) {
+		c.At = time.Now().UnixNano()
+	}
+	future := n.raft.Apply(c.encode(), wait)
+	if n.cfg.Bug.is(DirtyRead) && c.Op == opWrite {
+		n.dirty.note(c)
+	}
+	go func() {
+		o := outcome{err: future.Error(), index: future.Index()}
+		if o.err == nil {
+			o.result, _ = future.Response().(result)
+		}
+		if n.cfg.Bug.is(DirtyRead) && c.Op == opWrite {
+			n.dirty.forget(c)
+		}
+		outcomes <- o
+	}()
+	return nil
+}
+
+// untilDeadline is the time that ctx leaves.
+func untilDeadline(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
+	if t, ok := ctx.Deadline(); ok {
+		return time.Until(t)
+	}
+	return maxTimeout
+}

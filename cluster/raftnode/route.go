@@ -1,0 +1,96 @@
+package raftnode
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// leader is the node to ask, as far as this one knows: itself, another one, or
+// "" if there is none.
+func (n *Node) leader() (name string, self bool) {
+	if n.raft.State() == raft.Leader {
+		return n.cfg.ID, true
+	}
+	if _, id := n.raft.LeaderWithID(); id != raft.ServerID(n.cfg.ID) {
+		return string(id), false
+	}
+	return "", false
+}
+
+// Between two attempts of one request, if nothing changed meanwhile.
+const pause = 10 * time.Millisecond
+
+// route performs a request that only the leader can answer: here, by local, if
+// this node leads; otherwise it names the leader, or asks it if the node
+// forwards. While there is no leader the request is held for a while.
+//
+// Once an attempt ended unknown, the request may no longer be called failed.
+// It is then tried again until its time is up, at whichever node leads: the
+// command carries its identity and is applied once.
+func (n *Node) route(ctx context.Context, req Request, op operation, local func(context.Context) (Response, *Failure)) (Response, *Failure) {
+	var doubt *Failure
+	hold := time.Now().Add(n.cfg.Hold)
+	for {
+		next := n.changed.next()
+		resp, f := Response{}, didNotHappen("no leader is known")
+		leader, self := n.leader()
+		switch {
+		case n.closing():
+			f = didNotHappen("the node is shutting down")
+		case self:
+			resp, f = local(ctx)
+		case req.Forwarded:
+			f = &Failure{Reason: "not the leader", Happened: DidNotHappen, Leader: leader, final: true}
+		case leader != "" && (n.cfg.Forward || doubt != nil):
+			resp, f = n.forward(ctx, leader, req, op)
+		case leader != "":
+			return Response{}, &Failure{Reason: "not the leader", Happened: DidNotHappen, Leader: leader}
+		}
+		if f == nil {
+			return resp, nil
+		}
+		if f.Happened == Unknown && !op.read {
+			if doubt = f; req.Client == "" {
+				return Response{}, doubt // without an identity it could be applied twice
+			}
+			req.Retry = true
+		}
+		if f.final || n.closing() {
+			return Response{}, worse(doubt, f)
+		}
+
+		// Wait for a better moment. Without a leader and without a doubt,
+		// not for ever.
+		timer := time.NewTimer(pause)
+		expired := false
+		if leader == "" {
+			timer.Reset(time.Until(hold))
+			expired = doubt == nil && !time.Now().Before(hold)
+			if doubt != nil {
+				timer.Reset(pause)
+			}
+		}
+		if !expired {
+			select {
+			case <-next:
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+		}
+		timer.Stop()
+		if expired || ctx.Err() != nil {
+			return Response{}, worse(doubt, f)
+		}
+	}
+}
+
+// worse is what to tell about a request whose last attempt failed with f and
+// some earlier one with doubt, if any.
+func worse(doubt, f *Failure) *Failure {
+	if doubt != nil {
+		return doubt
+	}
+	return f
+}

@@ -1,0 +1,51 @@
+//go:build !wasip1
+
+package raftnode
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+)
+
+// stream carries raft's messages over TCP. Unlike raft's own, it has an
+// address that is a name: it is resolved by whoever dials, whenever it dials,
+// and need not resolve to anything yet.
+type stream struct {
+	net.Listener
+	addr string
+}
+
+type peerAddr string
+
+func (a peerAddr) Network() string { return "tcp" }
+func (a peerAddr) String() string  { return string(a) }
+
+func (s *stream) Addr() net.Addr { return peerAddr(s.addr) }
+
+// Dial implements raft.StreamLayer.
+func (s *stream) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	return net.DialTimeout("tcp", string(addr), timeout)
+}
+
+// newTCP listens for peers on listen; they reach the node at addr.
+func newTCP(listen, addr string, timeout time.Duration, logger hclog.Logger) (raft.Transport, error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, err
+	}
+	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:  &stream{l, addr},
+		MaxPool: 4,
+		Timeout: timeout,
+		Logger:  logger,
+	}), nil
+}
+
+func dialTCP(ctx context.Context, p Peer) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", p.Client)
+}

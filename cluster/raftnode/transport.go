@@ -1,0 +1,105 @@
+package raftnode
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// transport stands between raft and its transport and makes good what a
+// correct service cannot do without.
+//
+// It keeps the heartbeat handler from the transport, so that heartbeats go
+// through raft's main loop like every other message: handled beside it, they
+// change the term under a leader that is about to append an entry
+// (hashicorp/raft#695).
+//
+// It notes which followers acknowledged the node as the leader of a term, and
+// to a message sent when. Raft's VerifyLeader does not: it counts the answer
+// to a heartbeat that was sent, and may have been answered, long before.
+type transport struct {
+	raft.Transport
+	bug Bug
+
+	mu    sync.Mutex
+	clock uint64                  // counts events; orders questions and messages
+	acks  map[raft.ServerID]ackAt // the newest of each follower
+	fresh broadcast
+}
+
+type ackAt struct {
+	term uint64
+	sent uint64 // by clock
+}
+
+func newTransport(t raft.Transport, bug Bug) *transport {
+	return &transport{Transport: t, bug: bug, acks: map[raft.ServerID]ackAt{}}
+}
+
+// SetHeartbeatHandler implements raft.Transport.
+func (t *transport) SetHeartbeatHandler(cb func(rpc raft.RPC)) {
+	if t.bug.is(FastHeartbeat) {
+		t.Transport.SetHeartbeatHandler(cb)
+	}
+}
+
+// AppendEntries implements raft.Transport.
+func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	sent := t.now()
+	err := t.Transport.AppendEntries(id, target, args, resp)
+	if err == nil && resp.Term == args.Term {
+		t.mu.Lock()
+		if old := t.acks[id]; args.Term > old.term || args.Term == old.term && sent > old.sent {
+			t.acks[id] = ackAt{args.Term, sent}
+		}
+		t.mu.Unlock()
+		t.fresh.fire()
+	}
+	return err
+}
+
+// now is a moment; what is sent from now on is sent after it.
+func (t *transport) now() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clock++
+	return t.clock
+}
+
+// acknowledged waits until enough followers acknowledged term in answer to
+// messages that were sent after since.
+func (t *transport) acknowledged(ctx context.Context, term, since uint64, enough int) error {
+	for {
+		next := t.fresh.next()
+		t.mu.Lock()
+		n := 0
+		for _, a := range t.acks {
+			if a.term == term && a.sent > since {
+				n++
+			}
+		}
+		t.mu.Unlock()
+		if n >= enough {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// RequestPreVote implements raft.WithPreVote.
+func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return t.Transport.(raft.WithPreVote).RequestPreVote(id, target, args, resp)
+}
+
+// Close implements raft.WithClose.
+func (t *transport) Close() error {
+	if c, ok := t.Transport.(raft.WithClose); ok {
+		return c.Close()
+	}
+	return nil
+}
