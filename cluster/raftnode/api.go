@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Request is the body of every operation, a POST to a path of [Paths].
+// Request is the body of every operation, a POST to one of the paths below.
 type Request struct {
 	Key   string `json:"key"`
 	Value int64  `json:"value,omitempty"`
@@ -35,17 +35,17 @@ type Response struct {
 	Values []int64 `json:"values,omitempty"` // a set's elements, ascending
 }
 
-// The operations of the API.
+// The paths of the operations.
 const (
-	opRegisterRead  = "/register/read"
-	opRegisterWrite = "/register/write"
-	opRegisterCAS   = "/register/cas"
-	opAddToSet      = "/set/add"
-	opSetRead       = "/set/read"
-	opQueueEnqueue  = "/queue/enqueue"
-	opQueueDequeue  = "/queue/dequeue"
-	opAddToCounter  = "/counter/add"
-	opCounterRead   = "/counter/read"
+	PathRegisterRead  = "/register/read"
+	PathRegisterWrite = "/register/write"
+	PathRegisterCAS   = "/register/cas"
+	PathSetAdd        = "/set/add"
+	PathSetRead       = "/set/read"
+	PathQueueEnqueue  = "/queue/enqueue"
+	PathQueueDequeue  = "/queue/dequeue"
+	PathCounterAdd    = "/counter/add"
+	PathCounterRead   = "/counter/read"
 )
 
 // PathStatus answers a GET with a [Status].
@@ -61,19 +61,19 @@ type operation struct {
 }
 
 var operations = []operation{
-	{name: opRegisterRead, read: true, look: func(s *state, key string) Response {
+	{name: PathRegisterRead, read: true, look: func(s *state, key string) Response {
 		return Response{Value: s.register(key)}
 	}},
-	{name: opRegisterWrite, command: opWrite},
-	{name: opRegisterCAS, command: opCAS},
-	{name: opAddToSet, command: opSetAdd},
-	{name: opSetRead, read: true, look: func(s *state, key string) Response {
+	{name: PathRegisterWrite, command: opWrite},
+	{name: PathRegisterCAS, command: opCAS},
+	{name: PathSetAdd, command: opSetAdd},
+	{name: PathSetRead, read: true, look: func(s *state, key string) Response {
 		return Response{Values: s.set(key)}
 	}},
-	{name: opQueueEnqueue, command: opEnqueue},
-	{name: opQueueDequeue, command: opDequeue},
-	{name: opAddToCounter, command: opCounterAdd},
-	{name: opCounterRead, read: true, look: func(s *state, key string) Response {
+	{name: PathQueueEnqueue, command: opEnqueue},
+	{name: PathQueueDequeue, command: opDequeue},
+	{name: PathCounterAdd, command: opCounterAdd},
+	{name: PathCounterRead, read: true, look: func(s *state, key string) Response {
 		v := s.counters[key]
 		return Response{Value: &v}
 	}},

@@ -84,9 +84,16 @@ func DecodeAnswer(status int, body io.Reader) (Response, *Failure) {
 		return Response{}, mayHaveHappened("answer is too long")
 	}
 	if status == http.StatusOK {
-		var r Response
-		if err := json.Unmarshal(b, &r); err != nil {
+		var got struct {
+			Value  json.RawMessage `json:"value"` // absent only from what is no answer
+			Values []int64         `json:"values"`
+		}
+		if err := json.Unmarshal(b, &got); err != nil {
 			return Response{}, mayHaveHappened("answer is garbled: " + err.Error())
+		}
+		r := Response{Values: got.Values}
+		if err := json.Unmarshal(got.Value, &r.Value); err != nil {
+			return Response{}, mayHaveHappened("answer has no proper value: " + err.Error())
 		}
 		return r, nil
 	}

@@ -93,6 +93,12 @@ func (f *flags) self() Peer {
 	return Peer{} // parseFlags has made sure that it is there
 }
 
+// CheckArgs says what is wrong with the arguments of a node, as Main would.
+func CheckArgs(args []string) error {
+	_, err := parseFlags(args, io.Discard)
+	return err
+}
+
 func parseFlags(args []string, help io.Writer) (*flags, error) {
 	f := &flags{Settings: DefaultSettings(), logLevel: hclog.Info}
 	fs := flag.NewFlagSet("raftnode", flag.ContinueOnError)

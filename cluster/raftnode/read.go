@@ -20,7 +20,7 @@ func (n *Node) read(ctx context.Context, req Request, op operation) (Response, *
 	}
 	return n.route(ctx, req, op, func(ctx context.Context) (Response, *Failure) {
 		if n.cfg.Bug.is(DirtyRead) {
-			if v, ok := n.dirty.newest(req.Key); ok && op.name == opRegisterRead {
+			if v, ok := n.dirty.newest(req.Key); ok && op.name == PathRegisterRead {
 				return Response{Value: &v}, nil
 			}
 		}

@@ -1,0 +1,140 @@
+package systems
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+)
+
+// httpConn asks one node, one question at a time, over one connection that is
+// kept while it works. It starts no goroutines, so that it runs as well where
+// there are none: deadlines end it, and Close.
+type httpConn struct {
+	dial cluster.Dial
+	node string
+
+	life context.Context // ends with Close
+	end  context.CancelFunc
+	conn net.Conn // nil: not connected
+	r    *bufio.Reader
+}
+
+func newHTTPConn(dial cluster.Dial, node string) *httpConn {
+	c := &httpConn{dial: dial, node: node}
+	c.life, c.end = context.WithCancel(context.Background())
+	return c
+}
+
+// The longest answer that is read: a set with millions of elements.
+const maxAnswer = 64 << 20
+
+// An operation without a deadline of its own gets this one.
+const defaultTimeout = 5 * time.Second
+
+// do sends a request and reads the whole answer. An error wraps
+// harness.ErrFail if not a byte of the request left this side, so that the
+// node cannot have acted on it.
+func (c *httpConn) do(ctx context.Context, method, path string, body []byte) (status int, answer []byte, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", harness.ErrFail, err)
+	}
+	if c.life.Err() != nil {
+		return 0, nil, fmt.Errorf("%w: connection to %s was closed", harness.ErrFail, c.node)
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(defaultTimeout)
+	}
+	if c.conn != nil && closedByPeer(c.conn) {
+		c.drop()
+	}
+	if c.conn == nil {
+		conn, err := c.dial(dialing{c.life, deadline}, c.node)
+		if err != nil {
+			return 0, nil, fmt.Errorf("%w: connect to %s: %w", harness.ErrFail, c.node, err)
+		}
+		c.conn, c.r = conn, bufio.NewReader(conn)
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			c.drop()
+		}
+	}()
+	if err := c.conn.SetDeadline(deadline); err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", harness.ErrFail, err)
+	}
+	req, err := http.NewRequest(method, "http://"+c.node+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", harness.ErrFail, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	w := &countingWriter{w: c.conn}
+	if err := req.Write(w); err != nil {
+		if w.n == 0 {
+			return 0, nil, fmt.Errorf("%w: send to %s: %w", harness.ErrFail, c.node, err)
+		}
+		return 0, nil, fmt.Errorf("send to %s: %w", c.node, err)
+	}
+	resp, err := http.ReadResponse(c.r, req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("answer of %s: %w", c.node, err)
+	}
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return 0, nil, fmt.Errorf("answer of %s: %w", c.node, err)
+	}
+	if len(answer) > maxAnswer {
+		return 0, nil, fmt.Errorf("answer of %s is longer than %d bytes", c.node, maxAnswer)
+	}
+	// Only what has a known end can be followed by another answer.
+	keep = !resp.Close && resp.Body.Close() == nil && resp.ProtoAtLeast(1, 1)
+	return resp.StatusCode, answer, nil
+}
+
+func (c *httpConn) drop() {
+	if c.conn != nil {
+		c.conn.Close()
+		c.conn, c.r = nil, nil
+	}
+}
+
+// Close ends the connection. It cannot be used again.
+func (c *httpConn) Close() error {
+	c.drop()
+	c.end()
+	return nil
+}
+
+// dialing is the context of a connection that outlives the operation it was
+// made for: it is done when the connection's life ends, while the deadline of
+// the operation bounds the dialling.
+type dialing struct {
+	context.Context
+	deadline time.Time
+}
+
+func (d dialing) Deadline() (time.Time, bool) { return d.deadline, true }
+
+// countingWriter counts what certainly left, to tell a request of which
+// nothing did.
+type countingWriter struct {
+	w io.Writer
+	n int
+}
+
+func (c *countingWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += n
+	return n, err
+}

@@ -1,0 +1,40 @@
+package systems
+
+import (
+	"coup/cluster"
+	"coup/cluster/raftnode"
+)
+
+// exposes says, for each planted bug, under which workload and faults it shows
+// best.
+var exposes = map[raftnode.Bug]struct {
+	workload string
+	nemesis  []string
+}{
+	raftnode.StaleLeaderRead:   {"register", []string{"partition:leader"}},
+	raftnode.FollowerRead:      {"register", []string{"partition:follower"}},
+	raftnode.EarlyLeaderRead:   {"register", []string{"kill:leader", "pause:leader"}},
+	raftnode.TrustVerify:       {"register", []string{"pause:leader"}},
+	raftnode.DirtyRead:         {"register", []string{"partition:leader"}},
+	raftnode.EarlyAck:          {"set", []string{"partition:leader"}},
+	raftnode.FalseFail:         {"register", []string{"pause:leader", "oneway:leader"}},
+	raftnode.CASOutsideLog:     {"register", []string{"kill:leader"}},
+	raftnode.DequeueOutsideLog: {"queue", []string{"kill:leader"}},
+	raftnode.DoubleApply:       {"queue", []string{"pause:leader", "loss:majority"}},
+	raftnode.LocalClockApply:   {"set", []string{"kill:follower", "kill:leader"}},
+	raftnode.ForgottenVote:     {"register", []string{"kill:all"}},
+	raftnode.LostLog:           {"set", []string{"kill:majority", "kill:all"}},
+	raftnode.ShortSnapshot:     {"set", []string{"kill:leader", "kill:follower"}},
+	raftnode.StickyRestore:     {"set", []string{"partition:follower"}},
+	raftnode.FastHeartbeat:     {"register", []string{"pause:leader"}},
+}
+
+// Bugs implements cluster.System.
+func (Raft) Bugs() []cluster.Bug {
+	var out []cluster.Bug
+	for _, b := range raftnode.Bugs {
+		e := exposes[b.Bug]
+		out = append(out, cluster.Bug{Name: string(b.Bug), Doc: b.Doc, Workload: e.workload, Nemesis: e.nemesis})
+	}
+	return out
+}

@@ -1,0 +1,77 @@
+package systems
+
+import (
+	"context"
+	"fmt"
+
+	"coup/cluster"
+	"coup/cluster/raftnode"
+	"coup/harness"
+)
+
+var (
+	_ cluster.Register = (*raftConn)(nil)
+	_ cluster.Set      = (*raftConn)(nil)
+	_ cluster.Queue    = (*raftConn)(nil)
+	_ cluster.Counter  = (*raftConn)(nil)
+)
+
+// Read implements cluster.Register.
+func (c *raftConn) Read(ctx context.Context, key string) (*int64, error) {
+	resp, err := c.read(ctx, raftnode.PathRegisterRead, key)
+	return resp.Value, err
+}
+
+// Write implements cluster.Register.
+func (c *raftConn) Write(ctx context.Context, key string, v int64) error {
+	_, err := c.write(ctx, raftnode.PathRegisterWrite, raftnode.Request{Key: key, Value: v})
+	return err
+}
+
+// CAS implements cluster.Register.
+func (c *raftConn) CAS(ctx context.Context, key string, from *int64, to int64) (*int64, error) {
+	resp, err := c.write(ctx, raftnode.PathRegisterCAS, raftnode.Request{Key: key, From: from, Value: to})
+	return resp.Value, err
+}
+
+// SetAdd implements cluster.Set.
+func (c *raftConn) SetAdd(ctx context.Context, key string, v int64) error {
+	_, err := c.write(ctx, raftnode.PathSetAdd, raftnode.Request{Key: key, Value: v})
+	return err
+}
+
+// SetRead implements cluster.Set.
+func (c *raftConn) SetRead(ctx context.Context, key string) ([]int64, error) {
+	resp, err := c.read(ctx, raftnode.PathSetRead, key)
+	return resp.Values, err
+}
+
+// Enqueue implements cluster.Queue.
+func (c *raftConn) Enqueue(ctx context.Context, key string, v int64) error {
+	_, err := c.write(ctx, raftnode.PathQueueEnqueue, raftnode.Request{Key: key, Value: v})
+	return err
+}
+
+// Dequeue implements cluster.Queue.
+func (c *raftConn) Dequeue(ctx context.Context, key string) (*int64, error) {
+	resp, err := c.write(ctx, raftnode.PathQueueDequeue, raftnode.Request{Key: key})
+	return resp.Value, err
+}
+
+// CounterAdd implements cluster.Counter.
+func (c *raftConn) CounterAdd(ctx context.Context, key string, delta int64) error {
+	_, err := c.write(ctx, raftnode.PathCounterAdd, raftnode.Request{Key: key, Value: delta})
+	return err
+}
+
+// CounterRead implements cluster.Counter.
+func (c *raftConn) CounterRead(ctx context.Context, key string) (int64, error) {
+	resp, err := c.read(ctx, raftnode.PathCounterRead, key)
+	if err == nil && resp.Value == nil {
+		err = fmt.Errorf("%w: %s answered a counter without a value", harness.ErrFail, c.asked)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return *resp.Value, nil
+}
