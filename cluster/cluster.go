@@ -72,6 +72,8 @@ type System interface {
 	// Event reads a line of a node's output; ok is false where it tells no
 	// event. Event.Time is left zero: wall is when the node says it happened.
 	Event(node string, line []byte) (e harness.Event, wall time.Time, ok bool)
+	// Check says whether the system understands the options.
+	Check(o Options) error
 	// Bugs are the planted bugs of the system, by name, with what each does.
 	Bugs() []Bug
 }

@@ -1,13 +1,19 @@
 package harness
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
-// The kinds of events. Faults go start -> hold -> end, or start -> miss -> end.
+// The kinds of events. A fault goes start -> hold -> end, or start -> miss ->
+// end, or is only skipped.
 const (
 	PhaseEvent    = "phase"    // the run entered the phase Message: setup, load, heal, final, done
 	FaultStart    = "start"    // the nemesis begins to apply fault ID to Nodes (or Links)
 	FaultHold     = "hold"     // the fault was seen to bite; Message is the evidence
 	FaultMiss     = "miss"     // the fault did not bite; Message says why
+	FaultSkip     = "skip"     // there was nothing to apply the fault to (no leader, no node left); Message says so
 	FaultEnd      = "end"      // the fault was healed (Message: what was wrong with the healing, if anything)
 	RoleEvent     = "role"     // Node took Role (leader, follower, candidate, shutdown) in Term
 	ElectionEvent = "election" // Node lost its leader and calls for an election in Term
@@ -42,4 +48,9 @@ type Event struct {
 type Link struct {
 	From string `json:"from"`
 	To   string `json:"to"`
+}
+
+// SortEvents puts events in the order of time. Nodes report late what they saw.
+func SortEvents(events []Event) {
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.Time, b.Time) })
 }

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"coup/cluster/docker"
+)
+
+func newGC() *cobra.Command {
+	return &cobra.Command{
+		Use:   "gc",
+		Short: "Remove what dead runs left on the Docker engine",
+		Long: `Remove the containers, networks and volumes of runs whose process has ended, and
+the images that coup made if no run is alive. Every run does the former first.
+Runs that are alive, and everything that is not coup's, stay.`,
+		Example: `  coup gc`,
+		Args:    usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			e, err := docker.Connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			removed, err := e.Collect(cmd.Context(), true)
+			fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", removed)
+			return err
+		},
+	}
+}

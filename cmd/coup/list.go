@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"coup/cluster/systems"
+	"coup/nemesis"
+	"coup/workloads"
+)
+
+func newList() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "Show systems, workloads, faults with their targets, and planted bugs",
+		Example: `  coup list`,
+		Args:    usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return list(cmd.OutOrStdout())
+		},
+	}
+}
+
+func list(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "Systems:")
+	for _, name := range slices.Sorted(maps.Keys(systems.All)) {
+		fmt.Fprintf(w, "  %s\n", name)
+	}
+	fmt.Fprintln(w, "\nWorkloads:")
+	for _, name := range workloads.Names() {
+		fmt.Fprintf(w, "  %s\t%s\n", name, workloads.All[name].Doc)
+	}
+	fmt.Fprintln(w, "\nFaults (aimed as fault:target):")
+	for _, name := range nemesis.FaultNames() {
+		f := nemesis.Faults[name]
+		fmt.Fprintf(w, "  %s\t%s\n  \t  at %s\n", name, f.Doc, strings.Join(f.Targets, ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(systems.All)) {
+		fmt.Fprintf(w, "\nPlanted bugs of %s (--bug):\n", name)
+		for _, b := range systems.All[name].Bugs() {
+			fmt.Fprintf(w, "  %s\t%s\n  \t  shown by --workload %s --nemesis %s\n", b.Name, b.Doc, b.Workload, strings.Join(b.Nemesis, ","))
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,126 @@
+// Command coup breaks replicated systems and proves from the recorded history
+// whether any client saw what no correct system could have shown.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"coup/harness"
+)
+
+// The exit codes, as in Jepsen: a nightly job can tell a broken promise from a
+// broken test.
+const (
+	exitValid   = 0
+	exitInvalid = 1
+	exitUnknown = 2
+	exitUsage   = 254
+	exitHarness = 255
+)
+
+// usageError is what the user can put right by another command line or plan.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exitCode ends the program with a code that is not that of an error.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+func codeOf(v harness.Validity) error {
+	switch v {
+	case harness.Valid:
+		return nil
+	case harness.Invalid:
+		return exitCode(exitInvalid)
+	default:
+		return exitCode(exitUnknown)
+	}
+}
+
+func main() { os.Exit(realMain(os.Args[1:])) }
+
+func realMain(args []string) int {
+	// soft ends with the first signal, hard with the second.
+	soft, cancelSoft := context.WithCancel(context.Background())
+	hard, cancelHard := context.WithCancel(context.Background())
+	defer cancelSoft()
+	defer cancelHard()
+
+	root := newRoot(soft)
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		if !cmd.Hidden { // what runs in containers has signals of its own to mind
+			go interrupt(cancelSoft, cancelHard)
+		}
+	}
+	root.SetArgs(args)
+	err := root.ExecuteContext(hard)
+	var code exitCode
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitValid
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "coup: %v\n", err)
+		return exitUsage
+	default:
+		fmt.Fprintf(os.Stderr, "coup: %v\n", err)
+		return exitHarness
+	}
+}
+
+func interrupt(first, second func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	fmt.Fprintln(os.Stderr, "\ninterrupted: healing, gathering and judging what there is (again to stop at once)")
+	first()
+	<-signals
+	fmt.Fprintln(os.Stderr, "\ninterrupted again: removing what was started")
+	second()
+}
+
+func newRoot(soft context.Context) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "coup",
+		Short: "Kill leaders, and prove whether the system kept its promise",
+		Long: `coup runs a replicated system, lets clients work, kills leaders and cuts the
+network, and proves from the recorded history whether any client saw what no
+correct system could have shown.
+
+Exit codes: 0 valid, 1 a violation was found, 2 unknown (the run proves nothing
+either way), 254 wrong usage, 255 coup itself or its environment failed.`,
+		Example: `  coup run --time 30s --nemesis kill:leader,partition:leader
+  coup check runs/latest
+  coup list`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see coup %s --help)", err, cmd.Name())}
+	})
+	root.AddCommand(newRun(soft), newCheck(), newReport(), newList(), newGC(), newNode(), newSandbox())
+	return root
+}
+
+// usageArgs makes what an argument check complains of wrong usage.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"coup"
+	"coup/results"
+)
+
+func newReport() *cobra.Command {
+	return &cobra.Command{
+		Use:     "report RUN_DIR",
+		Short:   "Render the report of a run again",
+		Example: `  coup report runs/latest`,
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := coup.Report(args[0]); err != nil {
+				return usageError{err}
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(args[0], results.ReportFile))
+			return nil
+		},
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"coup"
+	"coup/results"
+)
+
+func newRun(soft context.Context) *cobra.Command {
+	plan := coup.DefaultPlan()
+	var (
+		file, out string
+		print     bool
+	)
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run a test: a cluster, clients, faults, a verdict",
+		Long: `Run a test and judge it. The plan comes from flags, from a file in YAML
+(--plan), or from the directory of an earlier run (--plan runs/latest); flags
+override the file. The same plan and seed draw the same operations and the same
+schedule of faults.
+
+Ctrl-C once heals, gathers, judges and reports what there is; twice stops at
+once. Nothing is left running either way.
+
+Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
+255 coup itself or its environment failed.`,
+		Example: `  coup run --nodes 5 --time 60s --nemesis kill:leader,partition:halves --seed 7
+  coup run --bug stale-leader-read --nemesis partition:leader
+  coup run --workload queue --concurrency 20 --rate 500 --print-plan > plan.yaml
+  coup run --plan plan.yaml --seed 8`,
+		Args: usageArgs(cobra.NoArgs),
+	}
+	f := cmd.Flags()
+	f.StringVar(&file, "plan", "", "read the plan from this file, or from an earlier run's directory")
+	f.BoolVar(&print, "print-plan", false, "write the resolved plan as YAML and run nothing")
+	f.StringVar(&out, "out", "runs", "make the run directory in this folder")
+	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run: docker")
+	f.StringVar(&plan.System, "system", plan.System, "the system under test")
+	f.StringVar(&plan.Bug, "bug", plan.Bug, "switch a planted bug of the system on (see coup list)")
+	f.StringVar(&plan.Reads, "reads", plan.Reads, "mode of reads: linearizable, lease or stale")
+	f.StringToStringVar(&plan.Settings, "set", plan.Settings, "settings of the system, name=value,...")
+	f.StringVar(&plan.Workload, "workload", plan.Workload, "what the clients do (see coup list)")
+	f.StringSliceVar(&plan.Nemesis, "nemesis", plan.Nemesis, "faults, each fault:target (see coup list); empty for none")
+	f.TextVar(&plan.Interval, "interval", plan.Interval, "average time between two strikes of the same fault; 0s: by the number of faults")
+	f.IntVar(&plan.Nodes, "nodes", plan.Nodes, "size of the cluster")
+	f.TextVar(&plan.Time, "time", plan.Time, "how long the load lasts")
+	f.IntVar(&plan.Concurrency, "concurrency", plan.Concurrency, "processes that work at a time")
+	f.Float64Var(&plan.Rate, "rate", plan.Rate, "operations per second of all processes; 0: as fast as they are answered")
+	f.TextVar(&plan.Timeout, "timeout", plan.Timeout, "how long a process waits for an operation")
+	f.IntVar(&plan.Keys, "keys", plan.Keys, "objects in use at a time")
+	f.IntVar(&plan.OpsPerKey, "ops-per-key", plan.OpsPerKey, "operations on an object before a new one takes its place")
+	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of all randomness; 0 draws one")
+	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
+	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := fromFile(cmd, &plan, file); err != nil {
+			return usageError{err}
+		}
+		if plan.Seed == 0 {
+			plan.Seed = uint64(time.Now().UnixNano()) % 1e9
+		}
+		if err := plan.Resolve(); err != nil {
+			return usageError{err}
+		}
+		if print {
+			return plan.WritePlan(cmd.OutOrStdout())
+		}
+		return run(cmd.Context(), soft, plan, out)
+	}
+	return cmd
+}
+
+// fromFile reads the plan file, if there is one. Flags that were given count
+// more than the file.
+func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
+	if file == "" {
+		return nil
+	}
+	var again []func() error // sets a flag that was given once more
+	redraw := false
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch v := f.Value.(type) {
+		case pflag.SliceValue:
+			values := v.GetSlice()
+			again = append(again, func() error { return v.Replace(values) })
+		default:
+			value := strings.Trim(f.Value.String(), "[]") // a map is written [name=value]
+			again = append(again, func() error { return f.Value.Set(value) })
+		}
+		redraw = redraw || slices.Contains([]string{"nemesis", "interval", "time", "seed"}, f.Name)
+	})
+	*plan = coup.DefaultPlan()
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		var stored coup.Stored
+		if err := results.ReadJSON(file, results.PlanFile, &stored); err != nil {
+			return err
+		}
+		*plan = stored.Plan
+	} else if err := plan.ReadPlan(file); err != nil {
+		return err
+	}
+	if redraw {
+		plan.Schedule = nil
+	}
+	for _, set := range again {
+		if err := set(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func run(ctx, soft context.Context, plan coup.Plan, out string) error {
+	ui := newUI(os.Stderr)
+	dir, verdict, err := coup.Run(ctx, soft, plan, coup.RunOptions{Out: out, Progress: ui.progress, Log: ui.log})
+	ui.done()
+	if err != nil {
+		if dir != "" {
+			fmt.Fprintf(os.Stderr, "coup: what was recorded until then is in %s\n", dir)
+		}
+		return err
+	}
+	printVerdict(os.Stdout, dir, verdict)
+	return codeOf(verdict.Valid)
+}
+
+func printVerdict(w *os.File, dir string, v coup.Verdict) {
+	fmt.Fprintf(w, "%s\n", v.Sentence())
+	for _, r := range v.Results {
+		if r.Counterexample == nil {
+			continue
+		}
+		for _, s := range r.Counterexample.Story {
+			fmt.Fprintf(w, "  %s\n", s)
+		}
+	}
+	for _, n := range v.Notes {
+		fmt.Fprintf(w, "note: %s\n", n)
+	}
+	if dir != "" {
+		fmt.Fprintf(w, "report: %s\n", filepath.Join(dir, results.ReportFile))
+	}
+}

@@ -1,0 +1,225 @@
+package coup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"coup/checker"
+	"coup/harness"
+	"coup/results"
+	"coup/results/report"
+	"coup/workloads"
+)
+
+// Verdict is the content of verdict.json.
+type Verdict struct {
+	checker.Verdict
+	// Notes say what a reader must know about the history itself.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Sentence says the verdict in one line.
+func (v Verdict) Sentence() string {
+	for _, r := range v.Results {
+		if r.Valid == v.Valid && v.Valid != harness.Valid {
+			return fmt.Sprintf("%s: %s", v.Valid, r.Summary)
+		}
+	}
+	var said []string
+	for _, r := range v.Results {
+		if r.Checker == "linearizable" || r.Checker == "ran" {
+			said = append(said, r.Summary)
+		}
+	}
+	return fmt.Sprintf("%s: %s", v.Valid, strings.Join(said, " "))
+}
+
+// minOK is how many operations must have succeeded for a verdict to mean
+// something: fewer than this many a second on average is no load. It is far below
+// what a cluster under every fault at once does.
+const minOKPerSecond = 2
+
+// Checkers are the checkers that judge a run of the plan.
+func Checkers(p Plan) ([]harness.Checker, error) {
+	w, err := workloads.Find(p.Workload)
+	if err != nil {
+		return nil, err
+	}
+	var faults []string
+	for _, s := range p.Schedule {
+		if !slices.Contains(faults, s.Fault) {
+			faults = append(faults, s.Fault)
+		}
+	}
+	all := []harness.Checker{checker.Ran{
+		Faults: faults, MinOK: int(minOKPerSecond * time.Duration(p.Time).Seconds()), MinPerFunction: 5,
+	}}
+	for _, c := range w.Checkers() {
+		if l, ok := c.(checker.Linearizable); ok {
+			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
+			c = l
+		}
+		all = append(all, c)
+	}
+	return append(all, checker.OneLeader{}, checker.Replicas{}, checker.Availability{}, checker.Failovers{}), nil
+}
+
+// Judge judges the run directory from its files and writes the verdict and
+// the report.
+func Judge(ctx context.Context, dir string) (Verdict, error) {
+	v, h, stored, err := judge(ctx, dir)
+	if err != nil {
+		return v, err
+	}
+	if err := results.WriteJSON(dir, results.VerdictFile, v); err != nil {
+		return v, err
+	}
+	return v, writeReport(dir, stored, v, h)
+}
+
+func judge(ctx context.Context, dir string) (v Verdict, h *harness.History, stored Stored, err error) {
+	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
+		return v, nil, stored, err
+	}
+	h, v.Notes, err = readRun(dir, stored)
+	if err != nil {
+		return v, nil, stored, err
+	}
+	all, err := Checkers(stored.Plan)
+	if err != nil {
+		return v, nil, stored, err
+	}
+	v.Verdict = checker.CheckAll(ctx, all, h)
+	return v, h, stored, nil
+}
+
+func readRun(dir string, stored Stored) (h *harness.History, notes []string, err error) {
+	w, err := workloads.Find(stored.Plan.Workload)
+	if err != nil {
+		return nil, nil, err
+	}
+	_, history, err := results.Locate(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, torn, err := results.ReadHistory(dir, history, w.Decode)
+	if err != nil {
+		return nil, nil, err
+	}
+	if torn != "" {
+		notes = append(notes, torn)
+	}
+	for i := range stored.Plan.Nodes {
+		h.Nodes = append(h.Nodes, fmt.Sprintf("n%d", i+1))
+	}
+	slices.Sort(h.Nodes)
+	return h, notes, nil
+}
+
+// JudgeHistory judges a history by itself, as that of a workload. There is
+// nothing to tell whether faults bit.
+func JudgeHistory(ctx context.Context, path, workload string, p Plan) (Verdict, error) {
+	var v Verdict
+	w, err := workloads.Find(workload)
+	if err != nil {
+		return v, err
+	}
+	h, torn, err := results.ReadHistory("", path, w.Decode)
+	if err != nil {
+		return v, err
+	}
+	if torn != "" {
+		v.Notes = append(v.Notes, torn)
+	}
+	p.Workload, p.Schedule = workload, nil
+	var all []harness.Checker
+	for _, c := range w.Checkers() {
+		if l, ok := c.(checker.Linearizable); ok {
+			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
+			c = l
+		}
+		all = append(all, c)
+	}
+	v.Verdict = checker.CheckAll(ctx, all, h)
+	return v, nil
+}
+
+// Report renders the report of a run directory again, from the verdict that
+// is there.
+func Report(dir string) error {
+	var stored Stored
+	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
+		return err
+	}
+	var v Verdict
+	if err := results.ReadJSON(dir, results.VerdictFile, &v); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s has no verdict yet: coup check %s makes one", dir, dir)
+		}
+		return err
+	}
+	h, _, err := readRun(dir, stored)
+	if err != nil {
+		return err
+	}
+	return writeReport(dir, stored, v, h)
+}
+
+func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error {
+	p := stored.Plan
+	in := report.Input{
+		Title:   fmt.Sprintf("%s, %d nodes, %s for %s", p.System, p.Nodes, p.Workload, p.Time),
+		Command: p.Command(),
+		Started: stored.Started, Nodes: h.Nodes,
+		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
+		Events:  h.Events, Operations: h.Operations,
+		Plan: stored.fields(),
+	}
+	return results.WriteFile(dir, results.ReportFile, func(w io.Writer) error { return report.Write(w, in) })
+}
+
+// reasons say why the verdict is unknown, and what to know about the history.
+func (v Verdict) reasons() []string {
+	reasons := slices.Clone(v.Notes)
+	for _, r := range v.Results {
+		if v.Valid == harness.Unknown && r.Valid == harness.Unknown {
+			reasons = append(reasons, r.Summary)
+		}
+	}
+	return reasons
+}
+
+// fields is what was run, for the report.
+func (s Stored) fields() []report.Field {
+	p := s.Plan
+	settings := make([]string, 0, len(p.Settings))
+	for _, k := range slices.Sorted(maps.Keys(p.Settings)) {
+		settings = append(settings, k+"="+p.Settings[k])
+	}
+	fields := []report.Field{
+		{Name: "system", Value: p.System}, {Name: "planted bug", Value: p.Bug}, {Name: "reads", Value: p.Reads},
+		{Name: "settings", Value: strings.Join(settings, " ")},
+		{Name: "nodes", Value: fmt.Sprint(p.Nodes)}, {Name: "workload", Value: p.Workload},
+		{Name: "load", Value: fmt.Sprintf("%d processes for %s, %s", p.Concurrency, p.Time, rateText(p.Rate))},
+		{Name: "objects", Value: fmt.Sprintf("%d at a time, %d operations each", p.Keys, p.OpsPerKey)},
+		{Name: "faults", Value: strings.Join(p.Nemesis, " ")}, {Name: "seed", Value: fmt.Sprint(p.Seed)},
+		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image", Value: s.Image},
+		{Name: "versions", Value: fmt.Sprintf("coup %s, hashicorp/raft %s, %s", s.Coup, s.Raft, s.Go)},
+		{Name: "run", Value: s.Run},
+	}
+	return slices.DeleteFunc(fields, func(f report.Field) bool { return f.Value == "" })
+}
+
+func rateText(rate float64) string {
+	if rate == 0 {
+		return "as fast as they are answered"
+	}
+	return fmt.Sprintf("%g operations a second", rate)
+}

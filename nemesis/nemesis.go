@@ -1,0 +1,188 @@
+// Package nemesis breaks clusters on a schedule, and proves that it did.
+//
+// A fault (kill, partition, ...) and a target (leader, halves, ...) are chosen
+// independently; a [Spec] names one of each. [Schedule] draws from a seed when
+// the specs strike. A [Nemesis] carries a schedule out: each strike finds its
+// victims, applies the fault, sees that it bites, holds it, and heals it, and
+// every step is an event. Strikes overlap as the schedule has them.
+//
+// A new fault is one function in the file of its family and one line in [Faults].
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+)
+
+// Fault is one way to break a cluster.
+type Fault struct {
+	Doc     string   // one line
+	Targets []string // what it can be aimed at
+	// inject applies the fault and sees that it bites: s.Evidence. It returns
+	// how to heal it, also when it fails halfway. An error that wraps
+	// errNobody means that there was nothing to apply it to.
+	inject func(ctx context.Context, n *Nemesis, s *strike) (heal func(context.Context) error, err error)
+}
+
+// Faults are all faults by name.
+var Faults = map[string]Fault{
+	"kill":            {"SIGKILL to the node's processes; started again afterwards", nodeTargets, kill},
+	"stop":            {"SIGTERM, and wait until the node has ended; started again afterwards", nodeTargets, stop},
+	"pause":           {"the node's processes are frozen (SIGSTOP), then go on", nodeTargets, pause},
+	"partition":       {"no packet passes between the sides, in either direction", linkTargets, partition},
+	"oneway":          {"no packet passes between the sides in one direction, chosen at random", linkTargets, oneway},
+	"loss":            {"a share of the packets between the sides is lost, 20 to 60%", linkTargets, loss},
+	"isolate-clients": {"no packet from clients reaches the node; its peers still do", nodeTargets, isolateClients},
+}
+
+// FaultNames lists the faults, sorted.
+func FaultNames() []string { return slices.Sorted(maps.Keys(Faults)) }
+
+// errNobody: there is nothing that the fault could be applied to now.
+var errNobody = errors.New("nobody to strike")
+
+// Nemesis carries out schedules against a cluster. Its methods may be called
+// concurrently, but one Run at a time.
+type Nemesis struct {
+	Cluster cluster.Cluster
+	System  cluster.System
+	Runtime harness.Runtime
+	// Record receives the events of the strikes. Its Time is already set.
+	Record func(harness.Event)
+
+	mu     sync.Mutex
+	nextID int
+	busy   map[string]int        // node -> id of the strike that has its processes
+	cuts   map[int][]cluster.Cut // by id of the strike
+}
+
+// strike is one application of a fault.
+type strike struct {
+	Entry
+	id       int
+	rand     *rand.Rand
+	until    time.Duration // when it is to end, since the start of the run
+	begin    func()        // to be called when nodes and links are known, right before the fault is applied
+	nodes    []string
+	links    []harness.Link
+	evidence string
+}
+
+// Run carries out the schedule, whose times count from now, and returns when
+// every strike of it has ended. When ctx ends, strikes are cut short but healed.
+func (n *Nemesis) Run(ctx context.Context, schedule []Entry) {
+	start := n.Runtime.Now()
+	var mu sync.Mutex
+	left := len(schedule)
+	for _, e := range schedule {
+		n.Runtime.Start(func() {
+			harness.Sleep(ctx, n.Runtime, start+e.At)
+			if ctx.Err() == nil {
+				n.strike(ctx, e, start+e.At+e.For)
+			}
+			mu.Lock()
+			left--
+			mu.Unlock()
+			n.Runtime.Wake()
+		})
+	}
+	stop := context.AfterFunc(ctx, n.Runtime.Wake)
+	defer stop()
+	mu.Lock()
+	defer mu.Unlock()
+	for left > 0 {
+		n.Runtime.Await(&mu, harness.Forever)
+	}
+}
+
+// healPatience bounds the healing of a strike, also after Ctrl-C.
+const healPatience = 20 * time.Second
+
+func (n *Nemesis) strike(ctx context.Context, e Entry, until time.Duration) {
+	n.mu.Lock()
+	n.nextID++
+	s := &strike{Entry: e, id: n.nextID, until: until, rand: rand.New(rand.NewPCG(e.Seed, 1))}
+	n.mu.Unlock()
+	say := func(kind, message string) {
+		n.Record(harness.Event{
+			Time: n.Runtime.Now(), Kind: kind, ID: s.id, Fault: e.Fault, Target: e.Target,
+			Nodes: s.nodes, Links: s.links, Message: message,
+		})
+	}
+	var err error
+	if s.nodes, err = n.pick(ctx, e.Target, s.rand, until); err != nil {
+		say(harness.FaultSkip, err.Error())
+		return
+	}
+	began := false
+	s.begin = func() {
+		began = true
+		say(harness.FaultStart, "")
+	}
+	heal, err := Faults[e.Fault].inject(ctx, n, s)
+	switch {
+	case errors.Is(err, errNobody), err != nil && ctx.Err() != nil:
+		if !began {
+			say(harness.FaultSkip, err.Error())
+			return
+		}
+	case err != nil:
+		if !began {
+			s.begin()
+		}
+		say(harness.FaultMiss, err.Error())
+	default:
+		say(harness.FaultHold, s.evidence)
+		harness.Sleep(ctx, n.Runtime, until)
+	}
+	message := ""
+	if heal != nil {
+		clean, cancel := n.Runtime.WithTimeout(context.WithoutCancel(ctx), healPatience)
+		defer cancel()
+		if err := heal(clean); err != nil {
+			message = "not healed: " + err.Error()
+		}
+	}
+	say(harness.FaultEnd, message)
+}
+
+// Heal undoes whatever is still broken: it makes every node run and every
+// packet pass, and sees that it does. It may be called at any time, and again.
+func (n *Nemesis) Heal(ctx context.Context) error {
+	n.mu.Lock()
+	clear(n.busy)
+	clear(n.cuts)
+	err := n.Cluster.SetCuts(ctx, nil)
+	n.mu.Unlock()
+	errs := []error{err}
+	nodes := n.Cluster.Nodes()
+	for _, node := range nodes {
+		errs = append(errs, n.Cluster.Resume(ctx, node.Name), n.Cluster.Start(ctx, node.Name))
+	}
+	var links []harness.Link
+	for _, a := range nodes {
+		links = append(links, harness.Link{To: a.Name})
+		for _, b := range nodes {
+			if a != b {
+				links = append(links, harness.Link{From: a.Name, To: b.Name})
+			}
+		}
+	}
+	shares, err := n.probe(ctx, links)
+	errs = append(errs, err)
+	for i, share := range shares {
+		if share < 1 {
+			errs = append(errs, fmt.Errorf("after healing, %.0f%% of the packets from %s to %s arrive", share*100, side(links[i].From), links[i].To))
+		}
+	}
+	return errors.Join(errs...)
+}

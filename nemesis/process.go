@@ -1,0 +1,110 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"coup/harness"
+)
+
+// kill ends the victims' processes at once.
+func kill(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
+	return n.onNodes(ctx, s, n.Cluster.Kill, n.Cluster.Start)
+}
+
+// stop lets the victims end in their own way.
+func stop(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
+	return n.onNodes(ctx, s, n.Cluster.Stop, n.Cluster.Start)
+}
+
+// pause freezes the victims.
+func pause(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
+	return n.onNodes(ctx, s, n.Cluster.Pause, n.Cluster.Resume)
+}
+
+// onNodes applies hurt to all victims at once, whose processes no other strike
+// has, and heals them with mend.
+func (n *Nemesis) onNodes(ctx context.Context, s *strike,
+	hurt func(context.Context, string) (string, error), mend func(context.Context, string) error,
+) (func(context.Context) error, error) {
+	if s.nodes = n.claim(s.id, s.nodes); len(s.nodes) == 0 {
+		return nil, errNobody
+	}
+	s.begin()
+	evidence := make([]string, len(s.nodes))
+	err := n.all(s.nodes, func(i int, node string) (err error) {
+		evidence[i], err = hurt(ctx, node)
+		return err
+	})
+	s.evidence = strings.Join(evidence, "; ")
+	return func(ctx context.Context) error {
+		defer n.release(s.id)
+		return n.all(s.nodes, func(_ int, node string) error { return mend(ctx, node) })
+	}, err
+}
+
+// all calls fn for every node at once and returns when all are done.
+func (n *Nemesis) all(nodes []string, fn func(i int, node string) error) error {
+	var mu sync.Mutex
+	errs := make([]error, len(nodes))
+	left := len(nodes)
+	for i, node := range nodes {
+		n.Runtime.Start(func() {
+			err := fn(i, node)
+			mu.Lock()
+			errs[i] = err
+			left--
+			mu.Unlock()
+			n.Runtime.Wake()
+		})
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for left > 0 {
+		n.Runtime.Await(&mu, harness.Forever)
+	}
+	return errors.Join(errs...)
+}
+
+// claim gives the strike those of nodes that no other strike has.
+func (n *Nemesis) claim(id int, nodes []string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.busy == nil {
+		n.busy = map[string]int{}
+	}
+	var got []string
+	for _, node := range nodes {
+		if _, taken := n.busy[node]; !taken {
+			n.busy[node] = id
+			got = append(got, node)
+		}
+	}
+	slices.Sort(got)
+	return got
+}
+
+func (n *Nemesis) release(id int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for node, by := range n.busy {
+		if by == id {
+			delete(n.busy, node)
+		}
+	}
+}
+
+// isBusy reports whether a strike has the node's processes.
+func (n *Nemesis) isBusy(node string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, busy := n.busy[node]
+	return busy
+}
+
+// Has reports whether the nemesis has taken the node's processes: whether it
+// is no wonder that the node does not run.
+func (n *Nemesis) Has(node string) bool { return n.isBusy(node) }

@@ -1,0 +1,76 @@
+package nemesis
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Spec names a fault and what it is aimed at: "kill:leader".
+type Spec struct{ Fault, Target string }
+
+func (s Spec) String() string { return s.Fault + ":" + s.Target }
+
+// ParseSpec reads "fault:target". Its errors say what there is.
+func ParseSpec(s string) (Spec, error) {
+	name, target, _ := strings.Cut(s, ":")
+	f, ok := Faults[name]
+	if !ok {
+		return Spec{}, fmt.Errorf("there is no fault %q (there are %s)", name, strings.Join(FaultNames(), ", "))
+	}
+	if target == "" {
+		target = Random
+	}
+	if !slices.Contains(f.Targets, target) {
+		return Spec{}, fmt.Errorf("%s can't be aimed at %q (but at %s)", name, target, strings.Join(f.Targets, ", "))
+	}
+	return Spec{name, target}, nil
+}
+
+// Entry is one strike of a schedule. A schedule is data: it stands in the plan
+// of a run, and whoever changes it there changes what happens.
+type Entry struct {
+	At     time.Duration // when it begins, since the start of the load
+	For    time.Duration // how long it holds
+	Fault  string
+	Target string
+	Seed   uint64 // for what the fault leaves to chance: which node, which direction
+}
+
+// activeFaults is how many faults hold at a time on average, if Interval is
+// left to Schedule: more, and a cluster of five never gets to work.
+const activeFaults = 1.5
+
+// Schedule draws a schedule from a seed: each spec strikes again and again, on
+// its own, until the time end. interval is the average time between two strikes of
+// the same spec; 0 leaves it to the number of specs. Every spec strikes at least
+// once if end leaves room.
+func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
+	const shortest, usual = 500 * time.Millisecond, 3 * time.Second
+	if interval <= 0 {
+		interval = max(2*usual, time.Duration(float64(usual)*float64(len(specs))/activeFaults))
+		// A short run must see every fault all the same.
+		interval = min(interval, max(end*2/5, 2*shortest))
+	}
+	var all []Entry
+	for i, s := range specs {
+		r := rand.New(rand.NewPCG(seed, uint64(i)))
+		between := func(lo, hi float64) time.Duration {
+			return time.Duration((lo + (hi-lo)*r.Float64()) * float64(interval))
+		}
+		longest := float64(min(2*usual, interval*7/10)) / float64(interval)
+		for at := between(0.1, 0.8); ; {
+			hold := max(between(longest/4, longest), min(shortest, interval/2))
+			if at+hold > end {
+				break
+			}
+			all = append(all, Entry{At: at, For: hold, Fault: s.Fault, Target: s.Target, Seed: r.Uint64()})
+			at += max(between(0.7, 1.3), hold+shortest/2)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int { return cmp.Compare(a.At, b.At) })
+	return all
+}

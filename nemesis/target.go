@@ -1,0 +1,180 @@
+package nemesis
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+)
+
+// The targets. Those of nodes say which nodes are struck; link faults
+// understand them as "the links between these nodes and the rest".
+const (
+	Leader   = "leader"   // the node that leads in the newest term
+	Follower = "follower" // one node that does not lead
+	Random   = "random"   // one node
+	Minority = "minority" // less than half of the nodes, at least one
+	Majority = "majority" // the smallest majority
+	All      = "all"      // every node; for links: everyone alone
+
+	Halves = "halves" // two groups, one of them a majority if the number is odd
+	Ring   = "ring"   // everyone sees a majority, no two the same
+	Bridge = "bridge" // two halves that only one node can reach both of
+)
+
+var (
+	nodeTargets = []string{Leader, Follower, Random, Minority, Majority, All}
+	linkTargets = []string{Leader, Follower, Random, Minority, Majority, All, Halves, Ring, Bridge}
+)
+
+// statusPatience is how long a node may take to say how it is. A node that is
+// dead, frozen or cut off does not answer at all.
+const statusPatience = 300 * time.Millisecond
+
+// Statuses asks all nodes at once how they are; those that don't answer are
+// left out. The order is that of the nodes.
+func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Cluster) []cluster.Status {
+	nodes := c.Nodes()
+	answers := make([]*cluster.Status, len(nodes))
+	var mu sync.Mutex
+	left := len(nodes)
+	for i, n := range nodes {
+		rt.Start(func() {
+			ctx, cancel := rt.WithTimeout(ctx, statusPatience)
+			defer cancel()
+			s, err := sys.Status(ctx, c.Dial, n.Name)
+			mu.Lock()
+			if err == nil {
+				s.Node = n.Name
+				answers[i] = &s
+			}
+			left--
+			mu.Unlock()
+			rt.Wake()
+		})
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for left > 0 {
+		rt.Await(&mu, harness.Forever)
+	}
+	var all []cluster.Status
+	for _, s := range answers {
+		if s != nil {
+			all = append(all, *s)
+		}
+	}
+	return all
+}
+
+// LeaderOf returns the node that leads in the newest term, or "".
+func LeaderOf(all []cluster.Status) (node string, term uint64) {
+	for _, s := range all {
+		if s.Role == "leader" && s.Term >= term {
+			node, term = s.Node, s.Term
+		}
+	}
+	return node, term
+}
+
+// pick resolves a target to nodes. Without a leader, Leader waits for one.
+func (n *Nemesis) pick(ctx context.Context, target string, r *rand.Rand, until time.Duration) ([]string, error) {
+	var names []string
+	for _, node := range n.Cluster.Nodes() {
+		names = append(names, node.Name)
+	}
+	shuffled := slices.Clone(names)
+	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	size := len(names)
+	switch target {
+	case Leader, Follower:
+		for {
+			leader, _ := LeaderOf(Statuses(ctx, n.Runtime, n.System, n.Cluster))
+			if leader != "" && target == Leader {
+				return []string{leader}, nil
+			}
+			if leader != "" {
+				shuffled = slices.DeleteFunc(shuffled, func(s string) bool { return s == leader || n.isBusy(s) })
+				if len(shuffled) == 0 {
+					return nil, errNobody
+				}
+				return shuffled[:1], nil
+			}
+			if n.Runtime.Now() >= until || ctx.Err() != nil {
+				return nil, fmt.Errorf("%w: no node led", errNobody)
+			}
+			harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+50*time.Millisecond)
+		}
+	case Random:
+		slices.SortStableFunc(shuffled, func(a, b string) int { return order(n.isBusy(a), n.isBusy(b)) })
+		return shuffled[:1], nil
+	case Minority:
+		return shuffled[:max(1, 1+r.IntN(max(1, (size-1)/2)))], nil
+	case Majority:
+		return shuffled[:size/2+1], nil
+	case All:
+		return names, nil
+	}
+	return shuffled, nil // Halves, Ring, Bridge: the order is what counts
+}
+
+func order(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// separate returns the pairs of nodes that target keeps from each other; each
+// pair once, its first node on the struck side.
+func separate(target string, picked, all []string) [][2]string {
+	between := func(as, bs []string) (pairs [][2]string) {
+		for _, a := range as {
+			for _, b := range bs {
+				if a != b {
+					pairs = append(pairs, [2]string{a, b})
+				}
+			}
+		}
+		return pairs
+	}
+	switch target {
+	case All:
+		var pairs [][2]string
+		for i, a := range all {
+			pairs = append(pairs, between([]string{a}, all[i+1:])...)
+		}
+		return pairs
+	case Halves:
+		half := len(picked) / 2
+		return between(picked[:half], picked[half:])
+	case Bridge:
+		half := (len(picked) - 1) / 2
+		return between(picked[:half], picked[half+1:])
+	case Ring:
+		// Nodes stand in a circle; each sees itself and its nearest
+		// neighbours on both sides, as many as make a majority.
+		var pairs [][2]string
+		size := len(picked)
+		reach := (size/2 + 1) / 2 // neighbours on each side
+		for i := range picked {
+			for j := i + 1; j < size; j++ {
+				distance := min(j-i, size-(j-i))
+				if distance > reach {
+					pairs = append(pairs, [2]string{picked[i], picked[j]})
+				}
+			}
+		}
+		return pairs
+	}
+	rest := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(picked, s) })
+	return between(picked, rest)
+}

@@ -1,0 +1,258 @@
+package coup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"coup/cluster"
+	"coup/cluster/systems"
+	"coup/nemesis"
+	"coup/workloads"
+)
+
+// Plan is all that determines a run: what is tested, by what load, under what
+// faults. A plan is written by people (flags or YAML), resolved once, and
+// stored with the run.
+type Plan struct {
+	Backend  string            `json:"backend" yaml:"backend"` // docker
+	System   string            `json:"system" yaml:"system"`
+	Nodes    int               `json:"nodes" yaml:"nodes"`
+	Bug      string            `json:"bug,omitempty" yaml:"bug,omitempty"`           // a planted bug of the system
+	Reads    string            `json:"reads" yaml:"reads"`                           // linearizable, lease or stale
+	Settings map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"` // of the system's own
+
+	Workload    string   `json:"workload" yaml:"workload"`
+	Time        Duration `json:"time" yaml:"time"` // how long the load lasts
+	Concurrency int      `json:"concurrency" yaml:"concurrency"`
+	Rate        float64  `json:"rate" yaml:"rate"`       // operations per second; 0: as fast as they are answered
+	Timeout     Duration `json:"timeout" yaml:"timeout"` // of one operation
+	Keys        int      `json:"keys" yaml:"keys"`       // objects in use at a time
+	OpsPerKey   int      `json:"ops-per-key" yaml:"ops-per-key"`
+
+	Nemesis  []string `json:"nemesis" yaml:"nemesis,flow"`                  // fault:target
+	Interval Duration `json:"interval" yaml:"interval"`                     // between strikes of one fault; 0: by their number
+	Schedule []Strike `json:"schedule,omitempty" yaml:"schedule,omitempty"` // drawn from Nemesis, Interval and Seed unless it is given
+
+	Seed        uint64   `json:"seed" yaml:"seed"`
+	CheckTime   Duration `json:"check-time" yaml:"check-time"`     // bound on each checker
+	CheckMemory int      `json:"check-memory" yaml:"check-memory"` // bound on the checkers' memory, MiB
+}
+
+// Strike is an entry of a plan's schedule; see nemesis.Entry.
+type Strike struct {
+	At     Duration `json:"at" yaml:"at"`
+	For    Duration `json:"for" yaml:"for"`
+	Fault  string   `json:"fault" yaml:"fault"`
+	Target string   `json:"target" yaml:"target"`
+	Seed   uint64   `json:"seed,omitempty" yaml:"seed,omitempty"`
+}
+
+// Duration is a time.Duration that is written "1m30s".
+type Duration time.Duration
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 30s or 1m30s", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// DefaultPlan is the main job: five raft nodes, thirty seconds, leaders killed
+// and cut off.
+func DefaultPlan() Plan {
+	return Plan{
+		Backend: "docker", System: "raft", Nodes: 5, Reads: "linearizable",
+		Workload: "register", Time: Duration(30 * time.Second), Concurrency: 10, Timeout: Duration(2 * time.Second),
+		Keys: 5, OpsPerKey: 200,
+		Nemesis:   []string{"kill:leader", "partition:leader"},
+		CheckTime: Duration(time.Minute), CheckMemory: 2048,
+	}
+}
+
+// ReadPlan reads a plan in YAML over the values that p already has. What it
+// does not know is an error with its line.
+func (p *Plan) ReadPlan(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
+	err = dec.Decode(p)
+	if err == nil || errors.Is(err, io.EOF) { // an empty plan changes nothing
+		return nil
+	}
+	var at yaml.Error
+	if errors.As(err, &at) && at.GetToken() != nil {
+		return fmt.Errorf("%s, line %d: %s", path, at.GetToken().Position.Line, at.GetMessage())
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// WritePlan writes p as YAML, to be read again by ReadPlan.
+func (p Plan) WritePlan(w io.Writer) error {
+	b, err := yaml.Marshal(p)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+}
+
+// Resolve checks the plan and draws its schedule if it has none yet.
+func (p *Plan) Resolve() error {
+	if p.Backend != "docker" {
+		return fmt.Errorf("there is no backend %q (there is docker)", p.Backend)
+	}
+	sys, err := FindSystem(p.System)
+	if err != nil {
+		return err
+	}
+	if _, err := workloads.Find(p.Workload); err != nil {
+		return err
+	}
+	if p.Bug != "" && !slices.ContainsFunc(sys.Bugs(), func(b cluster.Bug) bool { return b.Name == p.Bug }) {
+		var names []string
+		for _, b := range sys.Bugs() {
+			names = append(names, b.Name)
+		}
+		return fmt.Errorf("%s has no bug %q (it has %s)", p.System, p.Bug, strings.Join(names, ", "))
+	}
+	if !slices.Contains([]string{"linearizable", "lease", "stale"}, p.Reads) {
+		return fmt.Errorf("reads are linearizable, lease or stale, not %q", p.Reads)
+	}
+	if err := sys.Check(p.options()); err != nil {
+		return err
+	}
+	for _, bound := range []struct {
+		name          string
+		value, lo, hi float64
+	}{
+		{"nodes", float64(p.Nodes), 1, 25},
+		{"time", time.Duration(p.Time).Seconds(), 1, 24 * 3600},
+		{"concurrency", float64(p.Concurrency), 1, 1000},
+		{"rate", p.Rate, 0, 1e6},
+		{"timeout", time.Duration(p.Timeout).Seconds(), 0.01, 600},
+		{"keys", float64(p.Keys), 1, 10000},
+		{"ops-per-key", float64(p.OpsPerKey), 1, 1e6},
+		{"interval", time.Duration(p.Interval).Seconds(), 0, 3600},
+		{"check-time", time.Duration(p.CheckTime).Seconds(), 0.001, 24 * 3600},
+		{"check-memory", float64(p.CheckMemory), 16, 1 << 20},
+	} {
+		if !(bound.value >= bound.lo && bound.value <= bound.hi) {
+			return fmt.Errorf("%s must be between %v and %v (durations in seconds), not %v", bound.name, bound.lo, bound.hi, bound.value)
+		}
+	}
+	if p.Schedule == nil {
+		return p.drawSchedule()
+	}
+	for i, s := range p.Schedule {
+		if _, err := nemesis.ParseSpec(s.Fault + ":" + s.Target); err != nil {
+			return fmt.Errorf("schedule, entry %d: %w", i+1, err)
+		}
+		if s.At < 0 || s.For <= 0 || s.At+s.For > p.Time {
+			return fmt.Errorf("schedule, entry %d: it must begin at 0s or later, last a while, and end before the load does, at %s", i+1, p.Time)
+		}
+	}
+	return nil
+}
+
+func (p *Plan) drawSchedule() error {
+	var specs []nemesis.Spec
+	for i, s := range p.Nemesis {
+		spec, err := nemesis.ParseSpec(s)
+		if err != nil {
+			return err
+		}
+		p.Nemesis[i] = spec.String()
+		specs = append(specs, spec)
+	}
+	p.Schedule = []Strike{}
+	for _, e := range nemesis.Schedule(specs, p.Seed, time.Duration(p.Interval), time.Duration(p.Time)) {
+		p.Schedule = append(p.Schedule, Strike{Duration(e.At), Duration(e.For), e.Fault, e.Target, e.Seed})
+	}
+	return nil
+}
+
+func (p Plan) entries() []nemesis.Entry {
+	var all []nemesis.Entry
+	for _, s := range p.Schedule {
+		all = append(all, nemesis.Entry{At: time.Duration(s.At), For: time.Duration(s.For), Fault: s.Fault, Target: s.Target, Seed: s.Seed})
+	}
+	return all
+}
+
+func (p Plan) options() cluster.Options {
+	reads := p.Reads
+	if reads == "linearizable" {
+		reads = ""
+	}
+	return cluster.Options{Bug: p.Bug, Reads: reads, Settings: p.Settings}
+}
+
+// FindSystem returns the system of that name; its error says which there are.
+func FindSystem(name string) (cluster.System, error) {
+	s, ok := systems.All[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no system %q (there is %s)", name, strings.Join(slices.Sorted(maps.Keys(systems.All)), ", "))
+	}
+	return s, nil
+}
+
+// Command is the command line that runs the plan again. Values that are the
+// defaults are left out.
+func (p Plan) Command() string {
+	d := DefaultPlan()
+	args := []string{"coup", "run", "--system", p.System, "--workload", p.Workload}
+	add := func(differs bool, name string, value any) {
+		if differs {
+			args = append(args, "--"+name, shellQuote(fmt.Sprint(value)))
+		}
+	}
+	add(p.Backend != d.Backend, "backend", p.Backend)
+	add(p.Bug != "", "bug", p.Bug)
+	add(p.Reads != d.Reads, "reads", p.Reads)
+	for _, k := range slices.Sorted(maps.Keys(p.Settings)) {
+		add(true, "set", k+"="+p.Settings[k])
+	}
+	add(true, "nemesis", strings.Join(p.Nemesis, ","))
+	add(p.Interval != 0, "interval", p.Interval)
+	add(true, "nodes", p.Nodes)
+	add(true, "time", p.Time)
+	add(true, "concurrency", p.Concurrency)
+	add(true, "rate", p.Rate)
+	add(p.Timeout != d.Timeout, "timeout", p.Timeout)
+	add(p.Keys != d.Keys, "keys", p.Keys)
+	add(p.OpsPerKey != d.OpsPerKey, "ops-per-key", p.OpsPerKey)
+	add(p.CheckTime != d.CheckTime, "check-time", p.CheckTime)
+	add(p.CheckMemory != d.CheckMemory, "check-memory", p.CheckMemory)
+	add(true, "seed", p.Seed)
+	return strings.Join(args, " ")
+}
+
+// shellQuote quotes s for a shell if it needs it.
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=:,./+", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,400 @@
+package coup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"coup/cluster"
+	"coup/cluster/docker"
+	"coup/harness"
+	"coup/harness/gen"
+	"coup/nemesis"
+	"coup/results"
+	"coup/workloads"
+)
+
+// RunOptions are what a run is given beside its plan.
+type RunOptions struct {
+	Out string // the folder that run directories are made in
+	// Progress is called several times a second, one call at a time; may be nil.
+	Progress func(Progress)
+	Log      *slog.Logger // nil: nothing is logged
+}
+
+// Progress is what a run looks like at a moment.
+type Progress struct {
+	Phase          string
+	Elapsed, Total time.Duration // of the load
+	OK, Fail, Info int           // completed operations so far
+	Leader         string
+	Term           uint64
+	Faults         []string // in force
+}
+
+// Stored is the content of plan.json: the plan, and what it ran on.
+type Stored struct {
+	Plan    Plan      `json:"plan"`
+	Run     string    `json:"run"`
+	Started time.Time `json:"started"`
+	Coup    string    `json:"coup"` // version of coup
+	Raft    string    `json:"raft,omitempty"`
+	Go      string    `json:"go"`
+	Engine  string    `json:"engine,omitempty"`
+	API     string    `json:"api,omitempty"`
+	Image   string    `json:"image,omitempty"` // the id of the nodes' image
+	CPUs    int       `json:"cpus"`
+}
+
+const (
+	servePatience = 60 * time.Second // for the cluster to come up, and to serve again after healing
+	finalPatience = 60 * time.Second // for reading everything once more
+	agreePatience = 15 * time.Second // for the nodes to reach the same state
+	restartAfter  = time.Second      // a node that ended by itself is started again, as an init system would
+	watchEvery    = 250 * time.Millisecond
+)
+
+// Run carries out a resolved plan and judges what was recorded. It returns the
+// run directory as soon as there is one, also with an error: what was recorded
+// until then is there.
+//
+// When soft ends, the load ends early: the cluster is healed, read, gathered
+// and judged all the same. When ctx ends, everything ends at once. Either way
+// nothing is left running.
+func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdict Verdict, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	sys, err := FindSystem(plan.System)
+	if err != nil {
+		return "", verdict, err
+	}
+	work, err := workloads.Find(plan.Workload)
+	if err != nil {
+		return "", verdict, err
+	}
+	store, err := results.Create(o.Out, time.Now())
+	if err != nil {
+		return "", verdict, err
+	}
+	r := &run{
+		plan: plan, sys: sys, work: work, o: o, store: store, rt: harness.NewRuntime(),
+		keys: map[string]struct{}{}, inForce: map[int]string{},
+	}
+	r.stored = r.describe()
+	err = results.WriteJSON(store.Dir, results.PlanFile, r.stored)
+	if err == nil {
+		err = r.run(ctx, soft)
+	}
+	if err = errors.Join(err, store.Close()); err != nil {
+		return store.Dir, verdict, err
+	}
+	r.enter("judge")
+	verdict, err = Judge(ctx, store.Dir)
+	return store.Dir, verdict, err
+}
+
+// run is a run under way.
+type run struct {
+	plan   Plan
+	sys    cluster.System
+	work   workloads.Workload
+	o      RunOptions
+	store  *results.Run
+	rt     *harness.Machine
+	stored Stored
+
+	cluster *docker.Cluster
+	nemesis *nemesis.Nemesis
+
+	mu       sync.Mutex // guards below
+	progress Progress
+	inForce  map[int]string
+	keys     map[string]struct{}
+}
+
+func (r *run) describe() Stored {
+	s := Stored{
+		Plan: r.plan, Run: r.store.ID, Started: r.rt.StartTime().UTC(), Coup: "unknown",
+		Go: runtime.Version(), CPUs: runtime.NumCPU(),
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		s.Coup = info.Main.Version
+		for _, d := range info.Deps {
+			if d.Path == "github.com/hashicorp/raft" {
+				s.Raft = d.Version
+			}
+		}
+	}
+	return s
+}
+
+// event records an event whose time is set.
+func (r *run) event(e harness.Event) {
+	r.mu.Lock()
+	what := e.Fault + ":" + e.Target
+	switch e.Kind {
+	case harness.FaultHold:
+		r.inForce[e.ID] = what + " " + strings.Join(e.Nodes, ",")
+	case harness.FaultEnd:
+		delete(r.inForce, e.ID)
+	case harness.PhaseEvent:
+		r.progress.Phase = e.Message
+	}
+	r.mu.Unlock()
+	switch e.Kind {
+	case harness.FaultHold, harness.FaultMiss, harness.FaultSkip:
+		r.o.Log.Info("fault", "is", e.Kind, "fault", what, "nodes", strings.Join(e.Nodes, ","), "says", e.Message)
+	case harness.FaultEnd:
+		r.o.Log.Info("fault", "is", e.Kind, "fault", what, "nodes", strings.Join(e.Nodes, ","))
+	case harness.ExitEvent:
+		r.o.Log.Warn("a node ended by itself", "node", e.Node, "says", e.Message)
+	}
+	r.store.Events.RecordEvent(&e) // an error comes back with the next flush: store.Err
+}
+
+func (r *run) enter(phase string) {
+	r.o.Log.Info("phase", "is", phase)
+	r.event(harness.Event{Time: r.rt.Now(), Kind: harness.PhaseEvent, Message: phase})
+	r.show()
+}
+
+func (r *run) run(ctx, soft context.Context) (err error) {
+	r.enter("setup")
+	engine, err := docker.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	if removed, err := engine.Collect(ctx, false); err != nil {
+		return err
+	} else if removed != (docker.Removed{}) {
+		r.o.Log.Info("removed what dead runs had left", "removed", removed.String())
+	}
+	r.cluster, err = docker.Up(ctx, engine, docker.Config{
+		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(),
+		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// What was started must go, also when the context is what ended the run.
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		err = errors.Join(err, r.cluster.Close(clean))
+	}()
+	r.stored.Engine, r.stored.API, r.stored.Image = engine.Version, engine.API, r.cluster.Image
+	if err := results.WriteJSON(r.store.Dir, results.PlanFile, r.stored); err != nil {
+		return err
+	}
+	r.nemesis = &nemesis.Nemesis{Cluster: r.cluster, System: r.sys, Runtime: r.rt, Record: r.event}
+	if err := r.awaitService(soft); err != nil {
+		return err
+	}
+
+	watch, stopWatching := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { r.watch(watch) })
+	defer func() { stopWatching(); watching.Wait() }()
+
+	r.enter("load")
+	next, err := r.load(ctx, soft)
+	if err != nil {
+		return err
+	}
+	r.enter("heal")
+	if err := r.nemesis.Heal(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("heal: %w", err)
+	}
+	// A cluster that does not come back is for the checkers to judge.
+	r.awaitService(ctx)
+	r.enter("final")
+	if err := r.final(ctx, next); err != nil {
+		return err
+	}
+	r.awaitAgreement(ctx)
+	r.enter("done")
+	return ctx.Err()
+}
+
+// output takes a line that a node wrote.
+func (r *run) output(node string, line []byte) {
+	r.store.NodeLog(node, line) // a node's log is worth having, but not worth a run
+	e, wall, ok := r.sys.Event(node, line)
+	if !ok {
+		return
+	}
+	e.Time = max(0, wall.Sub(r.rt.StartTime()))
+	r.event(e)
+}
+
+// exited starts a node again that ended though nobody had ended it.
+func (r *run) exited(ctx context.Context, node string, code int) {
+	r.event(harness.Event{Time: r.rt.Now(), Kind: harness.ExitEvent, Node: node,
+		Message: fmt.Sprintf("exit code %d; its last words are in %s", code, filepath.Join(results.NodesDir, node+".log"))})
+	r.rt.Start(func() {
+		harness.Sleep(ctx, r.rt, r.rt.Now()+restartAfter)
+		if ctx.Err() == nil && !r.nemesis.Has(node) {
+			r.cluster.Start(ctx, node) // if it can't be started, the checkers will miss it
+		}
+	})
+}
+
+// awaitService returns when one node leads and a majority follows it.
+func (r *run) awaitService(ctx context.Context) error {
+	until := r.rt.Now() + servePatience
+	for {
+		all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
+		leader, _ := nemesis.LeaderOf(all)
+		following := 0
+		for _, s := range all {
+			if leader != "" && s.Leader == leader {
+				following++
+			}
+		}
+		switch {
+		case following > r.plan.Nodes/2:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("interrupted before the cluster served: %w", ctx.Err())
+		case r.rt.Now() > until:
+			return fmt.Errorf("no leader within %v: %d of %d nodes answer; see %s",
+				servePatience, len(all), r.plan.Nodes, filepath.Join(r.store.Dir, results.NodesDir))
+		}
+		harness.Sleep(ctx, r.rt, r.rt.Now()+20*time.Millisecond)
+	}
+}
+
+func (r *run) test(g harness.Generator, first int) harness.Test {
+	nodes := r.cluster.Nodes()
+	return harness.Test{
+		Runtime: r.rt, Generator: g, Concurrency: r.plan.Concurrency, Seed: r.plan.Seed,
+		Timeout: time.Duration(r.plan.Timeout), Backoff: 5 * time.Millisecond, FirstProcess: first,
+		Open: func(thread, process int) (harness.Client, error) {
+			c, err := r.sys.Open(r.cluster.Dial, nodes[thread%len(nodes)].Name, r.plan.options())
+			if err != nil {
+				return nil, err
+			}
+			if !r.work.Supports(c) {
+				return nil, fmt.Errorf("%s can't do what the workload %s asks for", r.plan.System, r.plan.Workload)
+			}
+			return r.work.Client(c), nil
+		},
+		Record: r.record,
+	}
+}
+
+func (r *run) record(op *harness.Op) error {
+	if err := r.store.Err(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	switch op.Type {
+	case harness.Invoke:
+		r.keys[op.Key] = struct{}{}
+	case harness.OK:
+		r.progress.OK++
+	case harness.Fail:
+		r.progress.Fail++
+	case harness.Info:
+		r.progress.Info++
+	}
+	r.mu.Unlock()
+	return r.store.History.Record(op)
+}
+
+// load lets clients and nemesis work.
+func (r *run) load(ctx, soft context.Context) (next int, err error) {
+	soft, cancel := context.WithCancel(soft) // clients that end early end the nemesis too
+	defer cancel()
+	var nemesisDone sync.WaitGroup
+	nemesisDone.Go(func() { r.nemesis.Run(soft, r.plan.entries()) })
+	g := r.work.Generator(workloads.Options{Keys: r.plan.Keys, OpsPerKey: r.plan.OpsPerKey})
+	g = gen.Until(r.rt.Now()+time.Duration(r.plan.Time), gen.Rate(r.plan.Rate, g))
+	next, err = harness.Run(ctx, soft, r.test(g, 0))
+	cancel()
+	nemesisDone.Wait()
+	return next, err
+}
+
+// final looks at everything once more.
+func (r *run) final(ctx context.Context, first int) error {
+	r.mu.Lock()
+	keys := slices.SortedFunc(maps.Keys(r.keys), byNumber)
+	r.mu.Unlock()
+	bounded, cancel := context.WithTimeout(ctx, finalPatience)
+	defer cancel()
+	_, err := harness.Run(ctx, bounded, r.test(r.work.Final(keys), first))
+	return err
+}
+
+// byNumber puts k2 before k10.
+func byNumber(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// awaitAgreement waits until all nodes report the same position in the log,
+// and records their states.
+func (r *run) awaitAgreement(ctx context.Context) {
+	until := r.rt.Now() + agreePatience
+	for {
+		all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
+		agree := len(all) == r.plan.Nodes
+		for _, s := range all {
+			agree = agree && s.Applied == all[0].Applied
+		}
+		if agree || r.rt.Now() > until || ctx.Err() != nil {
+			r.recordStates(all)
+			return
+		}
+		harness.Sleep(ctx, r.rt, r.rt.Now()+100*time.Millisecond)
+	}
+}
+
+func (r *run) recordStates(all []cluster.Status) {
+	for _, s := range all {
+		r.event(harness.Event{Time: r.rt.Now(), Kind: harness.StateEvent, Node: s.Node, Role: s.Role,
+			Term: s.Term, Leader: s.Leader, Applied: s.Applied, Hash: s.Hash})
+	}
+}
+
+// watch records the nodes' states as the run goes on, and shows the progress.
+func (r *run) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
+		r.recordStates(all)
+		r.mu.Lock()
+		r.progress.Leader, r.progress.Term = nemesis.LeaderOf(all)
+		r.mu.Unlock()
+		r.show()
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+func (r *run) show() {
+	if r.o.Progress == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.progress
+	p.Elapsed, p.Total = r.rt.Now(), time.Duration(r.plan.Time)
+	p.Faults = slices.Sorted(maps.Values(r.inForce))
+	r.o.Progress(p)
+}

@@ -1,0 +1,47 @@
+package workloads
+
+import (
+	"context"
+
+	"coup/checker"
+	"coup/cluster"
+	"coup/harness"
+	"coup/harness/gen"
+)
+
+var queue = Workload{
+	Doc: "enqueue and dequeue on first-in first-out queues, drained at the end",
+	Generator: func(o Options) harness.Generator {
+		o = o.orDefaults()
+		return gen.Keys(o.Keys, func(string) harness.Generator {
+			// A few more come in than go out, so that something is there to lose.
+			return gen.Limit(o.OpsPerKey, counting{f: "enqueue", share: 0.55, other: "dequeue"})
+		})
+	},
+	Final: func(keys []string) harness.Generator {
+		var ops []harness.Op
+		for _, k := range keys {
+			ops = append(ops, harness.Op{F: "dequeue", Key: k})
+		}
+		return gen.Retry(ops, func(op harness.Op) bool {
+			return op.Type == harness.OK && !op.Value.(checker.Maybe).Set // empty
+		})
+	},
+	Invoke: func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
+		q := c.(cluster.Queue)
+		switch op.F {
+		case "enqueue":
+			return nil, q.Enqueue(ctx, op.Key, op.Value.(int64))
+		case "dequeue":
+			v, err := q.Dequeue(ctx, op.Key)
+			return maybe(v), err
+		}
+		return nil, unknownFunction(op)
+	},
+	Supports: supports[cluster.Queue],
+	Decode:   checker.DecodeQueue,
+	Checkers: func() []harness.Checker {
+		return []harness.Checker{checker.Queue{}, checker.Linearizable{Model: checker.QueueModel()}}
+	},
+	Needs: []string{"enqueue", "dequeue"},
+}

@@ -1,0 +1,114 @@
+// Package workloads holds what clients do to a system: for each workload the
+// generator of its operations, the client that performs them through whatever
+// connection a system offers, and the checkers that judge the history.
+//
+// A new workload is one file and one line in [All].
+package workloads
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"coup/checker"
+	"coup/cluster"
+	"coup/harness"
+)
+
+// Workload is a kind of load together with the promise that it tests.
+type Workload struct {
+	Doc string // one line
+	// Generator returns the operations of the load, without end.
+	Generator func(o Options) harness.Generator
+	// Final returns the operations that look at everything once more, when the
+	// system has healed. keys are all that the load has used.
+	Final func(keys []string) harness.Generator
+	// Invoke performs op through a connection. A connection that lacks what the
+	// workload needs is found by Supports before anything is invoked.
+	Invoke   func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error)
+	Supports func(c cluster.Conn) bool
+	Decode   harness.Decoder
+	// Checkers judge what the workload promises.
+	Checkers func() []harness.Checker
+	// Needs are the functions of which a run must have seen successes to be
+	// worth a verdict.
+	Needs []string
+}
+
+// Options shape a load. The zero value is useful.
+type Options struct {
+	Keys      int // objects in use at a time; 0: 5
+	OpsPerKey int // operations on an object before a new one takes its place; 0: 200
+}
+
+func (o Options) orDefaults() Options {
+	if o.Keys <= 0 {
+		o.Keys = 5
+	}
+	if o.OpsPerKey <= 0 {
+		o.OpsPerKey = 200
+	}
+	return o
+}
+
+// All are the workloads by name.
+var All = map[string]Workload{
+	"register": register,
+	"set":      set,
+	"queue":    queue,
+	"counter":  counter,
+}
+
+// Find returns the workload of that name; its error says which there are.
+func Find(name string) (Workload, error) {
+	w, ok := All[name]
+	if !ok {
+		return w, fmt.Errorf("there is no workload %q (there are %s)", name, strings.Join(Names(), ", "))
+	}
+	return w, nil
+}
+
+// Names lists the workloads, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(All)) }
+
+// Client makes the client of one process from its connection.
+func (w Workload) Client(c cluster.Conn) harness.Client { return client{w, c} }
+
+type client struct {
+	w Workload
+	cluster.Conn
+}
+
+func (c client) Invoke(ctx context.Context, op harness.Op) (any, error) {
+	return c.w.Invoke(ctx, c.Conn, op)
+}
+
+func supports[T any](c cluster.Conn) bool {
+	_, ok := c.(T)
+	return ok
+}
+
+// unknownFunction can only come of a generator and an Invoke that disagree.
+func unknownFunction(op harness.Op) error {
+	return fmt.Errorf("%w: the workload has no function %q", harness.ErrFail, op.F)
+}
+
+func maybe(v *int64) checker.Maybe {
+	if v == nil {
+		return checker.Maybe{}
+	}
+	return checker.Just(*v)
+}
+
+// readAll are reads of every key, each until it succeeded.
+func readAll(keys []string) []harness.Op {
+	var ops []harness.Op
+	for _, k := range keys {
+		ops = append(ops, harness.Op{F: "read", Key: k})
+	}
+	return ops
+}
+
+func succeeded(op harness.Op) bool { return op.Type == harness.OK }
