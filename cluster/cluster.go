@@ -35,8 +35,8 @@ type Spec struct {
 	ClientPort int      // where clients reach it
 }
 
-// Dial connects to a node's client port from outside the cluster. The
-// connection is closed when ctx ends, and keeps the deadlines set on it.
+// Dial connects to a node's client port from outside the cluster. ctx bounds
+// the dialling; the connection keeps the deadlines set on it.
 type Dial func(ctx context.Context, node string) (net.Conn, error)
 
 // Status is what a node says about itself.

@@ -19,7 +19,7 @@ type Test struct {
 	Open func(thread, process int) (Client, error)
 	// Timeout bounds every operation; 0 means 5 s.
 	Timeout time.Duration
-	// Backoff is how long a process rests after a fail, so that a cluster
+	// Backoff is how long a thread rests after a fail or an info, so that a cluster
 	// without a leader isn't asked as fast as it can refuse; 0 means no rest.
 	Backoff time.Duration
 	// Record writes a line of the history. It is called under the lock that
@@ -96,12 +96,11 @@ func (l *loop) thread(ctx context.Context, thread int) {
 			return
 		}
 		value, err := l.invoke(ctx, thread, &client, op)
-		switch l.complete(thread, client, op, value, err) {
-		case Fail:
-			if l.Backoff > 0 {
-				Sleep(l.soft, l.Runtime, l.Runtime.Now()+l.Backoff)
-			}
-		case Info:
+		ended := l.complete(thread, client, op, value, err)
+		if ended != OK && l.Backoff > 0 {
+			Sleep(l.soft, l.Runtime, l.Runtime.Now()+l.Backoff)
+		}
+		if ended == Info {
 			if client != nil {
 				client.Close()
 				client = nil

@@ -20,6 +20,9 @@ import (
 type httpConn struct {
 	dial cluster.Dial
 	node string
+	// greeting is a path that a node answers without doing anything; it is
+	// asked for first on every new connection. May be empty.
+	greeting string
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
@@ -57,12 +60,37 @@ func (c *httpConn) do(ctx context.Context, method, path string, body []byte) (st
 		c.drop()
 	}
 	if c.conn == nil {
-		conn, err := c.dial(dialing{c.life, deadline}, c.node)
-		if err != nil {
-			return 0, nil, fmt.Errorf("%w: connect to %s: %w", harness.ErrFail, c.node, err)
+		if err := c.connect(deadline); err != nil {
+			return 0, nil, fmt.Errorf("%w: %w", harness.ErrFail, err)
 		}
-		c.conn, c.r = conn, bufio.NewReader(conn)
 	}
+	return c.exchange(deadline, method, path, body)
+}
+
+// connect dials the node and makes sure that it answers. A port that is
+// forwarded (as the engine publishes those of containers) takes connections
+// for a node that is dead: without a greeting, nobody would know whether what
+// was sent to it had reached anybody.
+func (c *httpConn) connect(deadline time.Time) error {
+	conn, err := c.dial(dialing{c.life, deadline}, c.node)
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", c.node, err)
+	}
+	c.conn, c.r = conn, bufio.NewReader(conn)
+	if c.greeting == "" {
+		return nil
+	}
+	if _, _, err := c.exchange(deadline, http.MethodGet, c.greeting, nil); err != nil {
+		return fmt.Errorf("connect to %s: it does not answer: %v", c.node, err) // what was sent has no effect
+	}
+	if c.conn == nil {
+		return fmt.Errorf("connect to %s: it hung up", c.node)
+	}
+	return nil
+}
+
+// exchange sends one request over the connection and reads the whole answer.
+func (c *httpConn) exchange(deadline time.Time, method, path string, body []byte) (status int, answer []byte, err error) {
 	keep := false
 	defer func() {
 		if !keep {

@@ -207,6 +207,7 @@ func (c *raftConn) ask(ctx context.Context, node, path string, req raftnode.Requ
 	conn := c.conns[node]
 	if conn == nil {
 		conn = newHTTPConn(c.dial, node)
+		conn.greeting = raftnode.PathStatus
 		c.conns[node] = conn
 	}
 	req.Timeout = nodeTimeout(ctx).Milliseconds()
