@@ -1,0 +1,48 @@
+# make run     the main job: five containers, 30 s of chaos, a verdict and a report
+# make test    everything that must pass
+# make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
+# make bench   what coup itself costs
+# make fuzz    the fuzz targets, FUZZTIME each
+
+GO       ?= go
+ARGS     ?=
+FUZZTIME ?= 30s
+# Nodes run coup's own binary in an image that holds nothing else.
+BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -o bin/coup ./cmd/coup
+
+.PHONY: build run test lint unit wall bench fuzz clean
+
+build:
+	@$(BUILD)
+
+run: build
+	bin/coup run $(ARGS)
+
+test: lint unit
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	GOOS=wasip1 GOARCH=wasm $(GO) build -o /dev/null ./cluster/raftnode
+	$(GO) tool staticcheck ./...
+
+# The race detector watches all packages; containers get a binary without it.
+unit:
+	$(GO) test -race -timeout 20m ./...
+
+wall: build
+	bin/coup wall $(ARGS)
+
+bench: build
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+
+fuzz:
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+clean:
+	rm -rf bin runs
