@@ -20,8 +20,14 @@ type testCluster struct {
 	t     *testing.T
 	nodes []*testNode
 	peers []Peer
-	base  Config
+	base  testConfig
 	seq   uint64
+}
+
+type testConfig struct {
+	Config
+	// wrap puts something between a node and its transport; nil: nothing.
+	wrap func(id string, t raft.Transport) raft.Transport
 }
 
 type testNode struct {
@@ -74,9 +80,9 @@ func quick() Settings {
 	return s
 }
 
-func startCluster(t *testing.T, n int, change func(*Config)) *testCluster {
+func startCluster(t *testing.T, n int, change func(*testConfig)) *testCluster {
 	t.Helper()
-	c := &testCluster{t: t, base: Config{Settings: quick()}}
+	c := &testCluster{t: t, base: testConfig{Config: Config{Settings: quick()}}}
 	if change != nil {
 		change(&c.base)
 	}
@@ -112,8 +118,11 @@ func (c *testCluster) start(n *testNode, l net.Listener) {
 		}
 	}
 	_, n.trans = raft.NewInmemTransport(raft.ServerAddress(n.peer.Addr))
-	cfg := c.base
+	cfg := c.base.Config
 	cfg.ID, cfg.Peers, cfg.Transport, cfg.Listener = n.peer.Name, c.peers, n.trans, l
+	if c.base.wrap != nil {
+		cfg.Transport = c.base.wrap(n.peer.Name, n.trans)
+	}
 	cfg.Logs, cfg.Stable, cfg.Snapshots, cfg.Events = n.logs, n.logs, n.snaps, n.events
 	cfg.Dial = func(ctx context.Context, p Peer) (net.Conn, error) {
 		for _, m := range c.nodes {
@@ -275,6 +284,7 @@ func (c *testCluster) converge() {
 }
 
 func TestAPI(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3, nil)
 	want := func(path string, req Request, want *int64) {
 		t.Helper()
@@ -327,6 +337,7 @@ func TestAPI(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 1, nil)
 	url := "http://" + c.nodes[0].peer.Client
 	for _, body := range []string{"", "{", "[]", `{"kex":"a"}`, `{"key":5}`, `{"reads":"maybe"}`, `{"timeout_ms":-1}`, `{"value":1e99}`} {
@@ -353,7 +364,8 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestForward(t *testing.T) {
-	c := startCluster(t, 3, func(cfg *Config) { cfg.Forward = true })
+	t.Parallel()
+	c := startCluster(t, 3, func(cfg *testConfig) { cfg.Forward = true })
 	f := c.follower()
 	if _, fail := c.post(f, PathRegisterWrite, Request{Key: "a", Value: 1, Client: "auto"}); fail != nil {
 		t.Fatal(fail)
@@ -374,6 +386,7 @@ func TestForward(t *testing.T) {
 }
 
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3, nil)
 	c.must(PathRegisterWrite, Request{Key: "a", Value: 1, Client: "auto"})
 	old := c.leader()
@@ -430,6 +443,7 @@ func TestFailover(t *testing.T) {
 // A client that repeats a write, at another node and after a failover, has it
 // applied once and gets the first answer.
 func TestRetryAppliesOnce(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3, nil)
 	req := Request{Key: "q", Value: 5, Client: "me", Seq: 1}
 	c.must(PathCounterAdd, req)
@@ -447,6 +461,7 @@ func TestRetryAppliesOnce(t *testing.T) {
 // A write whose leader is cut off in the middle is finished by the node itself
 // once it finds the successor, under the same identity.
 func TestNodeResolvesDoubt(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3, nil)
 	c.must(PathCounterAdd, Request{Key: "k", Value: 1, Client: "auto"})
 	old := c.leader()
@@ -469,6 +484,7 @@ func TestNodeResolvesDoubt(t *testing.T) {
 }
 
 func TestSnapshotsReachEverybody(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3, nil)
 	lag := c.follower()
 	c.must(PathSetAdd, Request{Key: "s", Value: -1, Client: "auto"})
@@ -518,7 +534,8 @@ func TestSnapshotsReachEverybody(t *testing.T) {
 }
 
 func TestHold(t *testing.T) {
-	c := startCluster(t, 3, func(cfg *Config) { cfg.Hold = 50 * time.Millisecond })
+	t.Parallel()
+	c := startCluster(t, 3, func(cfg *testConfig) { cfg.Hold = 50 * time.Millisecond })
 	c.leader()
 	for _, n := range c.nodes[1:] {
 		c.isolate(n)
@@ -537,6 +554,7 @@ func TestHold(t *testing.T) {
 }
 
 func TestClosedNodeFailsCertainly(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 1, nil)
 	n := c.leader()
 	n.stop()
