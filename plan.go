@@ -117,8 +117,8 @@ func (p Plan) WritePlan(w io.Writer) error {
 
 // Resolve checks the plan and draws its schedule if it has none yet.
 func (p *Plan) Resolve() error {
-	if p.Backend != "docker" {
-		return fmt.Errorf("there is no backend %q (there is docker)", p.Backend)
+	if _, ok := backends[p.Backend]; !ok {
+		return fmt.Errorf("there is no backend %q (there is %s)", p.Backend, strings.Join(slices.Sorted(maps.Keys(backends)), ", "))
 	}
 	sys, err := FindSystem(p.System)
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"coup/cluster"
-	"coup/cluster/docker"
 	"coup/harness"
 	"coup/harness/gen"
 	"coup/nemesis"
@@ -87,13 +86,13 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 		return "", verdict, err
 	}
 	r := &run{
-		plan: plan, sys: sys, work: work, o: o, store: store, rt: harness.NewRuntime(),
+		plan: plan, sys: sys, work: work, o: o, store: store,
 		keys: map[string]struct{}{}, inForce: map[int]string{},
 	}
 	r.stored = r.describe()
 	err = results.WriteJSON(store.Dir, results.PlanFile, r.stored)
 	if err == nil {
-		err = r.run(ctx, soft)
+		err = backends[plan.Backend].drive(r, func() error { return r.run(ctx, soft) })
 	}
 	if err = errors.Join(err, store.Close()); err != nil {
 		return store.Dir, verdict, err
@@ -110,21 +109,23 @@ type run struct {
 	work   workloads.Workload
 	o      RunOptions
 	store  *results.Run
-	rt     *harness.Machine
+	rt     harness.Runtime
+	epoch  time.Time // what the nodes' clocks show at the start of the run
 	stored Stored
 
-	cluster *docker.Cluster
+	cluster cluster.Cluster
 	nemesis *nemesis.Nemesis
 
-	mu       sync.Mutex // guards below
-	progress Progress
-	inForce  map[int]string
-	keys     map[string]struct{}
+	mu        sync.Mutex // guards below
+	progress  Progress
+	loadStart time.Duration
+	inForce   map[int]string
+	keys      map[string]struct{}
 }
 
 func (r *run) describe() Stored {
 	s := Stored{
-		Plan: r.plan, Run: r.store.ID, Started: r.rt.StartTime().UTC(), Coup: "unknown",
+		Plan: r.plan, Run: r.store.ID, Started: time.Now().UTC().Truncate(time.Second), Coup: "unknown",
 		Go: runtime.Version(), CPUs: runtime.NumCPU(),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -170,20 +171,7 @@ func (r *run) enter(phase string) {
 
 func (r *run) run(ctx, soft context.Context) (err error) {
 	r.enter("setup")
-	engine, err := docker.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer engine.Close()
-	if removed, err := engine.Collect(ctx, false); err != nil {
-		return err
-	} else if removed != (docker.Removed{}) {
-		r.o.Log.Info("removed what dead runs had left", "removed", removed.String())
-	}
-	r.cluster, err = docker.Up(ctx, engine, docker.Config{
-		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(),
-		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
-	})
+	r.cluster, err = backends[r.plan.Backend].up(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -193,7 +181,6 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, r.cluster.Close(clean))
 	}()
-	r.stored.Engine, r.stored.API, r.stored.Image = engine.Version, engine.API, r.cluster.Image
 	if err := results.WriteJSON(r.store.Dir, results.PlanFile, r.stored); err != nil {
 		return err
 	}
@@ -203,10 +190,14 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	}
 
 	watch, stopWatching := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	watching.Go(func() { r.watch(watch) })
-	defer func() { stopWatching(); watching.Wait() }()
+	watched := spawn(r.rt, func() { r.watch(watch) })
+	defer watched()
+	defer r.rt.Wake()
+	defer stopWatching()
 
+	r.mu.Lock()
+	r.loadStart = r.rt.Now()
+	r.mu.Unlock()
 	r.enter("load")
 	next, err := r.load(ctx, soft)
 	if err != nil {
@@ -234,7 +225,7 @@ func (r *run) output(node string, line []byte) {
 	if !ok {
 		return
 	}
-	e.Time = max(0, wall.Sub(r.rt.StartTime()))
+	e.Time = max(0, wall.Sub(r.epoch))
 	r.event(e)
 }
 
@@ -317,13 +308,12 @@ func (r *run) record(op *harness.Op) error {
 func (r *run) load(ctx, soft context.Context) (next int, err error) {
 	soft, cancel := context.WithCancel(soft) // clients that end early end the nemesis too
 	defer cancel()
-	var nemesisDone sync.WaitGroup
-	nemesisDone.Go(func() { r.nemesis.Run(soft, r.plan.entries()) })
+	nemesisEnded := spawn(r.rt, func() { r.nemesis.Run(soft, r.plan.entries()) })
 	g := r.work.Generator(workloads.Options{Keys: r.plan.Keys, OpsPerKey: r.plan.OpsPerKey})
 	g = gen.Until(r.rt.Now()+time.Duration(r.plan.Time), gen.Rate(r.plan.Rate, g))
 	next, err = harness.Run(ctx, soft, r.test(g, 0))
 	cancel()
-	nemesisDone.Wait()
+	nemesisEnded()
 	return next, err
 }
 
@@ -332,7 +322,7 @@ func (r *run) final(ctx context.Context, first int) error {
 	r.mu.Lock()
 	keys := slices.SortedFunc(maps.Keys(r.keys), byNumber)
 	r.mu.Unlock()
-	bounded, cancel := context.WithTimeout(ctx, finalPatience)
+	bounded, cancel := r.rt.WithTimeout(ctx, finalPatience)
 	defer cancel()
 	_, err := harness.Run(ctx, bounded, r.test(r.work.Final(keys), first))
 	return err
@@ -380,10 +370,7 @@ func (r *run) watch(ctx context.Context) {
 		r.progress.Leader, r.progress.Term = nemesis.LeaderOf(all)
 		r.mu.Unlock()
 		r.show()
-		select {
-		case <-ctx.Done():
-		case <-time.After(watchEvery):
-		}
+		harness.Sleep(ctx, r.rt, r.rt.Now()+watchEvery)
 	}
 }
 
@@ -394,7 +381,27 @@ func (r *run) show() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.progress
-	p.Elapsed, p.Total = r.rt.Now(), time.Duration(r.plan.Time)
+	p.Elapsed, p.Total = max(0, r.rt.Now()-r.loadStart), time.Duration(r.plan.Time)
 	p.Faults = slices.Sorted(maps.Values(r.inForce))
 	r.o.Progress(p)
+}
+
+// spawn runs fn concurrently; the function that it returns waits for its end.
+func spawn(rt harness.Runtime, fn func()) (wait func()) {
+	var mu sync.Mutex
+	ended := false
+	rt.Start(func() {
+		fn()
+		mu.Lock()
+		ended = true
+		mu.Unlock()
+		rt.Wake()
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for !ended {
+			rt.Await(&mu, harness.Forever)
+		}
+	}
 }

@@ -75,11 +75,12 @@ type node struct {
 }
 
 // Up brings a cluster up: nodes run when it returns, but need not serve yet.
-// When it fails, nothing is left behind.
+// When it fails, nothing is left behind. The connection to the engine belongs
+// to the cluster from here on, and is closed with it.
 func Up(ctx context.Context, e *Engine, cfg Config) (c *Cluster, err error) {
 	lock, err := lockRun(cfg.Run)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, e.Close())
 	}
 	c = &Cluster{e: e, cfg: cfg, lock: lock}
 	defer func() {
@@ -518,7 +519,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	for _, n := range c.nodes {
 		n.output.Wait()
 	}
-	return errors.Join(err, c.lock.release())
+	return errors.Join(err, c.lock.release(), c.e.Close())
 }
 
 // lines cuts a stream into lines.

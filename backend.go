@@ -1,0 +1,56 @@
+package coup
+
+import (
+	"context"
+
+	"coup/cluster"
+	"coup/cluster/docker"
+	"coup/harness"
+)
+
+// backend is what runs happen on.
+type backend struct {
+	// drive gives the run its runtime and epoch, and carries body out from its
+	// first to its last moment.
+	drive func(r *run, body func() error) error
+	// up brings the run's cluster up, and notes in r.stored what it runs on.
+	up func(ctx context.Context, r *run) (cluster.Cluster, error)
+}
+
+// backends are the backends by name.
+var backends map[string]backend
+
+func init() {
+	// Filled here because a literal would refer to itself through run.
+	backends = map[string]backend{
+		"docker": {driveMachine, upDocker},
+	}
+}
+
+func driveMachine(r *run, body func() error) error {
+	rt := harness.NewRuntime()
+	r.rt, r.epoch = rt, rt.StartTime()
+	return body()
+}
+
+func upDocker(ctx context.Context, r *run) (cluster.Cluster, error) {
+	engine, err := docker.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if removed, err := engine.Collect(ctx, false); err != nil {
+		engine.Close()
+		return nil, err
+	} else if removed != (docker.Removed{}) {
+		r.o.Log.Info("removed what dead runs had left", "removed", removed.String())
+	}
+	c, err := docker.Up(ctx, engine, docker.Config{
+		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(),
+		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.stored.Engine, r.stored.API, r.stored.Image = engine.Version, engine.API, c.Image
+	return c, nil
+}
