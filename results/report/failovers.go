@@ -34,7 +34,7 @@ func (t *failoverTable) fill(all []failover) {
 		row := failoverRow{failover: f, Label: (&fault{Name: f.Fault, Target: f.Target}).Label()}
 		switch f.Cause {
 		case "fault":
-			row.Note = "counted from the fault"
+			row.Note = ""
 		case "heal":
 			row.Label, row.Note = "healing of "+row.Label, "counted from the healing"
 		case "ongoing":

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -260,7 +261,7 @@ func (m made) verdict(in *Input) Verdict {
 	linear.Details = map[string]any{"keys": 5, "operations": len(in.Operations)}
 	v.Results = []harness.Result{linear}
 	for _, c := range []harness.Checker{checker.Availability{}, checker.Failovers{}} {
-		r, err := c.Check(nil, h)
+		r, err := c.Check(context.Background(), h)
 		if err != nil {
 			panic(err)
 		}
@@ -279,19 +280,31 @@ func staleRead(in *Input) *harness.Counterexample {
 	}
 	at := len(ops) / 2
 	t := ops[at].Start
+	var elections []time.Duration
+	old := "n2"
+	for _, e := range in.Events {
+		if e.Kind == harness.RoleEvent && e.Role == "leader" {
+			if elections = append(elections, e.Time); len(elections) == 1 {
+				old = e.Node
+			}
+		}
+	}
+	if len(elections) > 1 { // while the old leader still believes that it leads
+		t = elections[1] - 330*time.Millisecond
+	}
 	planted := []harness.Operation{
-		{Process: 900, F: "write", Key: "c", Input: int64(7001), Type: harness.OK, Start: t, End: t + 3*time.Millisecond, Node: "n2"},
+		{Process: 900, F: "write", Key: "c", Input: int64(7001), Type: harness.OK, Start: t, End: t + 3*time.Millisecond, Node: "n1"},
 		{Process: 901, F: "cas", Key: "c", Input: json.RawMessage("[7001,7002]"), Output: int64(7001), Type: harness.OK, Start: t + 412*time.Millisecond, End: t + 455*time.Millisecond, Node: "n3"},
 		{Process: 903, F: "write", Key: "c", Input: int64(7003), Type: harness.Info, Start: t + 430*time.Millisecond, End: t + 1430*time.Millisecond, Node: "n1", Error: "i/o timeout"},
 		{Process: 900, F: "read", Key: "c", Output: int64(7002), Type: harness.OK, Start: t + 470*time.Millisecond, End: t + 474*time.Millisecond, Node: "n3"},
-		{Process: 902, F: "read", Key: "c", Output: int64(7001), Type: harness.OK, Start: t + 612*time.Millisecond, End: t + 614*time.Millisecond, Node: "n2"},
+		{Process: 902, F: "read", Key: "c", Output: int64(7001), Type: harness.OK, Start: t + 612*time.Millisecond, End: t + 614*time.Millisecond, Node: old},
 	}
 	texts := []string{"write 7001", "cas 7001 to 7002 -> saw 7001", "write 7003", "read -> 7002", "read -> 7001"}
 	c := &harness.Counterexample{Key: "c", Story: []string{
-		fmt.Sprintf("Process 900 wrote 7001 to c on n2, from %s to %s.", clock(t), clock(planted[0].End)),
+		fmt.Sprintf("Process 900 wrote 7001 to c on n1, from %s to %s.", clock(t), clock(planted[0].End)),
 		"Process 901 then changed 7001 to 7002 on n3, and was told that it had.",
 		"Process 900 read 7002 on n3: from here on everyone must see 7002 or something newer.",
-		"Process 902 began to read c on n2 138 ms later, and was told 7001. No order of these operations explains that: 7001 had been replaced before the read began.",
+		"Process 902 began to read c on " + old + " 138 ms later, and was told 7001. No order of these operations explains that: 7001 had been replaced before the read began.",
 		"Process 903's write of 7003 was never answered; it may have happened at any time after it began, and does not help.",
 	}}
 	for i, op := range planted {

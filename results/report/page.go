@@ -73,7 +73,8 @@ type data struct {
 	Listed   int         `json:"listed"`
 	Faults   []dataFault `json:"faults"`
 	Phases   []dataPhase `json:"phases"`
-	Series   series      `json:"series"`
+	Rates    rates       `json:"rates"`
+	Latency  latencies   `json:"latencies"`
 	Lanes    []lane      `json:"lanes"`
 	Proofs   []dataProof `json:"proofs"`
 }
@@ -170,8 +171,9 @@ func newPage(in *Input) (*page, error) {
 	p.Data = data{
 		Duration: inSeconds(end), Total: p.Total, Listed: p.Listed,
 		Faults: []dataFault{}, Phases: []dataPhase{}, Proofs: []dataProof{},
-		Series: gatherSeries(in.Operations, end),
-		Lanes:  gatherLanes(in.Nodes, in.Events, faults, end),
+		Rates:   gatherRates(in.Operations, end),
+		Latency: gatherLatencies(in.Operations, end),
+		Lanes:   gatherLanes(in.Nodes, in.Events, faults, end),
 	}
 	for _, f := range faults {
 		p.Data.Faults = append(p.Data.Faults, dataFault{
@@ -188,11 +190,11 @@ func newPage(in *Input) (*page, error) {
 	}
 
 	p.Verdict = sayVerdict(in, p, end)
-	var a9y *availabilityDetails
+	var measured *availabilityDetails
 	if hasAvailability {
-		a9y = &availability
+		measured = &availability
 	}
-	p.Figures = gatherFigures(in, p, a9y, end)
+	p.Figures = gatherFigures(in, p, measured)
 	return p, nil
 }
 
@@ -255,7 +257,7 @@ func sayVerdict(in *Input, p *page, end time.Duration) verdict {
 	return v
 }
 
-func gatherFigures(in *Input, p *page, availability *availabilityDetails, end time.Duration) []figure {
+func gatherFigures(in *Input, p *page, availability *availabilityDetails) []figure {
 	var ok, fail, info int
 	var latencies []time.Duration
 	for i := range in.Operations {
@@ -273,7 +275,7 @@ func gatherFigures(in *Input, p *page, availability *availabilityDetails, end ti
 		fmt.Sprintf("%s ok · %s fail · %s info", count(ok), count(fail), count(info))}}
 	if len(latencies) > 0 {
 		slices.Sort(latencies)
-		at := func(p float64) string { return millis(latencies[max(int(p*float64(len(latencies)))-1, 0)]) }
+		at := func(p float64) string { return millis(percentile(latencies, p)) }
 		figures = append(figures, figure{"Latency, median", at(0.5), "p99 " + at(0.99) + " · max " + at(1)})
 	}
 	if availability != nil {
@@ -296,6 +298,5 @@ func gatherFigures(in *Input, p *page, availability *availabilityDetails, end ti
 	case missed > 0:
 		note = count(len(p.Faults)-missed) + " bit · " + count(missed) + " did not"
 	}
-	figures = append(figures, figure{"Faults", count(len(p.Faults)), note})
-	return append(figures, figure{"Nodes", count(len(in.Nodes)), "over " + span(end)})
+	return append(figures, figure{"Faults", count(len(p.Faults)), note})
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,7 +11,7 @@ import (
 	"coup/harness"
 )
 
-var samplesDir = flag.String("samples", "", "write sample reports to this directory, to look at them")
+var samplesDir = flag.String("samples", "", "write sample reports and pictures of them to this directory, to look at them")
 
 // samples are the states in which a report is seen.
 var samples = map[string]made{
@@ -42,6 +43,17 @@ func TestSamples(t *testing.T) {
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+	b := startBrowser(t)
+	for name, in := range inputs {
+		for _, width := range []int{400, 1280, 2560} {
+			for _, scheme := range []string{"light", "dark"} {
+				b.size(width, 900)
+				b.prefer(scheme)
+				b.open(in, "")
+				b.picture(filepath.Join(*samplesDir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)))
+			}
 		}
 	}
 }

@@ -8,27 +8,32 @@ import (
 	"coup/harness"
 )
 
-// series are the plotted figures, one entry per bin. Throughput counts an
-// operation when it completed; latency stands at the moment of the
-// invocation, so that an operation that waited for a new leader shows where
-// the waiting began.
-type series struct {
-	Width seconds   `json:"width"` // of a bin
-	At    []seconds `json:"at"`    // the middle of each bin
-	OK    []seconds `json:"ok"`    // per second
-	Fail  []seconds `json:"fail"`
-	Info  []seconds `json:"info"`
-	P50   []seconds `json:"p50"` // of the operations that ended ok; null where there is none
-	P99   []seconds `json:"p99"`
-	Max   []seconds `json:"max"`
+// rates are how many operations ended per second, one entry per bin. One that
+// never ended counts where it began.
+type rates struct {
+	At   []seconds `json:"at"` // the middle of each bin
+	OK   []seconds `json:"ok"`
+	Fail []seconds `json:"fail"`
+	Info []seconds `json:"info"`
 }
 
-// The bins are as narrow as possible, but no more than maxBins of them, and
-// from one second down none that would hold fewer than minPerBin operations
-// on average: percentiles of less are noise.
+// latencies are how long the operations took that ended ok, one entry per
+// bin; null where there was none. They stand where the operation was invoked,
+// so that one that waited for a new leader shows when the waiting began.
+type latencies struct {
+	At  []seconds `json:"at"`
+	P50 []seconds `json:"p50"`
+	P99 []seconds `json:"p99"`
+	Max []seconds `json:"max"`
+}
+
+// Bins are as narrow as possible, but no more than maxBins of them, and from
+// one second down none that would hold too few operations on average: there
+// counts are noise, and percentiles say nothing.
 const (
-	maxBins   = 400
-	minPerBin = 20
+	maxBins      = 400
+	perRate      = 20
+	perLatencies = 100
 )
 
 var binWidths = []time.Duration{
@@ -38,58 +43,80 @@ var binWidths = []time.Duration{
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
 }
 
-func binWidth(end time.Duration, operations int) time.Duration {
-	for _, w := range binWidths {
-		bins := float64(end) / float64(w)
-		if bins <= maxBins && (w >= time.Second || float64(operations) >= minPerBin*bins) {
-			return w
-		}
-	}
-	return end/maxBins + 1
+// bins divides the time from 0 to end.
+type bins struct {
+	width time.Duration
+	n     int
 }
 
-func gatherSeries(ops []harness.Operation, end time.Duration) series {
-	width := binWidth(end, len(ops))
-	n := int((end-1)/width) + 1
+func makeBins(end time.Duration, operations, perBin int) bins {
 	if end <= 0 {
-		n = 0
+		end = 1
 	}
-	s := series{Width: inSeconds(width)}
-	for _, column := range []*[]seconds{&s.At, &s.OK, &s.Fail, &s.Info, &s.P50, &s.P99, &s.Max} {
-		*column = make([]seconds, n)
-	}
-	latencies := make([][]time.Duration, n)
-	bin := func(t time.Duration) int { return min(max(int(t/width), 0), n-1) }
-	each := seconds(1 / width.Seconds())
-	for i := range ops {
-		op := &ops[i]
-		if n == 0 {
+	width := end/maxBins + 1
+	for _, w := range binWidths {
+		n := float64(end) / float64(w)
+		if n <= maxBins && (w >= time.Second || float64(operations) >= float64(perBin)*n) {
+			width = w
 			break
 		}
-		at := bin(op.End)
-		switch op.Type {
-		case harness.OK:
-			s.OK[at] += each
-			began := bin(op.Start)
-			latencies[began] = append(latencies[began], op.End-op.Start)
-		case harness.Fail:
-			s.Fail[at] += each
-		default: // when the process gave up; one that never ended counts where it began
-			s.Info[bin(max(op.Start, op.End))] += each
-		}
 	}
-	for i, l := range latencies {
-		slices.Sort(l)
-		s.At[i] = inSeconds(time.Duration(i)*width + width/2)
-		s.P50[i], s.P99[i], s.Max[i] = percentile(l, 0.50), percentile(l, 0.99), percentile(l, 1)
-	}
-	return s
+	return bins{width, int((end-1)/width) + 1}
 }
 
-// percentile is the smallest value that at least the share p of sorted does not exceed.
-func percentile(sorted []time.Duration, p float64) seconds {
-	if len(sorted) == 0 {
-		return seconds(math.NaN())
+func (b bins) of(t time.Duration) int { return min(max(int(t/b.width), 0), b.n-1) }
+
+func (b bins) middles() []seconds {
+	at := make([]seconds, b.n)
+	for i := range at {
+		at[i] = inSeconds(time.Duration(i)*b.width + b.width/2)
 	}
-	return inSeconds(sorted[max(int(math.Ceil(p*float64(len(sorted))))-1, 0)])
+	return at
+}
+
+func gatherRates(ops []harness.Operation, end time.Duration) rates {
+	b := makeBins(end, len(ops), perRate)
+	r := rates{b.middles(), make([]seconds, b.n), make([]seconds, b.n), make([]seconds, b.n)}
+	each := seconds(1 / b.width.Seconds())
+	for i := range ops {
+		op := &ops[i]
+		at := b.of(max(op.Start, op.End))
+		switch op.Type {
+		case harness.OK:
+			r.OK[at] += each
+		case harness.Fail:
+			r.Fail[at] += each
+		default:
+			r.Info[at] += each
+		}
+	}
+	return r
+}
+
+func gatherLatencies(ops []harness.Operation, end time.Duration) latencies {
+	b := makeBins(end, len(ops), perLatencies)
+	took := make([][]time.Duration, b.n)
+	for i := range ops {
+		if op := &ops[i]; op.Type == harness.OK {
+			at := b.of(op.Start)
+			took[at] = append(took[at], op.End-op.Start)
+		}
+	}
+	l := latencies{b.middles(), make([]seconds, b.n), make([]seconds, b.n), make([]seconds, b.n)}
+	for i, all := range took {
+		if len(all) == 0 {
+			nothing := seconds(math.NaN())
+			l.P50[i], l.P99[i], l.Max[i] = nothing, nothing, nothing
+			continue
+		}
+		slices.Sort(all)
+		l.P50[i], l.P99[i], l.Max[i] = inSeconds(percentile(all, 0.50)), inSeconds(percentile(all, 0.99)), inSeconds(all[len(all)-1])
+	}
+	return l
+}
+
+// percentile is the smallest of sorted, which is not empty, that at least the
+// share p of them does not exceed.
+func percentile(sorted []time.Duration, p float64) time.Duration {
+	return sorted[max(int(math.Ceil(p*float64(len(sorted))))-1, 0)]
 }

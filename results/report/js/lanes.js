@@ -1,15 +1,15 @@
 // The rows of the faults and of the nodes, painted into plots that have no
 // lines of their own, so that axis, zoom and cursor are those of the others.
 
-const laneHeight = 24;
+const laneHeight = 22, nodeHeight = 30;
 
 // lanePlot describes a plot with a row per name, painted by paint(u, box).
-function lanePlot(names, paint, withAxis, wash) {
+function lanePlot(names, rowHeight, paint, withAxis, wash) {
   const short = (name) => (name.length > 8 ? name.slice(0, 7) + "…" : name);
   return {
-    data: [whole, [null, null]],
+    data: () => [whole, [null, null]],
     options: {
-      height: names.length * laneHeight + (withAxis ? 28 : 0) + 6,
+      height: names.length * rowHeight + (withAxis ? 28 : 0) + 6,
       legend: { show: false },
       scales: { x: timeScale, y: { range: [0, names.length], dir: -1 } },
       axes: [
@@ -25,10 +25,11 @@ function lanePlot(names, paint, withAxis, wash) {
           u.ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
           u.ctx.clip();
           u.ctx.textBaseline = "middle";
+          u.ctx.textAlign = "left";
           u.ctx.font = 11.5 * devicePixelRatio + "px system-ui, sans-serif";
           paint(u);
           u.ctx.restore();
-        }],
+        }, drawPicked],
       },
     },
   };
@@ -82,7 +83,7 @@ function faultsPlot() {
   const first = phases.length ? 1 : 0;
   const names = [...(first ? ["phase"] : []), ...Array.from({ length: faultRows }, (_, i) => (i === 0 ? "faults" : ""))];
   if (!names.length) names.push("faults");
-  return lanePlot(names, (u) => {
+  return lanePlot(names, laneHeight, (u) => {
     const { ctx } = u;
     phases.forEach((p, i) => {
       const to = i + 1 < phases.length ? phases[i + 1].at : whole[1];
@@ -115,10 +116,13 @@ function faultsPlot() {
   }, false, false);
 }
 
+// raised moves a box up, for the room that marks have at the foot of a row.
+const raised = (b) => ({ ...b, y: b.y - 4 * devicePixelRatio });
+
 function paintSpan(u, s, row) {
   const { ctx } = u;
-  const share = { leader: 0.86, candidate: 0.6, down: 0.5 }[s.role] || 0.36;
-  const b = box(u, s.from, s.to, row, share);
+  const share = { leader: 0.62, candidate: 0.42, down: 0.36 }[s.role] || 0.22;
+  const b = raised(box(u, s.from, s.to, row, share));
   switch (s.role) {
     case "leader":
       ctx.fillStyle = color("leader");
@@ -162,7 +166,7 @@ function paintMarks(u, lane, row) {
     if (last[m.kind] !== undefined && b.x - last[m.kind] < 3 * devicePixelRatio) continue;
     last[m.kind] = b.x;
     ctx.save();
-    ctx.translate(b.x, b.y + b.height / 2);
+    ctx.translate(b.x, b.y + b.height - 6 * devicePixelRatio);
     ctx.scale(devicePixelRatio, devicePixelRatio);
     const shape = new Path2D(markShapes[m.kind]);
     ctx.lineWidth = 1.6;
@@ -177,11 +181,11 @@ function paintMarks(u, lane, row) {
 
 function nodesPlot() {
   const lanes = page.lanes;
-  if (!lanes.length) return lanePlot(["nodes"], (u) => label(u, box(u, shown.from, shown.to, 0, 1), "nothing is known of the nodes", color("soft")), true, true);
-  return lanePlot(lanes.map((l) => l.node), (u) => {
+  if (!lanes.length) return lanePlot(["nodes"], nodeHeight, (u) => label(u, box(u, shown.from, shown.to, 0, 1), "nothing is known of the nodes", color("soft")), true, true);
+  return lanePlot(lanes.map((l) => l.node), nodeHeight, (u) => {
     lanes.forEach((lane, row) => {
       for (const s of lane.spans) if (visible(s.from, s.to)) paintSpan(u, s, row);
-      for (const f of lane.frozen) if (visible(f.from, f.to)) hatch(u, box(u, f.from, f.to, row, 0.95), color("frozen"), 4);
+      for (const f of lane.frozen) if (visible(f.from, f.to)) hatch(u, raised(box(u, f.from, f.to, row, 0.68)), color("frozen"), 4);
       paintMarks(u, lane, row);
     });
   }, true, true);

@@ -116,6 +116,7 @@ function pick(i) {
   if (ops.took[i] >= 0) facts.splice(1, 0, ["ended", seconds(ops.start[i] + ops.took[i])]);
   out.replaceChildren(el("dl", {}, ...facts.filter(([, v]) => v !== "").flatMap(([name, v]) => [el("dt", {}, name), el("dd", {}, v)])));
   out.hidden = false;
+  plots.forEach((p) => p.u.redraw(false));
 }
 
 // jumpTo shows an operation of a counterexample among all of its key.
@@ -189,4 +190,5 @@ async function startOperations() {
   });
   new ResizeObserver(() => paint(true)).observe(list.box);
   filter();
+  refreshPlots();
 }

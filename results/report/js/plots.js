@@ -10,7 +10,8 @@ const gutter = () => (narrow() ? 46 : 58);
 // timeLabels writes the ticks of the time axis, in minutes where the run is long.
 function timeLabels(u, ticks) {
   const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1;
-  const digits = step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step) - 1e-9));
+  let digits = 0;
+  while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) digits++;
   if (whole[1] < 600) return ticks.map((t) => t.toFixed(digits) + " s");
   return ticks.map((t) => Math.floor(t / 60) + ":" + (t % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0"));
 }
@@ -69,8 +70,7 @@ function bands(u) {
 }
 
 // lonely are the points that have no neighbour to draw a line to.
-function lonely(u, s, show) {
-  if (show) return null;
+function lonely(u, s) {
   const y = u.data[s], found = [];
   for (let i = 0; i < y.length; i++) {
     if (y[i] != null && y[i - 1] == null && y[i + 1] == null) found.push(i);
@@ -79,15 +79,19 @@ function lonely(u, s, show) {
 }
 
 const line = (label, name, width, more) => ({
-  label, stroke: () => color(name), width, points: { size: 4, filter: lonely }, ...more,
+  label, stroke: () => color(name), width, points: { size: 4, show: () => false, filter: lonely }, ...more,
+});
+
+const bars = (label, name, more) => ({
+  label, stroke: () => color(name), fill: () => color(name), width: 0, paths: uPlot.paths.bars({ size: [0.8, 20] }), points: { show: false }, ...more,
 });
 
 const labelTime = { label: "time", value: (u, v) => (v == null ? "–" : seconds(v)) };
 
 function ratePlot() {
-  const s = page.series, value = (u, v) => (v == null ? "–" : grouped(Math.round(v * 10) / 10));
+  const value = (u, v) => (v == null ? "–" : grouped(Math.round(v * 10) / 10));
   return {
-    data: [s.at, s.ok, s.fail, s.info],
+    data: () => [current.rates.at, current.rates.ok, current.rates.fail, current.rates.info],
     options: {
       height: 190,
       scales: { x: timeScale, y: { range: (u, min, max) => [0, Math.max(max || 0, 1) * 1.08] } },
@@ -95,27 +99,37 @@ function ratePlot() {
       series: [
         labelTime,
         line("ok", "ok", 2, { value, fill: () => color("ok").replace("rgb(", "rgba(").replace(")", ", 0.12)") }),
-        line("fail", "fail", 1.5, { value, dash: [6, 3] }),
-        line("info", "info", 1.5, { value, dash: [2, 2] }),
+        bars("fail", "fail", { value }),
+        bars("info", "info", { value }),
       ],
     },
   };
 }
 
 function latencyPlot() {
-  const s = page.series, ms = (xs) => xs.map((x) => (x == null ? null : Math.max(x * 1000, 0.001)));
+  // Lines of few operations would only hide the dots.
+  const ms = (xs) => xs.map((x) => (x == null || current.dots.length ? null : Math.max(x * 1000, 0.001)));
   const value = (u, v) => (v == null ? "–" : lasting(v / 1000));
-  const power = (v) => Math.round(Math.log10(v) * 1000) % 1000 === 0;
+  const powers = (u, ticks) => ticks.map((v) => (Math.round(Math.log10(v) * 1000) % 1000 === 0 ? v : null));
   const name = (v) => (v >= 1000 ? v / 1000 + " s" : v >= 1 ? v + " ms" : Math.round(v * 1000) + " µs");
   return {
-    data: [s.at, ms(s.p50), ms(s.p99), ms(s.max)],
+    data: () => [current.latencies.at, ms(current.latencies.p50), ms(current.latencies.p99), ms(current.latencies.max)],
     options: {
       height: 190,
       scales: {
         x: timeScale,
-        y: { distr: 3, range: (u, min, max) => (min == null ? [1, 10] : [10 ** Math.floor(Math.log10(min)), 10 ** Math.max(Math.ceil(Math.log10(max)), Math.floor(Math.log10(min)) + 1)]) },
+        y: {
+          distr: 3,
+          range: (u, min, max) => {
+            const all = [min, max, ...dotsSpan()].filter((v) => v != null);
+            if (!all.length) return [1, 10];
+            const low = Math.floor(Math.log10(Math.min(...all)));
+            return [10 ** low, 10 ** Math.max(Math.ceil(Math.log10(Math.max(...all))), low + 1)];
+          },
+        },
       },
-      axes: [timeAxis(), valueAxis({ filter: (u, ticks) => ticks.map((v) => (power(v) ? v : null)), values: (u, ticks) => ticks.map((v) => (v == null ? "" : name(v))) })],
+      hooks: { draw: [drawDots, drawPicked], ready: [pickDots] },
+      axes: [timeAxis(), valueAxis({ filter: powers, grid: { stroke: () => color("grid"), width: 1, filter: powers }, values: (u, ticks) => ticks.map((v) => (v == null ? "" : name(v))) })],
       series: [
         labelTime,
         line("p50", "p50", 2, { value }),
@@ -135,8 +149,9 @@ function addPlot(id, describe) {
   entry.make = () => {
     if (entry.u) entry.u.destroy();
     const { data, options } = describe();
-    const hooks = { setSelect: [selected], setCursor: [told], drawClear: [bands], ...options.hooks };
-    entry.u = new uPlot({ width: holder.clientWidth, padding: [6, 10, 0, 0], cursor: cursor(), legend: { live: true }, ...options, hooks }, data, holder);
+    const hooks = { setSelect: [selected], setCursor: [told], drawClear: [bands], draw: [drawPicked], ...options.hooks };
+    entry.data = data;
+    entry.u = new uPlot({ width: holder.clientWidth, padding: [6, 16, 0, 0], cursor: cursor(), legend: { live: true }, ...options, hooks }, data(), holder);
   };
   holder.addEventListener("keydown", (e) => {
     const how = { ArrowLeft: "left", ArrowRight: "right", "+": "in", "=": "in", "-": "out", 0: "all", Escape: "all" }[e.key];
@@ -148,12 +163,29 @@ function addPlot(id, describe) {
   plots.push(entry);
 }
 
+function refreshPlots() {
+  refreshCurrent();
+  for (const p of plots) {
+    p.u.setData(p.data(), false);
+    p.u.setScale("x", { min: shown.from, max: shown.to });
+  }
+}
+
+// drawPicked marks when the operation picked in the list was under way.
+function drawPicked(u) {
+  if (list.picked < 0) return;
+  const { ops } = list, from = ops.start[list.picked];
+  if (from < shown.from || from > shown.to) return;
+  u.ctx.fillStyle = color("ink");
+  u.ctx.fillRect(u.valToPos(from, "x", true) - devicePixelRatio / 2, u.bbox.top, devicePixelRatio, u.bbox.height);
+}
+
 function startPlots() {
   addPlot("plot-faults", faultsPlot);
   addPlot("plot-rate", ratePlot);
   addPlot("plot-latency", latencyPlot);
   addPlot("plot-nodes", nodesPlot);
-  shown.listeners.push((min, max) => plots.forEach((p) => p.u.setScale("x", { min, max })));
+  shown.listeners.push(refreshPlots);
   themeChanged(() => plots.forEach((p) => p.make()));
   let wasNarrow = narrow();
   const fit = () => {

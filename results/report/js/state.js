@@ -63,6 +63,9 @@ function startRange() {
   };
   shown.listeners.push(tell);
   tell();
+  // ?from=12&to=15 opens the report at that time.
+  const asked = new URLSearchParams(location.search);
+  if (asked.has("from") && asked.has("to") && Number(asked.get("to")) > Number(asked.get("from"))) showRange(Number(asked.get("from")), Number(asked.get("to")));
   for (const button of document.querySelectorAll("button.at")) {
     button.title = "Show this moment in the plots";
     button.onclick = () => {

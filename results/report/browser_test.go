@@ -1,0 +1,414 @@
+package report
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// browser is a headless Chromium that is spoken to in its DevTools protocol,
+// over a pipe.
+type browser struct {
+	t       *testing.T
+	out     *os.File
+	mu      sync.Mutex
+	next    int
+	waiting map[int]chan json.RawMessage
+	session string
+	trouble []string // errors, dialogs and requests that the page must not make
+	loaded  chan struct{}
+}
+
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("SKIPPED: there is no chromium here, so nobody saw whether the report works in a browser")
+	}
+	theirIn, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, theirOut, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
+		"--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
+	cmd.ExtraFiles = []*os.File{theirIn, theirOut}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirIn.Close()
+	theirOut.Close()
+	b := &browser{t: t, out: out, waiting: map[int]chan json.RawMessage{}, loaded: make(chan struct{}, 8)}
+	go b.listen(in)
+	t.Cleanup(func() {
+		b.session = ""
+		b.try("Browser.close", nil)
+		gone := make(chan struct{})
+		go func() { cmd.Wait(); close(gone) }()
+		select {
+		case <-gone:
+		case <-time.After(5 * time.Second):
+			cmd.Process.Kill()
+			<-gone
+		}
+		out.Close()
+		in.Close()
+	})
+	var target struct {
+		TargetID  string `json:"targetId"`
+		SessionID string `json:"sessionId"`
+	}
+	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &target)
+	b.session = target.SessionID
+	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
+		b.call(domain+".enable", nil, nil)
+	}
+	return b
+}
+
+func (b *browser) listen(in *os.File) {
+	r := bufio.NewReaderSize(in, 1<<20)
+	for {
+		line, err := r.ReadBytes(0)
+		if err != nil {
+			return
+		}
+		var m struct {
+			ID     int             `json:"id"`
+			Method string          `json:"method"`
+			Params json.RawMessage `json:"params"`
+			Result json.RawMessage `json:"result"`
+			Error  json.RawMessage `json:"error"`
+		}
+		if json.Unmarshal(bytes.TrimSuffix(line, []byte{0}), &m) != nil {
+			continue
+		}
+		b.mu.Lock()
+		switch m.Method {
+		case "":
+			if c := b.waiting[m.ID]; c != nil {
+				if m.Error != nil {
+					b.trouble = append(b.trouble, "protocol: "+string(m.Error))
+				}
+				c <- m.Result
+				delete(b.waiting, m.ID)
+			}
+		case "Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled", "Page.javascriptDialogOpening":
+			b.trouble = append(b.trouble, m.Method+": "+string(m.Params))
+		case "Network.requestWillBeSent":
+			var p struct{ Request struct{ URL string } }
+			json.Unmarshal(m.Params, &p)
+			if u := p.Request.URL; !strings.HasPrefix(u, "file:///") && !strings.HasPrefix(u, "blob:") && u != "about:blank" {
+				b.trouble = append(b.trouble, "request to "+u)
+			}
+		case "Page.loadEventFired":
+			b.loaded <- struct{}{}
+		}
+		b.mu.Unlock()
+	}
+}
+
+func (b *browser) try(method string, params any) (json.RawMessage, error) {
+	answer := make(chan json.RawMessage, 1)
+	b.mu.Lock()
+	b.next++
+	b.waiting[b.next] = answer
+	m := map[string]any{"id": b.next, "method": method}
+	if params != nil {
+		m["params"] = params
+	}
+	if b.session != "" {
+		m["sessionId"] = b.session
+	}
+	line, err := json.Marshal(m)
+	if err == nil {
+		_, err = b.out.Write(append(line, 0))
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-answer:
+		return a, nil
+	case <-time.After(30 * time.Second):
+		return nil, fmt.Errorf("%s: no answer", method)
+	}
+}
+
+func (b *browser) call(method string, params, result any) {
+	b.t.Helper()
+	a, err := b.try(method, params)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if result != nil {
+		if err := json.Unmarshal(a, result); err != nil {
+			b.t.Fatalf("%s: %v in %s", method, err, a)
+		}
+	}
+}
+
+// open writes in as a report, opens it and waits until its operations are listed.
+func (b *browser) open(in Input, query string) {
+	b.t.Helper()
+	var page bytes.Buffer
+	if err := Write(&page, in); err != nil {
+		b.t.Fatal(err)
+	}
+	path := filepath.Join(b.t.TempDir(), "report.html")
+	if err := os.WriteFile(path, page.Bytes(), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+	b.call("Page.navigate", map[string]any{"url": "file://" + path + query}, nil)
+	select {
+	case <-b.loaded:
+	case <-time.After(30 * time.Second):
+		b.t.Fatal("the page did not load")
+	}
+	if len(in.Operations) > 0 {
+		b.wait(`!document.getElementById("list").hidden`)
+	}
+}
+
+// eval runs JavaScript in the page and returns its value.
+func (b *browser) eval(expression string) any {
+	b.t.Helper()
+	var r struct {
+		Result struct {
+			Value any `json:"value"`
+		} `json:"result"`
+		Exception json.RawMessage `json:"exceptionDetails"`
+	}
+	b.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &r)
+	if r.Exception != nil {
+		b.t.Fatalf("%s: %s", expression, r.Exception)
+	}
+	return r.Result.Value
+}
+
+func (b *browser) wait(condition string) {
+	b.t.Helper()
+	for range 200 {
+		if b.eval(condition) == true {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b.t.Fatalf("never came true: %s", condition)
+}
+
+func (b *browser) size(width, height int) {
+	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
+}
+
+func (b *browser) prefer(scheme string) {
+	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+}
+
+// picture saves what the page looks like from top to bottom.
+func (b *browser) picture(path string) {
+	b.t.Helper()
+	var shot struct{ Data string }
+	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &shot)
+	png, err := base64.StdEncoding.DecodeString(shot.Data)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *browser) mouse(kind string, x, y float64, clicks int) {
+	p := map[string]any{"type": kind, "x": x, "y": y, "button": "left", "clickCount": clicks}
+	if kind == "mouseMoved" {
+		p["button"] = "none"
+	}
+	b.call("Input.dispatchMouseEvent", p, nil)
+}
+
+// noTrouble fails the test if the page made an error, a dialog or a request.
+func (b *browser) noTrouble() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, line := range b.trouble {
+		b.t.Error(line)
+	}
+	b.trouble = nil
+}
+
+func TestBrowserReads(t *testing.T) {
+	b := startBrowser(t)
+	b.size(1280, 900)
+	for name, m := range samples {
+		if name == "invalid100k" && testing.Short() {
+			continue
+		}
+		b.open(m.input(), "")
+		if got := b.eval(`document.querySelectorAll("#plots canvas").length`); got != 4.0 {
+			t.Errorf("%s: %v plots, want 4", name, got)
+		}
+		b.noTrouble()
+	}
+	b.open(Input{}, "")
+	b.noTrouble()
+}
+
+func TestBrowserRunsNothingHostile(t *testing.T) {
+	b := startBrowser(t)
+	for _, query := range []string{"", "?theme=dark&from=0&to=1"} {
+		b.open(hostileInput(), query)
+		b.eval(`document.querySelector(".witness .op").dispatchEvent(new MouseEvent("click"))`)
+		if got := b.eval(`document.querySelectorAll("img").length`); got != 0.0 {
+			t.Errorf("%v images came from the run's values", got)
+		}
+		if got := b.eval(`document.querySelector("#selected").textContent.includes("evil.example")`); got != true {
+			t.Error("the hostile value is not shown as text")
+		}
+		b.noTrouble()
+	}
+}
+
+func TestBrowserFindsOperations(t *testing.T) {
+	b := startBrowser(t)
+	b.size(1280, 900)
+	in := samples["invalid"].input()
+	b.open(in, "")
+	listed := func() float64 {
+		b.eval(`new Promise((done) => setTimeout(done, 200))`)
+		return b.eval(`Number(document.getElementById("op-count").textContent.split(" of ")[0].replace(/,/g, ""))`).(float64)
+	}
+	if got := listed(); int(got) != len(in.Operations) {
+		t.Fatalf("%v operations are listed, want %d", got, len(in.Operations))
+	}
+	if got := b.eval(`document.querySelectorAll("#list .row").length`).(float64); got < 10 || got > 60 {
+		t.Errorf("%v rows are in the page, want those in view", got)
+	}
+
+	set := func(id, value string) {
+		b.eval(fmt.Sprintf(`{ const e = document.getElementById(%q); e.value = %q; e.dispatchEvent(new Event("input", { bubbles: true })); e.dispatchEvent(new Event("change")); }`, id, value))
+	}
+	want := func(what string, test func(i int) bool) {
+		t.Helper()
+		n := 0
+		for i := range in.Operations {
+			if test(i) {
+				n++
+			}
+		}
+		if n == 0 || n == len(in.Operations) {
+			t.Fatalf("%s: the fixture shows nothing: %d", what, n)
+		}
+		if got := listed(); int(got) != n {
+			t.Errorf("%s: %v operations, want %d", what, got, n)
+		}
+	}
+	set("filter-key", "b")
+	want("key", func(i int) bool { return in.Operations[i].Key == "b" })
+	set("filter-process", "3")
+	want("key and process", func(i int) bool { return in.Operations[i].Key == "b" && in.Operations[i].Process == 3 })
+	set("filter-key", "")
+	set("filter-process", "")
+	set("filter-type", "3")
+	want("info", func(i int) bool { return typeName(in.Operations[i].Type) == "info" })
+	set("filter-type", "")
+	set("filter-text", "NOT THE LEADER")
+	want("text", func(i int) bool { return strings.Contains(in.Operations[i].Error, "not the leader") })
+	set("filter-text", "")
+	set("filter-from", "10")
+	set("filter-to", "12")
+	want("time", func(i int) bool {
+		op := &in.Operations[i]
+		return op.Start <= 12*time.Second && op.End >= 10*time.Second
+	})
+	if b.eval(`document.getElementById("zoomed").hidden`) != false {
+		t.Error("nothing at the top says that a part of the run is shown")
+	}
+	b.eval(`document.getElementById("zoomed-reset").click()`)
+
+	// An operation of the counterexample leads to its place in the list.
+	w := in.Verdict.Results[0].Counterexample.Witness[4]
+	b.eval(`document.querySelectorAll(".witness .op")[4].dispatchEvent(new MouseEvent("click"))`)
+	want("counterexample", func(i int) bool { return in.Operations[i].Key == w.Key })
+	picked := b.eval(`document.querySelector("#list .row[aria-selected=true]").textContent`).(string)
+	if !strings.Contains(picked, clock(time.Duration(w.Start))) || !strings.Contains(picked, fmt.Sprint(w.Process)) {
+		t.Errorf("the row picked is %q, want that of %+v", picked, w)
+	}
+
+	// The keyboard walks through the list.
+	b.eval(`document.getElementById("list").dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }))`)
+	first := b.eval(`document.querySelector("#list .row[aria-selected=true]").getAttribute("aria-rowindex")`)
+	b.eval(`document.getElementById("list").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown" }))`)
+	if second := b.eval(`document.querySelector("#list .row[aria-selected=true]").getAttribute("aria-rowindex")`); first != "2" || second != "3" {
+		t.Errorf("Home and ArrowDown picked rows %v and %v", first, second)
+	}
+	b.noTrouble()
+}
+
+func TestBrowserZooms(t *testing.T) {
+	b := startBrowser(t)
+	b.size(1280, 900)
+	b.open(samples["invalid"].input(), "")
+	b.eval(`document.getElementById("plot-rate").scrollIntoView({ block: "center" })`)
+	area := b.eval(`(() => { const r = document.querySelector("#plot-rate .u-over").getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()`).([]any)
+	left, y, width := area[0].(float64), area[1].(float64)+area[3].(float64)/2, area[2].(float64)
+	b.mouse("mouseMoved", left+width/4, y, 0)
+	b.mouse("mousePressed", left+width/4, y, 1)
+	b.mouse("mouseMoved", left+width/3, y, 0)
+	b.mouse("mouseMoved", left+width/2, y, 0)
+	b.mouse("mouseReleased", left+width/2, y, 1)
+	span := func() (from, to float64) {
+		b.eval(`new Promise((done) => setTimeout(done, 200))`)
+		v := b.eval(`["range-from", "range-to"].map((id) => Number(document.getElementById(id).value))`).([]any)
+		return v[0].(float64), v[1].(float64)
+	}
+	if from, to := span(); from < 9.5 || from > 10.5 || to < 19.5 || to > 20.5 {
+		t.Errorf("dragging over the second quarter of 40 s shows %v to %v", from, to)
+	}
+	if b.eval(`document.getElementById("moment").textContent`) == "" {
+		t.Error("nothing tells of the moment under the cursor")
+	}
+	b.mouse("mousePressed", left+width/2, y, 1)
+	b.mouse("mouseReleased", left+width/2, y, 1)
+	b.mouse("mousePressed", left+width/2, y, 2)
+	b.mouse("mouseReleased", left+width/2, y, 2)
+	if from, to := span(); from != 0 || to != 40 {
+		t.Errorf("a double click shows %v to %v, want the whole run", from, to)
+	}
+	b.eval(`document.querySelector("#plot-nodes .plot").dispatchEvent(new KeyboardEvent("keydown", { key: "+" }))`)
+	if from, to := span(); from != 10 || to != 30 {
+		t.Errorf("the plus key shows %v to %v, want the middle half", from, to)
+	}
+	b.noTrouble()
+}
+
+func TestBrowserTurnsDark(t *testing.T) {
+	b := startBrowser(t)
+	dark := `getComputedStyle(document.body).backgroundColor`
+	b.prefer("dark")
+	b.open(samples["short"].input(), "")
+	night := b.eval(dark)
+	b.prefer("light")
+	day := b.eval(dark)
+	b.eval(`document.getElementById("theme").click()`)
+	toggled := b.eval(dark)
+	if night == day || toggled != night {
+		t.Errorf("background is %v in dark, %v in light, %v in light after a click on the button", night, day, toggled)
+	}
+	b.noTrouble()
+}
