@@ -109,8 +109,8 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.StringVar(&f.listenPeer, "listen-peer", ":7000", "address to listen on for peers")
 	fs.StringVar(&f.listenClient, "listen-client", ":8000", "address to listen on for clients; its port is also that of peers that name none")
 	fs.DurationVar(&f.Heartbeat, "heartbeat", f.Heartbeat, "without a word from the leader, until an election")
-	fs.DurationVar(&f.Election, "election", f.Election, "without a winner, until the next election")
-	fs.DurationVar(&f.Lease, "lease", f.Lease, "without a majority, until a leader steps down")
+	fs.DurationVar(&f.Election, "election", f.Election, "without a winner, until the next election; 0s: as heartbeat")
+	fs.DurationVar(&f.Lease, "lease", f.Lease, "without a majority, until a leader steps down; 0s: half of heartbeat")
 	fs.DurationVar(&f.Commit, "commit", f.Commit, "until followers learn what is committed, when nothing else is sent")
 	fs.DurationVar(&f.rpcTimeout, "rpc-timeout", time.Second, "until a message to a peer is given up")
 	fs.Uint64Var(&f.SnapshotThreshold, "snapshot-threshold", f.SnapshotThreshold, "entries until the next snapshot")
@@ -156,6 +156,9 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 		if d < 0 || d == 0 && name != "hold" {
 			return nil, fmt.Errorf("--%s must be positive", name)
 		}
+	}
+	if _, err := f.Settings.raft(f.id); err != nil {
+		return nil, err
 	}
 	return f, nil
 }

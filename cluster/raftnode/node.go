@@ -1,6 +1,7 @@
 package raftnode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ type Peer struct {
 	Client string // host:port of the API
 }
 
-// Config is what a node is made of. The zero value of a setting is its default.
+// Config is what a node is made of.
 type Config struct {
 	ID    string
 	Peers []Peer // all members, this one included
@@ -40,11 +41,11 @@ type Config struct {
 	Bug Bug
 }
 
-// Settings are the figures that a node can be tuned with.
+// Settings are the figures that a node can be tuned with; see DefaultSettings.
 type Settings struct {
 	Heartbeat time.Duration // without a word from the leader, until an election
-	Election  time.Duration // without a winner, until the next
-	Lease     time.Duration // without a majority, until a leader steps down
+	Election  time.Duration // without a winner, until the next; 0: Heartbeat
+	Lease     time.Duration // without a majority, until a leader steps down; 0: half of Heartbeat
 	Commit    time.Duration // until followers learn what is committed, when nothing else is sent
 
 	SnapshotThreshold uint64        // entries until the next snapshot
@@ -62,8 +63,6 @@ type Settings struct {
 func DefaultSettings() Settings {
 	return Settings{
 		Heartbeat: 500 * time.Millisecond,
-		Election:  500 * time.Millisecond,
-		Lease:     250 * time.Millisecond,
 		Commit:    20 * time.Millisecond,
 
 		SnapshotThreshold: 200,
@@ -74,6 +73,24 @@ func DefaultSettings() Settings {
 		Retry:      200 * time.Millisecond,
 		StateEvery: 100,
 	}
+}
+
+// raft is what the settings mean to raft, for the node called id.
+func (s Settings) raft(id string) (*raft.Config, error) {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(id)
+	c.HeartbeatTimeout = s.Heartbeat
+	c.ElectionTimeout = cmp.Or(s.Election, s.Heartbeat)
+	c.LeaderLeaseTimeout = cmp.Or(s.Lease, s.Heartbeat/2)
+	c.CommitTimeout = s.Commit
+	c.SnapshotThreshold = s.SnapshotThreshold
+	c.SnapshotInterval = s.SnapshotInterval
+	c.TrailingLogs = s.Trailing
+	c.NoLegacyTelemetry = true
+	if err := raft.ValidateConfig(c); err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	return c, nil
 }
 
 // Node is a running member of the cluster.
@@ -138,20 +155,11 @@ func (n *Node) startRaft() error {
 	if n.cfg.Bug.is(LostLog) {
 		n.cfg.Logs = raft.NewInmemStore()
 	}
-	conf := raft.DefaultConfig()
-	conf.LocalID = raft.ServerID(n.cfg.ID)
-	conf.HeartbeatTimeout = n.cfg.Heartbeat
-	conf.ElectionTimeout = n.cfg.Election
-	conf.LeaderLeaseTimeout = n.cfg.Lease
-	conf.CommitTimeout = n.cfg.Commit
-	conf.SnapshotThreshold = n.cfg.SnapshotThreshold
-	conf.SnapshotInterval = n.cfg.SnapshotInterval
-	conf.TrailingLogs = n.cfg.Trailing
-	conf.Logger = n.cfg.Logger
-	conf.NoLegacyTelemetry = true
-	if err := raft.ValidateConfig(conf); err != nil {
-		return fmt.Errorf("settings: %w", err)
+	conf, err := n.cfg.Settings.raft(n.cfg.ID)
+	if err != nil {
+		return err
 	}
+	conf.Logger = n.cfg.Logger
 	if err := n.bootstrap(); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}

@@ -1,0 +1,308 @@
+package systems
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/cluster"
+	"coup/cluster/raftnode"
+	"coup/harness"
+)
+
+// fakes are nodes that answer as the test says. asked lists who was asked
+// for an operation, in order, with the request.
+type fakes struct {
+	t       *testing.T
+	servers map[string]*httptest.Server
+	answers map[string]func(path string, req raftnode.Request) (int, any)
+	asked   []string
+	reqs    []raftnode.Request
+}
+
+func newFakes(t *testing.T, names ...string) *fakes {
+	f := &fakes{t: t, servers: map[string]*httptest.Server{}, answers: map[string]func(string, raftnode.Request) (int, any){}}
+	for _, name := range names {
+		f.servers[name] = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == raftnode.PathStatus {
+				json.NewEncoder(w).Encode(raftnode.Status{Node: name, Role: "follower", Term: 3, Leader: "n2", Applied: 7, Hash: "0a"})
+				return
+			}
+			var req raftnode.Request
+			if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+				t.Error(err)
+			}
+			f.asked, f.reqs = append(f.asked, name), append(f.reqs, req)
+			status, body := f.answers[name](r.URL.Path, req)
+			w.WriteHeader(status)
+			json.NewEncoder(w).Encode(body)
+		}))
+		t.Cleanup(f.servers[name].Close)
+	}
+	return f
+}
+
+func (f *fakes) dial(ctx context.Context, node string) (net.Conn, error) {
+	s, ok := f.servers[node]
+	if !ok {
+		return nil, fmt.Errorf("there is no %s", node)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", s.Listener.Addr().String())
+}
+
+func (f *fakes) answer(name string, status int, body any) {
+	f.answers[name] = func(string, raftnode.Request) (int, any) { return status, body }
+}
+
+func (f *fakes) open(node string, o cluster.Options) *raftConn {
+	c, err := Raft{}.Open(f.dial, node, o)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { c.Close() })
+	return c.(*raftConn)
+}
+
+func num(v int64) *int64 { return &v }
+
+func TestRedirect(t *testing.T) {
+	notLeader := raftnode.Failure{Reason: "not the leader", Happened: raftnode.DidNotHappen, Leader: "n2"}
+	nobody := raftnode.Failure{Reason: "no leader", Happened: raftnode.DidNotHappen}
+	doubt := raftnode.Failure{Reason: "lost", Happened: raftnode.Unknown, Leader: "n2"}
+	good := raftnode.Response{Value: num(4)}
+	for name, c := range map[string]struct {
+		first, second any
+		asked         []string
+		ok, fail      bool
+	}{
+		"own node leads":            {good, nil, []string{"n1"}, true, false},
+		"the leader answers":        {notLeader, good, []string{"n1", "n2"}, true, false},
+		"the leader leads no more":  {notLeader, notLeader, []string{"n1", "n2"}, false, true},
+		"the leader is in doubt":    {notLeader, doubt, []string{"n1", "n2"}, false, false},
+		"nobody leads":              {nobody, nil, []string{"n1"}, false, true},
+		"own node is in doubt":      {doubt, good, []string{"n1"}, false, false},
+		"the leader is unreachable": {raftnode.Failure{Happened: "no", Leader: "n9"}, nil, []string{"n1"}, false, true},
+		"it names itself":           {raftnode.Failure{Happened: "no", Leader: "n1"}, nil, []string{"n1"}, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakes(t, "n1", "n2")
+			for node, body := range map[string]any{"n1": c.first, "n2": c.second} {
+				status := 200
+				if fail, ok := body.(raftnode.Failure); ok {
+					status = map[string]int{"no": 421, "unknown": 504}[fail.Happened]
+				}
+				f.answer(node, status, body)
+			}
+			conn := f.open("n1", cluster.Options{})
+			saw, err := conn.CAS(t.Context(), "k", nil, 5)
+			if (err == nil) != c.ok || errors.Is(err, harness.ErrFail) != c.fail {
+				t.Errorf("%v", err)
+			}
+			if c.ok && *saw != 4 {
+				t.Errorf("saw %d", *saw)
+			}
+			if !reflect.DeepEqual(f.asked, c.asked) {
+				t.Errorf("asked %v, want %v", f.asked, c.asked)
+			}
+			for _, req := range f.reqs {
+				if req.Client != conn.client || req.Seq != 1 || req.Timeout <= 0 || req.Retry {
+					t.Errorf("request %+v", req)
+				}
+			}
+			if want := c.asked[len(c.asked)-1]; conn.Node() != want && name != "the leader is unreachable" {
+				t.Errorf("asked last: %s, want %s", conn.Node(), want)
+			}
+		})
+	}
+}
+
+func TestOperations(t *testing.T) {
+	f := newFakes(t, "n1")
+	var path string
+	var req raftnode.Request
+	answer := raftnode.Response{Value: num(4), Values: []int64{1, 2}}
+	f.answers["n1"] = func(p string, r raftnode.Request) (int, any) {
+		path, req = p, r
+		return 200, answer
+	}
+	c := f.open("n1", cluster.Options{Reads: raftnode.Stale, Settings: map[string]string{"client": "p7"}})
+	ctx := t.Context()
+	read := raftnode.Request{Key: "k", Reads: raftnode.Stale}
+	write := func(seq uint64, value int64, from *int64) raftnode.Request {
+		return raftnode.Request{Key: "k", Value: value, From: from, Client: "p7", Seq: seq}
+	}
+	for i, step := range []struct {
+		do   func() (any, error)
+		want any
+		path string
+		req  raftnode.Request
+	}{
+		{func() (any, error) { return c.Read(ctx, "k") }, num(4), raftnode.PathRegisterRead, read},
+		{func() (any, error) { return nil, c.Write(ctx, "k", 9) }, nil, raftnode.PathRegisterWrite, write(1, 9, nil)},
+		{func() (any, error) { return c.CAS(ctx, "k", num(1), 2) }, num(4), raftnode.PathRegisterCAS, write(2, 2, num(1))},
+		{func() (any, error) { return nil, c.SetAdd(ctx, "k", 3) }, nil, raftnode.PathSetAdd, write(3, 3, nil)},
+		{func() (any, error) { return c.SetRead(ctx, "k") }, []int64{1, 2}, raftnode.PathSetRead, read},
+		{func() (any, error) { return nil, c.Enqueue(ctx, "k", 3) }, nil, raftnode.PathQueueEnqueue, write(4, 3, nil)},
+		{func() (any, error) { return c.Dequeue(ctx, "k") }, num(4), raftnode.PathQueueDequeue, write(5, 0, nil)},
+		{func() (any, error) { return nil, c.CounterAdd(ctx, "k", -2) }, nil, raftnode.PathCounterAdd, write(6, -2, nil)},
+		{func() (any, error) { return c.CounterRead(ctx, "k") }, int64(4), raftnode.PathCounterRead, read},
+	} {
+		got, err := step.do()
+		if err != nil || !reflect.DeepEqual(got, step.want) {
+			t.Errorf("step %d: %v, %v", i, got, err)
+		}
+		req.Timeout = 0
+		if path != step.path || !reflect.DeepEqual(req, step.req) {
+			t.Errorf("step %d: asked %s %+v, want %s %+v", i, path, req, step.path, step.req)
+		}
+	}
+	answer = raftnode.Response{}
+	if v, err := c.Dequeue(ctx, "k"); v != nil || err != nil {
+		t.Errorf("an empty queue: %v, %v", v, err)
+	}
+	if _, err := c.CounterRead(ctx, "k"); !errors.Is(err, harness.ErrFail) {
+		t.Errorf("a counter without a value: %v", err)
+	}
+}
+
+func TestClientsAreUnique(t *testing.T) {
+	f := newFakes(t, "n1")
+	seen := map[string]bool{}
+	for range 5 {
+		c := f.open("n1", cluster.Options{})
+		if c.client == "" || seen[c.client] {
+			t.Errorf("client %q", c.client)
+		}
+		seen[c.client] = true
+	}
+}
+
+func TestStatus(t *testing.T) {
+	f := newFakes(t, "n1")
+	s, err := Raft{}.Status(t.Context(), f.dial, "n1")
+	want := cluster.Status{Node: "n1", Role: "follower", Term: 3, Leader: "n2", Applied: 7, Hash: "0a"}
+	if err != nil || s != want {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := (Raft{}).Status(t.Context(), f.dial, "n5"); err == nil {
+		t.Error("the status of nobody")
+	}
+	broken := serve(t, once("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"))
+	if _, err := (Raft{}).Status(t.Context(), broken.dial, "n1"); err == nil {
+		t.Error("a status of garbage")
+	}
+	sick := serve(t, once("HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"))
+	if _, err := (Raft{}).Status(t.Context(), sick.dial, "n1"); err == nil {
+		t.Error("the status of a sick node")
+	}
+	mute := serve(t, func(conn net.Conn, r *bufio.Reader) { silent(conn, r) })
+	start := time.Now()
+	if _, err := (Raft{}).Status(within(t, 50*time.Millisecond), mute.dial, "n1"); err == nil || time.Since(start) > 2*time.Second {
+		t.Errorf("a mute node: %v after %v", err, time.Since(start))
+	}
+}
+
+func TestEvent(t *testing.T) {
+	const head, tail = `{"event":"`, `,"time":1000000007,"node":"n1","role":"leader","term":4,"leader":"n3","index":9,"hash":"0b"}`
+	for kind, want := range map[string]string{
+		"boot": harness.BootEvent, "role": harness.RoleEvent, "election": harness.ElectionEvent, "leader": harness.LeaderEvent,
+		"snapshot": harness.SnapshotEvent, "restore": harness.RestoreEvent, "state": harness.StateEvent,
+	} {
+		e, wall, ok := Raft{}.Event("n1", []byte(head+kind+`"`+tail))
+		full := harness.Event{Kind: want, Node: "n1", Role: "leader", Term: 4, Leader: "n3", Applied: 9, Hash: "0b"}
+		if !ok || !reflect.DeepEqual(e, full) || wall.UnixNano() != 1000000007 {
+			t.Errorf("%s: %+v, %v, %v", kind, e, wall, ok)
+		}
+	}
+	for name, line := range map[string]string{
+		"log line":        "2026-01-01T00:00:00Z [INFO] n1.raft: entering leader state",
+		"shutdown":        head + `shutdown"` + tail,
+		"of another node": strings.Replace(head+`boot"`+tail, "n1", "n2", 1),
+	} {
+		if e, _, ok := (Raft{}).Event("n1", []byte(line)); ok {
+			t.Errorf("%s is taken for %+v", name, e)
+		}
+	}
+}
+
+func TestSpec(t *testing.T) {
+	all := []cluster.Node{{Name: "n1", Host: "a"}, {Name: "n2", Host: "::1"}}
+	s := Raft{}.Spec(all[1], all, cluster.Options{Bug: "early-ack", Settings: map[string]string{"heartbeat": "1s", "client": "p1", "forward": "true"}})
+	want := []string{
+		"--id=n2", "--peers=n1=a:7000,n2=[::1]:7000", "--data=/data", "--listen-peer=:7000", "--listen-client=:8000",
+		"--heartbeat=1s", "--forward=true", "--bug=early-ack",
+	}
+	if !reflect.DeepEqual(s.Args, want) || s.DataDir != "/data" || s.PeerPort != 7000 || s.ClientPort != 8000 || s.Image != "" {
+		t.Errorf("%+v", s)
+	}
+	if err := raftnode.CheckArgs(s.Args); err != nil {
+		t.Errorf("the node does not take its arguments: %v", err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	set := func(kv ...string) cluster.Options {
+		o := cluster.Options{Settings: map[string]string{}}
+		for i := 0; i < len(kv); i += 2 {
+			o.Settings[kv[i]] = kv[i+1]
+		}
+		return o
+	}
+	for _, o := range []cluster.Options{
+		{}, {Reads: "stale"}, {Bug: "lost-log"},
+		set("heartbeat", "1s", "election", "1s", "lease", "500ms", "commit", "5ms", "snapshot-threshold", "50", "snapshot-interval", "1s",
+			"trailing", "10", "forward", "true", "hold", "0s", "retry", "1s", "state-every", "0", "rpc-timeout", "1s", "log-level", "warn", "client", "x"),
+	} {
+		if err := (Raft{}).Check(o); err != nil {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	for _, o := range []cluster.Options{
+		{Reads: "dirty"}, {Bug: "no-bug"}, set("heart-beat", "1s"), set("heartbeat", "soon"), set("lease", "9s"), set("retry", "0s"), set("data", "/tmp"), set("log-level", "loud"),
+	} {
+		if err := (Raft{}).Check(o); err == nil {
+			t.Errorf("%+v is fine", o)
+		}
+	}
+}
+
+func TestBugsAreComplete(t *testing.T) {
+	names := map[string]bool{}
+	for _, b := range (Raft{}).Bugs() {
+		if b.Doc == "" || b.Workload == "" || len(b.Nemesis) == 0 || names[b.Name] {
+			t.Errorf("%+v", b)
+		}
+		for _, n := range b.Nemesis {
+			if fault, target, ok := strings.Cut(n, ":"); !ok || fault == "" || target == "" {
+				t.Errorf("%s: nemesis %q", b.Name, n)
+			}
+		}
+		names[b.Name] = true
+	}
+	if len(names) != len(raftnode.Bugs) {
+		t.Errorf("%d bugs of %d", len(names), len(raftnode.Bugs))
+	}
+	for b := range exposes {
+		if !names[string(b)] {
+			t.Errorf("%s is no bug", b)
+		}
+	}
+}
+
+func TestAll(t *testing.T) {
+	for name, s := range All {
+		if s.Name() != name {
+			t.Errorf("%s is called %s", name, s.Name())
+		}
+	}
+}
