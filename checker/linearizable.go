@@ -36,8 +36,15 @@ type LinearizableDetails struct {
 	Model   string       `json:"model"`
 	Keys    int          `json:"keys"`    // objects that were judged
 	Valid   int          `json:"valid"`   // of them explained
+	Tiers   []TierCount  `json:"tiers"`   // what decided them
 	Invalid []string     `json:"invalid"` // keys that cannot be explained
 	Unknown []UnknownKey `json:"unknown"` // keys that could not be decided
+}
+
+// TierCount says how many objects a tier decided.
+type TierCount struct {
+	Tier string `json:"tier"`
+	Keys int    `json:"keys"`
 }
 
 // UnknownKey is an object that could not be decided.
@@ -52,10 +59,10 @@ func (l Linearizable) Name() string { return "linearizable" }
 
 // keyed is the history of one object and what was found.
 type keyed struct {
-	key     string
-	ops     []harness.Operation
-	verdict harness.Validity
-	reason  string // why it is unknown
+	key string
+	ops []*harness.Operation
+	decision
+	reason string // why it is unknown
 }
 
 // Check implements [harness.Checker]. Keys are judged in parallel, small ones
@@ -91,16 +98,16 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 			return r, err
 		}
 		todo = slices.DeleteFunc(todo, func(k *keyed) bool {
-			return k.verdict != harness.Unknown || k.reason != outOfTime.Error()
+			return k.valid != harness.Unknown || k.reason != outOfTime.Error()
 		})
 	}
 
-	d := LinearizableDetails{Model: l.Model.Name, Keys: len(keys), Invalid: []string{}, Unknown: []UnknownKey{}}
+	d := LinearizableDetails{Model: l.Model.Name, Keys: len(keys), Tiers: []TierCount{}, Invalid: []string{}, Unknown: []UnknownKey{}}
 	verdicts := make([]harness.Validity, len(keys))
 	var worst *keyed // of the keys that cannot be explained, the one with the shortest history
 	for i, k := range keys {
-		verdicts[i] = k.verdict
-		switch k.verdict {
+		verdicts[i] = k.valid
+		switch k.valid {
 		case harness.Valid:
 			d.Valid++
 		case harness.Unknown:
@@ -112,11 +119,22 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 			}
 		}
 	}
+	for _, t := range tiers {
+		c := TierCount{Tier: t.name}
+		for _, k := range keys {
+			if k.tier == t.name {
+				c.Keys++
+			}
+		}
+		if c.Keys > 0 {
+			d.Tiers = append(d.Tiers, c)
+		}
+	}
 	r.Valid = harness.Worst(verdicts...)
 	r.Details = d
 	r.Summary = d.summary(len(h.Operations))
 	if worst != nil {
-		small := l.shrink(ctx, g, worst.ops)
+		small := l.shrink(ctx, g, worst)
 		r.Counterexample = tell(l.Model, worst.key, small)
 	}
 	return r, nil
@@ -178,9 +196,10 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 				}
 				rounds := (len(todo) - i + workers - 1) / workers
 				b := g.start(ctx, time.Until(deadline)/time.Duration(rounds))
-				v, err := decide(b, l.Model, todo[i].ops)
-				todo[i].verdict, todo[i].reason = v, ""
-				if v == harness.Unknown {
+				d, err := decide(b, l.Model, todo[i].ops)
+				d.order = nil // it was replayed; its memory serves others better
+				todo[i].decision, todo[i].reason = d, ""
+				if d.valid == harness.Unknown {
 					todo[i].reason = b.reason()
 				}
 				b.end()
@@ -196,14 +215,6 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 	return broken
 }
 
-// decide says whether the model explains the operations of one object.
-func decide(b context.Context, m Model, ops []harness.Operation) (harness.Validity, error) {
-	if b.Err() != nil {
-		return harness.Unknown, nil
-	}
-	return search(b, m, ops)
-}
-
 // partition groups what may have happened by key, in order of the first
 // operation on each. Left out is what constrains nothing: operations that
 // failed, and those that only read and never returned.
@@ -214,17 +225,14 @@ func partition(m Model, ops []harness.Operation) []*keyed {
 		op := &ops[i]
 		k := byKey[op.Key]
 		if k == nil {
-			k = &keyed{key: op.Key, verdict: harness.Unknown, reason: outOfTime.Error()}
+			k = &keyed{key: op.Key, decision: decision{valid: harness.Unknown}, reason: outOfTime.Error()}
 			byKey[op.Key] = k
 			keys = append(keys, k)
 		}
 		if op.Type == harness.Fail || op.Type != harness.OK && m.readOnly(op) {
 			continue
 		}
-		k.ops = append(k.ops, *op)
-		if last := &k.ops[len(k.ops)-1]; op.Type != harness.OK {
-			last.Type, last.Return, last.Output = harness.Info, harness.Open, nil
-		}
+		k.ops = append(k.ops, op)
 	}
 	return keys
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// search lets porcupine decide whether the model explains ops, which belong to
-// one object. Porcupine tries orders depth first and remembers the sets of
+// searchTier lets porcupine decide whether the model explains ops, which belong
+// to one object. Porcupine tries orders depth first and remembers the sets of
 // operations and states it has been in (Lowe 2017, after Wing and Gong 1993):
 // exact, and exponential in time and memory where many operations are open at
 // once. It returns Unknown when b ends.
@@ -23,7 +23,12 @@ import (
 // work at once. A bell, linearized after everything else, sends the watchman
 // home when the real partition is explained. A model that panics makes an error:
 // porcupine runs it in a goroutine of its own, where a panic would end the process.
-func search(b context.Context, m Model, ops []harness.Operation) (v harness.Validity, err error) {
+func searchTier(b context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
+	v, err := porcupineSearch(b, m, ops)
+	return decision{valid: v}, true, err
+}
+
+func porcupineSearch(b context.Context, m Model, ops []*harness.Operation) (harness.Validity, error) {
 	type watchman struct{}
 	type bell struct{}
 	rung := make(chan struct{})
@@ -32,14 +37,14 @@ func search(b context.Context, m Model, ops []harness.Operation) (v harness.Vali
 	end := int64(0)
 	for i := range ops {
 		end = max(end, int64(ops[i].Call)+1)
-		if ops[i].Return != harness.Open {
-			end = max(end, int64(ops[i].Return)+1)
+		if r := ret(ops[i]); r != harness.Open {
+			end = max(end, int64(r)+1)
 		}
 	}
 	work := make([]porcupine.Operation, 0, len(ops)+1)
 	for i := range ops {
-		op := porcupine.Operation{Input: &ops[i], Call: int64(ops[i].Call), Return: int64(ops[i].Return)}
-		if ops[i].Return == harness.Open {
+		op := porcupine.Operation{Input: ops[i], Call: int64(ops[i].Call), Return: int64(ret(ops[i]))}
+		if ret(ops[i]) == harness.Open {
 			op.Return = end
 		}
 		work = append(work, op)

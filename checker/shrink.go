@@ -31,22 +31,51 @@ type piece struct {
 // debugging, Zeller and Hildebrandt 2002). Pieces are such that a history
 // without them can be explained whenever the whole can: so what is left proves
 // the violation by itself.
-func (l Linearizable) shrink(ctx context.Context, g *guard, ops []harness.Operation) []harness.Operation {
+//
+// What a tier offers as a proof is tried first, and taken if it fails by itself.
+func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) []harness.Operation {
 	whole := g.start(ctx, shrinkTime)
 	defer whole.end()
 	fails := func(ops []harness.Operation) bool {
 		b := g.start(whole, attemptTime)
 		defer b.end()
-		v, err := decide(b, l.Model, ops)
-		return err == nil && v == harness.Invalid
+		d, err := decide(b, l.Model, pointers(ops))
+		return err == nil && d.valid == harness.Invalid
 	}
 
+	ops := make([]harness.Operation, 0, len(k.proof))
+	for _, i := range k.proof {
+		ops = append(ops, settled(k.ops[i]))
+	}
+	if len(ops) == 0 || !fails(ops) {
+		ops = ops[:0]
+		for _, op := range k.ops {
+			ops = append(ops, settled(op))
+		}
+	}
 	ops = shortestPrefix(ops, fails)
 	ops = takeOut(ops, l.Model.pieces(ops), fails)
 	if len(ops) > 0 && l.Model.kind == queueKind {
 		ops = withoutIdleDequeues(ops, fails)
 	}
 	return ops
+}
+
+// settled is a copy of op that says of an open operation no more than that it is open.
+func settled(op *harness.Operation) harness.Operation {
+	c := *op
+	if c.Type != harness.OK {
+		c.Type, c.Return, c.Output = harness.Info, harness.Open, nil
+	}
+	return c
+}
+
+func pointers(ops []harness.Operation) []*harness.Operation {
+	ps := make([]*harness.Operation, len(ops))
+	for i := range ops {
+		ps[i] = &ops[i]
+	}
+	return ps
 }
 
 // shortestPrefix finds how much of the history must be seen for it to fail.

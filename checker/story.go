@@ -79,7 +79,7 @@ func sentence(m Model, ops []harness.Operation, i int) string {
 		b.WriteString(", after that,")
 	}
 	fmt.Fprintf(&b, " process %d ", op.Process)
-	object := object(m, op.Key)
+	object := nameOf(m, op.Key)
 	if op.Type == harness.OK {
 		did, got := deed(op, object)
 		b.WriteString(did)
@@ -105,7 +105,7 @@ func sentence(m Model, ops []harness.Operation, i int) string {
 	return b.String()
 }
 
-func object(m Model, key string) string {
+func nameOf(m Model, key string) string {
 	if key == "" {
 		return "the " + m.Name
 	}

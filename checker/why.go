@@ -49,7 +49,7 @@ func whyRegister(m Model, ops []harness.Operation) string {
 			continue
 		}
 		if w := writers[f.r.saw.Int]; w == nil || w.Call > f.op.Return {
-			return fmt.Sprintf("Nobody had begun to write %d to %s by then.", f.r.saw.Int, object(m, f.op.Key))
+			return fmt.Sprintf("Nobody had begun to write %d to %s by then.", f.r.saw.Int, nameOf(m, f.op.Key))
 		}
 	}
 	// A value was seen by an operation that began after the value had been replaced.
@@ -77,7 +77,7 @@ func whyRegister(m Model, ops []harness.Operation) string {
 			}
 			gone := f.r.saw.String() + " was gone"
 			if !f.r.saw.Set {
-				gone = object(m, f.op.Key) + " was no longer empty"
+				gone = nameOf(m, f.op.Key) + " was no longer empty"
 			}
 			return fmt.Sprintf("When process %d began at %s, %s: %d was there by %s.",
 				f.op.Process, seconds(f.op.Start), gone, v, seconds(g.op.End))

@@ -1,0 +1,162 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"coup/harness"
+)
+
+var (
+	histories = flag.Int("histories", 600, "how many made-up histories each differential test judges")
+	seed      = flag.Uint64("seed", 1, "what made-up histories are made from")
+)
+
+var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel()}
+
+// judged is what all procedures say of one history. They must agree.
+func judged(t *testing.T, m Model, s shape, ops []harness.Operation) harness.Validity {
+	t.Helper()
+	keys := partition(m, ops)
+	if len(keys) == 0 {
+		return harness.Valid
+	}
+	view := keys[0].ops
+	reference, err := porcupineSearch(context.Background(), m, view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.ops <= 8 {
+		if brute := bruteForce(m, view); brute != (reference == harness.Valid) {
+			t.Fatalf("porcupine says %v, brute force %v:\n%s", reference, brute, describe(m, view))
+		}
+	}
+	for _, tier := range tiers {
+		d, ok, err := tier.decide(context.Background(), m, view)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", tier.name, err, describe(m, view))
+		}
+		if !ok {
+			continue
+		}
+		if d.valid != reference {
+			t.Fatalf("%s says %v, porcupine %v:\n%s", tier.name, d.valid, reference, describe(m, view))
+		}
+		if d.order != nil {
+			if err := verify(m, view, d.order); err != nil {
+				t.Fatalf("the order of %s: %v\n%v\n%s", tier.name, err, d.order, describe(m, view))
+			}
+		}
+		if d.proof != nil {
+			var proof []*harness.Operation
+			for _, i := range d.proof {
+				proof = append(proof, view[i])
+			}
+			if v, _ := porcupineSearch(context.Background(), m, proof); v != harness.Invalid {
+				t.Fatalf("the proof of %s is %v:\n%s\nof\n%s", tier.name, v, describe(m, proof), describe(m, view))
+			}
+		}
+	}
+	return reference
+}
+
+// swapAnswers lets two operations of one function return each other's answers.
+func swapAnswers(rng *rand.Rand, ops []harness.Operation) {
+	var answered []int
+	for i := range ops {
+		if ops[i].Output != nil {
+			answered = append(answered, i)
+		}
+	}
+	if len(answered) < 2 {
+		return
+	}
+	a := &ops[answered[rng.IntN(len(answered))]]
+	for range 4 {
+		if b := &ops[answered[rng.IntN(len(answered))]]; b.F == a.F {
+			a.Output, b.Output = b.Output, a.Output
+		}
+	}
+}
+
+// hurry lets some completed operations return as soon as they are called,
+// which leaves fewer orders.
+func hurry(rng *rand.Rand, ops []harness.Operation) {
+	type mark struct{ op, at int }
+	var marks []mark
+	for i := range ops {
+		marks = append(marks, mark{i, 2 * ops[i].Call})
+		if ops[i].Return == harness.Open {
+			continue
+		}
+		if rng.IntN(3) == 0 {
+			marks = append(marks, mark{i, 2*ops[i].Call + 1})
+		} else {
+			marks = append(marks, mark{i, 2 * ops[i].Return})
+		}
+	}
+	slices.SortFunc(marks, func(a, b mark) int { return cmp.Compare(a.at, b.at) })
+	called := make([]bool, len(ops))
+	for pos, m := range marks {
+		if !called[m.op] {
+			called[m.op], ops[m.op].Call = true, pos
+		} else {
+			ops[m.op].Return = pos
+		}
+	}
+}
+
+func describe(m Model, ops []*harness.Operation) string {
+	var b strings.Builder
+	for i, op := range ops {
+		until := "..."
+		if r := ret(op); r != harness.Open {
+			until = fmt.Sprint(r)
+		}
+		fmt.Fprintf(&b, "%3d  %4d-%-4s %s %s\n", i, op.Call, until, m.text(op), op.Type)
+	}
+	return b.String()
+}
+
+func TestTiersAgree(t *testing.T) {
+	for _, m := range allModels {
+		for _, s := range []shape{
+			{ops: 8, processes: 4, open: 0.2, fail: 0.05, faulty: 0.4},
+			{ops: 8, processes: 3, open: 0.05, faulty: 0.3},
+			{ops: 8, processes: 6, open: 0.3, faulty: 0.7},
+			{ops: 8, processes: 4, open: 0.2, values: 3, faulty: 0.6},
+			{ops: 13, processes: 4, open: 0.1, faulty: 0.2},
+			{ops: 16, processes: 3, open: 0.1, values: 4, faulty: 0.25},
+		} {
+			t.Run(fmt.Sprintf("%s/%d ops %d processes %d values", m.Name, s.ops, s.processes, s.values), func(t *testing.T) {
+				t.Parallel()
+				rng := rand.New(rand.NewPCG(*seed, uint64(s.ops)<<16|uint64(s.processes)<<8|uint64(s.values)))
+				count := [3]int{}
+				for total := 0; total < *histories; total++ {
+					ops := generate(rng, m, s)
+					v := judged(t, m, s, ops)
+					count[v]++
+					for range 8 { // at least half of them should violate
+						if count[harness.Invalid] >= count[harness.Valid] {
+							break
+						}
+						swapAnswers(rng, ops)
+						hurry(rng, ops)
+						count[judged(t, m, s, ops)]++
+						total++
+					}
+				}
+				t.Logf("%d violate, %d do not", count[harness.Invalid], count[harness.Valid])
+				if count[harness.Invalid]*10 < count[harness.Valid]*9 {
+					t.Errorf("too few violate: %v", count)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package checker
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"coup/harness"
+)
+
+// shape says what histories to make up.
+type shape struct {
+	ops       int
+	processes int
+	open      float64 // the share of operations that end info
+	fail      float64 // and of those that end fail
+	values    int     // how many different values are used; 0: each once
+	faulty    float64 // the chance of each answer to be wrong
+}
+
+// madeUp is an operation under way in a made-up history.
+type madeUp struct {
+	op      harness.Operation
+	took    bool // effect
+	willing bool // to take effect
+}
+
+// generate makes up a history of one object as an honest system would answer
+// it, but for the mistakes that the shape asks for: answers of another moment,
+// effects that are lost or happen twice.
+func generate(rng *rand.Rand, m Model, s shape) []harness.Operation {
+	var done []harness.Operation
+	open := make([]*madeUp, s.processes)
+	sim := &simulated{rng: rng, faulty: s.faulty}
+	pos, begun, process := 0, 0, s.processes
+	names := make([]int, s.processes)
+	for i := range names {
+		names[i] = i
+	}
+	for begun < s.ops || slices.ContainsFunc(open, func(u *madeUp) bool { return u != nil }) {
+		p := rng.IntN(s.processes)
+		u := open[p]
+		switch {
+		case u == nil && begun < s.ops:
+			u = &madeUp{willing: true, op: harness.Operation{Process: names[p], Call: pos, Return: harness.Open, Start: time.Duration(pos) * time.Millisecond}}
+			sim.invent(m, &u.op, s.values)
+			x := rng.Float64()
+			switch {
+			case x < s.open:
+				u.op.Type = harness.Info
+				u.willing = rng.IntN(2) == 0
+			case x < s.open+s.fail:
+				u.op.Type, u.willing = harness.Fail, false
+			default:
+				u.op.Type = harness.OK
+			}
+			open[p] = u
+			begun++
+			pos++
+		case u == nil:
+		case u.willing && !u.took && (rng.IntN(2) == 0 || u.op.Type != harness.OK):
+			sim.perform(m, &u.op)
+			u.took = true
+		case u.op.Type == harness.Info:
+			// It may take effect even after its process gave up.
+			u.op.Output = nil
+			done = append(done, u.op)
+			open[p] = nil
+			names[p], process = process, process+1
+		case u.took || u.op.Type == harness.Fail:
+			u.op.Return = pos
+			u.op.End = time.Duration(pos) * time.Millisecond
+			pos++
+			done = append(done, u.op)
+			open[p] = nil
+		}
+	}
+	slices.SortFunc(done, func(a, b harness.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	return done
+}
+
+// simulated is the object behind a made-up history.
+type simulated struct {
+	rng    *rand.Rand
+	faulty float64
+	last   int64
+	now    []any // the state now and all before it
+	queue  []int64
+	set    []int64
+	seen   []any // answers given before
+}
+
+func (s *simulated) value(values int) int64 {
+	if values > 0 {
+		return int64(s.rng.IntN(values)) + 1
+	}
+	s.last++
+	return s.last
+}
+
+func (s *simulated) invent(m Model, op *harness.Operation, values int) {
+	x := s.rng.IntN(10)
+	switch m.kind {
+	case registerKind:
+		switch {
+		case x < 4:
+			op.F = "read"
+		case x < 7:
+			op.F, op.Input = "write", s.value(values)
+		default:
+			op.F = "cas"
+			from := Maybe{}
+			if len(s.now) > 0 && s.rng.IntN(4) > 0 {
+				from = s.now[len(s.now)-1].(Maybe)
+			} else if s.last > 0 {
+				from = Just(s.rng.Int64N(s.last) + 1)
+			} else if values > 0 && s.rng.IntN(2) == 0 {
+				from = Just(s.value(values))
+			}
+			op.Input = CAS{From: from, To: s.value(values)}
+		}
+	case setKind:
+		if x < 5 {
+			op.F = "read"
+		} else {
+			op.F, op.Input = "add", s.value(values)
+		}
+	case queueKind:
+		if x < 5 {
+			op.F = "dequeue"
+		} else {
+			op.F, op.Input = "enqueue", s.value(values)
+		}
+	case counterKind:
+		if x < 5 {
+			op.F = "read"
+		} else {
+			op.F, op.Input = "add", int64(s.rng.IntN(4)-1)
+		}
+	}
+}
+
+func (s *simulated) wrong() bool { return s.rng.Float64() < s.faulty }
+
+// earlier is an answer of another moment.
+func (s *simulated) answer(right any) any {
+	s.seen = append(s.seen, right)
+	if s.wrong() {
+		return s.seen[max(0, len(s.seen)-1-s.rng.IntN(4))]
+	}
+	return right
+}
+
+func (s *simulated) perform(m Model, op *harness.Operation) {
+	switch m.kind {
+	case registerKind:
+		now := Maybe{}
+		if len(s.now) > 0 {
+			now = s.now[len(s.now)-1].(Maybe)
+		}
+		if op.F == "write" {
+			if !s.wrong() {
+				s.now = append(s.now, Just(op.Input.(int64)))
+			}
+			return
+		}
+		saw := now
+		if s.wrong() && len(s.now) > 0 {
+			saw = s.now[max(0, len(s.now)-1-s.rng.IntN(3))].(Maybe)
+		}
+		op.Output = saw
+		if c, ok := op.Input.(CAS); ok && c.From == saw {
+			s.now = append(s.now, Just(c.To))
+		}
+	case setKind:
+		if op.F == "add" {
+			if v := op.Input.(int64); !s.wrong() && !slices.Contains(s.set, v) {
+				s.set = append(s.set, v)
+			}
+			return
+		}
+		read := slices.Clone(s.set)
+		if s.wrong() && len(read) > 0 {
+			i := s.rng.IntN(len(read))
+			read = slices.Delete(read, i, i+1)
+		}
+		s.rng.Shuffle(len(read), func(i, j int) { read[i], read[j] = read[j], read[i] })
+		op.Output = append([]int64{}, read...)
+	case queueKind:
+		if op.F == "enqueue" {
+			if !s.wrong() {
+				s.queue = append(s.queue, op.Input.(int64))
+			}
+			return
+		}
+		if s.wrong() && len(s.queue) > 1 {
+			s.queue[0], s.queue[1] = s.queue[1], s.queue[0]
+		}
+		if len(s.queue) == 0 || s.wrong() && s.rng.IntN(2) == 0 {
+			op.Output = Maybe{}
+			return
+		}
+		op.Output = Just(s.queue[0])
+		if !s.wrong() || s.rng.IntN(2) == 0 {
+			s.queue = s.queue[1:]
+		}
+	case counterKind:
+		now := int64(0)
+		if len(s.now) > 0 {
+			now = s.now[len(s.now)-1].(int64)
+		}
+		if op.F == "add" {
+			if !s.wrong() {
+				s.now = append(s.now, now+op.Input.(int64))
+			}
+			return
+		}
+		op.Output = s.answer(now)
+	}
+	if op.Type != harness.OK {
+		op.Output = nil
+	}
+}
+
+// bruteForce tries every order and every fate of open operations. It is as
+// simple as it can be, and exponential.
+func bruteForce(m Model, ops []*harness.Operation) bool {
+	done := make([]bool, len(ops))
+	var try func(state any) bool
+	try = func(state any) bool {
+		left, first := false, harness.Open
+		for i, op := range ops {
+			if !done[i] && op.Type == harness.OK {
+				left, first = true, min(first, op.Return)
+			}
+		}
+		if !left {
+			return true
+		}
+		for i, op := range ops {
+			if done[i] || op.Call > first {
+				continue
+			}
+			if next, ok := m.Step(state, op); ok {
+				done[i] = true
+				if try(next) {
+					return true
+				}
+				done[i] = false
+			}
+		}
+		return false
+	}
+	return try(m.Init)
+}

@@ -1,0 +1,68 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+
+	"coup/harness"
+)
+
+// decision is what a tier found out about the history of one object.
+type decision struct {
+	valid harness.Validity
+	tier  string
+	// order is the proof of valid: the operations that took effect, as indexes
+	// into the history, in an order that explains all answers.
+	order []int32
+	// proof is the proof of invalid: operations, as indexes into the history,
+	// that cannot be explained even without the others.
+	proof []int32
+}
+
+// A tier decides histories of one object, or says that it cannot (ok is
+// false). Its operations are in the order of their invocations; none failed,
+// and those that are open may be of any type but ok.
+type tier struct {
+	name   string
+	decide func(b context.Context, m Model, ops []*harness.Operation) (d decision, ok bool, err error)
+}
+
+var tiers = []tier{
+	{"zones", zonesTier},
+	{"fifo", fifoTier},
+	{"inclusion", inclusionTier},
+	{"search", searchTier},
+}
+
+// decide asks the tiers in turn, the cheap ones first. What a tier calls valid
+// is replayed before it is believed.
+func decide(b context.Context, m Model, ops []*harness.Operation) (decision, error) {
+	for _, t := range tiers {
+		if b.Err() != nil {
+			break
+		}
+		d, ok, err := t.decide(b, m, ops)
+		if err != nil {
+			return decision{valid: harness.Unknown}, err
+		}
+		if !ok {
+			continue
+		}
+		d.tier = t.name
+		if d.valid == harness.Valid && d.order != nil {
+			if err := verify(m, ops, d.order); err != nil {
+				return decision{valid: harness.Unknown}, fmt.Errorf("the tier %s called a history valid by an order that does not explain it: %w", t.name, err)
+			}
+		}
+		return d, nil
+	}
+	return decision{valid: harness.Unknown}, nil
+}
+
+// ret is the position at which op returned, [harness.Open] if it never did.
+func ret(op *harness.Operation) int {
+	if op.Type != harness.OK {
+		return harness.Open
+	}
+	return op.Return
+}
