@@ -61,14 +61,21 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 	all := []harness.Checker{checker.Ran{
 		Faults: faults, MinOK: int(minOKPerSecond * time.Duration(p.Time).Seconds()), MinPerFunction: 5,
 	}}
-	for _, c := range w.Checkers() {
+	all = append(all, promises(p, w)...)
+	return append(all, checker.OneLeader{}, checker.Replicas{}, checker.Availability{}, checker.Failovers{}), nil
+}
+
+// promises are the checkers of what the workload promises, within the bounds
+// of the plan.
+func promises(p Plan, w workloads.Workload) []harness.Checker {
+	all := w.Checkers()
+	for i, c := range all {
 		if l, ok := c.(checker.Linearizable); ok {
 			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
-			c = l
+			all[i] = l
 		}
-		all = append(all, c)
 	}
-	return append(all, checker.OneLeader{}, checker.Replicas{}, checker.Availability{}, checker.Failovers{}), nil
+	return all
 }
 
 // Judge judges the run directory from its files and writes the verdict and
@@ -98,6 +105,26 @@ func judge(ctx context.Context, dir string) (v Verdict, h *harness.History, stor
 	}
 	v.Verdict = checker.CheckAll(ctx, all, h)
 	return v, h, stored, nil
+}
+
+// violation returns the first violation in what the run directory holds so
+// far, or "". Whatever is broken in the beginning of a history stays broken: no
+// later operation can explain an earlier answer.
+func violation(ctx context.Context, dir string, stored Stored) string {
+	h, _, err := readRun(dir, stored)
+	if err != nil {
+		return "" // a line that is only half written; the next look will tell
+	}
+	all, err := Checkers(stored.Plan)
+	if err != nil {
+		return ""
+	}
+	for _, c := range all {
+		if v := checker.CheckAll(ctx, []harness.Checker{c}, h); v.Valid == harness.Invalid {
+			return v.Results[0].Summary
+		}
+	}
+	return ""
 }
 
 func readRun(dir string, stored Stored) (h *harness.History, notes []string, err error) {
@@ -138,15 +165,8 @@ func JudgeHistory(ctx context.Context, path, workload string, p Plan) (Verdict, 
 	if torn != "" {
 		v.Notes = append(v.Notes, torn)
 	}
-	p.Workload, p.Schedule = workload, nil
-	var all []harness.Checker
-	for _, c := range w.Checkers() {
-		if l, ok := c.(checker.Linearizable); ok {
-			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
-			c = l
-		}
-		all = append(all, c)
-	}
+	p.Workload = workload
+	all := promises(p, w)
 	v.Verdict = checker.CheckAll(ctx, all, h)
 	return v, nil
 }

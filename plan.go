@@ -42,6 +42,8 @@ type Plan struct {
 	Interval Duration `json:"interval" yaml:"interval"`                     // between strikes of one fault; 0: by their number
 	Schedule []Strike `json:"schedule,omitempty" yaml:"schedule,omitempty"` // drawn from Nemesis, Interval and Seed unless it is given
 
+	FailFast bool `json:"fail-fast,omitempty" yaml:"fail-fast,omitempty"` // end the load when a violation is found
+
 	Seed        uint64   `json:"seed" yaml:"seed"`
 	CheckTime   Duration `json:"check-time" yaml:"check-time"`     // bound on each checker
 	CheckMemory int      `json:"check-memory" yaml:"check-memory"` // bound on the checkers' memory, MiB
@@ -240,6 +242,9 @@ func (p Plan) Command() string {
 	add(p.Timeout != d.Timeout, "timeout", p.Timeout)
 	add(p.Keys != d.Keys, "keys", p.Keys)
 	add(p.OpsPerKey != d.OpsPerKey, "ops-per-key", p.OpsPerKey)
+	if p.FailFast {
+		args = append(args, "--fail-fast")
+	}
 	add(p.CheckTime != d.CheckTime, "check-time", p.CheckTime)
 	add(p.CheckMemory != d.CheckMemory, "check-memory", p.CheckMemory)
 	add(true, "seed", p.Seed)

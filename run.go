@@ -60,6 +60,7 @@ const (
 	agreePatience = 15 * time.Second // for the nodes to reach the same state
 	restartAfter  = time.Second      // a node that ended by itself is started again, as an init system would
 	watchEvery    = 250 * time.Millisecond
+	judgeEvery    = time.Second // with FailFast; looking takes its time as well
 )
 
 // Run carries out a resolved plan and judges what was recorded. It returns the
@@ -309,12 +310,35 @@ func (r *run) load(ctx, soft context.Context) (next int, err error) {
 	soft, cancel := context.WithCancel(soft) // clients that end early end the nemesis too
 	defer cancel()
 	nemesisEnded := spawn(r.rt, func() { r.nemesis.Run(soft, r.plan.entries()) })
+	if r.plan.FailFast {
+		judged := spawn(r.rt, func() { r.judgeOnTheWay(soft, cancel) })
+		defer judged()
+		defer r.rt.Wake()
+		defer cancel()
+	}
 	g := r.work.Generator(workloads.Options{Keys: r.plan.Keys, OpsPerKey: r.plan.OpsPerKey})
 	g = gen.Until(r.rt.Now()+time.Duration(r.plan.Time), gen.Rate(r.plan.Rate, g))
 	next, err = harness.Run(ctx, soft, r.test(g, 0))
 	cancel()
 	nemesisEnded()
 	return next, err
+}
+
+// judgeOnTheWay ends the load when what was recorded so far shows a violation.
+func (r *run) judgeOnTheWay(ctx context.Context, end func()) {
+	for ctx.Err() == nil {
+		if err := errors.Join(r.store.History.Flush(), r.store.Events.Flush()); err != nil {
+			return // the run ends of it by itself
+		}
+		if found := violation(ctx, r.store.Dir, r.stored); found != "" && ctx.Err() == nil {
+			r.event(harness.Event{Time: r.rt.Now(), Kind: harness.ViolationEvent, Message: found})
+			r.o.Log.Info("violation", "says", found)
+			end()
+			r.rt.Wake()
+			return
+		}
+		harness.Sleep(ctx, r.rt, r.rt.Now()+judgeEvery)
+	}
 }
 
 // final looks at everything once more.

@@ -9,20 +9,21 @@ import (
 // The kinds of events. A fault goes start -> hold -> end, or start -> miss ->
 // end, or is only skipped.
 const (
-	PhaseEvent    = "phase"    // the run entered the phase Message: setup, load, heal, final, done
-	FaultStart    = "start"    // the nemesis begins to apply fault ID to Nodes (or Links)
-	FaultHold     = "hold"     // the fault was seen to bite; Message is the evidence
-	FaultMiss     = "miss"     // the fault did not bite; Message says why
-	FaultSkip     = "skip"     // there was nothing to apply the fault to (no leader, no node left); Message says so
-	FaultEnd      = "end"      // the fault was healed (Message: what was wrong with the healing, if anything)
-	RoleEvent     = "role"     // Node took Role (leader, follower, candidate, shutdown) in Term
-	ElectionEvent = "election" // Node lost its leader and calls for an election in Term
-	LeaderEvent   = "leader"   // Node learned that Leader leads in Term
-	SnapshotEvent = "snapshot" // Node took a snapshot at Applied
-	RestoreEvent  = "restore"  // Node restored a snapshot; its state is that of Applied
-	BootEvent     = "boot"     // Node's process started
-	StateEvent    = "state"    // Node's state at log position Applied has the digest Hash
-	ExitEvent     = "exit"     // Node's process ended without the nemesis having asked for it
+	PhaseEvent     = "phase"     // the run entered the phase Message: setup, load, heal, final, done
+	FaultStart     = "start"     // the nemesis begins to apply fault ID to Nodes (or Links)
+	FaultHold      = "hold"      // the fault was seen to bite; Message is the evidence
+	FaultMiss      = "miss"      // the fault did not bite; Message says why
+	FaultSkip      = "skip"      // there was nothing to apply the fault to (no leader, no node left); Message says so
+	FaultEnd       = "end"       // the fault was healed (Message: what was wrong with the healing, if anything)
+	RoleEvent      = "role"      // Node took Role (leader, follower, candidate, shutdown) in Term
+	ElectionEvent  = "election"  // Node lost its leader and calls for an election in Term
+	LeaderEvent    = "leader"    // Node learned that Leader leads in Term
+	SnapshotEvent  = "snapshot"  // Node took a snapshot at Applied
+	RestoreEvent   = "restore"   // Node restored a snapshot; its state is that of Applied
+	BootEvent      = "boot"      // Node's process started
+	StateEvent     = "state"     // Node's state at log position Applied has the digest Hash
+	ViolationEvent = "violation" // a violation was found while the run went on; Message tells it
+	ExitEvent      = "exit"      // Node's process ended without the nemesis having asked for it
 )
 
 // Event is one line of events.jsonl: what the nemesis did, what the nodes said

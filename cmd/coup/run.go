@@ -61,6 +61,7 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 	f.IntVar(&plan.Keys, "keys", plan.Keys, "objects in use at a time")
 	f.IntVar(&plan.OpsPerKey, "ops-per-key", plan.OpsPerKey, "operations on an object before a new one takes its place")
 	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of all randomness; 0 draws one")
+	f.BoolVar(&plan.FailFast, "fail-fast", plan.FailFast, "judge as the run goes on, and end the load when a violation is found")
 	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
 	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"coup"
+	"coup/cluster"
+)
+
+type bug = cluster.Bug
+
+func newWall(soft context.Context) *cobra.Command {
+	plan := coup.DefaultPlan()
+	plan.Time = coup.Duration(time.Minute)
+	plan.Seed = 1
+	var (
+		runs int
+		only []string
+		out  string
+	)
+	cmd := &cobra.Command{
+		Use:   "wall",
+		Short: "Plant every bug of a system, one by one, and see whether coup finds it",
+		Long: `Run every planted bug against the workload and the faults that should expose
+it, several times, until it is found or the time is over. A bug that is not
+found within --time at the median is a finding about coup.
+
+Exit codes: 0 every bug was found at the median, 1 one was not, 254 wrong usage,
+255 coup itself or its environment failed.`,
+		Example: `  coup wall
+  coup wall --runs 1 --bugs lost-log,early-ack`,
+		Args: usageArgs(cobra.NoArgs),
+	}
+	f := cmd.Flags()
+	f.IntVar(&runs, "runs", 5, "runs of each bug")
+	f.StringSliceVar(&only, "bugs", nil, "only these bugs")
+	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
+	f.StringVar(&plan.System, "system", plan.System, "the system under test")
+	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run (see coup run --help)")
+	f.TextVar(&plan.Time, "time", plan.Time, "how long a run may look for the bug")
+	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of the first run of each bug; the next runs count up")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		sys, err := coup.FindSystem(plan.System)
+		if err != nil {
+			return usageError{err}
+		}
+		bugs := sys.Bugs()
+		for _, name := range only {
+			if !slices.ContainsFunc(bugs, func(b bug) bool { return b.Name == name }) {
+				return usageError{fmt.Errorf("%s has no bug %q (see coup list)", plan.System, name)}
+			}
+		}
+		if runs < 1 {
+			return usageError{fmt.Errorf("runs must be 1 or more, not %d", runs)}
+		}
+		bugs = slices.DeleteFunc(slices.Clone(bugs), func(b bug) bool { return len(only) > 0 && !slices.Contains(only, b.Name) })
+		return wall(cmd.Context(), soft, plan, bugs, runs, out)
+	}
+	return cmd
+}
+
+func wall(ctx, soft context.Context, plan coup.Plan, bugs []bug, runs int, out string) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "bug\tworkload and faults\tfound\tmedian time\tmedian operations\tevery time")
+	var missed []string
+	for _, b := range bugs {
+		var tries []coup.Try
+		for i := range runs {
+			p := plan
+			p.Seed = plan.Seed + uint64(i)
+			t, err := coup.TryBug(ctx, soft, p, b, coup.RunOptions{Out: out})
+			if err != nil {
+				return fmt.Errorf("%s, seed %d: %w", b.Name, p.Seed, err)
+			}
+			if soft.Err() != nil {
+				break
+			}
+			fmt.Fprintf(os.Stderr, "%s, seed %d: found=%t after %v, %d operations: %s\n",
+				b.Name, t.Seed, t.Found, t.After.Round(100*time.Millisecond), t.Operations, t.Dir)
+			tries = append(tries, t)
+		}
+		if len(tries) == 0 {
+			break
+		}
+		if !row(table, b, tries) {
+			missed = append(missed, b.Name)
+		}
+	}
+	table.Flush()
+	switch {
+	case soft.Err() != nil:
+		return exitCode(exitUnknown)
+	case len(missed) > 0:
+		fmt.Printf("not found at the median: %s\n", strings.Join(missed, ", "))
+		return exitCode(exitInvalid)
+	}
+	return nil
+}
+
+// row writes the line of a bug. It reports whether the median run found it.
+func row(table *tabwriter.Writer, b bug, tries []coup.Try) bool {
+	// A run that did not find the bug took longer than any that did.
+	slices.SortStableFunc(tries, func(a, b coup.Try) int {
+		switch {
+		case a.Found != b.Found && a.Found:
+			return -1
+		case a.Found != b.Found:
+			return 1
+		}
+		return int(a.After - b.After)
+	})
+	found := 0
+	var times []string
+	for _, t := range tries {
+		if t.Found {
+			found++
+			times = append(times, t.After.Round(100*time.Millisecond).String())
+		} else {
+			times = append(times, "-")
+		}
+	}
+	median := tries[(len(tries)-1)/2]
+	at, operations := "-", "-"
+	if median.Found {
+		at, operations = median.After.Round(100*time.Millisecond).String(), fmt.Sprint(median.Operations)
+	}
+	fmt.Fprintf(table, "%s\t%s, %s\t%d of %d\t%s\t%s\t%s\n",
+		b.Name, b.Workload, strings.Join(b.Nemesis, " "), found, len(tries), at, operations, strings.Join(times, " "))
+	return median.Found
+}
