@@ -363,7 +363,7 @@ func TestBugFastHeartbeat(t *testing.T) {
 	answer := make(chan raft.RPCResponse, 1)
 	hooks[l.peer.Name].handler(raft.RPC{RespChan: answer, Command: &raft.AppendEntriesRequest{
 		RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte(other.peer.Name), Addr: []byte(other.peer.Addr)},
-		Term:      term, Leader: []byte(other.peer.Addr),
+		Term:      term,
 	}})
 	<-answer
 	l.raft.Apply(command{Op: opWrite, Key: "a", Value: 2}.encode(), time.Second)

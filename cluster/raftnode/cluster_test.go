@@ -130,7 +130,7 @@ func (c *testCluster) start(n *testNode, l net.Listener) {
 				return nil, fmt.Errorf("cut off")
 			}
 		}
-		return dialTCP(ctx, p)
+		return (&net.Dialer{}).DialContext(ctx, "tcp", p.Client)
 	}
 	var err error
 	if n.Node, err = Start(cfg); err != nil {

@@ -247,4 +247,5 @@ func (n *Node) Close() error {
 	return err
 }
 
-const closeTimeout = 3 * time.Second
+// Longer than a message to a peer that is gone may take.
+const closeTimeout = 5 * time.Second
