@@ -1,0 +1,138 @@
+package gen_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/harness"
+	"coup/harness/gen"
+)
+
+// simulate asks g for up to n operations of processes that answer at once, and
+// returns what was asked for. The clock stands still unless an operation is
+// due later.
+func simulate(g harness.Generator, n int) []harness.Op {
+	m := harness.Moment{Rand: rand.New(rand.NewPCG(1, 1))}
+	var all []harness.Op
+	for len(all) < n {
+		op, next := g.Next(m)
+		if next == nil {
+			return all
+		}
+		m.Time = max(m.Time, op.Time)
+		if op.F == "" {
+			if op.Time == 0 {
+				return append(all, op)
+			}
+			g = next
+			continue
+		}
+		op.Time = m.Time
+		all = append(all, op)
+		op.Type = harness.OK
+		g = next.Update(m, op)
+	}
+	return all
+}
+
+func count(f string) gen.Func { return func(harness.Moment) harness.Op { return harness.Op{F: f} } }
+
+func TestLimit(t *testing.T) {
+	if got := simulate(gen.Limit(3, count("read")), 10); len(got) != 3 {
+		t.Errorf("%d operations, want 3", len(got))
+	}
+}
+
+func TestGeneratorsAreValues(t *testing.T) {
+	g := gen.Limit(5, gen.Keys(2, func(string) harness.Generator { return gen.Limit(2, count("read")) }))
+	first, second := simulate(g, 10), simulate(g, 10)
+	if fmt.Sprint(first) != fmt.Sprint(second) {
+		t.Errorf("asked twice, a generator said\n%v\n%v", first, second)
+	}
+}
+
+func TestKeysReplacesExhaustedObjects(t *testing.T) {
+	g := gen.Keys(2, func(key string) harness.Generator { return gen.Limit(3, count("read")) })
+	perKey := map[string]int{}
+	active := map[string]bool{}
+	for _, op := range simulate(g, 30) {
+		perKey[op.Key]++
+		active[op.Key] = true
+		if perKey[op.Key] == 3 {
+			delete(active, op.Key)
+		}
+		if len(active) > 2 {
+			t.Fatalf("%d objects in use at a time, want 2", len(active))
+		}
+	}
+	for key, n := range perKey {
+		if n > 3 {
+			t.Errorf("%d operations on %s, want 3", n, key)
+		}
+	}
+	if perKey["k0"] != 3 || perKey["k1"] != 3 {
+		t.Errorf("the first objects were not used up: %v", perKey)
+	}
+}
+
+func TestUntilDropsWhatComesLater(t *testing.T) {
+	g := gen.Until(time.Second, gen.Rate(100, count("read")))
+	ops := simulate(g, 1000)
+	if len(ops) < 60 || len(ops) > 140 {
+		t.Errorf("%d operations in a second at a rate of 100", len(ops))
+	}
+	for _, op := range ops {
+		if op.Time >= time.Second {
+			t.Errorf("an operation at %v, after the end", op.Time)
+		}
+	}
+}
+
+func TestRateDoesNotCatchUpForEver(t *testing.T) {
+	g := gen.Rate(100, count("read"))
+	m := harness.Moment{Rand: rand.New(rand.NewPCG(1, 1))}
+	op, g := g.Next(m)
+	if op.Time != 0 {
+		t.Errorf("the first operation is due at %v", op.Time)
+	}
+	m.Time = time.Hour // everybody was stuck
+	late := 0
+	for {
+		op, g = g.Next(m)
+		if op.Time > m.Time {
+			break
+		}
+		late++
+	}
+	if late > 200 {
+		t.Errorf("%d operations at once after a stand-still, want about a second's worth", late)
+	}
+}
+
+func TestRetryUntilDone(t *testing.T) {
+	ops := []harness.Op{{F: "read", Key: "a"}, {F: "read", Key: "b"}}
+	tries := map[string]int{}
+	g := gen.Retry(ops, func(op harness.Op) bool {
+		tries[op.Key]++
+		return op.Key == "a" || tries[op.Key] == 3
+	})
+	var asked []string
+	for _, op := range simulate(g, 100) {
+		asked = append(asked, op.Key)
+	}
+	if got := strings.Join(asked, " "); got != "a b b b" {
+		t.Errorf("asked for %q, want a once and b until the third", got)
+	}
+}
+
+func TestRetryNeverHasAnOperationTwiceUnderWay(t *testing.T) {
+	g := gen.Retry([]harness.Op{{F: "read", Key: "a"}}, func(harness.Op) bool { return false })
+	m := harness.Moment{}
+	_, g = g.Next(m)
+	if op, g := g.Next(m); op.F != "" || g == nil {
+		t.Errorf("asked for %+v while the only operation is under way, want to wait", op)
+	}
+}
