@@ -69,7 +69,7 @@ func DefaultSettings() Settings {
 		SnapshotInterval:  time.Second,
 		Trailing:          100,
 
-		Hold:       250 * time.Millisecond,
+		Hold:       time.Second,
 		Retry:      200 * time.Millisecond,
 		StateEvery: 100,
 	}
