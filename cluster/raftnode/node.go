@@ -183,6 +183,12 @@ func (n *Node) startRaft() error {
 // does. A node that was killed in the middle of this has a term and no log;
 // raft's own BootstrapCluster would refuse it for ever.
 func (n *Node) bootstrap() error {
+	key := []byte("CurrentTerm") // raft's
+	if term, err := n.cfg.Stable.GetUint64(key); err != nil || term == 0 {
+		if err := n.cfg.Stable.SetUint64(key, 1); err != nil {
+			return err
+		}
+	}
 	last, err := n.cfg.Logs.LastIndex()
 	if err != nil {
 		return err
@@ -199,12 +205,6 @@ func (n *Node) bootstrap() error {
 		members.Servers = append(members.Servers, raft.Server{
 			ID: raft.ServerID(p.Name), Address: raft.ServerAddress(p.Addr),
 		})
-	}
-	key := []byte("CurrentTerm") // raft's
-	if term, err := n.cfg.Stable.GetUint64(key); err != nil || term == 0 {
-		if err := n.cfg.Stable.SetUint64(key, 1); err != nil {
-			return err
-		}
 	}
 	return n.cfg.Logs.StoreLog(&raft.Log{
 		Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(members),
