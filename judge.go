@@ -62,7 +62,7 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 		Faults: faults, MinOK: int(minOKPerSecond * time.Duration(p.Time).Seconds()), MinPerFunction: 5,
 	}}
 	all = append(all, promises(p, w)...)
-	return append(all, checker.OneLeader{}, checker.Replicas{}, checker.Availability{}, checker.Failovers{}), nil
+	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
 }
 
 // promises are the checkers of what the workload promises, within the bounds

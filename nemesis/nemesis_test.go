@@ -1,0 +1,343 @@
+package nemesis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+)
+
+// fake is a cluster in memory that keeps book of what is broken.
+type fake struct {
+	mu       sync.Mutex
+	names    []string
+	dead     map[string]bool
+	frozen   map[string]bool
+	cuts     []cluster.Cut
+	leader   string
+	stubborn bool // faults do not bite
+}
+
+func newFake(n int) *fake {
+	f := &fake{dead: map[string]bool{}, frozen: map[string]bool{}, leader: "n1"}
+	for i := range n {
+		f.names = append(f.names, fmt.Sprintf("n%d", i+1))
+	}
+	return f
+}
+
+func (f *fake) Nodes() (all []cluster.Node) {
+	for _, n := range f.names {
+		all = append(all, cluster.Node{Name: n})
+	}
+	return all
+}
+
+func (f *fake) Dial(context.Context, string) (net.Conn, error) { return nil, errors.New("not here") }
+func (f *fake) Close(context.Context) error                    { return nil }
+
+func (f *fake) put(m map[string]bool, node string, v bool) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stubborn {
+		return "", errors.New("the process is still there")
+	}
+	if m[node] == v {
+		return "", fmt.Errorf("%s was so already", node)
+	}
+	m[node] = v
+	return node + " is broken", nil
+}
+
+func (f *fake) Kill(_ context.Context, n string) (string, error)  { return f.put(f.dead, n, true) }
+func (f *fake) Stop(_ context.Context, n string) (string, error)  { return f.put(f.dead, n, true) }
+func (f *fake) Pause(_ context.Context, n string) (string, error) { return f.put(f.frozen, n, true) }
+func (f *fake) Start(_ context.Context, n string) error           { f.put(f.dead, n, false); return nil }
+func (f *fake) Resume(_ context.Context, n string) error          { f.put(f.frozen, n, false); return nil }
+
+func (f *fake) SetCuts(_ context.Context, cuts []cluster.Cut) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.stubborn {
+		f.cuts = slices.Clone(cuts)
+	}
+	return nil
+}
+
+func (f *fake) Probe(_ context.Context, from, to string) (float64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	share := 1.0
+	for _, c := range f.cuts {
+		if c.From == from && c.To == to {
+			share *= 1 - c.Loss
+		}
+	}
+	return share, nil
+}
+
+// System: the fake is its own.
+type fakeSystem struct{ *fake }
+
+func (fakeSystem) Name() string { return "fake" }
+func (fakeSystem) Spec(cluster.Node, []cluster.Node, cluster.Options) cluster.Spec {
+	return cluster.Spec{}
+}
+func (fakeSystem) Check(cluster.Options) error { return nil }
+func (fakeSystem) Bugs() []cluster.Bug         { return nil }
+func (fakeSystem) Open(cluster.Dial, string, cluster.Options) (cluster.Conn, error) {
+	return nil, errors.New("not here")
+}
+func (fakeSystem) Event(string, []byte) (e harness.Event, wall time.Time, ok bool) { return }
+func (s fakeSystem) Status(_ context.Context, _ cluster.Dial, node string) (cluster.Status, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead[node] || s.frozen[node] {
+		return cluster.Status{}, errors.New("no answer")
+	}
+	st := cluster.Status{Node: node, Role: "follower", Term: 1, Leader: s.leader}
+	if node == s.leader {
+		st.Role = "leader"
+	}
+	return st, nil
+}
+
+// carryOut runs the schedule and returns the events, in the order of recording.
+func carryOut(t *testing.T, f *fake, schedule ...Entry) []harness.Event {
+	t.Helper()
+	var mu sync.Mutex
+	var events []harness.Event
+	n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), Record: func(e harness.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		events = append(events, e)
+	}}
+	n.Run(context.Background(), schedule)
+	if !f.stubborn {
+		if len(f.cuts) != 0 || slices.Contains(values(f.dead), true) || slices.Contains(values(f.frozen), true) {
+			t.Errorf("still broken after the schedule: cuts %v, dead %v, frozen %v", f.cuts, f.dead, f.frozen)
+		}
+		if err := n.Heal(context.Background()); err != nil {
+			t.Errorf("heal: %v", err)
+		}
+	}
+	return events
+}
+
+func values(m map[string]bool) (vs []bool) {
+	for _, v := range m {
+		vs = append(vs, v)
+	}
+	return vs
+}
+
+func kinds(events []harness.Event) string {
+	var ks []string
+	for _, e := range events {
+		ks = append(ks, e.Kind)
+	}
+	return strings.Join(ks, " ")
+}
+
+func TestEveryFaultAtEveryTarget(t *testing.T) {
+	for _, name := range FaultNames() {
+		for _, target := range Faults[name].Targets {
+			t.Run(name+":"+target, func(t *testing.T) {
+				events := carryOut(t, newFake(5), Entry{For: 20 * time.Millisecond, Fault: name, Target: target, Seed: 3})
+				if kinds(events) != "start hold end" {
+					t.Fatalf("events %v", events)
+				}
+				start, hold, end := events[0], events[1], events[2]
+				if len(start.Nodes) == 0 || hold.Message == "" || end.Message != "" {
+					t.Errorf("start %+v, hold %+v, end %+v: want victims, evidence and a clean end", start, hold, end)
+				}
+				if target == Leader && !slices.Equal(start.Nodes, []string{"n1"}) {
+					t.Errorf("victims %v, want the leader n1", start.Nodes)
+				}
+				if target == Follower && slices.Contains(start.Nodes, "n1") {
+					t.Errorf("victims %v, but n1 leads", start.Nodes)
+				}
+				if held := end.Time - hold.Time; held < 10*time.Millisecond {
+					t.Errorf("held for %v, want about 20ms", held)
+				}
+			})
+		}
+	}
+}
+
+func TestAFaultThatDoesNotBiteIsAMiss(t *testing.T) {
+	for _, name := range FaultNames() {
+		f := newFake(5)
+		f.stubborn = true
+		events := carryOut(t, f, Entry{For: time.Millisecond, Fault: name, Target: Random, Seed: 3})
+		if kinds(events) != "start miss end" {
+			t.Errorf("%s: events %v, want a miss", name, events)
+		}
+	}
+}
+
+func TestALeaderThatIsNotThereIsSkipped(t *testing.T) {
+	f := newFake(3)
+	f.leader = ""
+	events := carryOut(t, f, Entry{For: 10 * time.Millisecond, Fault: "kill", Target: Leader})
+	if kinds(events) != "skip" {
+		t.Errorf("events %v, want a skip", events)
+	}
+}
+
+func TestStrikesOverlap(t *testing.T) {
+	f := newFake(5)
+	long := 300 * time.Millisecond
+	events := carryOut(t, f,
+		Entry{For: long, Fault: "kill", Target: All, Seed: 1},
+		Entry{At: 50 * time.Millisecond, For: long, Fault: "pause", Target: Random, Seed: 2}, // nobody is left
+		Entry{For: long, Fault: "partition", Target: Halves, Seed: 3},
+		Entry{At: 50 * time.Millisecond, For: 50 * time.Millisecond, Fault: "oneway", Target: Ring, Seed: 4},
+	)
+	byKind := map[string]int{}
+	for _, e := range events {
+		byKind[e.Kind]++
+	}
+	if byKind[harness.FaultHold] != 3 || byKind[harness.FaultSkip] != 1 || byKind[harness.FaultEnd] != 3 {
+		t.Errorf("events %v, want three faults that hold and one that finds nobody", byKind)
+	}
+}
+
+func TestSeparate(t *testing.T) {
+	for size := 2; size <= 9; size++ {
+		var all []string
+		for i := range size {
+			all = append(all, fmt.Sprint(i))
+		}
+		sees := func(target string) map[string][]string {
+			cut := map[[2]string]bool{}
+			for _, p := range separate(target, all, all) {
+				if p[0] == p[1] || cut[p] || cut[[2]string{p[1], p[0]}] {
+					t.Errorf("%s of %d: the pair %v makes no sense or stands twice", target, size, p)
+				}
+				cut[p] = true
+			}
+			seen := map[string][]string{}
+			for _, a := range all {
+				for _, b := range all {
+					if !cut[[2]string{a, b}] && !cut[[2]string{b, a}] {
+						seen[a] = append(seen[a], b)
+					}
+				}
+			}
+			return seen
+		}
+		majority := size/2 + 1
+		views := map[string]bool{}
+		for node, seen := range sees(Ring) {
+			if len(seen) < majority {
+				t.Errorf("ring of %d: %s sees only %v", size, node, seen)
+			}
+			views[strings.Join(seen, " ")] = true
+		}
+		if size >= 5 && len(views) != size {
+			t.Errorf("ring of %d: %d different views, want each its own", size, len(views))
+		}
+		for node, seen := range sees(All) {
+			if len(seen) != 1 {
+				t.Errorf("all of %d: %s sees %v, want itself alone", size, node, seen)
+			}
+		}
+		groups := map[int]int{}
+		for _, seen := range sees(Halves) {
+			groups[len(seen)]++
+		}
+		if groups[size/2] == 0 && size%2 == 0 || groups[size-size/2] == 0 {
+			t.Errorf("halves of %d: group sizes %v", size, groups)
+		}
+		if size >= 3 {
+			everything := 0
+			for _, seen := range sees(Bridge) {
+				if len(seen) == size {
+					everything++
+				}
+			}
+			if everything != 1 {
+				t.Errorf("bridge of %d: %d nodes see everybody, want one", size, everything)
+			}
+		}
+	}
+}
+
+func TestScheduleIsDeterminedByItsSeed(t *testing.T) {
+	specs := []Spec{{"kill", Leader}, {"partition", Halves}}
+	draw := func(seed uint64) []Entry { return Schedule(specs, seed, 0, time.Minute) }
+	if !slices.Equal(draw(7), draw(7)) {
+		t.Error("the same seed drew two schedules")
+	}
+	if slices.Equal(draw(7), draw(8)) {
+		t.Error("two seeds drew the same schedule")
+	}
+}
+
+func TestScheduleStrikesEverySpec(t *testing.T) {
+	var specs []Spec
+	for _, f := range FaultNames() {
+		specs = append(specs, Spec{f, Random})
+	}
+	for _, total := range []time.Duration{5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 10 * time.Minute} {
+		for n := 1; n <= len(specs); n++ {
+			for seed := range uint64(20) {
+				schedule := Schedule(specs[:n], seed, 0, total)
+				struck := map[string]bool{}
+				active := 0.0
+				for _, e := range schedule {
+					struck[e.Fault] = true
+					active += e.For.Seconds()
+					if e.At < 0 || e.For < 200*time.Millisecond || e.At+e.For > total {
+						t.Fatalf("%+v does not fit into %v", e, total)
+					}
+				}
+				if len(struck) != n {
+					t.Errorf("%v, %d specs, seed %d: only %d strike", total, n, seed, len(struck))
+				}
+				if mean := active / total.Seconds(); total >= 30*time.Second && mean > 2*math.Max(activeFaults, 0.5*float64(n)) {
+					t.Errorf("%v, %d specs, seed %d: %.1f faults at a time", total, n, seed, mean)
+				}
+			}
+		}
+	}
+}
+
+func TestParseSpec(t *testing.T) {
+	if s, err := ParseSpec("kill"); err != nil || s != (Spec{"kill", Random}) {
+		t.Errorf("kill alone: %v, %v", s, err)
+	}
+	for spec, want := range map[string]string{
+		"kil:leader":   `there is no fault "kil" (there are isolate-clients, kill,`,
+		"kill:halves":  `kill can't be aimed at "halves" (but at leader,`,
+		"":             `there is no fault ""`,
+		"partition:x:": `partition can't be aimed at "x:"`,
+	} {
+		if _, err := ParseSpec(spec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", spec, err, want)
+		}
+	}
+}
+
+func TestEntriesAreJSON(t *testing.T) {
+	want := Schedule([]Spec{{"kill", Leader}}, 1, 0, 20*time.Second)
+	b, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []Entry
+	if err := json.Unmarshal(b, &got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v after a round trip, want %v (%v)", got, want, err)
+	}
+}
