@@ -10,18 +10,16 @@ import (
 	"coup/harness"
 )
 
-// explosive is a custom register that no special procedure knows, and a
-// history of it that porcupine cannot decide in any time: n open writes of
-// different values, of which any subset in any order may have happened, and at
-// the end a read of a value that nobody wrote.
+// explosive is a history that nothing decides in any time: n open additions of
+// different amounts, of which any may have happened, and a read of a sum that
+// no choice of them makes.
 func explosive(n int) (Model, []harness.Operation) {
-	m := RegisterModel()
-	m.kind = anyKind
+	m := CounterModel()
 	var ops []harness.Operation
 	for i := range n {
-		ops = append(ops, harness.Operation{Process: i, F: "write", Key: "hard", Input: int64(i), Type: harness.Info, Call: i, Return: harness.Open})
+		ops = append(ops, harness.Operation{Process: i, F: "add", Key: "hard", Input: int64(2) << i, Type: harness.Info, Call: i, Return: harness.Open})
 	}
-	ops = append(ops, harness.Operation{Process: n, F: "read", Key: "hard", Output: Just(-1), Type: harness.OK, Call: n, Return: n + 1, End: time.Second})
+	ops = append(ops, harness.Operation{Process: n, F: "read", Key: "hard", Output: int64(1)<<(n+1) + 1, Type: harness.OK, Call: n, Return: n + 1, End: time.Second})
 	return m, ops
 }
 
@@ -95,8 +93,8 @@ func TestViolationBesideUndecidedKey(t *testing.T) {
 	m, ops := explosive(40)
 	n := len(ops) + 10
 	ops = append(ops,
-		harness.Operation{F: "write", Key: "easy", Input: int64(1), Type: harness.OK, Call: n, Return: n + 1},
-		harness.Operation{F: "read", Key: "easy", Output: Just(2), Type: harness.OK, Call: n + 2, Return: n + 3})
+		harness.Operation{F: "add", Key: "easy", Input: int64(1), Type: harness.OK, Call: n, Return: n + 1},
+		harness.Operation{F: "read", Key: "easy", Output: int64(2), Type: harness.OK, Call: n + 2, Return: n + 3})
 	r := check(t, Linearizable{Model: m, Timeout: 300 * time.Millisecond}, &harness.History{Operations: ops})
 	d := r.Details.(LinearizableDetails)
 	if r.Valid != harness.Invalid || len(d.Invalid) != 1 || len(d.Unknown) != 1 || r.Counterexample.Key != "easy" {

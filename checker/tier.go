@@ -31,6 +31,7 @@ var tiers = []tier{
 	{"zones", zonesTier},
 	{"fifo", fifoTier},
 	{"inclusion", inclusionTier},
+	{"just-in-time", justInTimeTier},
 	{"search", searchTier},
 }
 
@@ -41,7 +42,7 @@ func decide(b context.Context, m Model, ops []*harness.Operation) (decision, err
 		if b.Err() != nil {
 			break
 		}
-		d, ok, err := t.decide(b, m, ops)
+		d, ok, err := t.ask(b, m, ops)
 		if err != nil {
 			return decision{valid: harness.Unknown}, err
 		}
@@ -57,6 +58,16 @@ func decide(b context.Context, m Model, ops []*harness.Operation) (decision, err
 		return d, nil
 	}
 	return decision{valid: harness.Unknown}, nil
+}
+
+// ask lets the tier decide. A model that panics makes an error.
+func (t tier) ask(b context.Context, m Model, ops []*harness.Operation) (d decision, ok bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the tier %s, model %s: %v", t.name, m.Name, p)
+		}
+	}()
+	return t.decide(b, m, ops)
 }
 
 // ret is the position at which op returned, [harness.Open] if it never did.
