@@ -1,0 +1,165 @@
+package checker
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"coup/harness"
+)
+
+var (
+	table        = flag.Bool("table", false, "print the table of times and memory beside porcupine")
+	tableLimit   = flag.Duration("limit", 10*time.Second, "in the table: the time that each check may take")
+	tableMemory  = flag.Uint64("memory", 1<<30, "in the table: the memory that each check may take, in bytes")
+	tableMost    = flag.Int("most", 1_000_000, "in the table: the longest history")
+	tableClients = flag.Int("clients", 0, "in the table: this many clients only")
+)
+
+// TestTable measures Linearizable beside porcupine on the same histories. It
+// is asked for by a flag, because it takes long:
+//
+//	go test ./checker -run TestTable -table -timeout 0
+func TestTable(t *testing.T) {
+	if !*table {
+		t.Skip("asked for by -table")
+	}
+	fmt.Printf("each check may take %v and %d MiB; the history itself is not counted\n", *tableLimit, *tableMemory>>20)
+	fmt.Printf("%-10s %-8s %7s %9s %5s  %22s  %22s  %s\n", "model", "kind", "clients", "ops", "open", "coup", "porcupine", "coup/porcupine")
+	for _, m := range []Model{RegisterModel(), QueueModel()} {
+		for _, values := range []int{0, 8} {
+			for _, faulty := range []bool{false, true} {
+				for _, clients := range []int{5, 10, 20, 50} {
+					if *tableClients != 0 && clients != *tableClients {
+						continue
+					}
+					for _, open := range []float64{0, 0.01, 0.05, 0.2} {
+						lost := false // porcupine could not do a smaller one
+						for n := 1000; n <= *tableMost; n *= 10 {
+							if values > 0 && (n > 10_000 || open > 0.01 || m.kind == queueKind) {
+								continue
+							}
+							row(t, m, clients, n, values, open, faulty, &lost)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func row(t *testing.T, m Model, clients, n, values int, open float64, faulty bool, lost *bool) {
+	rng := rand.New(rand.NewPCG(*seed, uint64(n)))
+	ops := generate(rng, m, shape{ops: n, processes: clients, open: open, values: values})
+	kind := "valid"
+	if faulty {
+		kind = "violated"
+		ops = spoil(m, ops)
+	}
+	if values > 0 {
+		kind += "*" // values repeat
+	}
+	view := pointers(ops)
+	ours, v1 := measure(func(ctx context.Context) harness.Validity {
+		r, err := Linearizable{Model: m, Timeout: *tableLimit, MemoryBytes: *tableMemory}.Check(ctx, &harness.History{Operations: ops})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Valid
+	})
+	theirs, v2 := cost{}, harness.Unknown
+	if !*lost {
+		theirs, v2 = measure(func(ctx context.Context) harness.Validity {
+			g := newGuard(*tableMemory)
+			defer g.close()
+			b := g.start(ctx, *tableLimit)
+			defer b.end()
+			v, err := porcupineSearch(b, m, view)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		})
+	}
+	ratio := ""
+	if v2 != harness.Unknown {
+		ratio = fmt.Sprintf("%.3f", ours.time.Seconds()/theirs.time.Seconds())
+		if v1 != v2 {
+			t.Errorf("coup says %v, porcupine %v", v1, v2)
+		}
+	}
+	fmt.Fprintf(os.Stdout, "%-10s %-8s %7d %9d %4.0f%%  %22s  %22s  %s\n", m.Name, kind, clients, n, open*100,
+		ours.text(v1), theirs.text(v2), ratio)
+	*lost = *lost || v2 == harness.Unknown
+	if want := map[bool]harness.Validity{false: harness.Valid, true: harness.Invalid}[faulty]; v1 != want && v1 != harness.Unknown {
+		t.Errorf("%v, expected %v", v1, want)
+	}
+}
+
+// spoil makes one answer near the end wrong: a read sees an old value, an
+// element is lost.
+func spoil(m Model, ops []harness.Operation) []harness.Operation {
+	for i := len(ops) * 9 / 10; i < len(ops); i++ {
+		op := &ops[i]
+		switch {
+		case op.Type != harness.OK:
+		case m.kind == registerKind && op.F == "read" && op.Output.(Maybe).Set:
+			for j := i / 2; j < i; j++ {
+				if old := ops[j]; old.F == "read" && old.Type == harness.OK && old.Output.(Maybe) != op.Output.(Maybe) {
+					op.Output = old.Output
+					return ops
+				}
+			}
+		case m.kind == queueKind && op.F == "dequeue" && op.Output.(Maybe).Set:
+			return slices.Delete(ops, i, i+1)
+		}
+	}
+	return ops
+}
+
+type cost struct {
+	time time.Duration
+	peak uint64
+}
+
+func (c cost) text(v harness.Validity) string {
+	if c.time == 0 {
+		return "not tried"
+	}
+	return fmt.Sprintf("%s %.3fs %dMiB", v, c.time.Seconds(), c.peak>>20)
+}
+
+func measure(f func(context.Context) harness.Validity) (cost, harness.Validity) {
+	runtime.GC()
+	runtime.GC()
+	base, peak := heap(), uint64(0)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				peak = max(peak, heap())
+			}
+		}
+	}()
+	start := time.Now()
+	v := f(context.Background())
+	took := time.Since(start)
+	close(quit)
+	<-done
+	if peak < base {
+		peak = base
+	}
+	return cost{took, peak - base}, v
+}
