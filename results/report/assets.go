@@ -21,6 +21,7 @@ var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.F
 	"clock":      clock,
 	"clockNanos": func(ns int64) string { return clock(time.Duration(ns)) },
 	"count":      count,
+	"span":       span,
 	"millis":     millis,
 	"join":       strings.Join,
 	"typeName":   typeName,

@@ -412,3 +412,49 @@ func TestBrowserTurnsDark(t *testing.T) {
 	}
 	b.noTrouble()
 }
+
+// It prints how long the page takes with many operations; nothing fails by
+// time, but the rows in the page must stay few.
+func TestBrowserWith100k(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	b := startBrowser(t)
+	b.size(1280, 900)
+	began := time.Now()
+	in := samples["invalid100k"].input()
+	t.Logf("fixture made in %v", time.Since(began).Round(time.Millisecond))
+	began = time.Now()
+	b.open(in, "")
+	t.Logf("written, opened and listed in %v", time.Since(began).Round(time.Millisecond))
+	t.Logf("ready %v ms after the page was asked for", b.eval(`Math.round(performance.now())`))
+	gap := b.eval(`new Promise((done) => {
+		const list = document.getElementById("list"), began = performance.now();
+		let last = began, worst = 0, frames = 0;
+		const step = (now) => {
+			worst = Math.max(worst, now - last);
+			last = now;
+			list.scrollTop += 3777;
+			if (++frames < 120) requestAnimationFrame(step); else done([worst, (now - began) / frames]);
+		};
+		requestAnimationFrame(step);
+	})`).([]any)
+	t.Logf("scrolling: %.0f ms per frame, %.0f ms at worst", gap[1], gap[0])
+	if rows := b.eval(`document.querySelectorAll("#list .row").length`).(float64); rows < 10 || rows > 60 {
+		t.Errorf("%v rows are in the page after scrolling", rows)
+	}
+	took := b.eval(`new Promise((done) => {
+		const e = document.getElementById("filter-text"), count = document.getElementById("op-count"), began = performance.now();
+		new MutationObserver(() => done(performance.now() - began)).observe(count, { childList: true });
+		e.value = "777";
+		e.dispatchEvent(new Event("input", { bubbles: true }));
+	})`)
+	t.Logf("searched in %.0f ms, 80 of them waiting for the next key", took)
+	took = b.eval(`new Promise((done) => {
+		const began = performance.now();
+		document.querySelector("[data-move=in]").click();
+		requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
+	})`)
+	t.Logf("zoomed in within %.0f ms", took)
+	b.noTrouble()
+}

@@ -19,7 +19,8 @@ type fault struct {
 	Hold     time.Duration // when it was seen to bite; -1: never
 	End      time.Duration // the end of the run where it was never healed
 	Healed   bool
-	Missed   bool
+	Missed   bool   // it was tried and did not bite
+	Skipped  bool   // there was nothing to apply it to
 	Evidence string // that it bit, or why it did not
 	Trouble  string // what was wrong with the healing
 }
@@ -48,7 +49,7 @@ func gatherFaults(events []harness.Event, end time.Duration) []*fault {
 	byID := map[int]*fault{}
 	for _, e := range events {
 		switch e.Kind {
-		case harness.FaultStart, harness.FaultHold, harness.FaultMiss, harness.FaultEnd:
+		case harness.FaultStart, harness.FaultHold, harness.FaultMiss, harness.FaultSkip, harness.FaultEnd:
 		default:
 			continue
 		}
@@ -70,6 +71,8 @@ func gatherFaults(events []harness.Event, end time.Duration) []*fault {
 			f.Hold, f.Evidence = e.Time, e.Message
 		case harness.FaultMiss:
 			f.Missed, f.Evidence = true, e.Message
+		case harness.FaultSkip:
+			f.Skipped, f.Evidence, f.End = true, e.Message, e.Time
 		case harness.FaultEnd:
 			f.End, f.Healed, f.Trouble = e.Time, true, e.Message
 		}

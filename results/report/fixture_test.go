@@ -98,6 +98,10 @@ func (m made) events(rng *rand.Rand, nodes []string) []harness.Event {
 				}
 			}
 		}
+		if id%13 == 9 {
+			say(t, harness.Event{Kind: harness.FaultSkip, ID: id, Fault: v.fault, Target: v.target, Message: "nobody to strike"})
+			continue
+		}
 		f.Kind = harness.FaultStart
 		say(t, f)
 		if id%9 == 8 {
@@ -192,7 +196,7 @@ func (m made) operations(rng *rand.Rand, events []harness.Event) []harness.Opera
 		}
 		op := harness.Operation{
 			Process: process[c], F: []string{"read", "write", "cas"}[rng.IntN(3)], Key: string(rune('a' + rng.IntN(5))),
-			Type: harness.OK, Start: free[c], Node: "n" + strconv.Itoa(1+rng.IntN(5)), Call: len(ops) * 2, Return: len(ops)*2 + 1,
+			Type: harness.OK, Start: free[c], Node: "n" + strconv.Itoa(1+rng.IntN(5)), Call: len(ops)*2 + 1, Return: len(ops)*2 + 2,
 		}
 		took := time.Duration(float64(time.Millisecond) * (1.2 + rng.ExpFloat64()*1.5))
 		if rng.IntN(500) == 0 {

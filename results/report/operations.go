@@ -69,7 +69,8 @@ func (t *table) number(s string) int64 {
 
 // encode writes the operations as JSON with one array per column, deflated,
 // in base64. Times are microseconds: "start" counts from the start before,
-// "took" is -1 for an operation that never ended. Values that are small
+// "took" is -1 for an operation that never ended. "line" is that of the
+// invocation in the history, counted from the one before. Values that are small
 // integers are numbers, other values are their JSON text in a string, and null
 // is no value.
 func (l listed) encode() (string, error) {
@@ -115,6 +116,12 @@ func (l listed) encode() (string, error) {
 			return -1
 		}
 		return op.End.Microseconds() - op.Start.Microseconds()
+	})
+	last = 0
+	numbers("line", func(op *harness.Operation) int64 {
+		delta := int64(op.Call) - last
+		last = int64(op.Call)
+		return delta
 	})
 	numbers("process", func(op *harness.Operation) int64 { return int64(op.Process) })
 	numbers("type", func(op *harness.Operation) int64 {

@@ -68,15 +68,16 @@ type faultRow struct {
 
 // data is what the scripts see.
 type data struct {
-	Duration seconds     `json:"duration"`
-	Total    int         `json:"total"`
-	Listed   int         `json:"listed"`
-	Faults   []dataFault `json:"faults"`
-	Phases   []dataPhase `json:"phases"`
-	Rates    rates       `json:"rates"`
-	Latency  latencies   `json:"latencies"`
-	Lanes    []lane      `json:"lanes"`
-	Proofs   []dataProof `json:"proofs"`
+	Duration   seconds      `json:"duration"`
+	Total      int          `json:"total"`
+	Listed     int          `json:"listed"`
+	Faults     []dataFault  `json:"faults"`
+	Phases     []dataMoment `json:"phases"`
+	Violations []dataMoment `json:"violations"` // found while the run went on
+	Rates      rates        `json:"rates"`
+	Latency    latencies    `json:"latencies"`
+	Lanes      []lane       `json:"lanes"`
+	Proofs     []dataProof  `json:"proofs"`
 }
 
 type dataFault struct {
@@ -89,9 +90,9 @@ type dataFault struct {
 	Missed  bool    `json:"missed,omitempty"`
 }
 
-type dataPhase struct {
+type dataMoment struct {
 	At   seconds `json:"at"`
-	Name string  `json:"name"`
+	Text string  `json:"text"`
 }
 
 type dataProof struct {
@@ -148,6 +149,7 @@ func newPage(in *Input) (*page, error) {
 		p.Proofs[i].Index = i
 	}
 	findCalls(in.Operations, calls)
+	fillLines(p.Proofs, in.Operations, calls)
 	keep := map[int]bool{}
 	for _, i := range calls {
 		keep[i] = true
@@ -170,19 +172,25 @@ func newPage(in *Input) (*page, error) {
 
 	p.Data = data{
 		Duration: inSeconds(end), Total: p.Total, Listed: p.Listed,
-		Faults: []dataFault{}, Phases: []dataPhase{}, Proofs: []dataProof{},
+		Faults: []dataFault{}, Phases: []dataMoment{}, Violations: []dataMoment{}, Proofs: []dataProof{},
 		Rates:   gatherRates(in.Operations, end),
 		Latency: gatherLatencies(in.Operations, end),
 		Lanes:   gatherLanes(in.Nodes, in.Events, faults, end),
 	}
 	for _, f := range faults {
+		if f.Skipped {
+			continue
+		}
 		p.Data.Faults = append(p.Data.Faults, dataFault{
 			f.ID, f.Name, f.Label(), f.Victims(), inSeconds(max(f.Start, 0)), inSeconds(f.End), f.Missed,
 		})
 	}
 	for _, e := range in.Events {
-		if e.Kind == harness.PhaseEvent {
-			p.Data.Phases = append(p.Data.Phases, dataPhase{inSeconds(max(e.Time, 0)), e.Message})
+		switch e.Kind {
+		case harness.PhaseEvent:
+			p.Data.Phases = append(p.Data.Phases, dataMoment{inSeconds(max(e.Time, 0)), e.Message})
+		case harness.ViolationEvent:
+			p.Data.Violations = append(p.Data.Violations, dataMoment{inSeconds(max(e.Time, 0)), e.Message})
 		}
 	}
 	for _, c := range p.Proofs {
@@ -208,6 +216,19 @@ func endOf(in *Input) time.Duration {
 		end = max(end, in.Operations[i].Start, in.Operations[i].End)
 	}
 	return end
+}
+
+// fillLines adds the lines of the history to the witnesses that came without.
+func fillLines(proofs []proof, ops []harness.Operation, calls map[call]int) {
+	for i := range proofs {
+		proofs[i].Witness = slices.Clone(proofs[i].Witness)
+		for j := range proofs[i].Witness {
+			w := &proofs[i].Witness[j]
+			if at := calls[call{w.Process, time.Duration(w.Start)}]; w.Line == 0 && at >= 0 {
+				w.Line = ops[at].Call
+			}
+		}
+	}
 }
 
 func dataProofOf(c proof, calls map[call]int, rows []int) dataProof {
@@ -236,7 +257,11 @@ func sayVerdict(in *Input, p *page, end time.Duration) verdict {
 	switch in.Verdict.Valid {
 	case harness.Valid:
 		v.Word, v.Sentence = "Valid", "The system kept its promise"
-		v.Sentence += ": in " + span(end) + " with " + plural(len(p.Faults), "fault") + ", no client saw anything that a correct system could not have shown."
+		with := "without faults"
+		if n := len(p.Data.Faults); n > 0 {
+			with = "with " + plural(n, "fault")
+		}
+		v.Sentence += ": in " + span(end) + " " + with + ", no client saw anything that a correct system could not have shown."
 		v.Why = in.Verdict.Reasons
 		return v
 	case harness.Invalid:
@@ -278,25 +303,32 @@ func gatherFigures(in *Input, p *page, availability *availabilityDetails) []figu
 		at := func(p float64) string { return millis(percentile(latencies, p)) }
 		figures = append(figures, figure{"Latency, median", at(0.5), "p99 " + at(0.99) + " · max " + at(1)})
 	}
-	if availability != nil {
+	if availability != nil && availability.LongestGap.Length() > 0 {
 		g := availability.LongestGap
-		figures = append(figures, figure{"Longest time without success", millis(g.Length()), "from " + clock(g.From) + " to " + clock(g.To)})
+		figures = append(figures, figure{"Longest time without success", span(g.Length()), "from " + clock(g.From) + " to " + clock(g.To)})
 	}
 	if p.Changes.Known {
 		figures = append(figures, p.Changes.figure())
 	}
-	missed := 0
+	missed, skipped := 0, 0
 	for _, f := range p.Faults {
-		if f.Missed {
+		switch {
+		case f.Skipped:
+			skipped++
+		case f.Missed:
 			missed++
 		}
 	}
+	tried := len(p.Faults) - skipped
 	note := "all of them bit"
 	switch {
-	case len(p.Faults) == 0:
+	case tried == 0:
 		note = "the nemesis did nothing"
 	case missed > 0:
-		note = count(len(p.Faults)-missed) + " bit · " + count(missed) + " did not"
+		note = count(tried-missed) + " bit · " + count(missed) + " did not"
 	}
-	return append(figures, figure{"Faults", count(len(p.Faults)), note})
+	if skipped > 0 {
+		note += " · " + count(skipped) + " skipped"
+	}
+	return append(figures, figure{"Faults", count(tried), note})
 }

@@ -39,15 +39,16 @@ func TestGatherFaults(t *testing.T) {
 	}
 	fs := gatherFaults([]harness.Event{
 		e(1, harness.FaultStart, 1, ""), e(2, harness.FaultHold, 1, "gone"), e(3, harness.FaultStart, 2, ""),
-		e(4, harness.FaultMiss, 2, "still there"), e(5, harness.FaultEnd, 2, ""), e(6, harness.FaultEnd, 1, "slow to start"), e(7, harness.FaultStart, 3, ""),
+		e(4, harness.FaultMiss, 2, "still there"), e(5, harness.FaultEnd, 2, ""), e(6, harness.FaultEnd, 1, "slow to start"), e(7, harness.FaultStart, 3, ""), e(8, harness.FaultSkip, 4, "nobody"),
 	}, 10*time.Millisecond)
 	got := ""
 	for _, f := range fs {
-		got += fmt.Sprintf("%d %s from %v hold %v to %v healed %v missed %v %q %q\n", f.ID, f.Label(), f.Start, f.Hold, f.End, f.Healed, f.Missed, f.Evidence, f.Trouble)
+		got += fmt.Sprintf("%d %s from %v hold %v to %v healed %v missed %v skipped %v %q %q\n", f.ID, f.Label(), f.Start, f.Hold, f.End, f.Healed, f.Missed, f.Skipped, f.Evidence, f.Trouble)
 	}
-	want := `1 kill leader from 1ms hold 2ms to 6ms healed true missed false "gone" "slow to start"
-2 kill leader from 3ms hold -1ns to 5ms healed true missed true "still there" ""
-3 kill leader from 7ms hold -1ns to 10ms healed false missed false "" ""
+	want := `1 kill leader from 1ms hold 2ms to 6ms healed true missed false skipped false "gone" "slow to start"
+2 kill leader from 3ms hold -1ns to 5ms healed true missed true skipped false "still there" ""
+3 kill leader from 7ms hold -1ns to 10ms healed false missed false skipped false "" ""
+4 kill leader from 8ms hold -1ns to 8ms healed false missed false skipped true "nobody" ""
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
@@ -171,10 +172,10 @@ func unpack(t *testing.T, packed string) map[string]any {
 func TestColumns(t *testing.T) {
 	long := bytes.Repeat([]byte("é"), 500)
 	ops := []harness.Operation{
-		{Process: 4, F: "write", Key: "x", Input: int64(-7), Type: harness.OK, Start: 1500, End: 2_001_500, Node: "n1"},
-		{Process: 5, F: "read", Key: "y", Output: json.RawMessage("12345678901234567890"), Type: harness.OK, Start: 3_000_000, End: 4_000_000, Node: "n2"},
-		{Process: 6, F: "cas", Key: "x", Input: []int64{1, 2}, Type: harness.Fail, Start: 3_000_000, End: 3_500_000, Node: "n1", Error: "no"},
-		{Process: 7, F: "add", Key: "x", Input: string(long), Type: harness.Invoke, Start: 5_000_000},
+		{Process: 4, F: "write", Key: "x", Input: int64(-7), Type: harness.OK, Start: 1500, End: 2_001_500, Node: "n1", Call: 1},
+		{Process: 5, F: "read", Key: "y", Output: json.RawMessage("12345678901234567890"), Type: harness.OK, Start: 3_000_000, End: 4_000_000, Node: "n2", Call: 3},
+		{Process: 6, F: "cas", Key: "x", Input: []int64{1, 2}, Type: harness.Fail, Start: 3_000_000, End: 3_500_000, Node: "n1", Error: "no", Call: 4},
+		{Process: 7, F: "add", Key: "x", Input: string(long), Type: harness.Invoke, Start: 5_000_000, Call: 7},
 	}
 	packed, err := chooseOperations(ops, 0, nil).encode()
 	if err != nil {
@@ -182,7 +183,7 @@ func TestColumns(t *testing.T) {
 	}
 	c := unpack(t, packed)
 	for name, want := range map[string]string{
-		"count": "4", "start": "[1 2999 0 2000]", "took": "[2000 1000 500 -1]", "process": "[4 5 6 7]", "type": "[1 1 2 3]",
+		"line": "[1 2 1 3]", "count": "4", "start": "[1 2999 0 2000]", "took": "[2000 1000 500 -1]", "process": "[4 5 6 7]", "type": "[1 1 2 3]",
 		"f": "[0 1 2 3]", "key": "[0 1 0 0]", "node": "[0 1 0 2]", "error": "[0 0 1 0]",
 		"output": "[<nil> 12345678901234567890 <nil> <nil>]",
 		"names":  "map[error:[ no] f:[write read cas add] key:[x y] node:[n1 n2 ]]",
@@ -237,7 +238,7 @@ func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
 		count(0): "0", count(999): "999", count(1000): "1,000", count(1234567): "1,234,567", count(-1234): "-1,234",
 		millis(-1): "–", millis(400 * time.Microsecond): "0.4 ms", millis(12 * time.Millisecond): "12 ms", millis(1234 * time.Millisecond): "1,234 ms",
-		span(850 * time.Millisecond): "850 ms", span(12340 * time.Millisecond): "12.3 s", span(time.Hour): "1h0m0s",
+		span(850 * time.Millisecond): "850 ms", span(12340 * time.Millisecond): "12.3 s", span(2 * time.Second): "2 s", span(time.Hour): "1 h", span(62 * time.Minute): "1 h 2 min", span(11*time.Minute + 20*time.Second): "11 min",
 		clock(12345678 * time.Microsecond): "12.346 s", plural(1, "fault"): "1 fault", plural(2, "fault"): "2 faults",
 	} {
 		if got != want {

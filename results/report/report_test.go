@@ -70,9 +70,9 @@ func smallInput() Input {
 			{Checker: "linearizable", Valid: harness.Invalid, Summary: "A read of x was stale.", Counterexample: &harness.Counterexample{
 				Key: "x", Story: []string{"Process 1 wrote 1.", "Process 2 read nothing."},
 				Witness: []harness.Witness{
-					{Process: 1, F: "write", Key: "x", Type: harness.OK, Text: "write 1", Start: int64(at(100)), End: int64(at(110)), Node: "n1", Line: 1},
-					{Process: 2, F: "read", Key: "x", Type: harness.OK, Text: "read -> nothing", Start: int64(at(120)), End: int64(at(121)), Node: "n2", Line: 3},
-					{Process: 3, F: "write", Key: "x", Type: harness.Info, Text: "write 2", Start: int64(at(130)), End: -1, Node: "n1", Line: 5},
+					{Process: 1, F: "write", Key: "x", Type: harness.OK, Text: "write 1", Start: int64(at(100)), End: int64(at(110)), Node: "n1"},
+					{Process: 2, F: "read", Key: "x", Type: harness.OK, Text: "read -> nothing", Start: int64(at(120)), End: int64(at(121)), Node: "n2"},
+					{Process: 3, F: "write", Key: "x", Type: harness.Info, Text: "write 2", Start: int64(at(130)), End: -1, Node: "n1"},
 				},
 			}},
 			{Checker: "failovers", Valid: harness.Valid, Summary: "The leader changed once.", Details: map[string]any{"failovers": []map[string]any{{
@@ -97,11 +97,11 @@ func smallInput() Input {
 			{Time: at(1000), Kind: harness.PhaseEvent, Message: "done"},
 		},
 		Operations: []harness.Operation{
-			{Process: 1, F: "write", Key: "x", Input: int64(1), Type: harness.OK, Start: at(100), End: at(110), Node: "n1", Call: 0, Return: 1},
-			{Process: 2, F: "read", Key: "x", Output: json.RawMessage("null"), Type: harness.OK, Start: at(120), End: at(121), Node: "n2", Call: 2, Return: 3},
-			{Process: 3, F: "write", Key: "x", Input: int64(2), Type: harness.Info, Start: at(130), End: at(1000), Node: "n1", Call: 4, Return: harness.Open, Error: "timeout"},
-			{Process: 1, F: "read", Key: "x", Type: harness.Fail, Start: at(250), End: at(260), Node: "n1", Call: 5, Return: 6, Error: "not the leader"},
-			{Process: 1, F: "read", Key: "x", Output: int64(2), Type: harness.OK, Start: at(380), End: at(390), Node: "n2", Call: 7, Return: 8},
+			{Process: 1, F: "write", Key: "x", Input: int64(1), Type: harness.OK, Start: at(100), End: at(110), Node: "n1", Call: 1, Return: 2},
+			{Process: 2, F: "read", Key: "x", Output: json.RawMessage("null"), Type: harness.OK, Start: at(120), End: at(121), Node: "n2", Call: 3, Return: 4},
+			{Process: 3, F: "write", Key: "x", Input: int64(2), Type: harness.Info, Start: at(130), End: at(1000), Node: "n1", Call: 5, Return: harness.Open, Error: "timeout"},
+			{Process: 1, F: "read", Key: "x", Type: harness.Fail, Start: at(250), End: at(260), Node: "n1", Call: 6, Return: 7, Error: "not the leader"},
+			{Process: 1, F: "read", Key: "x", Output: int64(2), Type: harness.OK, Start: at(380), End: at(390), Node: "n2", Call: 8, Return: 9},
 		},
 	}
 }

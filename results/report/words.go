@@ -43,15 +43,19 @@ func millis(d time.Duration) string {
 	}
 }
 
-// span writes how long something took, for a reader who compares nothing: 850 ms, 12.3 s, 4 min 10 s.
+// span writes how long something took where it may be long: 1,234 ms, 12.3 s, 1 h 2 min.
 func span(d time.Duration) string {
-	switch {
-	case d < time.Second:
+	switch minutes := int(d.Round(time.Minute).Minutes()); {
+	case d < 10*time.Second && d%time.Second != 0:
 		return millis(d)
 	case d < 10*time.Minute:
 		return strconv.FormatFloat(math.Round(d.Seconds()*10)/10, 'f', -1, 64) + " s"
+	case minutes%60 == 0:
+		return count(minutes/60) + " h"
+	case minutes < 60:
+		return count(minutes) + " min"
 	default:
-		return d.Round(time.Second).String()
+		return fmt.Sprintf("%s h %d min", count(minutes/60), minutes%60)
 	}
 }
 

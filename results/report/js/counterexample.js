@@ -49,8 +49,11 @@ function packStrips(list) {
   return ends.length;
 }
 
+// mostBars bounds the drawing; a story of so many is told by its end.
+const mostBars = 100;
+
 function drawProof(figure, proof) {
-  const ops = proof.ops;
+  const ops = proof.ops.slice(-mostBars);
   if (!ops.length) return;
   const frame = el("div", { class: "frame" });
   const room = figure.clientWidth - headWidth - 2;
@@ -105,14 +108,16 @@ function drawProof(figure, proof) {
   for (const t of [...new Set(moments)].filter((t) => t !== begin && t !== end).sort((a, b) => a - b)) {
     drawing.append(svg("line", { class: "tick", x1: x(t), x2: x(t), y1: top - 4, y2: bottom }));
     const text = seconds(t), half = text.length * 3.1;
-    if (x(t) - half > free && x(t) + half < width) {
-      drawing.append(svg("text", { class: "tick-text", x: x(t), y: bottom + 15, "text-anchor": "middle" }, text));
-      free = x(t) + half + 6;
-    }
+    const at = Math.min(Math.max(x(t), half + 2), width - half - 2);
+    if (at - half < free) continue;
+    drawing.append(svg("text", { class: "tick-text", x: at, y: bottom + 15, "text-anchor": "middle" }, text));
+    free = at + half + 6;
   }
   for (const o of ops) drawing.append(bar(o, x, laneTop(o.process), width));
   frame.append(heads, drawing);
   figure.querySelector(".frame")?.remove();
+  figure.querySelector(".left-out")?.remove();
+  if (ops.length < proof.ops.length) figure.append(el("p", { class: "hint left-out" }, `The last ${ops.length} of ${grouped(proof.ops.length)} operations are drawn.`));
   figure.append(frame);
 }
 

@@ -44,18 +44,25 @@ function box(u, from, to, row, share) {
   return { x, y: (top + bottom - height) / 2, width: right - x, height };
 }
 
-// label writes text into a box if there is room for at least some of it.
+// roomIn is where the part of a box begins that is in view, and the room for text in it.
+function roomIn(u, b) {
+  const left = Math.max(b.x, u.bbox.left), pad = Math.min(4 * devicePixelRatio, b.width / 6);
+  return { left: left + pad, room: Math.min(b.x + b.width, u.bbox.left + u.bbox.width) - left - 2 * pad };
+}
+
+const fits = (u, b, text) => u.ctx.measureText(text).width <= roomIn(u, b).room;
+
+// label writes text into a box, shortened to no less than four letters.
 function label(u, b, text, ink) {
-  const { ctx } = u, pad = 4 * devicePixelRatio;
-  const left = Math.max(b.x, u.bbox.left), room = Math.min(b.x + b.width, u.bbox.left + u.bbox.width) - left - 2 * pad;
-  let shownText = text;
-  if (ctx.measureText(text).width > room) {
-    const each = ctx.measureText(text).width / text.length, fits = Math.floor(room / each) - 1;
-    if (fits < 4) return;
-    shownText = text.slice(0, fits) + "…";
+  const { ctx } = u, { left, room } = roomIn(u, b);
+  const width = ctx.measureText(text).width;
+  if (width > room) {
+    const letters = Math.floor((room / width) * text.length) - 1;
+    if (letters < 4) return;
+    text = text.slice(0, letters) + "…";
   }
   ctx.fillStyle = ink;
-  ctx.fillText(shownText, left + pad, b.y + b.height / 2 + devicePixelRatio / 2);
+  ctx.fillText(text, left, b.y + b.height / 2 + devicePixelRatio / 2);
 }
 
 const visible = (from, to) => to >= shown.from && from <= shown.to;
@@ -78,11 +85,42 @@ function hatch(u, b, ink, step) {
   ctx.restore();
 }
 
+// foundAt is when the violations happened, or were noticed during the run.
+function foundAt() {
+  const found = page.proofs.filter((p) => p.ops.length).map((p) => ({
+    from: Math.min(...p.ops.map((o) => o.start)), to: Math.max(...p.ops.map((o) => Math.max(o.start, o.end))),
+    text: "counterexample" + (p.key ? ", key " + p.key : ""),
+  }));
+  return found.concat(page.violations.map((v) => ({ from: v.at, to: v.at, text: "violation noticed: " + v.text })));
+}
+
+function paintFound(u, found, row) {
+  const { ctx } = u;
+  ctx.fillStyle = ctx.strokeStyle = color("bad");
+  for (const f of found) {
+    if (!visible(f.from, f.to)) continue;
+    const b = box(u, f.from, f.to, row, 0.3), middle = b.y + b.height / 2;
+    ctx.fillRect(b.x, b.y, Math.max(b.width, 2 * devicePixelRatio), b.height);
+    for (const x of [b.x, b.x + b.width]) ctx.fillRect(x - devicePixelRatio, middle - 6 * devicePixelRatio, 2 * devicePixelRatio, 12 * devicePixelRatio);
+  }
+  // Where several stand close together, the first one's words do.
+  let free = -Infinity;
+  for (const f of found.toSorted((a, b) => a.to - b.to)) {
+    if (!visible(f.from, f.to)) continue;
+    const b = box(u, f.from, f.to, row, 1), wide = ctx.measureText(f.text).width, pad = 5 * devicePixelRatio;
+    let x = b.x + b.width + pad;
+    if (x + wide > u.bbox.left + u.bbox.width) x = b.x - pad - wide;
+    if (x < free || x < u.bbox.left) continue;
+    ctx.fillText(f.text, x, b.y + b.height / 2 + devicePixelRatio / 2);
+    free = x + wide + 2 * pad;
+  }
+}
+
 function faultsPlot() {
   const phases = page.phases.filter((p) => p.at < whole[1]);
-  const first = phases.length ? 1 : 0;
-  const names = [...(first ? ["phase"] : []), ...Array.from({ length: faultRows }, (_, i) => (i === 0 ? "faults" : ""))];
-  if (!names.length) names.push("faults");
+  const proofRow = phases.length ? 1 : 0;
+  const found = foundAt(), first = proofRow + (found.length ? 1 : 0);
+  const names = [...(phases.length ? ["phase"] : []), ...(found.length ? ["proof"] : []), ...Array.from({ length: Math.max(faultRows, 1) }, (_, i) => (i === 0 ? "faults" : ""))];
   return lanePlot(names, laneHeight, (u) => {
     const { ctx } = u;
     phases.forEach((p, i) => {
@@ -91,8 +129,9 @@ function faultsPlot() {
       const b = box(u, p.at, to, 0, 0.75);
       ctx.fillStyle = color(i % 2 ? "raised" : "grid");
       ctx.fillRect(b.x, b.y, b.width, b.height);
-      label(u, b, p.name, color("soft"));
+      label(u, b, p.text, color("soft"));
     });
+    if (found.length) paintFound(u, found, proofRow);
     for (const f of page.faults) {
       if (!visible(f.from, f.to)) continue;
       const b = box(u, f.from, f.to, first + f.row, 0.8);
@@ -111,7 +150,7 @@ function faultsPlot() {
       label(u, b, f.label + (f.missed ? " (did not bite)" : f.victims ? ": " + f.victims : ""), color("ink"));
     }
     if (!page.faults.length) {
-      label(u, box(u, shown.from, shown.to, names.length - 1, 1), first ? "" : "no fault was applied", color("soft"));
+      label(u, box(u, shown.from, shown.to, first, 1), "none was applied", color("soft"));
     }
   }, false, false);
 }
@@ -127,11 +166,7 @@ function paintSpan(u, s, row) {
     case "leader":
       ctx.fillStyle = color("leader");
       ctx.fillRect(b.x, b.y, b.width, b.height);
-      label(u, b, "leader " + s.term, color("leader-ink"));
-      if (ctx.measureText("leader " + s.term).width + 8 * devicePixelRatio > b.width && ctx.measureText(String(s.term)).width + 4 * devicePixelRatio < b.width) {
-        ctx.fillStyle = color("leader-ink");
-        ctx.fillText(String(s.term), b.x + 2 * devicePixelRatio, b.y + b.height / 2 + devicePixelRatio / 2);
-      }
+      label(u, b, fits(u, b, "leader " + s.term) ? "leader " + s.term : String(s.term), color("leader-ink"));
       break;
     case "candidate":
       ctx.fillStyle = color("candidate");
@@ -158,13 +193,26 @@ function paintSpan(u, s, row) {
 
 const markShapes = { election: "M0 -4L4 3H-4Z", snapshot: "M0 -4L4 0L0 4L-4 0Z", restore: "M0 4L4 -3H-4Z", exit: "M-4 -4L4 4M4 -4L-4 4", boot: "M0 -6V6" };
 
+// Where marks would cover each other, those that tell more stay.
+const markRank = ["exit", "election", "restore", "boot", "snapshot"];
+
+function marksToPaint(u, lane) {
+  const taken = new Set(), chosen = [];
+  const slot = (m) => Math.round(u.valToPos(m.at, "x") / 7);
+  for (const kind of markRank) {
+    for (const m of lane.marks) {
+      if (m.kind !== kind || !visible(m.at, m.at) || taken.has(slot(m))) continue;
+      chosen.push(m);
+    }
+    for (const m of chosen) taken.add(slot(m));
+  }
+  return chosen;
+}
+
 function paintMarks(u, lane, row) {
-  const { ctx } = u, last = {};
-  for (const m of lane.marks) {
-    if (!visible(m.at, m.at)) continue;
+  const { ctx } = u;
+  for (const m of marksToPaint(u, lane)) {
     const b = box(u, m.at, m.at, row, 1);
-    if (last[m.kind] !== undefined && b.x - last[m.kind] < 3 * devicePixelRatio) continue;
-    last[m.kind] = b.x;
     ctx.save();
     ctx.translate(b.x, b.y + b.height - 6 * devicePixelRatio);
     ctx.scale(devicePixelRatio, devicePixelRatio);
@@ -219,6 +267,7 @@ function startMoment() {
       parts.push(" · " + lane.node + " ", el(span.role === "leader" ? "b" : "span", {}, span.role + (span.term ? " (term " + span.term + ")" : "") + (paused ? ", paused" : "")));
       for (const m of lane.marks) if (Math.abs(m.at - t) <= near) parts.push(" – " + m.text);
     }
+    for (const f of foundAt()) if (f.from - near <= t && t <= f.to + near) parts.push(" · ", el("b", { class: "bad" }, f.text));
     for (const f of faultsAt(t)) parts.push(" · ", el("b", {}, f.label), (f.victims ? ": " + f.victims : "") + (f.missed ? " (did not bite)" : ""));
     out.replaceChildren(...parts);
   });

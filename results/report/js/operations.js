@@ -114,6 +114,7 @@ function pick(i) {
   const { ops } = list, out = $("selected");
   const facts = columns.map((name, c) => [name, cells(i)[c][0]]);
   if (ops.took[i] >= 0) facts.splice(1, 0, ["ended", seconds(ops.start[i] + ops.took[i])]);
+  if (ops.line[i] > 0) facts.push(["line", grouped(ops.line[i]) + " of history.jsonl"]);
   out.replaceChildren(el("dl", {}, ...facts.filter(([, v]) => v !== "").flatMap(([name, v]) => [el("dt", {}, name), el("dd", {}, v)])));
   out.hidden = false;
   plots.forEach((p) => p.u.redraw(false));

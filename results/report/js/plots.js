@@ -5,7 +5,7 @@ const plots = [];
 const cursorListeners = [];
 
 const narrow = () => innerWidth < 640;
-const gutter = () => (narrow() ? 46 : 58);
+const gutter = () => (narrow() ? 54 : 60);
 
 // timeLabels writes the ticks of the time axis, in minutes where the run is long.
 function timeLabels(u, ticks) {
@@ -16,11 +16,15 @@ function timeLabels(u, ticks) {
   return ticks.map((t) => Math.floor(t / 60) + ":" + (t % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0"));
 }
 
+// Steps of the time axis that people count in.
+const timeSteps = [0.00001, 0.0001, 0.001, 0.01, 0.1, 1].flatMap((s) => [s, 2 * s, 5 * s])
+  .concat([10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 14400, 43200, 86400]);
+
 const timeScale = { time: false, range: () => [shown.from, shown.to] };
 
 const timeAxis = (more) => ({
   stroke: () => color("soft"), grid: { stroke: () => color("grid"), width: 1 }, ticks: { stroke: () => color("grid"), size: 4 },
-  font: "12px system-ui, sans-serif", space: narrow() ? 60 : 80, size: 28, gap: 2, values: timeLabels, ...more,
+  font: "12px system-ui, sans-serif", space: narrow() ? 60 : 80, size: 28, gap: 2, incrs: timeSteps, values: timeLabels, ...more,
 });
 
 const valueAxis = (more) => ({
@@ -62,6 +66,7 @@ function bands(u) {
     const a = u.valToPos(f.from, "x", true), b = Math.max(u.valToPos(f.to, "x", true), a + 1);
     ctx.fillStyle = color("band");
     ctx.fillRect(a, top, b - a, height);
+    if (b - a < 8 * devicePixelRatio) continue;
     ctx.fillStyle = color("band-edge");
     ctx.fillRect(a, top, devicePixelRatio, height);
     ctx.fillRect(b, top, devicePixelRatio, height);
@@ -88,12 +93,25 @@ const bars = (label, name, more) => ({
 
 const labelTime = { label: "time", value: (u, v) => (v == null ? "–" : seconds(v)) };
 
+// nothing says why a plot is empty.
+const nothing = (words) => (u) => {
+  if (u.data.slice(1).some((ys) => ys.some((y) => y > 0)) || current.dots.length) return;
+  const { ctx } = u, { left, top, width, height } = u.bbox;
+  ctx.save();
+  ctx.font = 12 * devicePixelRatio + "px system-ui, sans-serif";
+  ctx.textAlign = "center";
+  ctx.fillStyle = color("soft");
+  ctx.fillText(words, left + width / 2, top + height / 2);
+  ctx.restore();
+};
+
 function ratePlot() {
   const value = (u, v) => (v == null ? "–" : grouped(Math.round(v * 10) / 10));
   return {
     data: () => [current.rates.at, current.rates.ok, current.rates.fail, current.rates.info],
     options: {
       height: 190,
+      hooks: { draw: [drawPicked, nothing("no operation ended")] },
       scales: { x: timeScale, y: { range: (u, min, max) => [0, Math.max(max || 0, 1) * 1.08] } },
       axes: [timeAxis(), valueAxis({ values: (u, ticks) => ticks.map((v) => (v >= 10000 ? v / 1000 + "k" : grouped(v))) })],
       series: [
@@ -128,7 +146,7 @@ function latencyPlot() {
           },
         },
       },
-      hooks: { draw: [drawDots, drawPicked], ready: [pickDots] },
+      hooks: { draw: [drawDots, drawPicked, nothing("no operation ended ok")], ready: [pickDots] },
       axes: [timeAxis(), valueAxis({ filter: powers, grid: { stroke: () => color("grid"), width: 1, filter: powers }, values: (u, ticks) => ticks.map((v) => (v == null ? "" : name(v))) })],
       series: [
         labelTime,
