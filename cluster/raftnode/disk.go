@@ -20,8 +20,10 @@ import (
 // and the vote, and a directory of snapshots. Everything is synced before raft
 // goes on.
 type disk struct {
-	bolt      *raftboltdb.BoltStore
-	snapshots *raft.FileSnapshotStore
+	logs      raft.LogStore
+	stable    raft.StableStore
+	snapshots raft.SnapshotStore
+	close     func() error
 }
 
 const snapshotsKept = 2
@@ -45,7 +47,5 @@ func openDisk(dir string, logger hclog.Logger) (*disk, error) {
 		bolt.Close()
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}
-	return &disk{bolt, snapshots}, nil
+	return &disk{bolt, bolt, snapshots, bolt.Close}, nil
 }
-
-func (d *disk) close() error { return d.bolt.Close() }

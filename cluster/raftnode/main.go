@@ -1,5 +1,3 @@
-//go:build !wasip1
-
 package raftnode
 
 import (
@@ -9,9 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -43,9 +39,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	// From here on, so that a signal during the start is not lost.
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(stop)
+	stop, ignore := asked()
+	defer ignore()
 
 	if err := run(f, stop, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "raftnode:", err)
@@ -61,7 +56,7 @@ func run(f *flags, stop <-chan os.Signal, stdout, stderr io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	listener, err := net.Listen("tcp", f.listenClient)
+	listener, err := listenTCP(f.listenClient)
 	if err != nil {
 		return fmt.Errorf("listen for clients: %w", err)
 	}
@@ -73,7 +68,7 @@ func run(f *flags, stop <-chan os.Signal, stdout, stderr io.Writer) (err error) 
 	}
 	n, err := Start(Config{
 		ID: f.id, Peers: f.peers,
-		Transport: trans, Logs: d.bolt, Stable: d.bolt, Snapshots: d.snapshots,
+		Transport: trans, Logs: d.logs, Stable: d.stable, Snapshots: d.snapshots,
 		Listener: listener, Dial: dialTCP, Events: stdout, Logger: logger.Named("raft"),
 		Settings: f.Settings, Bug: f.bug,
 	})

@@ -1,5 +1,3 @@
-//go:build !wasip1
-
 package raftnode
 
 import (
@@ -28,12 +26,14 @@ func (s *stream) Addr() net.Addr { return peerAddr(s.addr) }
 
 // Dial implements raft.StreamLayer.
 func (s *stream) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return net.DialTimeout("tcp", string(addr), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return dialAddr(ctx, string(addr))
 }
 
 // newTCP listens for peers on listen; they reach the node at addr.
 func newTCP(listen, addr string, timeout time.Duration, logger hclog.Logger) (raft.Transport, error) {
-	l, err := net.Listen("tcp", listen)
+	l, err := listenTCP(listen)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,4 @@ func newTCP(listen, addr string, timeout time.Duration, logger hclog.Logger) (ra
 	}), nil
 }
 
-func dialTCP(ctx context.Context, p Peer) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, "tcp", p.Client)
-}
+func dialTCP(ctx context.Context, p Peer) (net.Conn, error) { return dialAddr(ctx, p.Client) }

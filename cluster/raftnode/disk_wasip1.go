@@ -1,0 +1,38 @@
+package raftnode
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"coup/cluster/sim/guest"
+)
+
+// disk is the data directory of a node: one file for the log, the term and the
+// vote, and a directory of snapshots.
+type disk struct {
+	logs      raft.LogStore
+	stable    raft.StableStore
+	snapshots raft.SnapshotStore
+	close     func() error
+}
+
+const snapshotsKept = 2
+
+func openDisk(dir string, logger hclog.Logger) (*disk, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	w, err := openWAL(dir, guest.Sync)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, logger)
+	if err != nil {
+		w.close()
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	return &disk{w, w, snapshots, w.close}, nil
+}

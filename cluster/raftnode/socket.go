@@ -1,0 +1,15 @@
+//go:build !wasip1
+
+package raftnode
+
+import (
+	"context"
+	"net"
+)
+
+func listenTCP(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+
+func dialAddr(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr)
+}

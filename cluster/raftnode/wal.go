@@ -1,0 +1,415 @@
+package raftnode
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// wal keeps raft's log, term and vote in one file that is only appended to,
+// for machines where bbolt does not exist. Everything is also in memory; the
+// file is read when the node starts. Each record has a length and a checksum:
+// what follows the last whole record was never acknowledged and is cut off.
+//
+// Records that others made void are cleared away by writing the file anew.
+type wal struct {
+	path string
+	sync func(path string) error // what fsync does
+
+	writing sync.Mutex // held by who appends; guards file, size and broken
+	file    *os.File
+	size    int64
+	broken  error // after an error nobody knows what is on the disk: no more writes
+
+	mu    sync.RWMutex // guards what is in memory
+	logs  map[uint64]*raft.Log
+	first uint64 // 0: no logs
+	last  uint64
+	keys  map[string][]byte
+	live  int64 // bytes of the records that count
+}
+
+const (
+	walFile = "raft.wal"
+	// A file that is smaller than this is not worth writing anew.
+	walCompact = 1 << 20
+	maxRecord  = 64 << 20
+)
+
+const (
+	recordLog    = 'l'
+	recordDelete = 'd'
+	recordKey    = 'k'
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// openWAL opens or makes the file in dir. sync is told a path and does what
+// fsync does.
+func openWAL(dir string, sync func(path string) error) (*wal, error) {
+	w := &wal{path: filepath.Join(dir, walFile), sync: sync, logs: map[uint64]*raft.Log{}, keys: map[string][]byte{}}
+	b, err := os.ReadFile(w.path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for {
+		body, ok := nextRecord(b[w.size:])
+		if !ok {
+			break
+		}
+		if err := w.replay(body); err != nil {
+			return nil, fmt.Errorf("%s at %d: %w", w.path, w.size, err)
+		}
+		w.size += recordHeader + int64(len(body))
+	}
+	if w.file, err = os.OpenFile(w.path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+		return nil, err
+	}
+	if w.size < int64(len(b)) {
+		err = w.file.Truncate(w.size)
+	}
+	// Also the file's name must be there after a crash.
+	if err = errors.Join(err, sync(w.path), sync(dir)); err != nil {
+		w.file.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+const recordHeader = 8
+
+func nextRecord(b []byte) (body []byte, ok bool) {
+	if len(b) < recordHeader {
+		return nil, false
+	}
+	size := binary.LittleEndian.Uint32(b)
+	if size == 0 || size > maxRecord || int(size) > len(b)-recordHeader {
+		return nil, false
+	}
+	body = b[recordHeader : recordHeader+size]
+	return body, crc32.Checksum(body, castagnoli) == binary.LittleEndian.Uint32(b[4:])
+}
+
+// appendRecord appends a record whose body fill appends.
+func appendRecord(b []byte, fill func([]byte) []byte) []byte {
+	at := len(b)
+	b = fill(append(b, make([]byte, recordHeader)...))
+	body := b[at+recordHeader:]
+	binary.LittleEndian.PutUint32(b[at:], uint32(len(body)))
+	binary.LittleEndian.PutUint32(b[at+4:], crc32.Checksum(body, castagnoli))
+	return b
+}
+
+func appendLog(b []byte, l *raft.Log) []byte {
+	return appendRecord(b, func(b []byte) []byte {
+		b = append(b, recordLog)
+		b = binary.AppendUvarint(b, l.Index)
+		b = binary.AppendUvarint(b, l.Term)
+		b = append(b, byte(l.Type))
+		at := int64(0)
+		if !l.AppendedAt.IsZero() {
+			at = l.AppendedAt.UnixNano()
+		}
+		b = binary.AppendVarint(b, at)
+		b = binary.AppendUvarint(b, uint64(len(l.Data)))
+		b = append(b, l.Data...)
+		return append(b, l.Extensions...)
+	})
+}
+
+func appendKey(b []byte, key string, value []byte) []byte {
+	return appendRecord(b, func(b []byte) []byte {
+		b = append(b, recordKey)
+		b = binary.AppendUvarint(b, uint64(len(key)))
+		return append(append(b, key...), value...)
+	})
+}
+
+// fields reads what a record consists of.
+type fields struct {
+	b   []byte
+	bad bool
+}
+
+func (f *fields) uint() uint64 {
+	v, n := binary.Uvarint(f.b)
+	return f.skip(v, n)
+}
+
+func (f *fields) int() int64 {
+	v, n := binary.Varint(f.b)
+	return int64(f.skip(uint64(v), n))
+}
+
+func (f *fields) skip(v uint64, n int) uint64 {
+	if n <= 0 {
+		f.bad = true
+		return 0
+	}
+	f.b = f.b[n:]
+	return v
+}
+
+func (f *fields) bytes(n uint64) []byte {
+	if n > uint64(len(f.b)) {
+		f.bad = true
+		return nil
+	}
+	b := f.b[:n:n]
+	f.b = f.b[n:]
+	if n == 0 {
+		return nil
+	}
+	return b
+}
+
+// replay applies a record of the file to what is in memory.
+func (w *wal) replay(body []byte) error {
+	f := &fields{b: body[1:]}
+	switch body[0] {
+	case recordLog:
+		l := &raft.Log{Index: f.uint(), Term: f.uint()}
+		if kind := f.bytes(1); !f.bad {
+			l.Type = raft.LogType(kind[0])
+		}
+		if at := f.int(); at != 0 {
+			l.AppendedAt = time.Unix(0, at)
+		}
+		l.Data = f.bytes(f.uint())
+		l.Extensions = f.bytes(uint64(len(f.b)))
+		if !f.bad {
+			w.put(l)
+		}
+	case recordDelete:
+		lo, hi := f.uint(), f.uint()
+		if !f.bad {
+			w.drop(lo, hi)
+		}
+	case recordKey:
+		key := string(f.bytes(f.uint()))
+		if !f.bad {
+			w.set(key, f.bytes(uint64(len(f.b))))
+		}
+	default:
+		return fmt.Errorf("record of unknown kind %q", body[0])
+	}
+	if f.bad {
+		return errors.New("garbled record")
+	}
+	return nil
+}
+
+func logSize(l *raft.Log) int64 { return int64(recordHeader + 32 + len(l.Data) + len(l.Extensions)) }
+
+// put, drop and set change what is in memory. The caller holds the lock.
+
+func (w *wal) put(l *raft.Log) {
+	if old := w.logs[l.Index]; old != nil {
+		w.live -= logSize(old)
+	}
+	w.logs[l.Index] = l
+	w.live += logSize(l)
+	if w.first == 0 || l.Index < w.first {
+		w.first = l.Index
+	}
+	w.last = max(w.last, l.Index)
+}
+
+func (w *wal) drop(lo, hi uint64) {
+	for i := max(lo, w.first); i <= min(hi, w.last); i++ {
+		if old := w.logs[i]; old != nil {
+			w.live -= logSize(old)
+			delete(w.logs, i)
+		}
+	}
+	switch {
+	case len(w.logs) == 0:
+		w.first, w.last = 0, 0
+	case lo <= w.first:
+		w.first = max(w.first, hi+1)
+	case hi >= w.last:
+		w.last = min(w.last, lo-1)
+	}
+}
+
+func (w *wal) set(key string, value []byte) {
+	if _, ok := w.keys[key]; !ok {
+		w.live += int64(recordHeader + len(key) + 16)
+	}
+	w.keys[key] = value
+}
+
+// write appends to the file, syncs it, and then changes what is in memory.
+func (w *wal) write(b []byte, change func()) error {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if w.broken != nil {
+		return w.broken
+	}
+	_, err := w.file.WriteAt(b, w.size)
+	if err == nil {
+		err = w.sync(w.path)
+	}
+	if err != nil {
+		w.broken = fmt.Errorf("%s: %w", w.path, err)
+		return w.broken
+	}
+	w.size += int64(len(b))
+	w.mu.Lock()
+	change()
+	again := w.size > walCompact && w.size > 2*w.live
+	w.mu.Unlock()
+	if again {
+		if err := w.rewrite(); err != nil {
+			w.broken = fmt.Errorf("%s: write anew: %w", w.path, err)
+			return w.broken
+		}
+	}
+	return nil
+}
+
+// rewrite writes the file anew with what counts. The caller holds writing.
+func (w *wal) rewrite() error {
+	var b []byte
+	w.mu.RLock()
+	for _, key := range sortedKeys(w.keys) {
+		b = appendKey(b, key, w.keys[key])
+	}
+	for i := w.first; i <= w.last && i > 0; i++ {
+		if l := w.logs[i]; l != nil {
+			b = appendLog(b, l)
+		}
+	}
+	w.mu.RUnlock()
+	next := w.path + ".new"
+	f, err := os.Create(next)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(b); err == nil {
+		err = w.sync(next)
+	}
+	if err == nil {
+		err = os.Rename(next, w.path)
+	}
+	if err == nil {
+		err = w.sync(filepath.Dir(w.path))
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	w.file.Close()
+	w.file, w.size = f, int64(len(b))
+	return nil
+}
+
+// close closes the file.
+func (w *wal) close() error {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	if w.broken == nil {
+		w.broken = os.ErrClosed
+	}
+	return w.file.Close()
+}
+
+// FirstIndex implements raft.LogStore.
+func (w *wal) FirstIndex() (uint64, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.first, nil
+}
+
+// LastIndex implements raft.LogStore.
+func (w *wal) LastIndex() (uint64, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.last, nil
+}
+
+// GetLog implements raft.LogStore.
+func (w *wal) GetLog(index uint64, log *raft.Log) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	l := w.logs[index]
+	if l == nil {
+		return raft.ErrLogNotFound
+	}
+	*log = *l
+	return nil
+}
+
+// StoreLog implements raft.LogStore.
+func (w *wal) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs implements raft.LogStore.
+func (w *wal) StoreLogs(logs []*raft.Log) error {
+	var b []byte
+	kept := make([]raft.Log, len(logs))
+	for i, l := range logs {
+		b = appendLog(b, l)
+		kept[i] = *l
+	}
+	return w.write(b, func() {
+		for i := range kept {
+			w.put(&kept[i])
+		}
+	})
+}
+
+// DeleteRange implements raft.LogStore.
+func (w *wal) DeleteRange(lo, hi uint64) error {
+	b := appendRecord(nil, func(b []byte) []byte {
+		return binary.AppendUvarint(binary.AppendUvarint(append(b, recordDelete), lo), hi)
+	})
+	return w.write(b, func() { w.drop(lo, hi) })
+}
+
+// Set implements raft.StableStore.
+func (w *wal) Set(key, value []byte) error {
+	k, v := string(key), append([]byte(nil), value...)
+	return w.write(appendKey(nil, k, v), func() { w.set(k, v) })
+}
+
+// Get implements raft.StableStore.
+func (w *wal) Get(key []byte) ([]byte, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	v, ok := w.keys[string(key)]
+	if !ok {
+		return nil, errNoKey
+	}
+	return v, nil
+}
+
+// SetUint64 implements raft.StableStore.
+func (w *wal) SetUint64(key []byte, v uint64) error {
+	return w.Set(key, binary.BigEndian.AppendUint64(nil, v))
+}
+
+// GetUint64 implements raft.StableStore.
+func (w *wal) GetUint64(key []byte) (uint64, error) {
+	b, err := w.Get(key)
+	if err != nil {
+		return 0, err
+	}
+	if len(b) != 8 {
+		return 0, fmt.Errorf("the value of %s has %d bytes", key, len(b))
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// Raft knows this error by its text.
+var errNoKey = errors.New("not found")
+
+func sortedKeys(m map[string][]byte) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,117 @@
+package guest
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// pump reads the machine's events and hands them to whom they concern.
+type pump struct {
+	mu        sync.Mutex
+	conns     map[uint32]*Conn
+	listeners map[uint16]*Listener
+	syncs     map[uint32]chan error
+	nextConn  uint32
+	nextSync  uint32
+	stop      chan os.Signal
+}
+
+var machine = &pump{
+	conns: map[uint32]*Conn{}, listeners: map[uint16]*Listener{}, syncs: map[uint32]chan error{},
+	stop: make(chan os.Signal, 1),
+}
+
+var start sync.Once
+
+// running returns the pump of this program.
+func running() *pump {
+	start.Do(func() {
+		f, err := os.Open(EventsPath)
+		if err != nil {
+			panic(fmt.Sprintf("not on a simulated machine: %v", err))
+		}
+		go machine.run(f)
+	})
+	return machine
+}
+
+func (p *pump) run(f *os.File) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := f.Read(buf)
+		if err != nil {
+			panic(fmt.Sprintf("events of the machine: %v", err))
+		}
+		for rest := buf[:n]; ; {
+			var e Event
+			var ok bool
+			if e, rest, ok = Next(rest); !ok {
+				break
+			}
+			p.take(e)
+		}
+	}
+}
+
+func (p *pump) take(e Event) {
+	p.mu.Lock()
+	c := p.conns[e.ID]
+	p.mu.Unlock()
+	switch e.Kind {
+	case Accepted:
+		p.accept(e)
+	case Synced:
+		p.mu.Lock()
+		done := p.syncs[e.ID]
+		delete(p.syncs, e.ID)
+		p.mu.Unlock()
+		var err error
+		if len(e.Data) > 0 {
+			err = fmt.Errorf("fsync: %s", e.Data)
+		}
+		done <- err
+	case Terminate:
+		select {
+		case p.stop <- syscall.SIGTERM:
+		default:
+		}
+	default:
+		if c != nil { // or it was closed meanwhile
+			c.take(e)
+		}
+	}
+}
+
+func (p *pump) accept(e Event) {
+	port := uint16(e.Data[0])<<8 | uint16(e.Data[1])
+	p.mu.Lock()
+	l := p.listeners[port]
+	if l == nil {
+		p.mu.Unlock()
+		hostClose(e.ID)
+		return
+	}
+	c := newConn(e.ID, addr(fmt.Sprintf(":%d", port)), addr(e.Data[2:]))
+	p.conns[e.ID] = c
+	p.mu.Unlock()
+	l.deliver(c)
+}
+
+// Terminated receives when the machine asks the program to end.
+func Terminated() <-chan os.Signal { return running().stop }
+
+// Sync does what fsync does to the file or directory at path, and lets other
+// goroutines run meanwhile.
+func Sync(path string) error {
+	p := running()
+	done := make(chan error, 1)
+	p.mu.Lock()
+	p.nextSync++
+	id := p.nextSync
+	p.syncs[id] = done
+	p.mu.Unlock()
+	hostSync(id, path)
+	return <-done
+}
