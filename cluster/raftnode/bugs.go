@@ -13,7 +13,6 @@ const (
 	StaleLeaderRead   Bug = "stale-leader-read"
 	FollowerRead      Bug = "follower-read"
 	EarlyLeaderRead   Bug = "early-leader-read"
-	TrustVerify       Bug = "trust-verify"
 	DirtyRead         Bug = "dirty-read"
 	EarlyAck          Bug = "early-ack"
 	FalseFail         Bug = "false-fail"
@@ -25,7 +24,6 @@ const (
 	LostLog           Bug = "lost-log"
 	ShortSnapshot     Bug = "short-snapshot"
 	StickyRestore     Bug = "sticky-restore"
-	FastHeartbeat     Bug = "fast-heartbeat"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -39,7 +37,6 @@ var Bugs = []BugDoc{
 	{StaleLeaderRead, "a deposed leader answers linearizable reads until it hears of its successor"},
 	{FollowerRead, "every node answers linearizable reads from its own state"},
 	{EarlyLeaderRead, "a new leader answers reads before an entry of its term was applied"},
-	{TrustVerify, "a leader counts heartbeats that were answered before the read began (hashicorp/raft's VerifyLeader alone)"},
 	{DirtyRead, "a leader answers reads of a register with its newest proposal, committed or not"},
 	{EarlyAck, "a leader acknowledges a write as soon as it is in its own log"},
 	{FalseFail, "a leader that is deposed calls its pending writes failed, though the successor may commit them"},
@@ -51,7 +48,6 @@ var Bugs = []BugDoc{
 	{LostLog, "the log is kept in memory only and lost in a restart, while term, vote and snapshots stay"},
 	{ShortSnapshot, "a snapshot misses the newest entries that it claims to hold"},
 	{StickyRestore, "a snapshot installed on a running node does not replace what the node had under a key"},
-	{FastHeartbeat, "heartbeats are handled beside raft's main loop, so that a deposed leader can stamp an entry with its successor's term (hashicorp/raft#695)"},
 }
 
 // ParseBug finds a planted bug by name.

@@ -106,12 +106,12 @@ func (g *gate) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *raft
 
 // Answers that followers gave before a read began say nothing about who leads
 // now; VerifyLeader counts them.
-func TestBugTrustVerify(t *testing.T) {
+func TestTrustVerify(t *testing.T) {
 	t.Parallel()
-	bothWays(t, TrustVerify, func(t *testing.T, bug Bug) {
+	bothWays(t, "trust-verify", func(t *testing.T, bug Bug) {
 		gates := map[string]*gate{}
 		c := startCluster(t, 3, func(cfg *testConfig) {
-			cfg.Bug = bug
+			cfg.TrustVerify = bug != ""
 			cfg.Heartbeat, cfg.Election, cfg.Lease = 500*time.Millisecond, 500*time.Millisecond, 400*time.Millisecond
 			cfg.wrap = func(id string, tr raft.Transport) raft.Transport {
 				gates[id] = &gate{Transport: tr}
@@ -346,11 +346,11 @@ func (h *hooked) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *ra
 // hashicorp/raft#695: a heartbeat of a later term that is handled beside the
 // main loop lets the deposed leader append an entry of that term, which
 // another node leads.
-func TestBugFastHeartbeat(t *testing.T) {
+func TestFastHeartbeat(t *testing.T) {
 	t.Parallel()
 	hooks := map[string]*hooked{}
 	c := startCluster(t, 3, func(cfg *testConfig) {
-		cfg.Bug, cfg.Lease, cfg.Heartbeat, cfg.Election = FastHeartbeat, time.Second, time.Second, time.Second
+		cfg.FastHeartbeat, cfg.Lease, cfg.Heartbeat, cfg.Election = true, time.Second, time.Second, time.Second
 		cfg.wrap = func(id string, tr raft.Transport) raft.Transport {
 			hooks[id] = &hooked{Transport: tr}
 			return hooks[id]
@@ -377,20 +377,20 @@ func TestBugFastHeartbeat(t *testing.T) {
 	})
 }
 
-// Without the bug raft's handler never reaches the transport.
+// Otherwise raft's handler never reaches the transport.
 func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 	_, inmem := raft.NewInmemTransport("n1:7000")
-	for _, bug := range []Bug{"", FastHeartbeat} {
+	for _, fast := range []bool{false, true} {
 		h := &hooked{Transport: inmem}
-		newTransport(h, bug).SetHeartbeatHandler(func(raft.RPC) {})
-		if (h.handler != nil) != (bug == FastHeartbeat) {
-			t.Errorf("bug %q: handler set: %v", bug, h.handler != nil)
+		newTransport(h, fast).SetHeartbeatHandler(func(raft.RPC) {})
+		if (h.handler != nil) != fast {
+			t.Errorf("fast %v: handler set: %v", fast, h.handler != nil)
 		}
 	}
 }
 
 func TestAcknowledged(t *testing.T) {
-	tr := newTransport(nil, "")
+	tr := newTransport(nil, false)
 	note := func(id raft.ServerID, term, sent uint64) {
 		tr.mu.Lock()
 		tr.acks[id] = ackAt{term, sent}

@@ -28,8 +28,10 @@
 // them, and the node works around both (see transport.go): VerifyLeader counts
 // heartbeats that were on their way before it was called, and heartbeats that
 // are handled beside the main loop let a deposed leader stamp an entry with
-// its successor's term (hashicorp/raft#695). The planted bugs trust-verify and
-// fast-heartbeat switch the workarounds off.
+// its successor's term (hashicorp/raft#695). The
+// settings TrustVerify and FastHeartbeat switch the workarounds off. They are no
+// planted bugs: what they expose takes a moment of bad luck inside one process,
+// which no fault from outside can bring about at will.
 //
 // # Planted bugs
 //

@@ -56,6 +56,11 @@ type Settings struct {
 	Hold       time.Duration // how long a request waits for a leader
 	Retry      time.Duration // without a commit, until a command is proposed again
 	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
+
+	// What hashicorp/raft does by itself, and a correct service must not trust
+	// (see the package's comment).
+	TrustVerify   bool // take VerifyLeader's word
+	FastHeartbeat bool // handle heartbeats beside the main loop
 }
 
 // DefaultSettings make failovers of about a second, and snapshots every second
@@ -118,7 +123,7 @@ type Node struct {
 func Start(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg:       cfg,
-		transport: newTransport(cfg.Transport, cfg.Bug),
+		transport: newTransport(cfg.Transport, cfg.FastHeartbeat),
 		serving:   make(chan struct{}),
 		marking:   make(chan struct{}, 1),
 	}

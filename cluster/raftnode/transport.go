@@ -20,7 +20,7 @@ import (
 // to a heartbeat that was sent, and may have been answered, long before.
 type transport struct {
 	raft.Transport
-	bug Bug
+	fastHeartbeat bool
 
 	mu    sync.Mutex
 	clock uint64                  // counts events; orders questions and messages
@@ -33,13 +33,13 @@ type ackAt struct {
 	sent uint64 // by clock
 }
 
-func newTransport(t raft.Transport, bug Bug) *transport {
-	return &transport{Transport: t, bug: bug, acks: map[raft.ServerID]ackAt{}}
+func newTransport(t raft.Transport, fastHeartbeat bool) *transport {
+	return &transport{Transport: t, fastHeartbeat: fastHeartbeat, acks: map[raft.ServerID]ackAt{}}
 }
 
 // SetHeartbeatHandler implements raft.Transport.
 func (t *transport) SetHeartbeatHandler(cb func(rpc raft.RPC)) {
-	if t.bug.is(FastHeartbeat) {
+	if t.fastHeartbeat {
 		t.Transport.SetHeartbeatHandler(cb)
 	}
 }

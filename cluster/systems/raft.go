@@ -39,6 +39,7 @@ var raftSettings = []string{
 	"heartbeat", "election", "lease", "commit", "rpc-timeout",
 	"snapshot-threshold", "snapshot-interval", "trailing",
 	"forward", "hold", "retry", "state-every", "log-level",
+	"trust-verify", "fast-heartbeat",
 }
 
 // Name implements cluster.System.

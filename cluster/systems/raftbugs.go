@@ -14,7 +14,6 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.StaleLeaderRead:   {"register", []string{"partition:leader"}},
 	raftnode.FollowerRead:      {"register", []string{"partition:follower"}},
 	raftnode.EarlyLeaderRead:   {"register", []string{"kill:leader", "pause:leader"}},
-	raftnode.TrustVerify:       {"register", []string{"pause:leader"}},
 	raftnode.DirtyRead:         {"register", []string{"partition:leader"}},
 	raftnode.EarlyAck:          {"set", []string{"partition:leader"}},
 	raftnode.FalseFail:         {"register", []string{"pause:leader", "oneway:leader"}},
@@ -26,7 +25,6 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.LostLog:           {"set", []string{"kill:majority", "kill:all"}},
 	raftnode.ShortSnapshot:     {"set", []string{"kill:leader", "kill:follower"}},
 	raftnode.StickyRestore:     {"set", []string{"partition:follower"}},
-	raftnode.FastHeartbeat:     {"register", []string{"pause:leader"}},
 }
 
 // Bugs implements cluster.System.
