@@ -350,6 +350,19 @@ func TestBrowserFindsOperations(t *testing.T) {
 		t.Errorf("the row picked is %q, want that of %+v", picked, w)
 	}
 
+	// The slowest come first when asked for.
+	b.eval(`document.querySelectorAll("#list .head button")[1].click()`)
+	slowest := in.Operations[0]
+	for _, op := range in.Operations {
+		if op.Key == w.Key && op.End-op.Start > slowest.End-slowest.Start {
+			slowest = op
+		}
+	}
+	if top := b.eval(`document.querySelector("#list").scrollTop = 0, document.querySelector("#list .row").textContent`).(string); !strings.Contains(top, clock(slowest.Start)) {
+		t.Errorf("the slowest is %q, want the one of %s", top, clock(slowest.Start))
+	}
+	b.eval(`document.querySelectorAll("#list .head button")[0].click()`)
+
 	// The keyboard walks through the list.
 	b.eval(`document.getElementById("list").dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }))`)
 	first := b.eval(`document.querySelector("#list .row[aria-selected=true]").getAttribute("aria-rowindex")`)

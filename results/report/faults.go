@@ -81,37 +81,47 @@ func gatherFaults(events []harness.Event, end time.Duration) []*fault {
 }
 
 // describeLinks writes links in few words: those in both directions as
-// "n1 ↔ n2, n3", the others as "n1 → n2, n3".
+// "n1 ↔ n2, n3", the others as "n1 → n2, n3", and nodes that have the same
+// peers together, as "n1, n2 ↔ n3, n4".
 func describeLinks(links []harness.Link) string {
-	name := func(node string) string {
-		if node == "" {
-			return "clients"
-		}
-		return node
-	}
-	var order []string
-	peers := map[string][]string{}
+	type end struct{ node, arrow string }
+	var ends []end
+	peers := map[end][]string{}
 	add := func(from, arrow, to string) {
-		head := from + arrow
-		if _, ok := peers[head]; !ok {
-			order = append(order, head)
+		e := end{nodeOrClients(from), arrow}
+		if _, ok := peers[e]; !ok {
+			ends = append(ends, e)
 		}
-		if !slices.Contains(peers[head], to) {
-			peers[head] = append(peers[head], to)
-		}
+		peers[e] = append(peers[e], nodeOrClients(to))
 	}
 	for i, l := range links {
-		back := harness.Link{From: l.To, To: l.From}
-		switch at := slices.Index(links, back); {
-		case at < 0:
-			add(name(l.From), " → ", name(l.To))
-		case at > i:
-			add(name(l.From), " ↔ ", name(l.To))
+		switch back := slices.Index(links, harness.Link{From: l.To, To: l.From}); {
+		case back < 0:
+			add(l.From, " → ", l.To)
+		case back > i:
+			add(l.From, " ↔ ", l.To)
 		}
 	}
-	parts := make([]string, len(order))
-	for i, head := range order {
-		parts[i] = head + strings.Join(peers[head], ", ")
+
+	var tails []string
+	nodes := map[string][]string{}
+	for _, e := range ends {
+		tail := e.arrow + strings.Join(peers[e], ", ")
+		if nodes[tail] == nil {
+			tails = append(tails, tail)
+		}
+		nodes[tail] = append(nodes[tail], e.node)
+	}
+	parts := make([]string, len(tails))
+	for i, tail := range tails {
+		parts[i] = strings.Join(nodes[tail], ", ") + tail
 	}
 	return strings.Join(parts, "; ")
+}
+
+func nodeOrClients(node string) string {
+	if node == "" {
+		return "clients"
+	}
+	return node
 }

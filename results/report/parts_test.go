@@ -18,11 +18,15 @@ import (
 
 func TestDescribeLinks(t *testing.T) {
 	for want, links := range map[string][]harness.Link{
-		"":                              nil,
-		"n1 → n2":                       {{From: "n1", To: "n2"}},
-		"n1 ↔ n2":                       {{From: "n1", To: "n2"}, {From: "n2", To: "n1"}},
-		"n1 ↔ n2, n3":                   {{From: "n1", To: "n2"}, {From: "n2", To: "n1"}, {From: "n1", To: "n3"}, {From: "n3", To: "n1"}},
-		"n1 → n2; n3 ↔ n4":              {{From: "n1", To: "n2"}, {From: "n3", To: "n4"}, {From: "n4", To: "n3"}},
+		"":                 nil,
+		"n1 → n2":          {{From: "n1", To: "n2"}},
+		"n1 ↔ n2":          {{From: "n1", To: "n2"}, {From: "n2", To: "n1"}},
+		"n1 ↔ n2, n3":      {{From: "n1", To: "n2"}, {From: "n2", To: "n1"}, {From: "n1", To: "n3"}, {From: "n3", To: "n1"}},
+		"n1 → n2; n3 ↔ n4": {{From: "n1", To: "n2"}, {From: "n3", To: "n4"}, {From: "n4", To: "n3"}},
+		"n1, n2 ↔ n3, n4": {
+			{From: "n1", To: "n3"}, {From: "n3", To: "n1"}, {From: "n1", To: "n4"}, {From: "n4", To: "n1"},
+			{From: "n2", To: "n3"}, {From: "n3", To: "n2"}, {From: "n2", To: "n4"}, {From: "n4", To: "n2"},
+		},
 		"clients → n1, n2":              {{From: "", To: "n1"}, {From: "", To: "n2"}},
 		"n1 ↔ clients":                  {{From: "n1", To: ""}, {From: "", To: "n1"}},
 		"n1 → n2, n3; n2 → n3; n4 → n1": {{From: "n1", To: "n2"}, {From: "n1", To: "n3"}, {From: "n2", To: "n3"}, {From: "n4", To: "n1"}},

@@ -52,14 +52,16 @@ function roomIn(u, b) {
 
 const fits = (u, b, text) => u.ctx.measureText(text).width <= roomIn(u, b).room;
 
-// label writes text into a box, shortened to no less than four letters.
-function label(u, b, text, ink) {
+// label writes the first of texts for which a box has room, or else the last
+// one, shortened to no less than four letters.
+function label(u, b, ink, ...texts) {
   const { ctx } = u, { left, room } = roomIn(u, b);
-  const width = ctx.measureText(text).width;
-  if (width > room) {
-    const letters = Math.floor((room / width) * text.length) - 1;
-    if (letters < 4) return;
-    text = text.slice(0, letters) + "…";
+  let text = texts.find((t) => fits(u, b, t));
+  if (text === undefined) {
+    text = texts.at(-1);
+    while (text.length >= 4 && ctx.measureText(text + "…").width > room) text = text.slice(0, -1);
+    if (text.length < 4) return;
+    text += "…";
   }
   ctx.fillStyle = ink;
   ctx.fillText(text, left, b.y + b.height / 2 + devicePixelRatio / 2);
@@ -94,33 +96,31 @@ function foundAt() {
   return found.concat(page.violations.map((v) => ({ from: v.at, to: v.at, text: "violation noticed: " + v.text })));
 }
 
-function paintFound(u, found, row) {
-  const { ctx } = u;
-  ctx.fillStyle = ctx.strokeStyle = color("bad");
-  for (const f of found) {
-    if (!visible(f.from, f.to)) continue;
-    const b = box(u, f.from, f.to, row, 0.3), middle = b.y + b.height / 2;
-    ctx.fillRect(b.x, b.y, Math.max(b.width, 2 * devicePixelRatio), b.height);
-    for (const x of [b.x, b.x + b.width]) ctx.fillRect(x - devicePixelRatio, middle - 6 * devicePixelRatio, 2 * devicePixelRatio, 12 * devicePixelRatio);
-  }
-  // Where several stand close together, the first one's words do.
-  let free = -Infinity;
-  for (const f of found.toSorted((a, b) => a.to - b.to)) {
-    if (!visible(f.from, f.to)) continue;
-    const b = box(u, f.from, f.to, row, 1), wide = ctx.measureText(f.text).width, pad = 5 * devicePixelRatio;
-    let x = b.x + b.width + pad;
-    if (x + wide > u.bbox.left + u.bbox.width) x = b.x - pad - wide;
-    if (x < free || x < u.bbox.left) continue;
-    ctx.fillText(f.text, x, b.y + b.height / 2 + devicePixelRatio / 2);
-    free = x + wide + 2 * pad;
-  }
+// paintFound gives each of them a row of its own.
+function paintFound(u, found, first) {
+  const { ctx } = u, pad = 5 * devicePixelRatio;
+  found.forEach((f, i) => {
+    if (!visible(f.from, f.to)) return;
+    const b = box(u, f.from, f.to, first + i, 0.7), wide = ctx.measureText(f.text).width;
+    b.width = Math.max(b.width, 3 * devicePixelRatio);
+    ctx.fillStyle = color("bad-bg");
+    ctx.strokeStyle = color("bad");
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.fillRect(b.x, b.y, b.width, b.height);
+    ctx.strokeRect(b.x, b.y, b.width, b.height);
+    // The words stand inside, or behind, or before.
+    const behind = b.x + b.width + pad, before = b.x - pad - wide;
+    if (fits(u, b, f.text)) return label(u, b, color("bad"), f.text);
+    ctx.fillStyle = color("bad");
+    ctx.fillText(f.text, behind + wide < u.bbox.left + u.bbox.width ? behind : before, b.y + b.height / 2 + devicePixelRatio / 2);
+  });
 }
 
 function faultsPlot() {
   const phases = page.phases.filter((p) => p.at < whole[1]);
   const proofRow = phases.length ? 1 : 0;
-  const found = foundAt(), first = proofRow + (found.length ? 1 : 0);
-  const names = [...(phases.length ? ["phase"] : []), ...(found.length ? ["proof"] : []), ...Array.from({ length: Math.max(faultRows, 1) }, (_, i) => (i === 0 ? "faults" : ""))];
+  const found = foundAt(), first = proofRow + found.length;
+  const names = [...(phases.length ? ["phase"] : []), ...found.map((_, i) => (i === 0 ? "proof" : "")), ...Array.from({ length: Math.max(faultRows, 1) }, (_, i) => (i === 0 ? "faults" : ""))];
   return lanePlot(names, laneHeight, (u) => {
     const { ctx } = u;
     phases.forEach((p, i) => {
@@ -129,7 +129,7 @@ function faultsPlot() {
       const b = box(u, p.at, to, 0, 0.75);
       ctx.fillStyle = color(i % 2 ? "raised" : "grid");
       ctx.fillRect(b.x, b.y, b.width, b.height);
-      label(u, b, p.text, color("soft"));
+      label(u, b, color("soft"), p.text);
     });
     if (found.length) paintFound(u, found, proofRow);
     for (const f of page.faults) {
@@ -147,10 +147,10 @@ function faultsPlot() {
       ctx.setLineDash(f.missed ? [3 * devicePixelRatio, 3 * devicePixelRatio] : []);
       ctx.strokeRect(b.x, b.y, b.width, b.height);
       ctx.setLineDash([]);
-      label(u, b, f.label + (f.missed ? " (did not bite)" : f.victims ? ": " + f.victims : ""), color("ink"));
+      label(u, b, color("ink"), f.label + (f.missed ? " (did not bite)" : f.victims ? ": " + f.victims : ""), f.label, f.name);
     }
     if (!page.faults.length) {
-      label(u, box(u, shown.from, shown.to, first, 1), "none was applied", color("soft"));
+      label(u, box(u, shown.from, shown.to, first, 1), color("soft"), "none was applied");
     }
   }, false, false);
 }
@@ -166,7 +166,7 @@ function paintSpan(u, s, row) {
     case "leader":
       ctx.fillStyle = color("leader");
       ctx.fillRect(b.x, b.y, b.width, b.height);
-      label(u, b, fits(u, b, "leader " + s.term) ? "leader " + s.term : String(s.term), color("leader-ink"));
+      label(u, b, color("leader-ink"), "leader " + s.term, String(s.term));
       break;
     case "candidate":
       ctx.fillStyle = color("candidate");
@@ -229,7 +229,7 @@ function paintMarks(u, lane, row) {
 
 function nodesPlot() {
   const lanes = page.lanes;
-  if (!lanes.length) return lanePlot(["nodes"], nodeHeight, (u) => label(u, box(u, shown.from, shown.to, 0, 1), "nothing is known of the nodes", color("soft")), true, true);
+  if (!lanes.length) return lanePlot(["nodes"], nodeHeight, (u) => label(u, box(u, shown.from, shown.to, 0, 1), color("soft"), "nothing is known of the nodes"), true, true);
   return lanePlot(lanes.map((l) => l.node), nodeHeight, (u) => {
     lanes.forEach((lane, row) => {
       for (const s of lane.spans) if (visible(s.from, s.to)) paintSpan(u, s, row);

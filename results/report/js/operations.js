@@ -5,7 +5,7 @@ const rowHeight = 26;
 const typeNames = ["invoke", "ok", "fail", "info"];
 const columns = ["time", "process", "node", "function", "key", "value", "result", "outcome", "took", "error"];
 
-const list = { ops: null, rows: null, picked: -1, top: 0, proofRows: new Set() };
+const list = { ops: null, rows: null, picked: -1, slowest: false, proofRows: new Set() };
 
 const text = (v) => (v === null || v === undefined ? "" : String(v));
 
@@ -52,11 +52,20 @@ function filter() {
   let n = 0;
   for (let i = 0; i < ops.count; i++) if (test(i)) found[n++] = i;
   list.rows = found.subarray(0, n);
+  if (list.slowest) {
+    const length = (i) => (ops.took[i] < 0 ? Infinity : ops.took[i]);
+    list.rows.sort((a, b) => (length(a) === length(b) ? a - b : length(b) - length(a)));
+  }
   $("op-count").textContent = n === ops.count ? grouped(page.total) : grouped(n) + " of " + grouped(ops.count);
   list.space.style.height = n * rowHeight + "px";
   list.none.hidden = n > 0;
-  if (list.picked >= 0) reveal(list.picked);
   paint(true);
+}
+
+// refilter keeps the picked operation in view.
+function refilter() {
+  filter();
+  if (list.ops && list.picked >= 0) reveal(list.picked);
 }
 
 function cells(i) {
@@ -92,6 +101,7 @@ function paint(anew) {
 
 // place is where operation i stands in the filtered list, or -1.
 function place(i) {
+  if (list.slowest) return list.rows.indexOf(i);
   let low = 0, high = list.rows.length;
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -150,6 +160,27 @@ function fillForm() {
   $("filter-keys").append(...numbers(names.key).slice(0, 1000).map((i) => el("option", { value: names.key[i] })));
 }
 
+// heading makes the head of a column; the list is in order of time, or the slowest come first.
+function heading(name) {
+  const cell = el("span", { role: "columnheader", class: { time: "n", process: "n", took: "n" }[name] });
+  if (name !== "time" && name !== "took") {
+    cell.append(name);
+    return cell;
+  }
+  const button = el("button", { type: "button", class: "at", title: name === "time" ? "In order of time" : "The slowest first" }, name);
+  const tell = () => cell.setAttribute("aria-sort", list.slowest === (name === "took") ? (list.slowest ? "descending" : "ascending") : "none");
+  button.onclick = () => {
+    list.slowest = name === "took";
+    list.box.scrollTop = 0;
+    for (const retell of list.headings) retell();
+    filter();
+  };
+  (list.headings ||= []).push(tell);
+  tell();
+  cell.append(button);
+  return cell;
+}
+
 async function startOperations() {
   if (!page.total) return;
   $("list-note").textContent = "Unpacking " + grouped(page.listed) + " operations …";
@@ -167,7 +198,7 @@ async function startOperations() {
   list.none = el("p", { class: "empty" }, "No operation matches.");
   list.box = $("list");
   build(list.box, { tabindex: "0", role: "table", "aria-label": "Operations", "aria-rowcount": list.ops.count + 1 }, [
-    el("div", { class: "head", role: "row" }, ...columns.map((c) => el("span", { role: "columnheader", class: { time: "n", process: "n", took: "n" }[c] }, c))),
+    el("div", { class: "head", role: "row" }, ...columns.map(heading)),
     list.space, list.none,
   ]);
   list.box.addEventListener("scroll", () => requestAnimationFrame(() => paint(false)));
@@ -181,13 +212,13 @@ async function startOperations() {
   $("filter").addEventListener("input", (e) => {
     if (e.target.id === "filter-from" || e.target.id === "filter-to") return;
     clearTimeout(later);
-    later = setTimeout(filter, 80);
+    later = setTimeout(refilter, 80);
   });
-  $("filter").addEventListener("reset", () => setTimeout(() => { showWhole(); filter(); }));
+  $("filter").addEventListener("reset", () => setTimeout(() => { showWhole(); refilter(); }));
   $("filter").onsubmit = (e) => e.preventDefault();
   shown.listeners.push(() => {
     clearTimeout(later);
-    later = setTimeout(filter, 80);
+    later = setTimeout(refilter, 80);
   });
   new ResizeObserver(() => paint(true)).observe(list.box);
   filter();
