@@ -17,7 +17,7 @@ func RegisterModel() Model {
 		Step: func(state any, op *harness.Operation) (any, bool) {
 			now := state.(Maybe)
 			r := registerOp(op)
-			if r.observes && now != r.saw {
+			if r.observes && now != r.saw || r.avoids && now == r.from {
 				return state, false
 			}
 			if r.writes && (!r.compares || now == r.from) {
@@ -39,6 +39,7 @@ type registerEffect struct {
 	writes   bool  // it sets the register
 	to       int64 // to this
 	compares bool  // but only if it holds from; of completed operations only those that did not observe
+	avoids   bool  // it found that the register did not hold from
 	from     Maybe
 }
 
@@ -54,7 +55,9 @@ func registerOp(op *harness.Operation) (r registerEffect) {
 	case "cas":
 		c := op.Input.(CAS)
 		r.writes, r.to, r.compares, r.from = true, c.To, true, c.From
-		if ok {
+		if _, other := op.Output.(Other); ok && other {
+			r.compares, r.writes, r.avoids = false, false, true
+		} else if ok {
 			r.observes, r.saw = true, op.Output.(Maybe)
 			r.compares, r.writes = false, r.saw == c.From
 		}
@@ -72,6 +75,9 @@ func registerText(op *harness.Operation) string {
 	case CAS:
 		s = fmt.Sprintf("cas %s to %d", in.From, in.To)
 	}
+	if saw, ok := op.Output.(Other); ok {
+		return s + " -> saw " + saw.String()
+	}
 	if saw, ok := op.Output.(Maybe); ok {
 		if op.F == "cas" {
 			return s + " -> saw " + saw.String()
@@ -85,10 +91,12 @@ func registerText(op *harness.Operation) string {
 // with everything that wrote or saw it: take the stretches in which the
 // register held it out of any explanation, and what is left is explained. What
 // a compare-and-set wrote after seeing the value goes with it, since nobody
-// would write it then.
+// would write it then. So does everything that found only that the register
+// held something else: it may have been this.
 func registerParts(ops []harness.Operation) [][]int {
 	touching := map[int64][]int{} // by value: the operations that wrote or saw it
 	follows := map[int64][]int64{}
+	var avoiding []int
 	var parts [][]int
 	var values []int64
 	touch := func(v int64, i int) {
@@ -99,6 +107,9 @@ func registerParts(ops []harness.Operation) [][]int {
 	}
 	for i := range ops {
 		r := registerOp(&ops[i])
+		if r.avoids {
+			avoiding = append(avoiding, i)
+		}
 		if !r.writes {
 			parts = append(parts, []int{i})
 		}
@@ -131,7 +142,7 @@ func registerParts(ops []harness.Operation) [][]int {
 				}
 			}
 		}
-		parts = append(parts, part)
+		parts = append(parts, append(part, avoiding...))
 	}
 	return parts
 }

@@ -126,6 +126,10 @@ func deed(op *harness.Operation, object string) (did, got string) {
 			return fmt.Sprintf("enqueued %d in %s", in, object), ""
 		}
 	case CAS:
+		if other, ok := op.Output.(Other); ok {
+			return fmt.Sprintf("tried to change %s from %s to %d by compare-and-set", object, in.From, in.To),
+				"was told that it held " + other.String()
+		}
 		if saw, ok := op.Output.(Maybe); ok {
 			if saw == in.From {
 				return fmt.Sprintf("changed %s from %s to %d by compare-and-set", object, in.From, in.To), ""

@@ -49,6 +49,13 @@ type CAS struct {
 	To   int64
 }
 
+// Other is the output of a compare-and-set that failed and did not tell what
+// it saw, only that it was something other than what it compared with. No
+// decoder makes it: it is for histories of tools that know no more.
+type Other struct{ Than Maybe }
+
+func (o Other) String() string { return "something other than " + o.Than.String() }
+
 // AppendJSON appends c as JSON to b.
 func (c CAS) AppendJSON(b []byte) []byte {
 	b = c.From.AppendJSON(append(b, '['))

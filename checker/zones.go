@@ -93,7 +93,8 @@ func (z *zones) cluster(v Maybe) int32 {
 	return c
 }
 
-// gather finds the clusters. It returns false if a value has two writers.
+// gather finds the clusters. It returns false if a value has two writers, or if
+// an operation tells what the register did not hold.
 func (z *zones) gather() bool {
 	z.byValue = make(map[int64]int32, len(z.ops)/2)
 	z.clusters = append(make([]cluster, 0, len(z.ops)/2), cluster{writer: none, from: none, next: none, reader: none, by: none, did: true})
@@ -101,6 +102,8 @@ func (z *zones) gather() bool {
 	for i := len(z.ops) - 1; i >= 0; i-- { // backwards: lists of readers grow at their head
 		r := registerOp(z.ops[i])
 		switch {
+		case r.avoids: // which open operations took effect can matter to it
+			return false
 		case r.observes && (!r.writes || r.saw == Just(r.to)): // replacing a value by itself only reads
 			c := z.cluster(r.saw)
 			z.readers[i] = z.clusters[c].reader

@@ -1,0 +1,245 @@
+package foreign
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/checker"
+	"coup/harness"
+)
+
+// porcupineData is the directory of the histories that porcupine ships.
+func porcupineData(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/anishathalye/porcupine").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), "test_data")
+}
+
+func judge(t *testing.T, path string, o Options) harness.Result {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h, err := Read(f, o)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if len(h.Operations) < 10 {
+		t.Fatalf("%s: only %d operations", path, len(h.Operations))
+	}
+	r, err := checker.Linearizable{Model: Models()[o.Model], Timeout: time.Minute}.Check(context.Background(), h)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return r
+}
+
+// Every history that porcupine ships gets the verdict that porcupine expects.
+func TestPorcupineData(t *testing.T) {
+	dir := porcupineData(t)
+	valid := []int{2, 5, 7, 18, 25, 31, 38, 45, 48, 49, 51, 53, 56, 67, 75, 76, 80, 87, 92, 98, 100, 101, 102}
+	judged := 0
+	for n := 0; n <= 102; n++ {
+		path := filepath.Join(dir, "jepsen", fmt.Sprintf("etcd_%03d.log", n))
+		if n == 95 {
+			continue // its cluster never started: there is nothing in it
+		}
+		judged++
+		want := harness.Invalid
+		if slices.Contains(valid, n) {
+			want = harness.Valid
+		}
+		r := judge(t, path, Options{Model: "cas-register", FailedCASDiffers: true})
+		if r.Valid != want {
+			t.Errorf("%s: %v, expected %v: %s", path, r.Valid, want, r.Summary)
+		}
+		if want == harness.Invalid && (r.Counterexample == nil || len(r.Counterexample.Witness) == 0) {
+			t.Errorf("%s: no counterexample", path)
+		}
+	}
+	if judged != 102 {
+		t.Errorf("%d logs, expected 102", judged)
+	}
+	for name, want := range map[string]harness.Validity{
+		"c01-ok": harness.Valid, "c01-bad": harness.Invalid, "c10-ok": harness.Valid, "c10-bad": harness.Invalid,
+		"c50-ok": harness.Valid, "c50-bad": harness.Invalid,
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			if r := judge(t, filepath.Join(dir, "kv", name+".txt"), Options{Model: "kv"}); r.Valid != want {
+				t.Errorf("%v, expected %v: %s", r.Valid, want, r.Summary)
+			}
+			t.Log(time.Since(start))
+		})
+	}
+}
+
+const registerMaps = `
+; a comment
+{:process :nemesis, :type :info, :f :start, :value nil, :index 0}
+{:index 1, :process 0, :type :invoke, :f :write, :value 3, :time 1000}
+#jepsen.history.Op{:index 2 :process 1 :type :invoke :f :read :value nil :time 2000}
+{:process 0, :type :ok, :f :write, :value 3, :time 3000}
+{:process 1, :type :ok, :f :read, :value 3, :time 4000 :node "n2"}
+{:process 0, :type :invoke, :f :cas, :value [3 4]}, {:process 0, :type :fail, :f :cas, :value [3 4]}
+#_{:process 7 :type :ok :f :read :value 1}
+{:process 1, :type :invoke, :f :cas, :value [3 5]} {:process 1, :type :info, :f :cas, :value [3 5], :error :timeout}
+{:process 2 :type :invoke :f :read} {:process 2 :type :ok :f :read :value nil}
+`
+
+func TestReadMaps(t *testing.T) {
+	for name, text := range map[string]string{"one after the other": registerMaps, "in a vector": "[" + registerMaps + "]"} {
+		t.Run(name, func(t *testing.T) {
+			h, err := Read(strings.NewReader(text), Options{Model: "cas-register"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []harness.Operation{
+				{Process: 0, F: "write", Input: int64(3), Type: harness.OK, Call: 0, Return: 2, Start: 1000, End: 3000},
+				{Process: 1, F: "read", Output: checker.Just(3), Type: harness.OK, Call: 1, Return: 3, Start: 2000, End: 4000},
+				{Process: 0, F: "cas", Input: checker.CAS{From: checker.Just(3), To: 4}, Type: harness.Fail, Call: 4, Return: 5, Start: 4, End: 5},
+				{Process: 1, F: "cas", Input: checker.CAS{From: checker.Just(3), To: 5}, Type: harness.Info, Call: 6, Return: harness.Open, Start: 6, End: 7, Error: "timeout"},
+				{Process: 2, F: "read", Output: checker.Maybe{}, Type: harness.OK, Call: 8, Return: 9, Start: 8, End: 9},
+			}
+			if !reflect.DeepEqual(h.Operations, want) {
+				t.Errorf("got\n%+v\nexpected\n%+v", h.Operations, want)
+			}
+		})
+	}
+}
+
+func TestMeanings(t *testing.T) {
+	cases := []struct {
+		name, text string
+		o          Options
+		valid      harness.Validity
+	}{
+		{"nil means nothing", `[0 :invoke :write 1] [0 :ok :write 1] [0 :invoke :read nil] [0 :ok :read nil]`, Options{Model: "register"}, harness.Invalid},
+		{"nil says nothing", `[0 :invoke :write 1] [0 :ok :write 1] [0 :invoke :read nil] [0 :ok :read nil]`, Options{Model: "register", NilReadsSayNothing: true}, harness.Valid},
+		{"a cas may fail", `[0 :invoke :write 1] [0 :ok :write 1] [0 :invoke :cas [1 2]] [0 :fail :cas [1 2]]`, Options{Model: "cas-register"}, harness.Valid},
+		{"a cas fails for a reason", `[0 :invoke :write 1] [0 :ok :write 1] [0 :invoke :cas [1 2]] [0 :fail :cas [1 2]]`, Options{Model: "cas-register", FailedCASDiffers: true}, harness.Invalid},
+		{"by key", `[0 :invoke :write [x 1]] [0 :ok :write [x 1]] [0 :invoke :read [y nil]] [0 :ok :read [y nil]]`, Options{Model: "register"}, harness.Valid},
+		{"mutex", `[0 :invoke :acquire nil] [1 :invoke :acquire nil] [0 :ok :acquire nil] [1 :ok :acquire nil]`, Options{Model: "mutex"}, harness.Invalid},
+		{"mutex in turn", `[0 :invoke :acquire nil] [1 :invoke :acquire nil] [0 :ok :acquire nil] [0 :invoke :release nil] [0 :ok :release nil] [1 :ok :acquire nil]`, Options{Model: "mutex"}, harness.Valid},
+		{"set", `[0 :invoke :add 1] [0 :ok :add 1] [0 :invoke :read nil] [0 :ok :read #{1 2}]`, Options{Model: "set"}, harness.Invalid},
+		{"queue", `[0 :invoke :enqueue 1] [0 :ok :enqueue 1] [0 :invoke :dequeue nil] [0 :ok :dequeue 1]`, Options{Model: "queue"}, harness.Valid},
+		{"counter", `[0 :invoke :inc nil] [0 :ok :inc nil] [0 :invoke :read nil] [0 :ok :read 2]`, Options{Model: "counter"}, harness.Invalid},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			// A vector of vectors is the same as the vectors one after the other.
+			for _, text := range []string{c.text, strings.ReplaceAll(c.text, "[x 1]", `["x" 1]`)} {
+				if c.name == "by key" {
+					text = `[1 :invoke :read [x nil]] [1 :ok :read [x nil]] ` + text
+				}
+				h, err := Read(strings.NewReader(text), c.o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := checker.Linearizable{Model: Models()[c.o.Model]}.Check(context.Background(), h)
+				if err != nil || r.Valid != c.valid {
+					t.Errorf("%v, %v, expected %v: %s", r.Valid, err, c.valid, r.Summary)
+				}
+			}
+		})
+	}
+}
+
+func TestCompressed(t *testing.T) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	fmt.Fprint(z, registerMaps)
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h, err := Read(&b, Options{Model: "register"})
+	if err != nil || len(h.Operations) != 5 {
+		t.Errorf("%v, %v", h, err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	cases := []struct{ name, text, model, want string }{
+		{"model", ``, "registre", `no model "registre", only cas-register`},
+		{"type", "{:process 0 :type :invoke :f :read}\n{:process 0 :type :okay :f :read}", "register", "line 2: expected :invoke, :ok, :fail or :info as :type, not okay"},
+		{"process", `{:process "0" :type :invoke :f :read}`, "register", "line 1: expected a number as :process"},
+		{"function", `{:process 0 :type :invoke :f :incr}`, "register", `no function "incr", only read, write, cas`},
+		{"value", `{:process 0 :type :invoke :f :write :value "x"}`, "register", "line 1: write: expected an integer, not x"},
+		{"no invocation", `{:process 0 :type :ok :f :read}`, "register", "line 1: process 0 ends read, and had not begun it"},
+		{"two invocations", `[0 :invoke :read nil] [0 :invoke :read nil]`, "register", "line 1: process 0 begins read, and its read has not ended"},
+		{"another function", `[0 :invoke :read nil] [0 :ok :write nil]`, "register", "line 1: process 0 ends write, and had begun read"},
+		{"cut off", "{:process 0\n :type", "register", "line 2: the text ends within the '{' of line 1"},
+		{"bracket", "{:process 0]", "register", `expected '}', which closes the '{' of line 1, not ']'`},
+		{"loose bracket", "\n)", "register", "line 2: a closing bracket closes nothing"},
+		{"half a map", "{:process}", "register", "line 1: a map has a key without a value"},
+		{"number", "[0 :invoke :write 1x]", "register", `expected a number, not "1x"`},
+		{"no operation", "[1 2]", "register", "expected an operation"},
+		{"deep", strings.Repeat("[", 2000), "register", "nested deeper"},
+		{"gzip", "\x1f\x8b\x00", "register", "gzip"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Read(strings.NewReader(c.text), Options{Model: c.model})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, expected %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestEDN(t *testing.T) {
+	cases := map[string]any{
+		`nil`: nil, `true`: true, `-12`: int64(-12), `3N`: int64(3), `1.5`: 1.5, `2M`: 2.0, `"a\n\u0041"`: "a\nA", `\newline`: "\n", `\x`: "x",
+		`:a/b`: keyword("a/b"), `foo-bar`: symbol("foo-bar"), `-`: symbol("-"), `(1, 2)`: []any{int64(1), int64(2)}, `#{1}`: []any{int64(1)},
+		`{:a 1}`: ednMap{keyword("a"), int64(1)}, `#inst "2020"`: "2020", `[#_ 1 2]`: []any{int64(2)}, `[]`: []any{},
+	}
+	for text, want := range cases {
+		v, err := parse(text)
+		if err != nil || !reflect.DeepEqual(v, want) {
+			t.Errorf("%s: %#v, %v; expected %#v", text, v, err, want)
+		}
+	}
+}
+
+func parse(text string) (any, error) {
+	in, err := plain(strings.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	return newEDNReader(in).next()
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(registerMaps, "cas-register")
+	f.Add("INFO  jepsen.util - 0\t:invoke\t:cas\t[1 2]\nINFO  jepsen.util - 0\t:info\t:cas\t:timed-out\n", "cas-register")
+	f.Add(`[[0 :invoke :add 1] [0 :ok :add 1] [0 :invoke :read nil] [0 :ok :read #{1}]]`, "set")
+	f.Add(`{:process 2, :type :invoke, :f :append, :key "1", :value "x 2 0 y"}`, "kv")
+	f.Add(`#a#b{"\u0000" \u0041 ##Inf}`, "queue")
+	f.Fuzz(func(t *testing.T, text, model string) {
+		h, err := Read(strings.NewReader(text), Options{Model: model, FailedCASDiffers: true})
+		if err != nil {
+			return
+		}
+		// What is accepted is what the model understands.
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := (checker.Linearizable{Model: Models()[model], MemoryBytes: 1 << 28}).Check(ctx, h); err != nil {
+			t.Fatalf("%v in %q", err, text)
+		}
+	})
+}

@@ -1,0 +1,229 @@
+package foreign
+
+import (
+	"fmt"
+
+	"coup/checker"
+	"coup/harness"
+)
+
+// A converter makes the values that a model understands of EDN values. It may
+// give operations the names that the model knows.
+type converter struct {
+	names  map[string]string // of functions, where they differ
+	input  func(op *harness.Operation, v any) (any, error)
+	output func(op *harness.Operation, v any, o Options) (drop bool, err error)
+}
+
+func (c converter) name(f string) string {
+	if n, ok := c.names[f]; ok {
+		return n
+	}
+	return f
+}
+
+var converters = map[string]converter{
+	"register":     {input: registerInput, output: registerOutput},
+	"cas-register": {input: registerInput, output: registerOutput},
+	"set":          {input: setInput, output: setOutput},
+	"queue":        {input: queueInput, output: queueOutput},
+	"counter":      {names: map[string]string{"inc": "add", "increment": "add"}, input: counterInput, output: counterOutput},
+	"mutex":        {names: map[string]string{"lock": "acquire", "unlock": "release"}, input: mutexInput, output: noOutput},
+	"kv":           {input: kvInput, output: kvOutput},
+}
+
+func anInt(v any) (int64, error) {
+	i, ok := v.(int64)
+	if !ok {
+		return 0, fmt.Errorf("expected an integer, not %v", v)
+	}
+	return i, nil
+}
+
+func aMaybe(v any) (checker.Maybe, error) {
+	if v == nil {
+		return checker.Maybe{}, nil
+	}
+	i, err := anInt(v)
+	if err != nil {
+		return checker.Maybe{}, fmt.Errorf("expected an integer or nil, not %v", v)
+	}
+	return checker.Just(i), nil
+}
+
+func unknown(op *harness.Operation, known string) error {
+	return fmt.Errorf("this model has no function %q, only %s", op.F, known)
+}
+
+func registerInput(op *harness.Operation, v any) (any, error) {
+	switch op.F {
+	case "read":
+		return nil, nil
+	case "write":
+		i, err := anInt(v)
+		return i, err
+	case "cas":
+		pair, ok := v.([]any)
+		if !ok || len(pair) != 2 {
+			return nil, fmt.Errorf("expected a pair [from to], not %v", v)
+		}
+		from, err := aMaybe(pair[0])
+		if err != nil {
+			return nil, err
+		}
+		to, err := anInt(pair[1])
+		if err != nil {
+			return nil, err
+		}
+		return checker.CAS{From: from, To: to}, nil
+	}
+	return nil, unknown(op, "read, write, cas")
+}
+
+func registerOutput(op *harness.Operation, v any, o Options) (bool, error) {
+	switch op.F {
+	case "cas":
+		in := op.Input.(checker.CAS)
+		if op.Type == harness.OK {
+			op.Output = in.From
+		} else if o.FailedCASDiffers {
+			op.Type, op.Output = harness.OK, checker.Other{Than: in.From}
+		}
+	case "read":
+		if op.Type != harness.OK {
+			return false, nil
+		}
+		m, err := aMaybe(v)
+		if err != nil {
+			return false, err
+		}
+		op.Output = m
+		return !m.Set && o.NilReadsSayNothing, nil
+	}
+	return false, nil
+}
+
+func setInput(op *harness.Operation, v any) (any, error) {
+	switch op.F {
+	case "read":
+		return nil, nil
+	case "add":
+		i, err := anInt(v)
+		return i, err
+	}
+	return nil, unknown(op, "add, read")
+}
+
+func setOutput(op *harness.Operation, v any, o Options) (bool, error) {
+	if op.F != "read" || op.Type != harness.OK {
+		return false, nil
+	}
+	if v == nil && o.NilReadsSayNothing {
+		return true, nil
+	}
+	list, ok := v.([]any)
+	if !ok && v != nil {
+		return false, fmt.Errorf("expected a set of integers, not %v", v)
+	}
+	elements := make([]int64, len(list))
+	for i, e := range list {
+		var err error
+		if elements[i], err = anInt(e); err != nil {
+			return false, err
+		}
+	}
+	op.Output = elements
+	return false, nil
+}
+
+func queueInput(op *harness.Operation, v any) (any, error) {
+	switch op.F {
+	case "dequeue":
+		return nil, nil
+	case "enqueue":
+		i, err := anInt(v)
+		return i, err
+	}
+	return nil, unknown(op, "enqueue, dequeue")
+}
+
+// queueOutput: a dequeue that failed found the queue empty or did not happen;
+// nobody can tell which, so it is left out.
+func queueOutput(op *harness.Operation, v any, o Options) (bool, error) {
+	if op.F != "dequeue" || op.Type != harness.OK {
+		return false, nil
+	}
+	m, err := aMaybe(v)
+	if err != nil {
+		return false, err
+	}
+	op.Output = m
+	return !m.Set && o.NilReadsSayNothing, nil
+}
+
+func counterInput(op *harness.Operation, v any) (any, error) {
+	switch op.F {
+	case "read":
+		return nil, nil
+	case "add", "inc", "increment":
+		op.F = "add"
+		if v == nil {
+			return int64(1), nil
+		}
+		i, err := anInt(v)
+		return i, err
+	}
+	return nil, unknown(op, "add, read")
+}
+
+func counterOutput(op *harness.Operation, v any, o Options) (bool, error) {
+	if op.F != "read" || op.Type != harness.OK {
+		return false, nil
+	}
+	if v == nil && o.NilReadsSayNothing {
+		return true, nil
+	}
+	i, err := anInt(v)
+	op.Output = i
+	return false, err
+}
+
+func mutexInput(op *harness.Operation, _ any) (any, error) {
+	switch op.F {
+	case "acquire", "lock":
+		op.F = "acquire"
+	case "release", "unlock":
+		op.F = "release"
+	default:
+		return nil, unknown(op, "acquire, release")
+	}
+	return nil, nil
+}
+
+func noOutput(*harness.Operation, any, Options) (bool, error) { return false, nil }
+
+func kvInput(op *harness.Operation, v any) (any, error) {
+	switch op.F {
+	case "get":
+		return nil, nil
+	case "put", "append":
+		s, ok := v.(string)
+		if !ok {
+			return nil, fmt.Errorf("expected a string, not %v", v)
+		}
+		return s, nil
+	}
+	return nil, unknown(op, "get, put, append")
+}
+
+func kvOutput(op *harness.Operation, v any, _ Options) (bool, error) {
+	if op.F != "get" || op.Type != harness.OK {
+		return false, nil
+	}
+	s, ok := v.(string)
+	if !ok && v != nil {
+		return false, fmt.Errorf("expected a string, not %v", v)
+	}
+	op.Output = s
+	return false, nil
+}
