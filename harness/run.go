@@ -48,7 +48,7 @@ func Run(ctx, soft context.Context, t Test) (nextProcess int, err error) {
 	}
 	l := &loop{Test: t, soft: soft, rand: rand.New(rand.NewPCG(t.Seed, 0x636f7570)), running: t.Concurrency}
 	l.next = t.FirstProcess + t.Concurrency
-	stop := context.AfterFunc(soft, t.Runtime.Wake)
+	stop := t.Runtime.WakeWhenDone(soft)
 	defer stop()
 	for thread := range t.Concurrency {
 		t.Runtime.Start(func() { l.thread(ctx, thread) })

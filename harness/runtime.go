@@ -24,7 +24,9 @@ type Runtime interface {
 	Await(l sync.Locker, until time.Duration)
 	// Wake ends every Await that is under way.
 	Wake()
-	// WithTimeout is context.WithTimeout by this runtime's clock.
+	// WakeWhenDone calls Wake once when ctx ends, unless stop was called before.
+	WakeWhenDone(ctx context.Context) (stop func())
+	// WithTimeout is context.WithTimeout by this runtime's clock; see Left.
 	WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
 }
 
@@ -85,6 +87,33 @@ func (r *Machine) Wake() {
 		close(woken)
 		delete(r.waiting, woken)
 	}
+}
+
+// WakeWhenDone implements Runtime.
+func (r *Machine) WakeWhenDone(ctx context.Context) (stop func()) {
+	cancel := context.AfterFunc(ctx, r.Wake)
+	return func() { cancel() }
+}
+
+type clockKey struct{}
+
+// WithClock returns a context whose deadline is to be compared with the clock
+// now, and not with the machine's. Runtimes with a clock of their own use it.
+func WithClock(ctx context.Context, now func() time.Time) context.Context {
+	return context.WithValue(ctx, clockKey{}, now)
+}
+
+// Left is the time until ctx's deadline; ok is false if it has none. Code that
+// runs under a Runtime asks this and not time.Until.
+func Left(ctx context.Context) (left time.Duration, ok bool) {
+	t, ok := ctx.Deadline()
+	if !ok {
+		return 0, false
+	}
+	if now, own := ctx.Value(clockKey{}).(func() time.Time); own {
+		return t.Sub(now()), true
+	}
+	return time.Until(t), true
 }
 
 // Sleep parks the caller until the time until, or until ctx ends. The end of

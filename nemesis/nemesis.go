@@ -95,7 +95,7 @@ func (n *Nemesis) Run(ctx context.Context, schedule []Entry) {
 			n.Runtime.Wake()
 		})
 	}
-	stop := context.AfterFunc(ctx, n.Runtime.Wake)
+	stop := n.Runtime.WakeWhenDone(ctx)
 	defer stop()
 	mu.Lock()
 	defer mu.Unlock()

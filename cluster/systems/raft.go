@@ -237,9 +237,9 @@ func (c *raftConn) ask(ctx context.Context, node, path string, req raftnode.Requ
 // nodeTimeout is the time that the node gets: a tenth less than is left, so
 // that its answer is still read.
 func nodeTimeout(ctx context.Context) time.Duration {
-	left := defaultTimeout
-	if t, ok := ctx.Deadline(); ok {
-		left = time.Until(t)
+	left, ok := harness.Left(ctx)
+	if !ok {
+		left = defaultTimeout
 	}
 	return left * 9 / 10
 }
