@@ -68,7 +68,7 @@ var loadAssets = sync.OnceValues(func() (assets, error) {
 		Library: template.JS(library),
 		Script:  template.JS(script),
 		Style:   template.CSS(style),
-		Policy: fmt.Sprintf("default-src 'none'; script-src %s %s; style-src %s; base-uri 'none'; form-action 'none'",
+		Policy: fmt.Sprintf("default-src 'none'; script-src %s %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'",
 			hashSource(library), hashSource(script), hashSource(style)),
 	}, nil
 })

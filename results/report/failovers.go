@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -57,13 +58,18 @@ func phaseBars(f failover, longest time.Duration) []bar {
 		if to < from {
 			return
 		}
-		bars = append(bars, bar{phase, 100 * float64(from) / float64(longest), 100 * float64(to-from) / float64(longest), text + " " + millis(to-from)})
+		bars = append(bars, bar{phase, percent(from, longest), percent(to-from, longest), text + " " + millis(to-from)})
 		from = to
 	}
 	add("detect", "until the first node called for an election:", f.Detected)
 	add("elect", "until there was a new leader:", f.Elected)
 	add("serve", "until the first success:", f.Served)
 	return bars
+}
+
+// percent is the share that part has in all, to a hundredth of a percent.
+func percent(part, all time.Duration) float64 {
+	return math.Round(1e4*float64(part)/float64(all)) / 100
 }
 
 // figure sums the failovers up.

@@ -17,7 +17,7 @@ async function decodeOperations() {
   return {
     count: n, start, took, line, names: c.names,
     process: Int32Array.from(c.process), type: Uint8Array.from(c.type),
-    f: Uint16Array.from(c.f), key: Int32Array.from(c.key), node: Uint16Array.from(c.node), error: Int32Array.from(c.error),
+    f: Int32Array.from(c.f), key: Int32Array.from(c.key), node: Int32Array.from(c.node), error: Int32Array.from(c.error),
     input: c.input, output: c.output,
   };
 }

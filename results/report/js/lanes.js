@@ -191,6 +191,16 @@ function paintSpan(u, s, row) {
   }
 }
 
+// paintFrozen lets what the node was shine through.
+function paintFrozen(u, b) {
+  u.ctx.save();
+  u.ctx.globalAlpha = 0.55;
+  u.ctx.fillStyle = color("bg");
+  u.ctx.fillRect(b.x, b.y, b.width, b.height);
+  u.ctx.restore();
+  hatch(u, b, color("frozen"), 4);
+}
+
 const markShapes = { election: "M0 -4L4 3H-4Z", snapshot: "M0 -4L4 0L0 4L-4 0Z", restore: "M0 4L4 -3H-4Z", exit: "M-4 -4L4 4M4 -4L-4 4", boot: "M0 -6V6" };
 
 // Where marks would cover each other, those that tell more stay.
@@ -233,7 +243,7 @@ function nodesPlot() {
   return lanePlot(lanes.map((l) => l.node), nodeHeight, (u) => {
     lanes.forEach((lane, row) => {
       for (const s of lane.spans) if (visible(s.from, s.to)) paintSpan(u, s, row);
-      for (const f of lane.frozen) if (visible(f.from, f.to)) hatch(u, raised(box(u, f.from, f.to, row, 0.68)), color("frozen"), 4);
+      for (const f of lane.frozen) if (visible(f.from, f.to)) paintFrozen(u, raised(box(u, f.from, f.to, row, 0.68)));
       paintMarks(u, lane, row);
     });
   }, true, true);
