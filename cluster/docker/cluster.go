@@ -29,6 +29,8 @@ type Config struct {
 	Nodes   int
 	System  cluster.System
 	Options cluster.Options
+	// Binary is the path of coup's own binary; empty: the running program.
+	Binary string
 	// Output receives every line that a node writes, without the newline. Lines
 	// of one node come in order, those of different nodes concurrently.
 	Output func(node string, line []byte)
@@ -95,7 +97,7 @@ func Up(ctx context.Context, e *Engine, cfg Config) (c *Cluster, err error) {
 	}()
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		c.Image, err = e.ensureImage(gctx)
+		c.Image, err = e.ensureImage(gctx, cfg.Binary)
 		return err
 	})
 	g.Go(func() error {
@@ -274,17 +276,18 @@ func (c *Cluster) Start(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	// The engine may be slower to notice an end than the agent was.
+	if ended := n.ending(); ended != nil {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return fmt.Errorf("start %s: it has not ended yet: %w", name, ctx.Err())
+		}
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.up {
 		return nil
-	}
-	if n.ended != nil {
-		select { // the engine may be slower to notice an end than the agent
-		case <-n.ended:
-		case <-ctx.Done():
-			return fmt.Errorf("start %s: it has not ended yet: %w", name, ctx.Err())
-		}
 	}
 	// The output is attached first, so that not a line is lost.
 	attached, err := c.e.c.ContainerAttach(ctx, n.system, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
@@ -309,6 +312,17 @@ func (c *Cluster) Start(ctx context.Context, name string) error {
 		c.watchEnd(n, ended)
 	}()
 	return nil
+}
+
+// ending returns what is closed when a system that is to end has ended; nil if
+// it is meant to run, or never did.
+func (n *node) ending() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.up {
+		return nil
+	}
+	return n.ended
 }
 
 // watchEnd waits until the engine has seen the end of the system's container.

@@ -89,16 +89,17 @@ func explain(err error, host string) error {
 // imagePath is where the image holds coup's binary.
 const imagePath = "/coup"
 
-// ensureImage returns the id of the image that holds nothing but this very
-// program, and makes it if the engine doesn't have it yet.
-func (e *Engine) ensureImage(ctx context.Context) (id string, err error) {
+// ensureImage returns the id of the image that holds nothing but the program
+// at path, and makes it if the engine doesn't have it yet.
+func (e *Engine) ensureImage(ctx context.Context, path string) (id string, err error) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != e.arch {
 		return "", fmt.Errorf("%w: the containers run coup's own binary, which is for %s/%s, but the engine's are linux/%s",
 			cluster.ErrUnavailable, runtime.GOOS, runtime.GOARCH, e.arch)
 	}
-	path, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("coup's own binary: %w", err)
+	if path == "" {
+		if path, err = os.Executable(); err != nil {
+			return "", fmt.Errorf("coup's own binary: %w", err)
+		}
 	}
 	binary, err := os.ReadFile(path)
 	if err != nil {

@@ -1,0 +1,109 @@
+package docker_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"coup/cluster/conformance"
+	"coup/cluster/docker"
+	"coup/cluster/systems"
+	"coup/harness"
+	"coup/internal/testengine"
+)
+
+// up brings a cluster of n raft nodes up that is removed after the test.
+func up(t testing.TB, n int) (c *docker.Cluster, output func() []string) {
+	t.Helper()
+	testengine.Need(t)
+	ctx := context.Background()
+	e, err := docker.Connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var lines []string
+	c, err = docker.Up(ctx, e, docker.Config{
+		Run: fmt.Sprintf("test-%d-%d", os.Getpid(), time.Now().UnixNano()), Nodes: n, System: systems.All["raft"],
+		Binary: testengine.Binary(t),
+		Output: func(node string, line []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, node+" "+string(line))
+		},
+		Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(context.Background()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return c, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return lines
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	c, output := up(t, 3)
+	if err := conformance.Check(context.Background(), harness.NewRuntime(), systems.All["raft"], c); err != nil {
+		t.Error(err)
+	}
+	boots := 0
+	for _, line := range output() {
+		if strings.HasPrefix(line, "n2 ") && strings.Contains(line, `"boot"`) {
+			boots++
+		}
+	}
+	if boots != 4 { // the first, and after kill, stop and kill
+		t.Errorf("n2 said %d times that it booted, want 4: output must survive restarts", boots)
+	}
+}
+
+func TestUpTakesEverythingBackWhenItFails(t *testing.T) {
+	testengine.Need(t)
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	e, err := docker.Connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		time.Sleep(400 * time.Millisecond) // somewhere in the middle
+		cancel()
+	}()
+	run := fmt.Sprintf("test-%d-cancelled", os.Getpid())
+	c, err := docker.Up(ctx, e, docker.Config{Run: run, Nodes: 5, System: systems.All["raft"], Binary: testengine.Binary(t), Output: func(string, []byte) {}})
+	if err == nil {
+		c.Close(context.Background())
+		t.Skip("the engine was faster than the test")
+	}
+	e, err = docker.Connect(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if left := e.Left(context.Background(), run); len(left) > 0 {
+		t.Errorf("left on the engine: %v", left)
+	}
+}
+
+func TestExplainsAMissingEngine(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	_, err := docker.Connect(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "no Docker engine answers at unix:///nowhere/docker.sock: start it") {
+		t.Fatalf("error %v, want what to do", err)
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("more than a line: %q", err)
+	}
+}

@@ -1,0 +1,70 @@
+// Package testengine gives tests coup's own binary, and a Docker engine or a
+// loud skip.
+package testengine
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"coup/cluster/docker"
+)
+
+// Required is the value of COUP_TEST_ENGINE that makes a missing engine a
+// failure: CI must not stay green because it tested nothing.
+const Required = "required"
+
+// Need skips the test, loudly, unless a Docker engine answers.
+func Need(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves out the container tests")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	e, err := docker.Connect(ctx)
+	if err == nil {
+		e.Close()
+		return
+	}
+	if os.Getenv("COUP_TEST_ENGINE") == Required {
+		t.Fatalf("a Docker engine is required here: %v", err)
+	}
+	t.Skipf("SKIPPED, NOTHING WAS TESTED AGAINST CONTAINERS: %v", err)
+}
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "coup-test-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "coup")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "coup/cmd/coup")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", &buildError{err, string(out)}
+	}
+	return binary, nil
+})
+
+type buildError struct {
+	err error
+	out string
+}
+
+func (e *buildError) Error() string { return e.err.Error() + "\n" + e.out }
+
+// Binary builds coup as it is shipped, once per test process, and returns its
+// path.
+func Binary(t testing.TB) string {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
