@@ -462,7 +462,7 @@ func TestRetryAppliesOnce(t *testing.T) {
 // once it finds the successor, under the same identity.
 func TestNodeResolvesDoubt(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 3, nil)
+	c := startCluster(t, 3, func(cfg *testConfig) { cfg.Hold = 8 * time.Second })
 	c.must(PathCounterAdd, Request{Key: "k", Value: 1, Client: "auto"})
 	old := c.leader()
 	c.isolate(old)

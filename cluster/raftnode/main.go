@@ -112,7 +112,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.DurationVar(&f.SnapshotInterval, "snapshot-interval", f.SnapshotInterval, "how often the threshold is looked at, up to twice this")
 	fs.Uint64Var(&f.Trailing, "trailing", f.Trailing, "entries kept behind a snapshot")
 	fs.BoolVar(&f.Forward, "forward", false, "ask the leader for the client instead of naming it")
-	fs.DurationVar(&f.Hold, "hold", f.Hold, "how long a request waits for a leader")
+	fs.DurationVar(&f.Hold, "hold", f.Hold, "how long a request is tried again when there is no leader, or none that can be reached")
 	fs.DurationVar(&f.Retry, "retry", f.Retry, "without a commit, until a command is proposed again")
 	fs.Uint64Var(&f.StateEvery, "state-every", f.StateEvery, "announce the state's digest at every so-many-th position; 0: never")
 	fs.BoolVar(&f.TrustVerify, "trust-verify", false, "unsafe: take hashicorp/raft's VerifyLeader at its word, which counts old answers")

@@ -53,7 +53,7 @@ type Settings struct {
 	Trailing          uint64        // entries kept behind a snapshot
 
 	Forward    bool          // ask the leader for the client instead of naming it
-	Hold       time.Duration // how long a request waits for a leader
+	Hold       time.Duration // how long a request is tried again when there is no leader, or none that can be reached
 	Retry      time.Duration // without a commit, until a command is proposed again
 	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
 

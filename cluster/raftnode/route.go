@@ -24,11 +24,12 @@ const pause = 10 * time.Millisecond
 
 // route performs a request that only the leader can answer: here, by local, if
 // this node leads; otherwise it names the leader, or asks it if the node
-// forwards. While there is no leader the request is held for a while.
+// forwards. When that comes to nothing, because there is no leader or no way to
+// it, the request is held and tried again for a while.
 //
-// Once an attempt ended unknown, the request may no longer be called failed.
-// It is then tried again until its time is up, at whichever node leads: the
-// command carries its identity and is applied once.
+// Once an attempt ended unknown, the request may no longer be called failed,
+// and goes to whichever node leads: the command carries its identity and is
+// applied once.
 func (n *Node) route(ctx context.Context, req Request, op operation, local func(context.Context) (Response, *Failure)) (Response, *Failure) {
 	var doubt *Failure
 	hold := time.Now().Add(n.cfg.Hold)
@@ -61,26 +62,22 @@ func (n *Node) route(ctx context.Context, req Request, op operation, local func(
 			return Response{}, worse(doubt, f)
 		}
 
-		// Wait for a better moment. Without a leader and without a doubt,
-		// not for ever.
-		timer := time.NewTimer(pause)
-		expired := false
-		if leader == "" {
-			timer.Reset(time.Until(hold))
-			expired = doubt == nil && !time.Now().Before(hold)
-			if doubt != nil {
-				timer.Reset(pause)
-			}
+		// Wait for a better moment.
+		left := time.Until(hold)
+		if left <= 0 {
+			return Response{}, worse(doubt, f)
 		}
-		if !expired {
-			select {
-			case <-next:
-			case <-timer.C:
-			case <-ctx.Done():
-			}
+		if leader != "" {
+			left = min(left, pause)
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-next:
+		case <-timer.C:
+		case <-ctx.Done():
 		}
 		timer.Stop()
-		if expired || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return Response{}, worse(doubt, f)
 		}
 	}
