@@ -36,9 +36,9 @@ type BugDoc struct {
 var Bugs = []BugDoc{
 	{StaleLeaderRead, "a deposed leader answers linearizable reads until it hears of its successor"},
 	{FollowerRead, "every node answers linearizable reads from its own state"},
-	{EarlyLeaderRead, "a new leader answers reads before an entry of its term was applied"},
+	{EarlyLeaderRead, "a new leader answers reads before it has applied an entry of its term, and with it what was committed before"},
 	{DirtyRead, "a leader answers reads of a register with its newest proposal, committed or not"},
-	{EarlyAck, "a leader acknowledges a write as soon as it is in its own log"},
+	{EarlyAck, "a leader acknowledges a write that is in its own log when the commit takes longer than 100 ms"},
 	{FalseFail, "a leader that is deposed calls its pending writes failed, though the successor may commit them"},
 	{CASOutsideLog, "a compare-and-set compares with the leader's state and then writes through the log"},
 	{DequeueOutsideLog, "a dequeue picks the element from the leader's state and then removes it through the log"},

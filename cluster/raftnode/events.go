@@ -142,6 +142,7 @@ func (n *Node) observe(r *raft.Raft) {
 			if data == raft.Leader {
 				n.believe.Store(true)
 			}
+			n.fsm.leading.Store(data == raft.Leader)
 			n.events.emit(Event{Kind: EventRole, Role: role, Term: term})
 			n.changed.fire()
 		case raft.LeaderObservation:

@@ -28,7 +28,7 @@ func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
 	defer again.Stop()
 	var early <-chan time.Time
 	if n.cfg.Bug.is(EarlyAck) && c.Op != opCAS && c.Op != opDequeue && c.Op != opNoop {
-		early = time.After(time.Millisecond) // time enough to be told that it is no leader
+		early = time.After(impatience)
 	}
 	open := 1
 	var failed *Failure
@@ -59,6 +59,9 @@ func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
 		}
 	}
 }
+
+// How long early-ack waits for a commit before it acknowledges without.
+const impatience = 100 * time.Millisecond
 
 func (n *Node) failureOf(o outcome) *Failure {
 	if rejected(o.err, o.index) {
