@@ -23,6 +23,7 @@ type httpConn struct {
 	// greeting is a path that a node answers without doing anything; it is
 	// asked for first on every new connection. May be empty.
 	greeting string
+	longest  int64 // the longest answer that is read, in bytes
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
@@ -31,7 +32,7 @@ type httpConn struct {
 }
 
 func newHTTPConn(dial cluster.Dial, node string) *httpConn {
-	c := &httpConn{dial: dial, node: node}
+	c := &httpConn{dial: dial, node: node, longest: maxAnswer}
 	c.life, c.end = context.WithCancel(context.Background())
 	return c
 }
@@ -118,12 +119,12 @@ func (c *httpConn) exchange(deadline time.Time, method, path string, body []byte
 	if err != nil {
 		return 0, nil, fmt.Errorf("answer of %s: %w", c.node, err)
 	}
-	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, c.longest+1))
 	if err != nil {
 		return 0, nil, fmt.Errorf("answer of %s: %w", c.node, err)
 	}
-	if len(answer) > maxAnswer {
-		return 0, nil, fmt.Errorf("answer of %s is longer than %d bytes", c.node, maxAnswer)
+	if int64(len(answer)) > c.longest {
+		return 0, nil, fmt.Errorf("answer of %s is longer than %d bytes", c.node, c.longest)
 	}
 	// Only what has a known end can be followed by another answer.
 	keep = !resp.Close && resp.Body.Close() == nil && resp.ProtoAtLeast(1, 1)
