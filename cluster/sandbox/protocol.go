@@ -62,7 +62,8 @@ type Proc struct {
 
 // Agent is the harness's end of the line to an agent. Safe for concurrent use.
 type Agent struct {
-	in io.Writer
+	writing sync.Mutex // one line at a time; never held together with mu
+	in      io.Writer
 
 	mu      sync.Mutex
 	next    int
@@ -114,16 +115,22 @@ func (a *Agent) call(ctx context.Context, r request) (response, error) {
 	a.next++
 	r.ID = a.next
 	a.waiting[r.ID] = ch
-	line, err := json.Marshal(r)
-	if err == nil {
-		_, err = a.in.Write(append(line, '\n'))
-	}
-	if err != nil {
+	a.mu.Unlock()
+	forget := func() {
+		a.mu.Lock()
 		delete(a.waiting, r.ID)
 		a.mu.Unlock()
+	}
+	line, err := json.Marshal(r)
+	if err == nil {
+		a.writing.Lock()
+		_, err = a.in.Write(append(line, '\n'))
+		a.writing.Unlock()
+	}
+	if err != nil {
+		forget()
 		return response{}, fmt.Errorf("sandbox agent: %w", err)
 	}
-	a.mu.Unlock()
 	select {
 	case res, ok := <-ch:
 		switch {
@@ -134,9 +141,7 @@ func (a *Agent) call(ctx context.Context, r request) (response, error) {
 		}
 		return res, nil
 	case <-ctx.Done():
-		a.mu.Lock()
-		delete(a.waiting, r.ID)
-		a.mu.Unlock()
+		forget()
 		return response{}, fmt.Errorf("sandbox agent, %s: %w", r.Do, ctx.Err())
 	}
 }
