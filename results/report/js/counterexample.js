@@ -56,7 +56,7 @@ function drawProof(figure, proof) {
   const ops = proof.ops.slice(-mostBars);
   if (!ops.length) return;
   const frame = el("div", { class: "frame" });
-  const room = figure.clientWidth - headWidth - 2;
+  const room = roomFor(figure) - headWidth - 2;
 
   const first = Math.min(...ops.map((o) => o.start));
   const known = Math.max(...ops.map((o) => Math.max(o.start, o.end)));
@@ -153,6 +153,7 @@ function startProofs() {
   const figures = [...document.querySelectorAll(".witness")];
   const draw = () => figures.forEach((f) => drawProof(f, page.proofs[f.dataset.proof]));
   draw();
+  themeChanged(draw); // also when the page is printed
   let width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth === width) return;

@@ -112,7 +112,8 @@ function paintFound(u, found, first) {
     const behind = b.x + b.width + pad, before = b.x - pad - wide;
     if (fits(u, b, f.text)) return label(u, b, color("bad"), f.text);
     ctx.fillStyle = color("bad");
-    ctx.fillText(f.text, behind + wide < u.bbox.left + u.bbox.width ? behind : before, b.y + b.height / 2 + devicePixelRatio / 2);
+    const x = behind + wide < u.bbox.left + u.bbox.width ? behind : before;
+    if (x > u.bbox.left) ctx.fillText(f.text, x, b.y + b.height / 2 + devicePixelRatio / 2);
   });
 }
 

@@ -4,7 +4,7 @@
 const plots = [];
 const cursorListeners = [];
 
-const narrow = () => innerWidth < 640;
+const narrow = () => !paperWidth && innerWidth < 640;
 const gutter = () => (narrow() ? 54 : 60);
 
 // timeLabels writes the ticks of the time axis, in minutes where the run is long.
@@ -169,7 +169,7 @@ function addPlot(id, describe) {
     const { data, options } = describe();
     const hooks = { setSelect: [selected], setCursor: [told], drawClear: [bands], draw: [drawPicked], ...options.hooks };
     entry.data = data;
-    entry.u = new uPlot({ width: holder.clientWidth, padding: [6, 16, 0, 0], cursor: cursor(), legend: { live: true }, ...options, hooks }, data(), holder);
+    entry.u = new uPlot({ width: roomFor(holder), padding: [6, 16, 0, 0], cursor: cursor(), legend: { live: true }, ...options, hooks }, data(), holder);
   };
   holder.addEventListener("keydown", (e) => {
     const how = { ArrowLeft: "left", ArrowRight: "right", "+": "in", "=": "in", "-": "out", 0: "all", Escape: "all" }[e.key];
@@ -207,6 +207,7 @@ function startPlots() {
   themeChanged(() => plots.forEach((p) => p.make()));
   let wasNarrow = narrow();
   const fit = () => {
+    if (paperWidth) return;
     if (narrow() !== wasNarrow) {
       wasNarrow = narrow();
       plots.forEach((p) => p.make());

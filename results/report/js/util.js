@@ -57,8 +57,10 @@ function themeChanged(f) {
   (themeChanged.all ||= []).push(f);
 }
 
+// setTheme chooses light or dark; without a theme it is as the system has it.
 function setTheme(theme) {
-  document.documentElement.dataset.theme = theme;
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
   themeChanged.all.forEach((f) => f());
 }
 
@@ -70,8 +72,21 @@ function startTheme() {
   const dark = () => (document.documentElement.dataset.theme || (systemDark.matches ? "dark" : "light")) === "dark";
   $("theme").onclick = () => setTheme(dark() ? "light" : "dark");
   systemDark.addEventListener("change", () => themeChanged.all.forEach((f) => f()));
-  // Paper is light; a canvas must be painted for it.
+  // Paper is light and narrow, and drawings must be made for it.
   let before;
-  addEventListener("beforeprint", () => { before = document.documentElement.dataset.theme; setTheme("light"); });
-  addEventListener("afterprint", () => { if (before) setTheme(before); else { delete document.documentElement.dataset.theme; themeChanged.all.forEach((f) => f()); } });
+  addEventListener("beforeprint", () => {
+    before = document.documentElement.dataset.theme;
+    paperWidth = 690;
+    setTheme("light");
+  });
+  addEventListener("afterprint", () => {
+    paperWidth = 0;
+    setTheme(before);
+  });
 }
+
+// paperWidth is the width for drawings while the page is printed, in pixels; otherwise 0.
+let paperWidth = 0;
+
+// roomFor is how wide a drawing in an element may be.
+const roomFor = (element) => paperWidth || element.clientWidth;
