@@ -36,6 +36,7 @@ func (e boundError) Error() string { return string(e) }
 const (
 	outOfTime   = boundError("the time allowed for the search was over")
 	outOfMemory = boundError("the search needed more memory than allowed")
+	elsewhere   = boundError("a violation was found elsewhere, and this one took longer")
 )
 
 // newGuard watches the memory of the process until it is closed.

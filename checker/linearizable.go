@@ -24,7 +24,7 @@ type Linearizable struct {
 
 	// Timeout bounds the whole check; zero: a minute. A key that is not decided
 	// by then is unknown, and so is the verdict, unless another key shows a
-	// violation.
+	// violation. Once one does, the others get no more than as much time again.
 	Timeout time.Duration
 	// MemoryBytes bounds what the heap of the process grows by while checking;
 	// zero: 1 GiB. Searches that run when it is reached are given up.
@@ -177,7 +177,11 @@ func list(names []string) string {
 // judge decides the keys in todo, at most GOMAXPROCS at a time.
 func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadline time.Time) error {
 	workers := min(runtime.GOMAXPROCS(0), len(todo))
+	began := time.Now()
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	var (
+		found  *time.Timer // since a violation was found
 		mu     sync.Mutex
 		next   int
 		broken error
@@ -203,15 +207,19 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 					todo[i].reason = b.reason()
 				}
 				b.end()
-				if err != nil {
-					mu.Lock()
-					broken = cmp.Or(broken, err)
-					mu.Unlock()
+				mu.Lock()
+				broken = cmp.Or(broken, err)
+				if d.valid == harness.Invalid && found == nil {
+					found = time.AfterFunc(max(time.Second, time.Since(began)), func() { giveUp(elsewhere) })
 				}
+				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
+	if found != nil {
+		found.Stop()
+	}
 	return broken
 }
 
