@@ -63,6 +63,7 @@ type keyed struct {
 	ops []*harness.Operation
 	decision
 	reason string // why it is unknown
+	took   time.Duration
 }
 
 // Check implements [harness.Checker]. Keys are judged in parallel, small ones
@@ -200,7 +201,9 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 				}
 				rounds := (len(todo) - i + workers - 1) / workers
 				b := g.start(ctx, time.Until(deadline)/time.Duration(rounds))
+				start := time.Now()
 				d, err := decide(b, l.Model, todo[i].ops)
+				todo[i].took = time.Since(start)
 				d.order = nil // it was replayed; its memory serves others better
 				todo[i].decision, todo[i].reason = d, ""
 				if d.valid == harness.Unknown {

@@ -36,8 +36,10 @@ type piece struct {
 func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) []harness.Operation {
 	whole := g.start(ctx, shrinkTime)
 	defer whole.end()
+	// What takes much longer than the whole did is not worth waiting for.
+	patience := min(attemptTime, 20*time.Millisecond+4*k.took)
 	fails := func(ops []harness.Operation) bool {
-		b := g.start(whole, attemptTime)
+		b := g.start(whole, patience)
 		defer b.end()
 		d, err := decide(b, l.Model, pointers(ops))
 		return err == nil && d.valid == harness.Invalid
