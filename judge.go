@@ -62,7 +62,7 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 		Faults: faults, MinOK: int(minOKPerSecond * time.Duration(p.Time).Seconds()), MinPerFunction: 5,
 	}}
 	all = append(all, promises(p, w)...)
-	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
+	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Finished{}, checker.Availability{}, checker.Failovers{}), nil
 }
 
 // promises are the checkers of what the workload promises, within the bounds
@@ -231,6 +231,7 @@ func (s Stored) fields() []report.Field {
 		{Name: "objects", Value: fmt.Sprintf("%d at a time, %d operations each", p.Keys, p.OpsPerKey)},
 		{Name: "faults", Value: strings.Join(p.Nemesis, " ")}, {Name: "seed", Value: fmt.Sprint(p.Seed)},
 		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image", Value: s.Image},
+		{Name: "simulated program", Value: s.Module},
 		{Name: "versions", Value: fmt.Sprintf("coup %s, hashicorp/raft %s, %s", s.Coup, s.Raft, s.Go)},
 		{Name: "run", Value: s.Run},
 	}

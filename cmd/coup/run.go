@@ -45,7 +45,7 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 	f.StringVar(&file, "plan", "", "read the plan from this file, or from an earlier run's directory")
 	f.BoolVar(&print, "print-plan", false, "write the resolved plan as YAML and run nothing")
 	f.StringVar(&out, "out", "runs", "make the run directory in this folder")
-	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run: docker")
+	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run: docker, or sim, on simulated machines")
 	f.StringVar(&plan.System, "system", plan.System, "the system under test")
 	f.StringVar(&plan.Bug, "bug", plan.Bug, "switch a planted bug of the system on (see coup list)")
 	f.StringVar(&plan.Reads, "reads", plan.Reads, "mode of reads: linearizable, lease or stale")
