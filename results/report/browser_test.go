@@ -265,6 +265,13 @@ func TestBrowserReads(t *testing.T) {
 		}
 		b.noTrouble()
 	}
+	long := samples["short"].input()
+	long.MaxOperations = 50
+	b.open(long, "?from=0.5&to=1")
+	if said := b.eval(`document.querySelector("#operations .hint").textContent`).(string); !strings.Contains(said, "of 200 are listed") {
+		t.Errorf("a run too long to list is listed with the words %q", said)
+	}
+	b.noTrouble()
 	b.open(Input{}, "")
 	b.noTrouble()
 }

@@ -18,34 +18,49 @@ const maxValue = 160
 
 // listed are the operations that the file lists, and where in ops they are.
 type listed struct {
-	ops  []harness.Operation
-	rows []int
+	ops      []harness.Operation
+	rows     []int
+	allFails bool // that there are
 }
 
-// chooseOperations thins ops out to about limit, keeping all that tell something.
+// chooseOperations thins ops out to about limit. Those that ended info and
+// those in keep stay; the ones that failed get half of the room and the ones
+// that ended ok the rest, each evenly, and what one does not need the other gets.
 func chooseOperations(ops []harness.Operation, limit int, keep map[int]bool) listed {
 	if limit <= 0 {
 		limit = 300_000
 	}
-	dull := 0
+	var fail, ok share
 	for i := range ops {
-		if ops[i].Type == harness.OK && !keep[i] {
-			dull++
+		switch {
+		case keep[i]:
+		case ops[i].Type == harness.Fail:
+			fail.all++
+		case ops[i].Type == harness.OK:
+			ok.all++
 		}
 	}
-	room := max(limit-(len(ops)-dull), limit/10)
-	l := listed{ops: ops, rows: make([]int, 0, min(len(ops), limit))}
-	seen := 0
+	room := max(limit-(len(ops)-fail.all-ok.all), limit/10)
+	fail.room = min(fail.all, max(room/2, room-ok.all))
+	ok.room = min(ok.all, room-fail.room)
+	l := listed{ops: ops, rows: make([]int, 0, min(len(ops), limit)), allFails: fail.room == fail.all}
 	for i := range ops {
-		if len(ops) > limit && ops[i].Type == harness.OK && !keep[i] {
-			seen++
-			if seen*room/dull == (seen-1)*room/dull {
-				continue
-			}
+		switch {
+		case keep[i]:
+		case ops[i].Type == harness.Fail && !fail.take(), ops[i].Type == harness.OK && !ok.take():
+			continue
 		}
 		l.rows = append(l.rows, i)
 	}
 	return l
+}
+
+// share picks room out of all, evenly.
+type share struct{ all, room, seen int }
+
+func (s *share) take() bool {
+	s.seen++
+	return s.seen*s.room/s.all > (s.seen-1)*s.room/s.all
 }
 
 // table numbers strings in the order in which they come.

@@ -13,22 +13,23 @@ import (
 // page is what the template sees.
 type page struct {
 	assets
-	Title   string
-	Started time.Time
-	Lasted  string
-	Nodes   []string
-	Verdict verdict
-	Figures []figure
-	Proofs  []proof
-	Changes failoverTable
-	Faults  []faultRow
-	Results []resultRow
-	Command string
-	Plan    []Field
-	Total   int // operations of the run
-	Listed  int // of these in the list
-	Data    data
-	Columns template.HTML // the operations, packed; base64 needs no escaping
+	Title    string
+	Started  time.Time
+	Lasted   string
+	Nodes    []string
+	Verdict  verdict
+	Figures  []figure
+	Proofs   []proof
+	Changes  failoverTable
+	Faults   []faultRow
+	Results  []resultRow
+	Command  string
+	Plan     []Field
+	Total    int  // operations of the run
+	Listed   int  // of these in the list
+	AllFails bool // all that failed are listed
+	Data     data
+	Columns  template.HTML // the operations, packed; base64 needs no escaping
 }
 
 // verdict is what the top of the page says.
@@ -155,7 +156,7 @@ func newPage(in *Input) (*page, error) {
 		keep[i] = true
 	}
 	list := chooseOperations(in.Operations, in.MaxOperations, keep)
-	p.Listed = len(list.rows)
+	p.Listed, p.AllFails = len(list.rows), list.allFails
 	columns, err := list.encode()
 	if err != nil {
 		return nil, fmt.Errorf("values of the operations: %w", err)

@@ -233,6 +233,16 @@ func TestChooseOperations(t *testing.T) {
 	if infos != 100 {
 		t.Errorf("%d of 100 that ended info are listed", infos)
 	}
+	// Where nearly all failed, they must not make the list too long.
+	for i := range ops {
+		if ops[i].Type == harness.OK && i%10 != 1 {
+			ops[i].Type = harness.Fail
+		}
+	}
+	failed := chooseOperations(ops, 1000, nil)
+	if n := len(failed.rows); n < 990 || n > 1010 || failed.allFails || !some.allFails {
+		t.Errorf("of a run that failed %d are listed, all: %v; of the other all: %v", n, failed.allFails, some.allFails)
+	}
 	if first, last := some.rows[5], some.rows[len(some.rows)-5]; first > 500 || last < 9500 {
 		t.Errorf("the list begins with %d and ends with %d: not spread evenly", first, last)
 	}

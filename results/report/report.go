@@ -28,9 +28,10 @@ type Input struct {
 	Operations []harness.Operation // in the order of invocation
 
 	// MaxOperations bounds the operations that the file lists, and by that its
-	// size; 0 means 300,000. Above it the ones that failed, ended info or
-	// belong to a counterexample stay and the others are thinned out evenly.
-	// Figures and plots are made from all operations in any case.
+	// size; 0 means 300,000. Above it those that ended info or belong to a
+	// counterexample stay and the others are thinned out evenly, so that as
+	// many as possible of the failed ones stay. Figures and plots are made from
+	// all operations in any case.
 	MaxOperations int
 
 	_ struct{}

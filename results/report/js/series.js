@@ -45,10 +45,11 @@ const current = { rates: page.rates, latencies: page.latencies, dots: [] };
 function refreshCurrent() {
   const { ops } = list;
   Object.assign(current, { rates: page.rates, latencies: page.latencies, dots: [] });
-  if (!ops) return;
+  // Of a run too long to list, the part that is there would tell lies.
+  if (!ops || page.listed !== page.total) return;
   const rows = [];
   for (let i = 0; i < ops.count; i++) if (ops.start[i] <= shown.to && ended(ops, i) >= shown.from) rows.push(i);
-  if (!isWhole() && page.listed === page.total) {
+  if (!isWhole()) {
     current.rates = ratesShown(ops, rows);
     current.latencies = latenciesShown(ops, rows);
   }
