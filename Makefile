@@ -7,12 +7,17 @@
 GO       ?= go
 ARGS     ?=
 FUZZTIME ?= 30s
+# The node for simulated machines becomes part of the binary.
+WASM      = cluster/sim/node/raftnode.wasm.gz
 # Nodes run coup's own binary in an image that holds nothing else.
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -o bin/coup ./cmd/coup
 
 .PHONY: build run test lint unit wall bench fuzz clean
 
 build:
+	@mkdir -p bin
+	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -o bin/raftnode.wasm ./cmd/raftnode
+	@gzip -9nc bin/raftnode.wasm > $(WASM).new && { cmp -s $(WASM).new $(WASM) && rm $(WASM).new || mv $(WASM).new $(WASM); }
 	@$(BUILD)
 
 run: build
@@ -45,4 +50,4 @@ fuzz:
 	done
 
 clean:
-	rm -rf bin runs
+	rm -rf bin runs $(WASM)

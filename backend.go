@@ -24,6 +24,7 @@ func init() {
 	// Filled here because a literal would refer to itself through run.
 	backends = map[string]backend{
 		"docker": {driveMachine, upDocker},
+		"sim":    {driveSim, upSim},
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 // faults. A plan is written by people (flags or YAML), resolved once, and
 // stored with the run.
 type Plan struct {
-	Backend  string            `json:"backend" yaml:"backend"` // docker
+	Backend  string            `json:"backend" yaml:"backend"` // docker or sim
 	System   string            `json:"system" yaml:"system"`
 	Nodes    int               `json:"nodes" yaml:"nodes"`
 	Bug      string            `json:"bug,omitempty" yaml:"bug,omitempty"`           // a planted bug of the system

@@ -50,7 +50,8 @@ type Stored struct {
 	Go      string    `json:"go"`
 	Engine  string    `json:"engine,omitempty"`
 	API     string    `json:"api,omitempty"`
-	Image   string    `json:"image,omitempty"` // the id of the nodes' image
+	Image   string    `json:"image,omitempty"`  // the id of the nodes' image
+	Module  string    `json:"module,omitempty"` // SHA-256 of the simulated nodes' program
 	CPUs    int       `json:"cpus"`
 }
 
@@ -273,7 +274,13 @@ func (r *run) test(g harness.Generator, first int) harness.Test {
 		Runtime: r.rt, Generator: g, Concurrency: r.plan.Concurrency, Seed: r.plan.Seed,
 		Timeout: time.Duration(r.plan.Timeout), Backoff: 5 * time.Millisecond, FirstProcess: first,
 		Open: func(thread, process int) (harness.Client, error) {
-			c, err := r.sys.Open(r.cluster.Dial, nodes[thread%len(nodes)].Name, r.plan.options())
+			o := r.plan.options()
+			o.Settings = maps.Clone(o.Settings)
+			if o.Settings == nil {
+				o.Settings = map[string]string{}
+			}
+			o.Settings["client"] = fmt.Sprintf("p%d", process) // the same in every run of the plan
+			c, err := r.sys.Open(r.cluster.Dial, nodes[thread%len(nodes)].Name, o)
 			if err != nil {
 				return nil, err
 			}
@@ -320,6 +327,7 @@ func (r *run) load(ctx, soft context.Context) (next int, err error) {
 	g = gen.Until(r.rt.Now()+time.Duration(r.plan.Time), gen.Rate(r.plan.Rate, g))
 	next, err = harness.Run(ctx, soft, r.test(g, 0))
 	cancel()
+	r.rt.Wake()
 	nemesisEnded()
 	return next, err
 }

@@ -1,0 +1,252 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"time"
+
+	"coup/cluster"
+)
+
+// Config is what [Up] needs to bring a cluster up.
+type Config struct {
+	Program *Program
+	Nodes   int
+	System  cluster.System
+	Options cluster.Options
+	Network Latency   // the zero value is a network in one building
+	Disk    DiskSpeed // the zero value is that of a fast disk
+	// Output receives every line that a node writes, without the newline. It
+	// must not keep the line.
+	Output func(node string, line []byte)
+	// Exited is called when a node's process ends that nobody had ended.
+	Exited func(node string, code int)
+}
+
+// Cluster is a cluster of simulated machines; see cluster.Cluster. Its methods
+// are for tasks of its world.
+type Cluster struct {
+	w        *World
+	ctx      context.Context
+	net      *network
+	machines []*machine
+	port     int // for clients
+	closed   bool
+	// asked says which nodes' processes are meant to end.
+	asked map[string]bool
+}
+
+var _ cluster.Cluster = (*Cluster)(nil)
+
+// Up brings a cluster up in the world w: nodes are about to run when it
+// returns, but do not serve yet. It is called from a task of w.
+func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
+	if cfg.Network == (Latency{}) {
+		cfg.Network = defaultLatency
+	}
+	if cfg.Disk == (DiskSpeed{}) {
+		cfg.Disk = defaultDisk
+	}
+	c := &Cluster{w: w, ctx: ctx, net: newNetwork(w, cfg.Network), asked: map[string]bool{}}
+	var nodes []cluster.Node
+	for i := range cfg.Nodes {
+		name := fmt.Sprintf("n%d", i+1)
+		nodes = append(nodes, cluster.Node{Name: name, Host: name})
+	}
+	for _, node := range nodes {
+		spec := cfg.System.Spec(node, nodes, cfg.Options)
+		if spec.Image != "" {
+			return nil, fmt.Errorf("%w: a simulated machine runs the bundled node only, not the image %s", cluster.ErrUnavailable, spec.Image)
+		}
+		m := newMachine(w, c.net, cfg.Program, node.Name)
+		m.args, m.speed, c.port = spec.Args, cfg.Disk, spec.ClientPort
+		m.output = func(line []byte) {
+			if cfg.Output != nil {
+				cfg.Output(m.name, line)
+			}
+		}
+		m.exit = func(p *process) {
+			if !p.killed && !c.asked[m.name] && !c.closed && cfg.Exited != nil {
+				cfg.Exited(m.name, p.code)
+			}
+			w.Wake()
+		}
+		c.machines = append(c.machines, m)
+	}
+	for _, m := range c.machines {
+		m.start(ctx)
+	}
+	return c, nil
+}
+
+// Nodes implements cluster.Cluster.
+func (c *Cluster) Nodes() (nodes []cluster.Node) {
+	for _, m := range c.machines {
+		nodes = append(nodes, cluster.Node{Name: m.name, Host: m.name})
+	}
+	return nodes
+}
+
+func (c *Cluster) machine(name string) (*machine, error) {
+	for _, m := range c.machines {
+		if m.name == name {
+			return m, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no node %q", name)
+}
+
+// Dial implements cluster.Cluster.
+func (c *Cluster) Dial(ctx context.Context, node string) (net.Conn, error) {
+	m, err := c.machine(node)
+	if err != nil {
+		return nil, err
+	}
+	return c.net.dial(ctx, m.name, c.port)
+}
+
+// Kill implements cluster.Cluster. The machine goes on: what the process had
+// written is not lost, and its connections are closed.
+func (c *Cluster) Kill(_ context.Context, node string) (string, error) {
+	m, err := c.machine(node)
+	if err != nil {
+		return "", err
+	}
+	if !m.runs() {
+		return "", fmt.Errorf("%s does not run", node)
+	}
+	m.process.kill()
+	m.frozen = false
+	return fmt.Sprintf("%s: process %d was killed", node, m.process.number), nil
+}
+
+// Crash cuts the node's power: what was not synced is lost or torn, and nobody
+// hears of it. Start switches it on again.
+func (c *Cluster) Crash(_ context.Context, node string) (evidence string, err error) {
+	m, err := c.machine(node)
+	if err != nil {
+		return "", err
+	}
+	if !m.host.up {
+		return "", fmt.Errorf("%s is switched off", node)
+	}
+	lost := m.powerOff()
+	return fmt.Sprintf("%s: power lost, and %d unsynced changes of its disk", node, lost), nil
+}
+
+// stopPatience is how long a node may take to end when asked.
+const stopPatience = 10 * time.Second
+
+// Stop implements cluster.Cluster.
+func (c *Cluster) Stop(ctx context.Context, node string) (string, error) {
+	m, err := c.machine(node)
+	if err != nil {
+		return "", err
+	}
+	if !m.runs() {
+		return "", fmt.Errorf("%s does not run", node)
+	}
+	p, since := m.process, c.w.now
+	c.asked[node] = true
+	p.terminate()
+	for !p.ended && c.w.now < since+stopPatience && ctx.Err() == nil {
+		c.w.sleep(time.Millisecond)
+	}
+	if !p.ended {
+		p.kill()
+		return "", fmt.Errorf("%s had not ended %v after SIGTERM, and was killed", node, stopPatience)
+	}
+	return fmt.Sprintf("%s: ended with status %d, %v after SIGTERM", node, p.code, (c.w.now - since).Round(time.Millisecond)), nil
+}
+
+// Start implements cluster.Cluster.
+func (c *Cluster) Start(_ context.Context, node string) error {
+	m, err := c.machine(node)
+	if err != nil {
+		return err
+	}
+	if m.runs() {
+		return nil
+	}
+	c.asked[node] = false
+	m.host.up, m.frozen = true, false
+	m.start(c.ctx)
+	return nil
+}
+
+// Pause implements cluster.Cluster.
+func (c *Cluster) Pause(_ context.Context, node string) (string, error) {
+	m, err := c.machine(node)
+	if err != nil {
+		return "", err
+	}
+	if !m.runs() {
+		return "", fmt.Errorf("%s does not run", node)
+	}
+	m.freeze()
+	return fmt.Sprintf("%s: process %d is frozen", node, m.process.number), nil
+}
+
+// Resume implements cluster.Cluster.
+func (c *Cluster) Resume(_ context.Context, node string) error {
+	m, err := c.machine(node)
+	if err != nil {
+		return err
+	}
+	m.thaw()
+	return nil
+}
+
+// SetCuts implements cluster.Cluster.
+func (c *Cluster) SetCuts(_ context.Context, cuts []cluster.Cut) error {
+	c.net.setCuts(cuts)
+	return nil
+}
+
+// probes is how many packets a probe consists of.
+const probes = 40
+
+// Probe implements cluster.Cluster.
+func (c *Cluster) Probe(_ context.Context, from, to string) (float64, error) {
+	if _, err := c.machine(to); err != nil {
+		return 0, err
+	}
+	arrived := 0
+	last := time.Duration(0)
+	for range probes {
+		if !c.net.lost(from, to) && c.net.up(to) && (from == "" || c.net.up(from)) {
+			arrived++
+			last = max(last, c.net.latency())
+		}
+	}
+	if arrived < probes {
+		last = 100 * time.Millisecond // one waits for what does not come
+	}
+	c.w.sleep(last)
+	return float64(arrived) / probes, nil
+}
+
+// Close implements cluster.Cluster.
+func (c *Cluster) Close(context.Context) error {
+	c.closed = true
+	for _, m := range c.machines {
+		if m.runs() {
+			m.process.kill()
+		}
+	}
+	return nil
+}
+
+// Fingerprint sums up what all machines hold in memory and on disk. Two runs of
+// which it is the same did the same.
+func (c *Cluster) Fingerprint() string {
+	h := sha256.New()
+	for _, m := range c.machines {
+		sum := m.fingerprint()
+		h.Write(sum[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"coup/cluster/sim/guest"
+	"coup/harness"
+)
+
+// conn is a client's end of a connection, for use by tasks of the world.
+type conn struct {
+	net     *network
+	s       *socket
+	open    bool
+	buf     []byte
+	err     error // what reads end with
+	broken  bool  // reset by the peer
+	closed  bool
+	until   time.Duration // the deadline
+	waiting *task
+}
+
+// dial connects from the clients' side to a port of a node. The deadline of
+// ctx is by the world's clock; see Epoch.
+func (n *network) dial(ctx context.Context, to string, port int) (net.Conn, error) {
+	c := &conn{net: n, until: harness.Forever}
+	until := harness.Forever
+	if t, ok := ctx.Deadline(); ok {
+		until = t.Sub(Epoch)
+	}
+	c.s = n.connect(c, 0, "", to, port)
+	for !c.open && c.err == nil && n.w.now < until && ctx.Err() == nil {
+		c.park(until)
+	}
+	if c.open {
+		return c, nil
+	}
+	err := c.err
+	if err == nil {
+		err = os.ErrDeadlineExceeded
+	}
+	c.s.close()
+	return nil, fmt.Errorf("dial %s: %w", net.JoinHostPort(to, strconv.Itoa(port)), err)
+}
+
+func (c *conn) park(until time.Duration) {
+	c.waiting = c.net.w.current
+	c.waiting.park(until)
+	c.waiting = nil
+}
+
+func (c *conn) lead() time.Duration { return 0 }
+
+func (c *conn) notify(_ *socket, kind byte, data []byte) {
+	switch kind {
+	case guest.Opened:
+		c.open = true
+	case guest.Refused:
+		c.err = fmt.Errorf("%s", data)
+	case guest.Data:
+		c.buf = append(c.buf, data...)
+	case guest.EOF:
+		c.err = io.EOF
+	case guest.Reset:
+		c.buf, c.err, c.broken = nil, syscall.ECONNRESET, true
+	}
+	if c.waiting != nil {
+		c.waiting.wake()
+	}
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	for {
+		switch {
+		case c.closed:
+			return 0, net.ErrClosed
+		case len(b) == 0:
+			return 0, nil
+		case len(c.buf) > 0:
+			n := copy(b, c.buf)
+			c.buf = c.buf[n:]
+			return n, nil
+		case c.err != nil:
+			return 0, c.err
+		case c.net.w.now >= c.until:
+			return 0, os.ErrDeadlineExceeded
+		}
+		c.park(c.until)
+	}
+}
+
+// Write implements net.Conn. A client that can see that the peer has hung up
+// says so before it sends anything: then nothing has happened.
+func (c *conn) Write(b []byte) (int, error) {
+	switch {
+	case c.closed:
+		return 0, net.ErrClosed
+	case c.broken:
+		return 0, syscall.ECONNRESET
+	case c.err != nil:
+		return 0, syscall.EPIPE
+	case c.net.w.now >= c.until:
+		return 0, os.ErrDeadlineExceeded
+	}
+	if err := c.s.send(append([]byte(nil), b...)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.closed = true
+	c.s.close()
+	return nil
+}
+
+// LocalAddr implements net.Conn.
+func (c *conn) LocalAddr() net.Addr { return address("client") }
+
+// RemoteAddr implements net.Conn.
+func (c *conn) RemoteAddr() net.Addr { return address(c.s.remote) }
+
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }
+
+// SetDeadline implements net.Conn. Its time is by the world's clock; see Epoch.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.until = harness.Forever
+	if !t.IsZero() {
+		c.until = t.Sub(Epoch)
+	}
+	return nil
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error { return c.SetDeadline(t) }
+
+// SetWriteDeadline implements net.Conn. Writes do not wait.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }

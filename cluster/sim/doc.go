@@ -1,0 +1,51 @@
+// Package sim runs a cluster on simulated machines, so that a run can be
+// repeated to the byte from its seed.
+//
+// The nodes' own program, compiled for WASI (GOOS=wasip1), runs on machines
+// whose clock, network, disk and randomness are made here. It is the ordinary
+// Go program with the ordinary Go runtime inside: only what an operating system
+// would do is simulated, and package guest says how the program asks for it.
+//
+//	world.go    the clock and the scheduler: one heap of events
+//	task.go     the harness's own concurrency; makes World a harness.Runtime
+//	network.go  links, connections, loss, cuts
+//	conn.go     a client's end of a connection
+//	disk.go     files, and what of them survives a power cut
+//	fs.go       files as WASI asks for them
+//	machine.go  a machine: power, processes, freezing
+//	process.go  a running program: its calls, its events, its time
+//	program.go  the compiled module, and the functions that it imports
+//	cluster.go  all of it as a cluster.Cluster
+//
+// # How determinism is kept
+//
+// One thing runs at a time. Harness tasks and guest programs are coroutines
+// (iter.Pull) that the scheduler resumes one after the other; there are no
+// channels and no second thread. What happens next is the event with the
+// smallest time, of equal times the one that was scheduled first. Time stands
+// still while something runs, but for the small cost that a program is charged
+// for each call of the machine; so it makes no difference how fast the real
+// machine is. A Go program in WebAssembly has one thread and is never
+// preempted: between two calls of the machine it computes the same from the same.
+//
+// All randomness comes from the seed, in streams of their own for the network,
+// every disk and every process, so that one more draw in one of them does not
+// shift the others.
+//
+// # What would break it
+//
+// The wall clock, global randomness, the order of a map, a goroutine, the
+// address of something: host code in this package must use none of them, and a
+// test looks for them. The one exception is the watchdog, which ends a run
+// whose program never gives control back: that run proves nothing anyway.
+// A seed is only good together with the hash of the program and this package.
+//
+// # Faults
+//
+// Kill is what SIGKILL does: the process is gone, what it wrote stays, synced
+// or not, and the kernel closes its connections. Crash is a power cut: bytes,
+// names and renames that were not synced are lost or torn, and peers hear
+// nothing. Pause freezes the program while the kernel goes on taking data and
+// connections. Cuts lose packets by direction; a connection retransmits what was
+// lost with growing pauses, as TCP does.
+package sim

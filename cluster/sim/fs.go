@@ -1,0 +1,246 @@
+package sim
+
+import (
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+	wsys "github.com/tetratelabs/wazero/sys"
+
+	"coup/cluster/sim/guest"
+)
+
+// files shows a process its machine's disk, and the file of its events.
+type files struct {
+	sys.UnimplementedFS
+	p *process
+}
+
+func (f files) disk() *disk { return f.p.m.disk }
+
+func stat(n *inode) wsys.Stat_t {
+	st := wsys.Stat_t{Ino: n.ino, Mode: 0o644, Nlink: 1, Size: int64(len(n.data)), Atim: n.mtime, Mtim: n.mtime, Ctim: n.mtime}
+	if n.dir {
+		st.Mode = fs.ModeDir | 0o755
+	}
+	return st
+}
+
+// Stat implements sys.FS.
+func (f files) Stat(p string) (wsys.Stat_t, sys.Errno) {
+	n, errno := f.disk().walk(p)
+	if errno != 0 {
+		return wsys.Stat_t{}, errno
+	}
+	return stat(n), 0
+}
+
+// Lstat implements sys.FS. There are no symbolic links.
+func (f files) Lstat(p string) (wsys.Stat_t, sys.Errno) { return f.Stat(p) }
+
+// Mkdir implements sys.FS.
+func (f files) Mkdir(p string, _ fs.FileMode) sys.Errno {
+	_, errno := f.disk().create(p, true)
+	return errno
+}
+
+// Rename implements sys.FS.
+func (f files) Rename(from, to string) sys.Errno { return f.disk().rename(from, to) }
+
+// Rmdir implements sys.FS.
+func (f files) Rmdir(p string) sys.Errno { return f.disk().remove(p, true) }
+
+// Unlink implements sys.FS.
+func (f files) Unlink(p string) sys.Errno { return f.disk().remove(p, false) }
+
+// Utimens implements sys.FS.
+func (f files) Utimens(p string, _, mtime int64) sys.Errno {
+	n, errno := f.disk().walk(p)
+	if errno == 0 {
+		n.mtime = mtime
+	}
+	return errno
+}
+
+// OpenFile implements sys.FS.
+func (f files) OpenFile(p string, flag sys.Oflag, _ fs.FileMode) (sys.File, sys.Errno) {
+	if clean(p) == clean(guest.EventsPath) {
+		return &eventFile{p: f.p}, 0
+	}
+	n, errno := f.disk().walk(p)
+	switch {
+	case errno == sys.ENOENT && flag&sys.O_CREAT != 0:
+		n, errno = f.disk().create(p, false)
+	case errno == 0 && flag&sys.O_CREAT != 0 && flag&sys.O_EXCL != 0:
+		errno = sys.EEXIST
+	case errno == 0 && flag&sys.O_DIRECTORY != 0 && !n.dir:
+		errno = sys.ENOTDIR
+	}
+	if errno != 0 {
+		return nil, errno
+	}
+	if flag&sys.O_TRUNC != 0 && !n.dir && len(n.data) > 0 {
+		f.disk().truncate(n, 0)
+	}
+	return &file{p: f.p, place: place[int64]{n: n}, append: flag&sys.O_APPEND != 0}, 0
+}
+
+// file is an open file or directory.
+type file struct {
+	unimplemented
+	place[int64]
+	p      *process
+	append bool
+}
+
+// unimplemented gives way to place where both have a method.
+type unimplemented struct{ sys.UnimplementedFile }
+
+// place is where in a file or directory the next read begins. It is generic
+// because go vet takes a Seek of int64 that returns no error for a mistake.
+type place[T ~int64] struct {
+	n      *inode
+	off    T
+	listed int // entries of a directory
+}
+
+// Seek implements sys.File.
+func (f *place[T]) Seek(offset T, whence int) (T, sys.Errno) {
+	if f.n.dir {
+		if offset != 0 || whence != io.SeekStart {
+			return 0, sys.EINVAL
+		}
+		f.listed = 0
+		return 0, 0
+	}
+	switch whence {
+	case io.SeekStart:
+	case io.SeekCurrent:
+		offset += f.off
+	case io.SeekEnd:
+		offset += T(len(f.n.data))
+	default:
+		return 0, sys.EINVAL
+	}
+	if offset < 0 {
+		return 0, sys.EINVAL
+	}
+	f.off = offset
+	return offset, 0
+}
+
+func (f *file) Ino() (wsys.Inode, sys.Errno)     { return f.n.ino, 0 }
+func (f *file) IsDir() (bool, sys.Errno)         { return f.n.dir, 0 }
+func (f *file) IsAppend() bool                   { return f.append }
+func (f *file) SetAppend(on bool) sys.Errno      { f.append = on; return 0 }
+func (f *file) Stat() (wsys.Stat_t, sys.Errno)   { return stat(f.n), 0 }
+func (f *file) Utimens(_, mtime int64) sys.Errno { f.n.mtime = mtime; return 0 }
+func (f *file) Datasync() sys.Errno              { return f.Sync() }
+func (f *file) Read(b []byte) (n int, e sys.Errno) {
+	n, e = f.Pread(b, f.off)
+	f.off += int64(n)
+	return
+}
+
+// Pread implements sys.File.
+func (f *file) Pread(b []byte, off int64) (int, sys.Errno) {
+	switch {
+	case f.n.dir:
+		return 0, sys.EISDIR
+	case off < 0:
+		return 0, sys.EINVAL
+	case off >= int64(len(f.n.data)):
+		return 0, 0
+	}
+	return copy(b, f.n.data[off:]), 0
+}
+
+// Readdir implements sys.File.
+func (f *file) Readdir(most int) (all []sys.Dirent, errno sys.Errno) {
+	if !f.n.dir {
+		return nil, sys.ENOTDIR
+	}
+	names := slices.Sorted(maps.Keys(f.n.entries))
+	for f.listed < len(names) && (most < 0 || len(all) < most) {
+		n := f.n.entries[names[f.listed]]
+		all = append(all, sys.Dirent{Ino: n.ino, Name: names[f.listed], Type: stat(n).Mode.Type()})
+		f.listed++
+	}
+	return all, 0
+}
+
+// Write implements sys.File.
+func (f *file) Write(b []byte) (int, sys.Errno) {
+	if f.append {
+		f.off = int64(len(f.n.data))
+	}
+	n, errno := f.Pwrite(b, f.off)
+	f.off += int64(n)
+	return n, errno
+}
+
+// Pwrite implements sys.File.
+func (f *file) Pwrite(b []byte, off int64) (int, sys.Errno) {
+	switch {
+	case f.n.dir:
+		return 0, sys.EISDIR
+	case off < 0:
+		return 0, sys.EINVAL
+	}
+	f.p.m.disk.write(f.n, b, int(off))
+	f.n.mtime = f.p.wall()
+	return len(b), 0
+}
+
+// Truncate implements sys.File.
+func (f *file) Truncate(size int64) sys.Errno {
+	switch {
+	case f.n.dir:
+		return sys.EISDIR
+	case size < 0:
+		return sys.EINVAL
+	}
+	f.p.m.disk.truncate(f.n, int(size))
+	return 0
+}
+
+// Sync implements sys.File: the program waits for it as a whole. Programs that
+// want to do something else meanwhile call guest.Sync.
+func (f *file) Sync() sys.Errno {
+	d := f.p.m.disk
+	seq := d.seq
+	f.p.stall(f.p.m.syncTime())
+	d.sync(f.n, seq)
+	return 0
+}
+
+// eventFile is where a process reads its events.
+type eventFile struct {
+	sys.UnimplementedFile
+	p *process
+}
+
+func (f *eventFile) Stat() (wsys.Stat_t, sys.Errno) {
+	return wsys.Stat_t{Mode: fs.ModeCharDevice | fs.ModeDevice | 0o400, Nlink: 1}, 0
+}
+
+// Read implements sys.File.
+func (f *eventFile) Read(b []byte) (int, sys.Errno) {
+	n := f.p.readEvents(b)
+	if n == 0 {
+		return 0, sys.EAGAIN
+	}
+	return n, 0
+}
+
+// Poll implements sys.PollableFile. It is only there to say that the file can
+// be polled; the process polls it itself.
+func (f *eventFile) Poll(sys.Pflag, int32) (bool, sys.Errno) { return len(f.p.inbox) > 0, 0 }
+
+// IsNonblock implements sys.PollableFile.
+func (f *eventFile) IsNonblock() bool { return true }
+
+// SetNonblock implements sys.PollableFile.
+func (f *eventFile) SetNonblock(bool) sys.Errno { return 0 }

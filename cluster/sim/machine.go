@@ -1,0 +1,112 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// machine is a simulated machine: power, a clock, a disk, a program.
+type machine struct {
+	w       *World
+	net     *network
+	host    *host
+	name    string
+	program *Program
+	args    []string
+	rand    *rand.Rand
+	disk    *disk
+	output  func(line []byte)
+	exit    func(p *process) // the program ended
+
+	process *process // the newest; nil: none yet
+	started int      // how many there were
+	frozen  bool
+	slow    int           // times slower than usual; 0 is 1
+	uptime  time.Duration // of the monotonic clock at the start of the world
+	offset  time.Duration // of the wall clock
+	speed   DiskSpeed
+}
+
+// DiskSpeed is how long an fsync takes: at least Min, Jitter more on average.
+type DiskSpeed struct{ Min, Jitter time.Duration }
+
+var defaultDisk = DiskSpeed{Min: 500 * time.Microsecond, Jitter: 500 * time.Microsecond}
+
+func newMachine(w *World, n *network, program *Program, name string) *machine {
+	r := w.random("machine " + name)
+	m := &machine{
+		w: w, net: n, host: n.addHost(name), name: name, program: program, rand: r,
+		disk: newDisk(w.random("disk " + name)), speed: defaultDisk,
+		uptime: time.Minute + time.Duration(r.Int64N(int64(time.Hour))),
+	}
+	m.host.up = true
+	return m
+}
+
+// runs says whether a process runs.
+func (m *machine) runs() bool { return m.process != nil && !m.process.ended }
+
+// startTime is how long it takes to start a program.
+func (m *machine) startTime() time.Duration {
+	return 20*time.Millisecond + time.Duration(m.rand.Int64N(int64(20*time.Millisecond)))
+}
+
+// syncTime is how long an fsync takes.
+func (m *machine) syncTime() time.Duration {
+	return m.speed.Min + time.Duration(m.rand.ExpFloat64()*float64(m.speed.Jitter))
+}
+
+func (m *machine) slowness() int { return max(1, m.slow) }
+
+// freeze stops the program where it is; thaw lets it go on.
+func (m *machine) freeze() { m.frozen = true }
+
+func (m *machine) thaw() {
+	m.frozen = false
+	if p := m.process; p != nil && !p.ended && p.missed {
+		p.missed = false
+		p.wakeAt(m.w.now)
+	}
+}
+
+// powerOff is a power cut. It returns how many changes of the disk were lost.
+func (m *machine) powerOff() (lost int) {
+	m.host.powerLost()
+	if m.process != nil {
+		m.process.kill()
+	}
+	m.frozen = false
+	return m.disk.crash()
+}
+
+// processEnded is called when a process has ended, however it did.
+func (m *machine) processEnded(p *process) {
+	m.host.processEnded(p)
+	if m.exit != nil {
+		m.exit(p)
+	}
+}
+
+// seedOf derives a seed for what happens on this machine for the n-th time.
+func (m *machine) seedOf(what string, n int) [32]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%d %s %s %d", m.w.seed, m.name, what, n))
+}
+
+// fingerprint sums up all that the machine holds: two runs that agree on it
+// are the same run.
+func (m *machine) fingerprint() [32]byte {
+	h := sha256.New()
+	if m.runs() && m.process.module != nil {
+		if b, ok := m.process.module.Memory().Read(0, m.process.module.Memory().Size()); ok {
+			h.Write(b)
+		}
+	}
+	for _, n := range m.disk.all() {
+		h.Write(binary.LittleEndian.AppendUint64(nil, n.ino))
+		h.Write(n.data)
+	}
+	return [32]byte(h.Sum(nil))
+}

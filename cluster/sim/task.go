@@ -1,0 +1,112 @@
+package sim
+
+import (
+	"fmt"
+	"iter"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"coup/harness"
+)
+
+// task is a coroutine of the harness: a client, a fault, the run itself.
+type task struct {
+	w      *World
+	next   func() (struct{}, bool)
+	end    func()
+	yield  func(struct{}) bool
+	parked bool
+	parks  uint64 // counts parks, to tell an old wake-up from a new one
+}
+
+// stopped is what a task panics with when the world ends before it does.
+type stopped struct{}
+
+// Start implements harness.Runtime.
+func (w *World) Start(fn func()) {
+	t := &task{w: w}
+	t.next, t.end = iter.Pull(func(yield func(struct{}) bool) {
+		t.yield = yield
+		defer func() {
+			w.tasks = slices.DeleteFunc(w.tasks, func(o *task) bool { return o == t })
+			switch p := recover(); p.(type) {
+			case nil, stopped:
+			default:
+				w.fail(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			}
+		}()
+		fn()
+	})
+	w.tasks = append(w.tasks, t)
+	w.at(w.now, t.resume)
+}
+
+func (t *task) resume() {
+	before := t.w.current
+	t.w.current = t
+	t.next()
+	t.w.current = before
+}
+
+// park gives control back until somebody calls wake, or until the time until.
+func (t *task) park(until time.Duration) {
+	t.parked = true
+	t.parks++
+	if until != harness.Forever {
+		n := t.parks
+		t.w.at(until, func() {
+			if t.parked && t.parks == n {
+				t.parked = false
+				t.resume()
+			}
+		})
+	}
+	if !t.yield(struct{}{}) {
+		panic(stopped{})
+	}
+}
+
+// wake makes a parked task go on, now but after what is already due.
+func (t *task) wake() {
+	if t.parked {
+		t.parked = false
+		t.w.at(t.w.now, t.resume)
+	}
+}
+
+// stop unwinds a task that is parked or has not begun.
+func (t *task) stop() {
+	t.end()
+	t.w.tasks = slices.DeleteFunc(t.w.tasks, func(o *task) bool { return o == t })
+}
+
+// Await implements harness.Runtime.
+func (w *World) Await(l sync.Locker, until time.Duration) {
+	t := w.current
+	if t == nil {
+		panic("simulator: Await outside of a task")
+	}
+	w.waiting = append(w.waiting, t)
+	l.Unlock()
+	defer func() {
+		if i := slices.Index(w.waiting, t); i >= 0 {
+			w.waiting = slices.Delete(w.waiting, i, i+1)
+		}
+		l.Lock()
+	}()
+	t.park(until)
+}
+
+// Wake implements harness.Runtime.
+func (w *World) Wake() {
+	all := w.waiting
+	w.waiting = nil
+	for _, t := range all {
+		t.wake()
+	}
+}
+
+// sleep parks the task that runs.
+func (w *World) sleep(d time.Duration) { w.current.park(w.now + d) }

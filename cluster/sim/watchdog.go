@@ -1,0 +1,79 @@
+package sim
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// StuckError says that a program never gave control back: the run proves nothing.
+type StuckError struct {
+	Node  string
+	After time.Duration
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("%s: its program computed for %v and never waited for anything: it loops for ever", e.Node, e.After)
+}
+
+// watchdog notices a program that loops for ever. It is the only thing in this
+// package that knows the wall clock, and what it does ends the run.
+//
+// The program can't be interrupted: code that could be would be half as fast.
+// Nor can anything be done that stops the world for the garbage collector,
+// which the program keeps from happening. All that is left is to leave this
+// process, which is what the one who is told should do.
+type watchdog struct {
+	patience time.Duration
+	bark     func(*StuckError) // nil: nobody watches
+	turn     atomic.Uint64     // odd while a program has control
+	node     atomic.Pointer[string]
+	ended    chan struct{}
+}
+
+// OnStuck has bark called, on another thread, when a program has computed for
+// longer than patience of real time without giving control back. It must not
+// return, nor allocate much: it should replace this process by another.
+func (w *World) OnStuck(patience time.Duration, bark func(*StuckError)) {
+	w.watchdog.patience, w.watchdog.bark = patience, bark
+}
+
+// begin is when a node's program gets control, finish when it gives it back.
+func (d *watchdog) begin(node *string) {
+	d.node.Store(node)
+	d.turn.Add(1)
+}
+
+func (d *watchdog) finish() { d.turn.Add(1) }
+
+// watch looks on until unwatch is called.
+func (d *watchdog) watch() {
+	if d.bark == nil {
+		return
+	}
+	d.ended = make(chan struct{})
+	go func() {
+		const looks = 10
+		tick := time.NewTicker(d.patience / looks)
+		defer tick.Stop()
+		seen, same := uint64(0), 0
+		for {
+			select {
+			case <-d.ended:
+				return
+			case <-tick.C:
+			}
+			if turn := d.turn.Load(); turn != seen {
+				seen, same = turn, 0
+			} else if same++; turn%2 == 1 && same == looks {
+				d.bark(&StuckError{Node: *d.node.Load(), After: d.patience})
+			}
+		}
+	}()
+}
+
+func (d *watchdog) unwatch() {
+	if d.ended != nil {
+		close(d.ended)
+	}
+}
