@@ -49,6 +49,16 @@ func (a *anomalies) add(kind, key string, element int64, text string, proof ...*
 // list is the anomalies of a kind, never nil.
 func (a *anomalies) list(kind string) []Anomaly { return append([]Anomaly{}, a.found[kind]...) }
 
+// gravest is the text of the first anomaly of the gravest kind, "" if there is none.
+func (a *anomalies) gravest() string {
+	for _, kind := range a.kinds {
+		if a.count[kind] > 0 {
+			return a.found[kind][0].Text
+		}
+	}
+	return ""
+}
+
 // judge makes the verdict: invalid if anything was found.
 func (a *anomalies) judge(r *harness.Result, m Model, fine string) {
 	var said []string

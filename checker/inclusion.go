@@ -37,8 +37,8 @@ func inclusionTier(_ context.Context, m Model, ops []*harness.Operation) (decisi
 		order, proof = s.order()
 	}
 	if proof != nil {
-		slices.Sort(proof)
-		return decision{valid: harness.Invalid, proof: slices.Compact(proof)}, true, nil
+		proof = s.complete(proof)
+		return decision{valid: harness.Invalid, proof: proof}, true, nil
 	}
 	return decision{valid: harness.Valid, order: order}, true, nil
 }
@@ -199,34 +199,43 @@ func (s *inclusion) order() (order, proof []int32) {
 	return s.withRepeats(order, counted), nil
 }
 
-// prove completes two operations that contradict the order of steps: an add
-// says its step only with reads around it.
+// prove adds to two operations that contradict the order of steps the reads
+// that say which steps they belong to.
 func (s *inclusion) prove(pair []int32) []int32 {
 	proof := slices.Clone(pair)
 	for _, op := range pair {
-		if s.ops[op].F == "read" {
-			for _, v := range s.shown(op) {
-				m := &s.members[s.index[v]]
-				proof = append(proof, m.first, m.sure)
-			}
+		if s.ops[op].F != "add" {
 			continue
 		}
 		m := &s.members[s.index[s.ops[op].Input.(int64)]]
 		proof = append(proof, m.first, m.sure)
-		if m.step == none {
-			continue
-		}
 		for _, r := range []int32{m.step - 1, m.step} {
-			if r >= 0 {
+			if m.step != none && r >= 0 {
 				proof = append(proof, s.reads[r])
-				for _, v := range s.shown(s.reads[r]) {
-					m := &s.members[s.index[v]]
-					proof = append(proof, m.first, m.sure)
-				}
 			}
+		}
+		if m.step == none && len(s.reads) > 0 {
+			proof = append(proof, s.reads[len(s.reads)-1])
 		}
 	}
 	return proof
+}
+
+// complete adds to the operations of a proof the adds of all that its reads
+// show: without them the reads would be wrong for another reason.
+func (s *inclusion) complete(proof []int32) []int32 {
+	for _, op := range slices.Clone(proof) {
+		if s.ops[op].F != "read" {
+			continue
+		}
+		for _, v := range s.shown(op) {
+			if at, known := s.index[v]; known {
+				proof = append(proof, s.members[at].first, s.members[at].sure)
+			}
+		}
+	}
+	slices.Sort(proof)
+	return slices.Compact(proof)
 }
 
 // withRepeats adds to the order the completed adds that changed nothing since

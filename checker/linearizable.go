@@ -39,6 +39,8 @@ type LinearizableDetails struct {
 	Tiers   []TierCount  `json:"tiers"`   // what decided them
 	Invalid []string     `json:"invalid"` // keys that cannot be explained
 	Unknown []UnknownKey `json:"unknown"` // keys that could not be decided
+	// Confirmed says that porcupine cannot explain the counterexample either.
+	Confirmed bool `json:"confirmed,omitempty"`
 }
 
 // TierCount says how many objects a tier decided.
@@ -136,6 +138,14 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 	r.Summary = d.summary(len(h.Operations))
 	if worst != nil {
 		small := l.shrink(ctx, g, worst)
+		b := g.start(ctx, attemptTime)
+		defer b.end()
+		confirmed, err := porcupineSearch(b, l.Model, pointers(small))
+		if err != nil || confirmed == harness.Valid {
+			return r, fmt.Errorf("the tier %s calls the history of %q invalid, but porcupine explains its proof (%v)", worst.tier, worst.key, err)
+		}
+		d.Confirmed = confirmed == harness.Invalid
+		r.Details = d
 		r.Counterexample = tell(l.Model, worst.key, small)
 	}
 	return r, nil

@@ -180,3 +180,45 @@ func TestCounterexampleIsMinimal(t *testing.T) {
 	}
 	t.Log("\n" + strings.Join(r.Counterexample.Story, "\n"))
 }
+
+// Where the values of a chain of compare-and-sets came from is left out.
+func TestOriginsAreLeftOut(t *testing.T) {
+	m := RegisterModel()
+	r := check(t, Linearizable{Model: m}, parseHistory(t, m, `
+		[write 1] [cas 1 2 -> 1] [cas 2 3 -> 2] [cas 3 4 -> 3] [cas 4 5 -> 4] [read -> 4]`))
+	if r.Valid != harness.Invalid || len(r.Counterexample.Witness) != 3 {
+		t.Errorf("%v:\n%s", r.Valid, strings.Join(r.Counterexample.Story, "\n"))
+	}
+}
+
+// What is left of violations is told in plain words, whatever it is.
+func TestCounterexamplesAreSmall(t *testing.T) {
+	cases := []struct {
+		name, text, why string
+		m               Model
+		most            int
+	}{
+		{"queue", `
+			[enqueue 1] [enqueue 2] [enqueue 3] [dequeue -> 1]    [dequeue -> 3] [dequeue -> 2]
+			     [dequeue>      [enqueue 4]     [dequeue -> nil]   [enqueue 5]`, "", QueueModel(), 6},
+		{"queue without open dequeues", `
+			[enqueue 1] [enqueue 2] [enqueue 3] [dequeue -> 1]    [dequeue -> 3] [dequeue -> 2]
+			                [enqueue 4]                           [enqueue 5]`, "2 was in the queue before anybody began to enqueue 3", QueueModel(), 4},
+		{"set", `
+			[add 1] [add 2] [read -> {1 2}] [add 3] [read -> {1 3}] [read -> {1 2 3}]
+			     [add 4>         [add 5]`, "2 was in the set", SetModel(), 3},
+		{"counter", `[add 1] [read -> 1] [add 2] [read -> 3] [read -> 7]`, "at most 3; it got 7", CounterModel(), 5},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := check(t, Linearizable{Model: c.m}, parseHistory(t, c.m, c.text))
+			if r.Valid != harness.Invalid {
+				t.Fatal(r.Summary)
+			}
+			story := strings.Join(r.Counterexample.Story, "\n")
+			if len(r.Counterexample.Witness) > c.most || !strings.Contains(story, c.why) {
+				t.Errorf("%d operations, at most %d expected, and %q:\n%s", len(r.Counterexample.Witness), c.most, c.why, story)
+			}
+		})
+	}
+}

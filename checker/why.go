@@ -12,6 +12,18 @@ func (m Model) why(ops []harness.Operation) string {
 	switch m.kind {
 	case registerKind:
 		return whyRegister(m, ops)
+	case setKind:
+		found := newAnomalies("unexpected", "duplicated", "stale", "lost")
+		Set{}.judge("", pointers(ops), &SetDetails{}, found)
+		return found.gravest()
+	case queueKind:
+		found := newAnomalies("unexpected", "duplicated", "disordered", "hidden", "lost")
+		judgeQueue("", pointers(ops), &QueueDetails{}, found)
+		return found.gravest()
+	case counterKind:
+		found := newAnomalies("high", "low", "backward")
+		judgeCounter("", pointers(ops), &CounterDetails{}, found)
+		return found.gravest()
 	default:
 		return ""
 	}
