@@ -78,12 +78,19 @@ func promises(p Plan, w workloads.Workload) []harness.Checker {
 	return all
 }
 
+// InputError says that what was to be read makes no sense: the fault lies in
+// the files, not in coup or the machine.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
+
 // Judge judges the run directory from its files and writes the verdict and
 // the report.
 func Judge(ctx context.Context, dir string) (Verdict, error) {
 	v, h, stored, err := judge(ctx, dir)
 	if err != nil {
-		return v, err
+		return v, &InputError{err}
 	}
 	if err := results.WriteJSON(dir, results.VerdictFile, v); err != nil {
 		return v, err
@@ -156,11 +163,11 @@ func JudgeHistory(ctx context.Context, path, workload string, p Plan) (Verdict, 
 	var v Verdict
 	w, err := workloads.Find(workload)
 	if err != nil {
-		return v, err
+		return v, &InputError{err}
 	}
 	h, torn, err := results.ReadHistory("", path, w.Decode)
 	if err != nil {
-		return v, err
+		return v, &InputError{err}
 	}
 	if torn != "" {
 		v.Notes = append(v.Notes, torn)
@@ -176,18 +183,18 @@ func JudgeHistory(ctx context.Context, path, workload string, p Plan) (Verdict, 
 func Report(dir string) error {
 	var stored Stored
 	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
-		return err
+		return &InputError{err}
 	}
 	var v Verdict
 	if err := results.ReadJSON(dir, results.VerdictFile, &v); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s has no verdict yet: coup check %s makes one", dir, dir)
+			err = fmt.Errorf("%s has no verdict yet: coup check %s makes one", dir, dir)
 		}
-		return err
+		return &InputError{err}
 	}
 	h, _, err := readRun(dir, stored)
 	if err != nil {
-		return err
+		return &InputError{err}
 	}
 	return writeReport(dir, stored, v, h)
 }

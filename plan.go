@@ -95,8 +95,12 @@ func (p *Plan) ReadPlan(path string) error {
 	if err != nil {
 		return err
 	}
+	return p.parse(path, b)
+}
+
+func (p *Plan) parse(path string, b []byte) error {
 	dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
-	err = dec.Decode(p)
+	err := dec.Decode(p)
 	if err == nil || errors.Is(err, io.EOF) { // an empty plan changes nothing
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -40,10 +41,20 @@ history that makes no sense, 255 coup itself failed.`,
 			v, err = coup.JudgeHistory(cmd.Context(), history, plan.Workload, plan)
 		}
 		if err != nil {
-			return usageError{err}
+			return inputIsUsage(err)
 		}
 		printVerdict(os.Stdout, dir, v)
 		return codeOf(v.Valid)
 	}
 	return cmd
+}
+
+// inputIsUsage makes files that make no sense wrong usage: they are the user's
+// to put right.
+func inputIsUsage(err error) error {
+	var input *coup.InputError
+	if errors.As(err, &input) {
+		return usageError{err}
+	}
+	return err
 }

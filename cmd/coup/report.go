@@ -18,7 +18,7 @@ func newReport() *cobra.Command {
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := coup.Report(args[0]); err != nil {
-				return usageError{err}
+				return inputIsUsage(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(args[0], results.ReportFile))
 			return nil

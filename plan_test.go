@@ -1,0 +1,97 @@
+package coup
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func resolved(t *testing.T, change func(*Plan)) Plan {
+	t.Helper()
+	p := DefaultPlan()
+	p.Seed = 7
+	if change != nil {
+		change(&p)
+	}
+	if err := p.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestAPlanSurvivesItsFile(t *testing.T) {
+	want := resolved(t, func(p *Plan) {
+		p.Settings = map[string]string{"heartbeat": "300ms"}
+		p.Rate, p.FailFast, p.Bug = 12.5, true, "lost-log"
+	})
+	var out bytes.Buffer
+	if err := want.WritePlan(&out); err != nil {
+		t.Fatal(err)
+	}
+	got := DefaultPlan()
+	if err := got.parse("plan.yaml", out.Bytes()); err != nil {
+		t.Fatalf("%v in\n%s", err, out.String())
+	}
+	if err := got.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("read back\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+func TestCommandRunsThePlanAgain(t *testing.T) {
+	p := resolved(t, func(p *Plan) {
+		p.Settings = map[string]string{"heartbeat": "300ms"}
+		p.FailFast, p.Bug, p.Interval = true, "lost-log", Duration(4*time.Second)
+	})
+	want := "coup run --system raft --workload register --bug lost-log --set heartbeat=300ms " +
+		"--nemesis kill:leader,partition:leader --interval 4s --nodes 5 --time 30s --concurrency 10 --rate 0 --fail-fast --seed 7"
+	if got := p.Command(); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	p.Settings["x"] = "it's; rm"
+	if got := p.Command(); !strings.Contains(got, `--set 'x=it'\''s; rm'`) {
+		t.Errorf("not quoted: %s", got)
+	}
+}
+
+func TestTheSameSeedDrawsTheSameSchedule(t *testing.T) {
+	a, b := resolved(t, nil), resolved(t, nil)
+	if !reflect.DeepEqual(a, b) {
+		t.Errorf("%+v\n%+v", a, b)
+	}
+	if len(a.Schedule) == 0 {
+		t.Error("an empty schedule")
+	}
+}
+
+func FuzzPlan(f *testing.F) {
+	var out bytes.Buffer
+	p := DefaultPlan()
+	if err := p.Resolve(); err != nil {
+		f.Fatal(err)
+	}
+	if err := p.WritePlan(&out); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(out.Bytes())
+	f.Add([]byte("nodes: [1\n"))
+	f.Add([]byte("nemesis: [kill, 'partition:halves']\ntime: 1h\nrate: 1e9\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p := DefaultPlan()
+		if p.parse("plan.yaml", b) != nil || p.Resolve() != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := p.WritePlan(&out); err != nil {
+			t.Fatal(err)
+		}
+		again := DefaultPlan()
+		if err := again.parse("again.yaml", out.Bytes()); err != nil {
+			t.Fatalf("a plan that resolves can't be read back: %v\n%s", err, out.String())
+		}
+	})
+}
