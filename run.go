@@ -96,7 +96,10 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 	if err == nil {
 		err = backends[plan.Backend].drive(r, func() error { return r.run(ctx, soft) })
 	}
-	if err = errors.Join(err, store.Close()); err != nil {
+	if closeErr := store.Close(); err == nil { // what ended the run says more than what came of it
+		err = closeErr
+	}
+	if err != nil {
 		return store.Dir, verdict, err
 	}
 	r.enter("judge")
