@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
-	"time"
 
 	"coup/harness"
 )
@@ -24,9 +23,13 @@ type listed struct {
 }
 
 // chooseOperations thins ops out to about limit. Those that ended info and
-// those in keep stay; the ones that failed get half of the room and the ones
+// those in calls stay; the ones that failed get half of the room and the ones
 // that ended ok the rest, each evenly, and what one does not need the other gets.
-func chooseOperations(ops []harness.Operation, limit int, keep map[int]bool) listed {
+func chooseOperations(ops []harness.Operation, limit int, calls map[call]int) listed {
+	keep := map[int]bool{}
+	for _, i := range calls {
+		keep[i] = true
+	}
 	if limit <= 0 {
 		limit = 300_000
 	}
@@ -222,21 +225,4 @@ func isSmallInteger(raw []byte) bool {
 		}
 	}
 	return true
-}
-
-// call identifies an operation: a process begins one at a time.
-type call struct {
-	process int
-	start   time.Duration
-}
-
-// findCalls gives the places in ops of the operations that calls names.
-func findCalls(ops []harness.Operation, calls map[call]int) map[call]int {
-	for i := range ops {
-		c := call{ops[i].Process, ops[i].Start}
-		if _, wanted := calls[c]; wanted {
-			calls[c] = i
-		}
-	}
-	return calls
 }

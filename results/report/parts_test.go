@@ -217,7 +217,7 @@ func TestChooseOperations(t *testing.T) {
 	if len(all.rows) != len(ops) {
 		t.Errorf("%d of %d are listed where all fit", len(all.rows), len(ops))
 	}
-	some := chooseOperations(ops, 1000, map[int]bool{5555: true})
+	some := chooseOperations(ops, 1000, map[call]int{{5555, 0}: 5555})
 	if n := len(some.rows); n < 990 || n > 1010 {
 		t.Errorf("%d are listed, want about 1000", n)
 	}
