@@ -93,7 +93,7 @@ function foundAt() {
     from: Math.min(...p.ops.map((o) => o.start)), to: Math.max(...p.ops.map((o) => Math.max(o.start, o.end))),
     text: "counterexample" + (p.key ? ", key " + p.key : ""),
   }));
-  return found.concat(page.violations.map((v) => ({ from: v.at, to: v.at, text: "violation noticed: " + v.text })));
+  return found.concat(page.violations.map((v) => ({ from: v.at, to: v.at, text: "violation noticed", more: v.text })));
 }
 
 // paintFound gives each of them a row of its own.
@@ -278,7 +278,7 @@ function startMoment() {
       parts.push(" · " + lane.node + " ", el(span.role === "leader" ? "b" : "span", {}, span.role + (span.term ? " (term " + span.term + ")" : "") + (paused ? ", paused" : "")));
       for (const m of lane.marks) if (Math.abs(m.at - t) <= near) parts.push(" – " + m.text);
     }
-    for (const f of foundAt()) if (f.from - near <= t && t <= f.to + near) parts.push(" · ", el("b", { class: "bad" }, f.text));
+    for (const f of foundAt()) if (f.from - near <= t && t <= f.to + near) parts.push(" · ", el("b", { class: "bad" }, f.text), f.more ? ": " + f.more : "");
     for (const f of faultsAt(t)) parts.push(" · ", el("b", {}, f.label), (f.victims ? ": " + f.victims : "") + (f.missed ? " (did not bite)" : ""));
     out.replaceChildren(...parts);
   });
