@@ -49,7 +49,7 @@ const activeFaults = 1.5
 // the same spec; 0 leaves it to the number of specs. Every spec strikes at least
 // once if end leaves room.
 func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
-	const shortest, usual = 500 * time.Millisecond, 3 * time.Second
+	const shortest, usual = 500 * time.Millisecond, 2 * time.Second
 	if interval <= 0 {
 		interval = max(2*usual, time.Duration(float64(usual)*float64(len(specs))/activeFaults))
 		// A short run must see every fault all the same.
