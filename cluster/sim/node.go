@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 
 	"coup/cluster"
 )
@@ -20,9 +21,20 @@ var embedded embed.FS
 
 const nodeFile = "node/raftnode.wasm.gz"
 
-// NodeModule returns the bundled node as a WASI module. Its error wraps
+// NodeVariable is the environment variable that names another module to run
+// instead of the bundled one: a node that was built against another release.
+const NodeVariable = "COUP_SIM_NODE"
+
+// NodeModule returns the node as a WASI module. Its error wraps
 // cluster.ErrUnavailable when this coup was built without one.
 func NodeModule() ([]byte, error) {
+	if path := os.Getenv(NodeVariable); path != "" {
+		module, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", NodeVariable, err)
+		}
+		return module, nil
+	}
 	packed, err := embedded.ReadFile(nodeFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: this coup was built without the simulated node; build it with make build", cluster.ErrUnavailable)

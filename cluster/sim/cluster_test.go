@@ -1,0 +1,255 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/cluster"
+	"coup/cluster/conformance"
+	"coup/cluster/sim"
+	"coup/cluster/systems"
+	"coup/harness"
+	"coup/internal/testnode"
+)
+
+// inWorld runs body in a world of its own with a cluster of n raft nodes.
+func inWorld(t testing.TB, seed uint64, n int, body func(w *sim.World, c *sim.Cluster) error) (output []string) {
+	t.Helper()
+	program := testnode.Program(t, testnode.Node)
+	w := sim.NewWorld(seed)
+	err := w.Run(func() error {
+		c, err := sim.Up(context.Background(), w, sim.Config{
+			Program: program, Nodes: n, System: systems.Raft{},
+			Output: func(node string, line []byte) { output = append(output, node+" "+string(line)) },
+			Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
+		})
+		if err != nil {
+			return err
+		}
+		return errors.Join(body(w, c), c.Close(context.Background()))
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return output
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	output := inWorld(t, 1, 3, func(w *sim.World, c *sim.Cluster) error {
+		return conformance.Check(context.Background(), w, systems.Raft{}, c)
+	})
+	boots := 0
+	for _, line := range output {
+		if strings.HasPrefix(line, "n2 ") && strings.Contains(line, `"boot"`) {
+			boots++
+		}
+	}
+	if boots != 4 { // the first, and after kill, stop and kill
+		t.Errorf("n2 said %d times that it booted, want 4: output must survive restarts", boots)
+	}
+}
+
+// turmoil does everything that can be done to a cluster, and returns what the
+// machines hold in the end.
+func turmoil(t testing.TB, seed uint64) string {
+	var sum string
+	output := inWorld(t, seed, 3, func(w *sim.World, c *sim.Cluster) error {
+		ctx := context.Background()
+		sleep := func(d time.Duration) { harness.Sleep(ctx, w, w.Now()+d) }
+		for i := range 30 {
+			w.Start(func() {
+				sleep(time.Duration(i) * 100 * time.Millisecond)
+				ctx, cancel := w.WithTimeout(ctx, time.Second)
+				defer cancel()
+				conn, err := systems.Raft{}.Open(c.Dial, fmt.Sprintf("n%d", i%3+1), cluster.Options{Settings: map[string]string{"client": fmt.Sprint("c", i)}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				conn.(cluster.Counter).CounterAdd(ctx, "k", 1)
+			})
+		}
+		sleep(1500 * time.Millisecond)
+		_, err := c.Crash(ctx, "n1")
+		c.SetCuts(ctx, []cluster.Cut{{From: "n2", To: "n3", Loss: 0.3}, {To: "n3", Loss: 1}})
+		sleep(500 * time.Millisecond)
+		_, err2 := c.Kill(ctx, "n2")
+		_, err3 := c.Pause(ctx, "n3")
+		sleep(300 * time.Millisecond)
+		err = errors.Join(err, err2, err3, c.Start(ctx, "n1"), c.Start(ctx, "n2"), c.Resume(ctx, "n3"), c.SetCuts(ctx, nil))
+		sleep(2 * time.Second)
+		sum = c.Fingerprint()
+		return err
+	})
+	return sum + " " + fmt.Sprint(strings.Join(output, "\n"))
+}
+
+const childVariable = "COUP_TEST_CHILD"
+
+// Two processes with a different number of threads see the same, and another
+// seed shows something else.
+func TestDeterminism(t *testing.T) {
+	if os.Getenv(childVariable) != "" {
+		fmt.Fprint(os.Stdout, "RESULT ", turmoil(t, 7), "\nEND\n")
+		return
+	}
+	t.Parallel()
+	child := exec.Command(os.Args[0], "-test.run=^TestDeterminism$")
+	child.Env = append(os.Environ(), childVariable+"=1", "GOMAXPROCS=1")
+	out, err := child.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, theirs, _ := strings.Cut(string(out), "RESULT ")
+	theirs, _, _ = strings.Cut(theirs, "\nEND\n")
+	mine := turmoil(t, 7)
+	if mine != theirs {
+		a, b := strings.Split(mine, "\n"), strings.Split(theirs, "\n")
+		for i := range min(len(a), len(b)) {
+			if a[i] != b[i] {
+				t.Fatalf("line %d differs:\n%s\n%s", i, a[i], b[i])
+			}
+		}
+		t.Fatalf("%d and %d lines", len(a), len(b))
+	}
+	if other := turmoil(t, 8); other == mine {
+		t.Error("another seed shows the same")
+	}
+}
+
+func TestWhatWasAcknowledgedSurvivesPowerCuts(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3) {
+		inWorld(t, seed, 3, func(w *sim.World, c *sim.Cluster) error {
+			ctx := context.Background()
+			conn, err := systems.Raft{}.Open(c.Dial, "n1", cluster.Options{Settings: map[string]string{"client": "c"}})
+			if err != nil {
+				return err
+			}
+			counter := conn.(cluster.Counter)
+			acknowledged, tried, nextCrash := int64(0), int64(0), int64(20)
+			for range 200 {
+				ctx, cancel := w.WithTimeout(ctx, time.Second)
+				tried++
+				if counter.CounterAdd(ctx, "k", 1) == nil {
+					acknowledged++
+				}
+				cancel()
+				if acknowledged == nextCrash {
+					nextCrash += 20
+					for _, n := range c.Nodes() { // the whole building
+						if _, err := c.Crash(ctx, n.Name); err != nil {
+							return err
+						}
+					}
+					for _, n := range c.Nodes() {
+						if err := c.Start(ctx, n.Name); err != nil {
+							return err
+						}
+					}
+				}
+			}
+			for until := w.Now() + 20*time.Second; w.Now() < until; harness.Sleep(ctx, w, w.Now()+50*time.Millisecond) {
+				ctx, cancel := w.WithTimeout(ctx, time.Second)
+				got, err := counter.CounterRead(ctx, "k")
+				cancel()
+				if err != nil {
+					continue
+				}
+				if got < acknowledged || got > tried {
+					return fmt.Errorf("%d of %d additions were acknowledged, and %d are there", acknowledged, tried, got)
+				}
+				if acknowledged < 50 {
+					return fmt.Errorf("only %d additions were acknowledged", acknowledged)
+				}
+				return nil
+			}
+			return errors.New("the counter can't be read any more")
+		})
+	}
+}
+
+// odd is a system whose nodes run the program misbehave.
+type odd struct {
+	systems.Raft
+	how string
+}
+
+func (o odd) Spec(cluster.Node, []cluster.Node, cluster.Options) cluster.Spec {
+	return cluster.Spec{Args: []string{o.how}, ClientPort: 1}
+}
+
+func runOdd(t *testing.T, how string, w *sim.World) (output string, codes []int, err error) {
+	t.Helper()
+	program := testnode.Program(t, "coup/cluster/sim/testdata/misbehave")
+	err = w.Run(func() error {
+		c, err := sim.Up(context.Background(), w, sim.Config{
+			Program: program, Nodes: 1, System: odd{how: how},
+			Output: func(node string, line []byte) { output += string(line) + "\n" },
+			Exited: func(node string, code int) { codes = append(codes, code) },
+		})
+		if err != nil {
+			return err
+		}
+		harness.Sleep(context.Background(), w, 5*time.Second)
+		return c.Close(context.Background())
+	})
+	return output, codes, err
+}
+
+func TestProgramsThatMisbehave(t *testing.T) {
+	t.Parallel()
+	for how, want := range map[string]struct {
+		code int
+		says string
+	}{
+		"panic": {2, "on purpose"},
+		"fill":  {2, "out of memory"},
+		"exit":  {3, ""},
+		"spin":  {0, "done"},
+	} {
+		t.Run(how, func(t *testing.T) {
+			output, codes, err := runOdd(t, how, sim.NewWorld(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(codes) != 1 || codes[0] != want.code {
+				t.Errorf("ended with %v, want %d", codes, want.code)
+			}
+			if !strings.Contains(output, want.says) {
+				t.Errorf("it said %q, want %q", output, want.says)
+			}
+		})
+	}
+}
+
+// A program that loops for ever is told by name, from outside its process's
+// ordinary course: there is no way back from it.
+func TestWatchdog(t *testing.T) {
+	if os.Getenv(childVariable) != "" {
+		w := sim.NewWorld(1)
+		w.OnStuck(time.Second, func(err *sim.StuckError) {
+			io.WriteString(os.Stdout, "STUCK "+err.Node+"\n")
+			os.Exit(9)
+		})
+		runOdd(t, "loop", w)
+		return
+	}
+	t.Parallel()
+	child := exec.Command(os.Args[0], "-test.run=^TestWatchdog$")
+	child.Env = append(os.Environ(), childVariable+"=1")
+	out, err := child.Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 9 || !strings.Contains(string(out), "STUCK n1") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,71 @@
+// Package testnode gives tests the node of the simulator, built from the tree
+// as it is.
+package testnode
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"coup/cluster/sim"
+)
+
+// Node is the package of the bundled node.
+const Node = "coup/cmd/raftnode"
+
+var (
+	mu       sync.Mutex
+	files    = map[string]string{} // by package
+	programs = map[string]*sim.Program{}
+)
+
+// File builds pkg as a WASI module, once per test process, and returns its path.
+func File(t testing.TB, pkg string) string {
+	t.Helper()
+	mu.Lock()
+	defer mu.Unlock()
+	return file(t, pkg)
+}
+
+func file(t testing.TB, pkg string) string {
+	t.Helper()
+	if files[pkg] != "" {
+		return files[pkg]
+	}
+	dir, err := os.MkdirTemp("", "coup-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := filepath.Join(dir, "node.wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", module, pkg)
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+	}
+	files[pkg] = module
+	return module
+}
+
+// Program builds pkg and compiles it, once per test process.
+func Program(t testing.TB, pkg string) *sim.Program {
+	t.Helper()
+	mu.Lock()
+	defer mu.Unlock()
+	if p := programs[pkg]; p != nil {
+		return p
+	}
+	module, err := os.ReadFile(file(t, pkg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := sim.Load(context.Background(), module, sim.CacheDir())
+	if err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", pkg, err))
+	}
+	programs[pkg] = p
+	return p
+}
