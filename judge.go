@@ -95,7 +95,10 @@ func Judge(ctx context.Context, dir string) (Verdict, error) {
 	if err := results.WriteJSON(dir, results.VerdictFile, v); err != nil {
 		return v, err
 	}
-	return v, writeReport(dir, stored, v, h)
+	err = results.WriteFile(dir, results.JUnitFile, func(w io.Writer) error {
+		return results.WriteJUnit(w, stored.title(), v.Results)
+	})
+	return v, errors.Join(err, writeReport(dir, stored, v, h))
 }
 
 func judge(ctx context.Context, dir string) (v Verdict, h *harness.History, stored Stored, err error) {
@@ -202,7 +205,7 @@ func Report(dir string) error {
 func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error {
 	p := stored.Plan
 	in := report.Input{
-		Title:   fmt.Sprintf("%s, %d nodes, %s for %s", p.System, p.Nodes, p.Workload, p.Time),
+		Title:   stored.title(),
 		Command: p.Command(),
 		Started: stored.Started, Nodes: h.Nodes,
 		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
@@ -210,6 +213,19 @@ func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error
 		Plan: stored.fields(),
 	}
 	return results.WriteFile(dir, results.ReportFile, func(w io.Writer) error { return report.Write(w, in) })
+}
+
+// title is what was run, in a few words.
+func (s Stored) title() string {
+	p := s.Plan
+	t := fmt.Sprintf("%s, %d nodes, %s for %s", p.System, p.Nodes, p.Workload, p.Time)
+	if len(p.Nemesis) > 0 {
+		t += " under " + strings.Join(p.Nemesis, ", ")
+	}
+	if p.Bug != "" {
+		t += ", with the planted bug " + p.Bug
+	}
+	return t
 }
 
 // reasons say why the verdict is unknown, and what to know about the history.

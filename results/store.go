@@ -8,6 +8,7 @@
 //	events.jsonl   what the nemesis did and what the nodes said about themselves
 //	verdict.json   what the checkers found
 //	report.html    the same for people
+//	junit.xml      the same for CI servers
 //	nodes/n1.log   the output of each node
 package results
 
