@@ -141,8 +141,8 @@ func (n *Node) observe(r *raft.Raft) {
 			}
 			if data == raft.Leader {
 				n.believe.Store(true)
+				n.fsm.led.Store(term)
 			}
-			n.fsm.leading.Store(data == raft.Leader)
 			n.events.emit(Event{Kind: EventRole, Role: role, Term: term})
 			n.changed.fire()
 		case raft.LeaderObservation:

@@ -22,17 +22,21 @@ type fsm struct {
 	older   *image // a copy of a while ago (short-snapshot)
 	applied broadcast
 
-	leading atomic.Bool // the node leads
-	rested  time.Time   // when it last waited before applying; Apply's own (early-leader-read)
+	led  atomic.Uint64 // the newest term that the node was elected in
+	lazy []*raft.Log   // committed and not applied yet; guarded by mu (early-leader-read)
 }
 
 // A command that is older than this by the node's own clock is skipped under
 // local-clock-apply.
 const localExpiry = time.Second
 
-// A node that does not lead applies what was committed only so often under
-// early-leader-read. That alone is no mistake, and makes its batches larger.
-const lazyApply = 20 * time.Millisecond
+// Under early-leader-read a node applies in batches what it did not propose
+// itself. That alone is no mistake: a leader's first entry of its term brings
+// all that is before it.
+const (
+	lazyBatch = 64
+	lazyDelay = 2 * time.Second
+)
 
 // The snapshot of short-snapshot is refreshed every so many entries.
 const shortSnapshotEvery = 32
@@ -43,15 +47,45 @@ func newFSM(bug Bug, events *emitter, stateEvery uint64) *fsm {
 
 // Apply implements raft.FSM.
 func (f *fsm) Apply(l *raft.Log) any {
+	f.mu.Lock()
+	defer f.applied.fire()
+	defer f.mu.Unlock()
+	if f.bug.is(EarlyLeaderRead) && f.postpone(l) {
+		return result{}
+	}
+	return f.apply(l)
+}
+
+// postpone keeps l for later. The caller holds the lock.
+func (f *fsm) postpone(l *raft.Log) bool {
+	if l.Term != f.led.Load() && len(f.lazy) < lazyBatch {
+		if f.lazy = append(f.lazy, l); len(f.lazy) == 1 {
+			time.AfterFunc(lazyDelay, func() {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.catchUp()
+			})
+		}
+		return true
+	}
+	f.catchUp()
+	return false
+}
+
+// catchUp applies what was postponed. The caller holds the lock.
+func (f *fsm) catchUp() {
+	for _, l := range f.lazy {
+		f.apply(l)
+	}
+	f.lazy = nil
+}
+
+// apply applies a command. The caller holds the lock.
+func (f *fsm) apply(l *raft.Log) result {
 	c, err := decodeCommand(l.Data)
 	if err != nil {
 		c = command{} // refused alike on every node
 	}
-	if f.bug.is(EarlyLeaderRead) && !f.leading.Load() && time.Since(f.rested) > lazyApply/2 {
-		time.Sleep(lazyApply)
-		f.rested = time.Now()
-	}
-	f.mu.Lock()
 	var r result
 	if f.bug.is(LocalClockApply) && c.At != 0 && time.Since(time.Unix(0, c.At)) > localExpiry {
 		r = result{Refused: refusedExpired}
@@ -59,8 +93,6 @@ func (f *fsm) Apply(l *raft.Log) any {
 		r = f.state.apply(c, f.bug)
 	}
 	f.advance(l.Index, l.Term)
-	f.mu.Unlock()
-	f.applied.fire()
 	return r
 }
 
@@ -68,6 +100,7 @@ func (f *fsm) Apply(l *raft.Log) any {
 // log was applied up to here.
 func (f *fsm) StoreConfiguration(index uint64, _ raft.Configuration) {
 	f.mu.Lock()
+	f.catchUp()
 	f.advance(index, f.state.term)
 	f.mu.Unlock()
 	f.applied.fire()
@@ -115,8 +148,9 @@ func (f *fsm) wait(ctx context.Context, index uint64) error {
 
 // Snapshot implements raft.FSM.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.catchUp()
 	im, hash := f.state.image(), f.state.hash()
 	if f.bug.is(ShortSnapshot) {
 		short := f.older
@@ -140,7 +174,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	if f.bug.is(StickyRestore) && f.state.index > 0 {
 		s = f.state.keepOver(im)
 	}
-	f.state = s
+	f.state, f.lazy = s, nil
 	hash := s.hash()
 	f.mu.Unlock()
 	f.applied.fire()

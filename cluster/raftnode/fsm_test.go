@@ -178,3 +178,41 @@ func TestRejected(t *testing.T) {
 		}
 	}
 }
+
+// What a node postpones is applied by an entry of a term that it leads, by a
+// full batch, and before a snapshot.
+func TestEarlyLeaderReadPostpones(t *testing.T) {
+	f := testFSM(t, EarlyLeaderRead)
+	at := func(want uint64) {
+		t.Helper()
+		if got, _ := f.position(); got != want {
+			t.Errorf("applied up to %d, want %d", got, want)
+		}
+	}
+	applyN(f, 1, 10)
+	at(0)
+	f.led.Store(1)
+	applyN(f, 11, 12)
+	at(12)
+	f.led.Store(0)
+	applyN(f, 13, 13+lazyBatch)
+	at(13 + lazyBatch)
+	applyN(f, 14+lazyBatch, 20+lazyBatch)
+	at(13 + lazyBatch)
+	image := snapshot(t, f)
+	at(20 + lazyBatch)
+	g := testFSM(t, "")
+	restore(t, g, image)
+	all := testFSM(t, "")
+	applyN(all, 1, 20+lazyBatch)
+	_, want := hashOf(all)
+	if _, got := hashOf(g); got != want {
+		t.Error("a snapshot misses what was postponed")
+	}
+	applyN(f, 21+lazyBatch, 22+lazyBatch)
+	restore(t, f, image)
+	f.mu.Lock()
+	f.catchUp()
+	f.mu.Unlock()
+	at(20 + lazyBatch)
+}
