@@ -34,6 +34,8 @@ lint:
 
 # The race detector watches all packages; containers get a binary without it.
 unit:
+	@docker version >/dev/null 2>&1 || \
+	  echo "!!! NO DOCKER ENGINE ANSWERS: NOTHING WILL BE TESTED AGAINST CONTAINERS !!!" >&2
 	$(GO) test -race -timeout 20m ./...
 
 wall: build

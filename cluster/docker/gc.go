@@ -1,11 +1,13 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -83,9 +85,12 @@ func (r Removed) String() string {
 	return fmt.Sprintf("%d containers, %d networks, %d volumes, %d images", r.Containers, r.Networks, r.Volumes, r.Images)
 }
 
-// Collect removes what dead runs left behind, and the images that no living
-// run uses if images is set.
-func (e *Engine) Collect(ctx context.Context, images bool) (Removed, error) {
+// keepImages is how many images stay: each build of coup makes one of its own.
+const keepImages = 3
+
+// Collect removes what dead runs left behind, and of the images that nobody
+// uses all but the newest few; all of them if everything is set.
+func (e *Engine) Collect(ctx context.Context, everything bool) (Removed, error) {
 	var total Removed
 	var errs []error
 	runs, err := e.runs(ctx)
@@ -104,16 +109,20 @@ func (e *Engine) Collect(ctx context.Context, images bool) (Removed, error) {
 		total.Volumes += r.Volumes
 		errs = append(errs, err)
 	}
-	if images && !alive {
-		all, err := e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelImage))})
-		errs = append(errs, err)
-		for _, img := range all {
-			_, err := e.c.ImageRemove(ctx, img.ID, image.RemoveOptions{Force: true})
-			if err == nil {
-				total.Images++
-			}
-			errs = append(errs, ignoreGone(err))
+	images, err := e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelImage))})
+	errs = append(errs, err)
+	slices.SortFunc(images, func(a, b image.Summary) int { return cmp.Compare(b.Created, a.Created) })
+	keep := keepImages
+	if everything && !alive {
+		keep = 0
+	}
+	for _, img := range images[min(keep, len(images)):] {
+		// Without force, what a container uses stays.
+		_, err := e.c.ImageRemove(ctx, img.ID, image.RemoveOptions{PruneChildren: true})
+		if err == nil {
+			total.Images++
 		}
+		errs = append(errs, ignoreGone(err))
 	}
 	return total, errors.Join(errs...)
 }

@@ -13,8 +13,9 @@ func newGC() *cobra.Command {
 		Use:   "gc",
 		Short: "Remove what dead runs left on the Docker engine",
 		Long: `Remove the containers, networks and volumes of runs whose process has ended, and
-the images that coup made if no run is alive. Every run does the former first.
-Runs that are alive, and everything that is not coup's, stay.`,
+the images that coup made, if no run is alive. Every run does that first, but
+keeps the newest images. Runs that are alive, and everything that is not coup's,
+stay.`,
 		Example: `  coup gc`,
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -45,7 +45,7 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 	f.StringVar(&file, "plan", "", "read the plan from this file, or from an earlier run's directory")
 	f.BoolVar(&print, "print-plan", false, "write the resolved plan as YAML and run nothing")
 	f.StringVar(&out, "out", "runs", "make the run directory in this folder")
-	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run: docker, or sim, on simulated machines")
+	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run: docker, or sim, on simulated machines; docker if an engine answers, else sim")
 	f.StringVar(&plan.System, "system", plan.System, "the system under test")
 	f.StringVar(&plan.Bug, "bug", plan.Bug, "switch a planted bug of the system on (see coup list)")
 	f.StringVar(&plan.Reads, "reads", plan.Reads, "mode of reads: linearizable, lease or stale")
@@ -68,6 +68,9 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		if err := fromFile(cmd, &plan, file); err != nil {
 			return usageError{err}
 		}
+		if !print && file == "" && !cmd.Flags().Changed("backend") {
+			plan.Backend = chooseBackend(cmd.Context())
+		}
 		if plan.Seed == 0 {
 			plan.Seed = uint64(time.Now().UnixNano()) % 1e9
 		}
@@ -80,6 +83,15 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		return run(cmd.Context(), soft, plan, out)
 	}
 	return cmd
+}
+
+// chooseBackend says so when it is not the usual one.
+func chooseBackend(ctx context.Context) string {
+	backend, why := coup.DefaultBackend(ctx)
+	if why != nil {
+		fmt.Fprintf(os.Stderr, "coup: no Docker engine answers: the nodes run on simulated machines (--backend sim)\n")
+	}
+	return backend
 }
 
 // fromFile reads the plan file, if there is one. Flags that were given count
@@ -124,7 +136,7 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 
 func run(ctx, soft context.Context, plan coup.Plan, out string) error {
 	ui := newUI(os.Stderr)
-	dir, verdict, err := coup.Run(ctx, soft, plan, coup.RunOptions{Out: out, Progress: ui.progress, Log: ui.log})
+	dir, verdict, err := coup.Run(ctx, soft, plan, coup.RunOptions{Out: out, Progress: ui.progress, Log: ui.log, Stuck: becomeStuck})
 	ui.done()
 	if err != nil {
 		if dir != "" {

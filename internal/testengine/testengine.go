@@ -4,6 +4,7 @@ package testengine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,7 +35,19 @@ func Need(t testing.TB) {
 	if os.Getenv("COUP_TEST_ENGINE") == Required {
 		t.Fatalf("a Docker engine is required here: %v", err)
 	}
+	shout(t.Name(), err)
 	t.Skipf("SKIPPED, NOTHING WAS TESTED AGAINST CONTAINERS: %v", err)
+}
+
+// shout says on the terminal, if there is one, what go test keeps to itself
+// unless it is asked for it: that a test was skipped.
+func shout(test string, err error) {
+	tty, openErr := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	if openErr != nil {
+		return
+	}
+	defer tty.Close()
+	fmt.Fprintf(tty, "\n!!! %s SKIPPED, NOTHING WAS TESTED AGAINST CONTAINERS: %v\n", test, err)
 }
 
 var build = sync.OnceValues(func() (string, error) {

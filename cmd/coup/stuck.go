@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"coup"
+)
+
+// A simulated program that loops for ever holds the thread it runs on, and
+// soon the whole process. What is left is to become another one, which judges
+// what was recorded.
+
+// becomeStuck replaces this process by coup stuck.
+func becomeStuck(dir, node string, after time.Duration) {
+	self, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(self, []string{"coup", "stuck", dir, node, after.String()}, os.Environ())
+	}
+	fmt.Fprintf(os.Stderr, "coup: %s loops for ever, and this can't be judged: %v\n", node, err)
+	os.Exit(exitHarness)
+}
+
+func newStuck() *cobra.Command {
+	return &cobra.Command{
+		Use: "stuck RUN_DIR NODE AFTER", Short: "Judge a run whose simulated node loops for ever",
+		Hidden: true,
+		Args:   usageArgs(cobra.ExactArgs(3)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			after, err := time.ParseDuration(args[2])
+			if err != nil {
+				return usageError{err}
+			}
+			v, err := coup.JudgeStuck(cmd.Context(), args[0], args[1], after)
+			if err != nil {
+				return err
+			}
+			printVerdict(os.Stdout, args[0], v)
+			return codeOf(v.Valid)
+		},
+	}
+}
