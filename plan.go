@@ -169,7 +169,7 @@ func (p *Plan) Resolve() error {
 		return p.drawSchedule()
 	}
 	for i, s := range p.Schedule {
-		if _, err := nemesis.ParseSpec(s.Fault + ":" + s.Target); err != nil {
+		if _, err := p.parseSpec(s.Fault + ":" + s.Target); err != nil {
 			return fmt.Errorf("schedule, entry %d: %w", i+1, err)
 		}
 		if s.At < 0 || s.For <= 0 || s.At+s.For > p.Time {
@@ -179,10 +179,19 @@ func (p *Plan) Resolve() error {
 	return nil
 }
 
+// parseSpec reads "fault:target" and sees that the backend has the fault.
+func (p *Plan) parseSpec(s string) (nemesis.Spec, error) {
+	spec, err := nemesis.ParseSpec(s)
+	if err == nil && nemesis.Faults[spec.Fault].Sim && p.Backend != "sim" {
+		err = fmt.Errorf("only the backend sim has the fault %s, not %s", spec.Fault, p.Backend)
+	}
+	return spec, err
+}
+
 func (p *Plan) drawSchedule() error {
 	var specs []nemesis.Spec
 	for i, s := range p.Nemesis {
-		spec, err := nemesis.ParseSpec(s)
+		spec, err := p.parseSpec(s)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,10 @@ type RunOptions struct {
 	// Progress is called several times a second, one call at a time; may be nil.
 	Progress func(Progress)
 	Log      *slog.Logger // nil: nothing is logged
+	// Stuck is called when a simulated node's program loops for ever, on
+	// another thread and with no way back: it must replace this process by one
+	// that calls JudgeStuck. nil: such a run never ends.
+	Stuck func(dir, node string, after time.Duration)
 }
 
 // Progress is what a run looks like at a moment.

@@ -1,12 +1,21 @@
 package coup
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
+	"time"
 
 	"coup/cluster"
+	"coup/cluster/docker"
 	"coup/cluster/sim"
+	"coup/harness"
+	"coup/results"
 )
 
 // simulated is the bundled node, compiled for simulated machines when a run
@@ -32,7 +41,44 @@ func simProgram(ctx context.Context) (*sim.Program, error) {
 func driveSim(r *run, body func() error) error {
 	w := sim.NewWorld(r.plan.Seed)
 	r.rt, r.epoch = w, sim.Epoch
+	if r.o.Stuck != nil {
+		w.OnStuck(stuckPatience, func(e *sim.StuckError) { r.o.Stuck(r.store.Dir, e.Node, e.After) })
+	}
 	return w.Run(body)
+}
+
+// stuckPatience is how long a simulated program may compute, in real time,
+// before it waits for anything. Programs that do not loop for ever take
+// milliseconds.
+const stuckPatience = 20 * time.Second
+
+// JudgeStuck judges what was recorded of a run until the program of a simulated
+// node was found to loop for ever.
+func JudgeStuck(ctx context.Context, dir, node string, after time.Duration) (Verdict, error) {
+	name := filepath.Join(dir, results.EventsFile)
+	events, err := os.ReadFile(name)
+	if err != nil {
+		return Verdict{}, err
+	}
+	// A line that was not finished is cut off: another one follows it.
+	events = events[:bytes.LastIndexByte(events, '\n')+1]
+	at := time.Duration(0)
+	for line := range bytes.Lines(events) {
+		var e harness.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return Verdict{}, fmt.Errorf("%s: %w", name, err)
+		}
+		at = max(at, e.Time)
+	}
+	stuck, err := json.Marshal(harness.Event{Time: at, Kind: harness.StuckEvent, Node: node,
+		Message: fmt.Sprintf("The program of %s computed for %v of real time and waited for nothing: it loops for ever", node, after)})
+	if err != nil {
+		return Verdict{}, err
+	}
+	if err := os.WriteFile(name, append(append(events, stuck...), '\n'), 0o644); err != nil {
+		return Verdict{}, err
+	}
+	return Judge(ctx, dir)
 }
 
 func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
@@ -45,4 +91,20 @@ func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
 		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(),
 		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
 	})
+}
+
+// DefaultBackend is where nodes run unless it is said: in containers, or on
+// simulated machines if no Docker engine answers; why says what is wrong with
+// the engine then.
+func DefaultBackend(ctx context.Context) (backend string, why error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	engine, err := docker.Connect(ctx)
+	if err == nil {
+		return "docker", engine.Close()
+	}
+	if _, missing := sim.NodeModule(); missing != nil || !errors.Is(err, cluster.ErrUnavailable) {
+		return "docker", nil // which says best itself what it lacks
+	}
+	return "sim", err
 }

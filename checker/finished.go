@@ -25,9 +25,11 @@ func (Finished) Name() string { return "finished" }
 // Check implements [harness.Checker].
 func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "finished", Valid: harness.Unknown}
-	var last, final *harness.Event
+	var last, final, stuck *harness.Event
 	for i := range h.Events {
-		if e := &h.Events[i]; e.Kind == harness.PhaseEvent {
+		if e := &h.Events[i]; e.Kind == harness.StuckEvent {
+			stuck = e
+		} else if e.Kind == harness.PhaseEvent {
 			last = e
 			if e.Message == "final" {
 				final = e
@@ -38,6 +40,9 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		}
 	}
 	switch {
+	case stuck != nil:
+		r.Summary = "The run could not go on. " + stuck.Message + "."
+		return r, nil
 	case last == nil:
 		r.Summary = "The run ended before it began."
 		return r, nil

@@ -22,6 +22,7 @@ const (
 	RestoreEvent   = "restore"   // Node restored a snapshot; its state is that of Applied
 	BootEvent      = "boot"      // Node's process started
 	StateEvent     = "state"     // Node's state at log position Applied has the digest Hash
+	StuckEvent     = "stuck"     // Node's program loops for ever, which only the simulator can tell; the run ends with it
 	ViolationEvent = "violation" // a violation was found while the run went on; Message tells it
 	ExitEvent      = "exit"      // Node's process ended without the nemesis having asked for it
 )

@@ -27,6 +27,7 @@ import (
 type Fault struct {
 	Doc     string   // one line
 	Targets []string // what it can be aimed at
+	Sim     bool     // only simulated machines have it
 	// inject applies the fault and sees that it bites: s.Evidence. It returns
 	// how to heal it, also when it fails halfway. An error that wraps
 	// errNobody means that there was nothing to apply it to.
@@ -35,13 +36,14 @@ type Fault struct {
 
 // Faults are all faults by name.
 var Faults = map[string]Fault{
-	"kill":            {"SIGKILL to the node's processes; started again afterwards", nodeTargets, kill},
-	"stop":            {"SIGTERM, and wait until the node has ended; started again afterwards", nodeTargets, stop},
-	"pause":           {"the node's processes are frozen (SIGSTOP), then go on", nodeTargets, pause},
-	"partition":       {"no packet passes between the sides, in either direction", linkTargets, partition},
-	"oneway":          {"no packet passes between the sides in one direction, chosen at random", linkTargets, oneway},
-	"loss":            {"a share of the packets between the sides is lost, 20 to 60%", linkTargets, loss},
-	"isolate-clients": {"no packet from clients reaches the node; its peers still do", nodeTargets, isolateClients},
+	"crash":           {"the machine loses power, and what was not synced; switched on again afterwards (backend sim only)", nodeTargets, true, crash},
+	"kill":            {"SIGKILL to the node's processes; started again afterwards", nodeTargets, false, kill},
+	"stop":            {"SIGTERM, and wait until the node has ended; started again afterwards", nodeTargets, false, stop},
+	"pause":           {"the node's processes are frozen (SIGSTOP), then go on", nodeTargets, false, pause},
+	"partition":       {"no packet passes between the sides, in either direction", linkTargets, false, partition},
+	"oneway":          {"no packet passes between the sides in one direction, chosen at random", linkTargets, false, oneway},
+	"loss":            {"a share of the packets between the sides is lost, 20 to 60%", linkTargets, false, loss},
+	"isolate-clients": {"no packet from clients reaches the node; its peers still do", nodeTargets, false, isolateClients},
 }
 
 // FaultNames lists the faults, sorted.

@@ -319,7 +319,7 @@ func TestParseSpec(t *testing.T) {
 		t.Errorf("kill alone: %v, %v", s, err)
 	}
 	for spec, want := range map[string]string{
-		"kil:leader":   `there is no fault "kil" (there are isolate-clients, kill,`,
+		"kil:leader":   `there is no fault "kil" (there are crash, isolate-clients, kill,`,
 		"kill:halves":  `kill can't be aimed at "halves" (but at leader,`,
 		"":             `there is no fault ""`,
 		"partition:x:": `partition can't be aimed at "x:"`,
