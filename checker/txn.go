@@ -1,0 +1,154 @@
+package checker
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"coup/harness"
+)
+
+// Micro is one step of a transaction: an append to a list, a write to a
+// register, or a read of either. A transaction's input is a []Micro without
+// what the reads showed, its output the same with it.
+//
+// As JSON it is a triple, as in Elle: ["append", key, value], ["w", key,
+// value], ["r", key, null] in an input, and in an output ["r", key, [1, 2]] for
+// a list (null: it was empty) or ["r", key, 3] for a register (null: it was
+// never written).
+type Micro struct {
+	F     string // append, w, r
+	Key   string
+	Value int64   // append, w: what is written
+	List  []int64 // r of a list in an output: what it showed
+	Seen  Maybe   // r of a register in an output: what it showed
+}
+
+// AppendJSON appends m as JSON to b; list says which kind of read it is.
+func (m Micro) appendJSON(b []byte) []byte {
+	b = append(b, '[')
+	b = strconv.AppendQuote(b, m.F)
+	b = append(b, ',')
+	key, _ := json.Marshal(m.Key)
+	b = append(append(b, key...), ',')
+	switch {
+	case m.F != "r":
+		b = strconv.AppendInt(b, m.Value, 10)
+	case m.List != nil:
+		b = append(b, '[')
+		for i, v := range m.List {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendInt(b, v, 10)
+		}
+		b = append(b, ']')
+	default:
+		b = m.Seen.AppendJSON(b)
+	}
+	return append(b, ']')
+}
+
+// MarshalJSON writes the triple.
+func (m Micro) MarshalJSON() ([]byte, error) { return m.appendJSON(nil), nil }
+
+func (m Micro) String() string {
+	switch {
+	case m.F != "r":
+		return fmt.Sprintf("%s %s %d", m.F, m.Key, m.Value)
+	case m.List != nil:
+		return fmt.Sprintf("r %s %s", m.Key, listText(m.List))
+	default:
+		return fmt.Sprintf("r %s %s", m.Key, m.Seen)
+	}
+}
+
+// DecodeListTxn is the [harness.Decoder] of transactions over lists: the
+// function txn takes and returns a list of steps, append and r.
+func DecodeListTxn(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	return decodeTxn(t, f, raw, true)
+}
+
+// DecodeRegisterTxn is the [harness.Decoder] of transactions over registers:
+// the function txn takes and returns a list of steps, w and r.
+func DecodeRegisterTxn(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	return decodeTxn(t, f, raw, false)
+}
+
+func decodeTxn(t harness.Type, f string, raw json.RawMessage, list bool) (any, error) {
+	if f != "txn" {
+		return nil, unknownFunction(f, "a store with transactions", "txn")
+	}
+	steps := func(raw json.RawMessage) (any, error) {
+		var triples [][]json.RawMessage
+		if err := json.Unmarshal(raw, &triples); err != nil {
+			return nil, fmt.Errorf("expected a list of steps [function, key, value], not %s", short(raw))
+		}
+		ms := make([]Micro, len(triples))
+		for i, triple := range triples {
+			m, err := decodeMicro(triple, list, t == harness.OK)
+			if err != nil {
+				return nil, fmt.Errorf("step %d: %w", i, err)
+			}
+			ms[i] = m
+		}
+		return ms, nil
+	}
+	return decode(t, f, raw, steps, steps)
+}
+
+func decodeMicro(triple []json.RawMessage, list, output bool) (m Micro, err error) {
+	if len(triple) != 3 {
+		return m, fmt.Errorf("expected [function, key, value], not %d values", len(triple))
+	}
+	if err := json.Unmarshal(triple[0], &m.F); err != nil {
+		return m, fmt.Errorf("expected the name of a function, not %s", short(triple[0]))
+	}
+	// A key may be a number, too.
+	if err := json.Unmarshal(triple[1], &m.Key); err != nil {
+		n, err := parseInt(triple[1])
+		if err != nil {
+			return m, fmt.Errorf("expected a key, not %s", short(triple[1]))
+		}
+		m.Key = strconv.FormatInt(n, 10)
+	}
+	switch {
+	case m.F == "append" && list, m.F == "w" && !list:
+		m.Value, err = parseInt(triple[2])
+	case m.F != "r":
+		known := "w and r"
+		if list {
+			known = "append and r"
+		}
+		return m, fmt.Errorf("expected %s, not %q", known, m.F)
+	case !output:
+	case list:
+		var v any
+		v, err = ints(triple[2])
+		m.List, _ = v.([]int64)
+	default:
+		m.Seen, err = parseMaybe(triple[2])
+	}
+	return m, err
+}
+
+// txnText writes a transaction for people.
+func txnText(op *harness.Operation) string {
+	steps, ok := op.Output.([]Micro)
+	if !ok {
+		steps, _ = op.Input.([]Micro)
+	}
+	var b strings.Builder
+	for i, m := range steps {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		if m.F == "r" && !ok {
+			b.WriteString("r " + m.Key)
+		} else {
+			b.WriteString(m.String())
+		}
+	}
+	return b.String()
+}
