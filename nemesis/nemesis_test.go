@@ -59,6 +59,9 @@ func (f *fake) put(m map[string]bool, node string, v bool) (string, error) {
 	return node + " is broken", nil
 }
 
+func (f *fake) Crash(_ context.Context, node string) (string, error) {
+	return f.put(f.dead, node, true)
+}
 func (f *fake) Kill(_ context.Context, n string) (string, error)  { return f.put(f.dead, n, true) }
 func (f *fake) Stop(_ context.Context, n string) (string, error)  { return f.put(f.dead, n, true) }
 func (f *fake) Pause(_ context.Context, n string) (string, error) { return f.put(f.frozen, n, true) }
