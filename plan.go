@@ -81,7 +81,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 func DefaultPlan() Plan {
 	return Plan{
 		Backend: "docker", System: "raft", Nodes: 5, Reads: "linearizable",
-		Workload: "register", Time: Duration(30 * time.Second), Concurrency: 10, Timeout: Duration(2 * time.Second),
+		Workload: "register", Time: Duration(30 * time.Second), Concurrency: 10, Timeout: Duration(time.Second),
 		Keys: 5, OpsPerKey: 200,
 		Nemesis:   []string{"kill:leader", "partition:leader"},
 		CheckTime: Duration(time.Minute), CheckMemory: 2048,

@@ -60,12 +60,13 @@ type Stored struct {
 }
 
 const (
-	servePatience = 60 * time.Second // for the cluster to come up, and to serve again after healing
-	finalPatience = 60 * time.Second // for reading everything once more
-	agreePatience = 15 * time.Second // for the nodes to reach the same state
-	restartAfter  = time.Second      // a node that ended by itself is started again, as an init system would
-	watchEvery    = 250 * time.Millisecond
-	judgeEvery    = time.Second // with FailFast; looking takes its time as well
+	servePatience    = 60 * time.Second      // for the cluster to come up, and to serve again after healing
+	finalPatience    = 60 * time.Second      // for reading everything once more
+	agreePatience    = 15 * time.Second      // for the nodes to reach the same state
+	restartAfter     = time.Second           // a node that ended by itself is started again, as an init system would
+	restAfterFailure = 20 * time.Millisecond // of a client that was told no, or nothing
+	watchEvery       = 250 * time.Millisecond
+	judgeEvery       = time.Second // with FailFast; looking takes its time as well
 )
 
 // Run carries out a resolved plan and judges what was recorded. It returns the
@@ -279,7 +280,7 @@ func (r *run) test(g harness.Generator, first int) harness.Test {
 	nodes := r.cluster.Nodes()
 	return harness.Test{
 		Runtime: r.rt, Generator: g, Concurrency: r.plan.Concurrency, Seed: r.plan.Seed,
-		Timeout: time.Duration(r.plan.Timeout), Backoff: 5 * time.Millisecond, FirstProcess: first,
+		Timeout: time.Duration(r.plan.Timeout), Backoff: restAfterFailure, FirstProcess: first,
 		Open: func(thread, process int) (harness.Client, error) {
 			o := r.plan.options()
 			o.Settings = maps.Clone(o.Settings)

@@ -63,7 +63,7 @@ func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
 		}
 		longest := float64(min(2*usual, interval*7/10)) / float64(interval)
 		for at := between(0.1, 0.8); ; {
-			hold := max(between(longest/4, longest), min(shortest, interval/2))
+			hold := max(between(longest*2/5, longest), min(shortest, interval/2))
 			if at+hold > end {
 				break
 			}

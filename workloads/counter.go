@@ -14,7 +14,7 @@ var counter = Workload{
 	Generator: func(o Options) harness.Generator {
 		o = o.orDefaults()
 		return gen.Keys(o.Keys, func(string) harness.Generator {
-			return gen.Limit(o.OpsPerKey, gen.Func(func(m harness.Moment) harness.Op {
+			return gen.LimitHappened(o.OpsPerKey, gen.Func(func(m harness.Moment) harness.Op {
 				if m.Rand.IntN(3) == 0 {
 					return harness.Op{F: "read"}
 				}

@@ -15,7 +15,7 @@ var queue = Workload{
 		o = o.orDefaults()
 		return gen.Keys(o.Keys, func(string) harness.Generator {
 			// A few more come in than go out, so that something is there to lose.
-			return gen.Limit(o.OpsPerKey, counting{f: "enqueue", share: 0.55, other: "dequeue"})
+			return gen.LimitHappened(o.OpsPerKey, counting{f: "enqueue", share: 0.55, other: "dequeue"})
 		})
 	},
 	Final: func(keys []string) harness.Generator {

@@ -14,7 +14,7 @@ var register = Workload{
 	Generator: func(o Options) harness.Generator {
 		o = o.orDefaults()
 		return gen.Keys(o.Keys, func(string) harness.Generator {
-			return gen.Limit(o.OpsPerKey, registerOps{})
+			return gen.LimitHappened(o.OpsPerKey, registerOps{})
 		})
 	},
 	Final: func(keys []string) harness.Generator { return gen.Retry(readAll(keys), succeeded) },

@@ -14,7 +14,7 @@ var set = Workload{
 	Generator: func(o Options) harness.Generator {
 		o = o.orDefaults()
 		return gen.Keys(o.Keys, func(string) harness.Generator {
-			return gen.Limit(o.OpsPerKey, counting{f: "add", share: 0.7, other: "read"})
+			return gen.LimitHappened(o.OpsPerKey, counting{f: "add", share: 0.7, other: "read"})
 		})
 	},
 	Final: func(keys []string) harness.Generator { return gen.Retry(readAll(keys), succeeded) },

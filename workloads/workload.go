@@ -40,7 +40,7 @@ type Workload struct {
 // Options shape a load. The zero value is useful.
 type Options struct {
 	Keys      int // objects in use at a time; 0: 5
-	OpsPerKey int // operations on an object before a new one takes its place; 0: 200
+	OpsPerKey int // operations that may have happened on an object before a new one takes its place; 0: 200
 }
 
 func (o Options) orDefaults() Options {

@@ -55,6 +55,26 @@ func (l limit) Update(m harness.Moment, op harness.Op) harness.Generator {
 	return limit{l.left, l.g.Update(m, op)}
 }
 
+// LimitHappened ends g after n operations that were not refused: those that
+// failed do not count, so that an object is not used up by a dead node that
+// says no as fast as it is asked.
+func LimitHappened(n int, g harness.Generator) harness.Generator { return limitHappened{limit{n, g}} }
+
+type limitHappened struct{ limit }
+
+func (l limitHappened) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	op, g := l.limit.Next(m)
+	return op, wrap(g, func(g harness.Generator) harness.Generator { return limitHappened{g.(limit)} })
+}
+
+func (l limitHappened) Update(m harness.Moment, op harness.Op) harness.Generator {
+	next := l.limit.Update(m, op).(limit)
+	if op.Type == harness.Fail {
+		next.left++
+	}
+	return limitHappened{next}
+}
+
 // Until ends g at the time end; an operation that would begin later is dropped.
 func Until(end time.Duration, g harness.Generator) harness.Generator { return until{end, g} }
 

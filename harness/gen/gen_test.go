@@ -46,6 +46,27 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+func TestLimitHappenedDoesNotCountFailures(t *testing.T) {
+	g := gen.LimitHappened(3, count("read"))
+	m := harness.Moment{}
+	asked := 0
+	for {
+		op, next := g.Next(m)
+		if next == nil {
+			break
+		}
+		asked++
+		op.Type = harness.OK
+		if asked%2 == 0 {
+			op.Type = harness.Fail
+		}
+		g = next.Update(m, op)
+	}
+	if asked != 5 {
+		t.Errorf("asked for %d operations, want 5: three that happen and two that fail between them", asked)
+	}
+}
+
 func TestGeneratorsAreValues(t *testing.T) {
 	g := gen.Limit(5, gen.Keys(2, func(string) harness.Generator { return gen.Limit(2, count("read")) }))
 	first, second := simulate(g, 10), simulate(g, 10)
