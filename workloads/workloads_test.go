@@ -1,0 +1,218 @@
+package workloads_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"coup/checker"
+	"coup/cluster"
+	"coup/harness"
+	"coup/harness/gen"
+	"coup/workloads"
+)
+
+// memory is a system that does everything right, in memory.
+type memory struct {
+	mu        sync.Mutex
+	registers map[string]*int64
+	lists     map[string][]int64 // sets and queues
+	counters  map[string]int64
+	calls     int
+	broken    string // the function that goes wrong now and then
+}
+
+func newMemory(broken string) *memory {
+	return &memory{registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, broken: broken}
+}
+
+// conn is a connection to it.
+type conn struct{ *memory }
+
+func (conn) Close() error { return nil }
+func (conn) Node() string { return "n1" }
+
+// wrong locks the memory and reports whether this call is to go wrong.
+func (m *memory) wrong(f string) bool {
+	m.mu.Lock()
+	m.calls++
+	return f == m.broken && m.calls%7 == 0
+}
+
+func (c conn) Read(_ context.Context, key string) (*int64, error) {
+	wrong := c.wrong("read")
+	defer c.mu.Unlock()
+	if wrong {
+		return nil, nil // as if nobody had ever written
+	}
+	return c.registers[key], nil
+}
+
+func (c conn) Write(_ context.Context, key string, v int64) error {
+	wrong := c.wrong("write")
+	defer c.mu.Unlock()
+	if !wrong {
+		c.registers[key] = &v
+	}
+	return nil
+}
+
+func (c conn) CAS(_ context.Context, key string, from *int64, to int64) (*int64, error) {
+	wrong := c.wrong("cas")
+	defer c.mu.Unlock()
+	saw := c.registers[key]
+	if same := (from == nil) == (saw == nil) && (from == nil || *from == *saw); same && !wrong {
+		c.registers[key] = &to
+	}
+	return saw, nil
+}
+
+func (c conn) SetAdd(_ context.Context, key string, v int64) error {
+	wrong := c.wrong("add")
+	defer c.mu.Unlock()
+	if !wrong {
+		c.lists[key] = append(c.lists[key], v)
+	}
+	return nil
+}
+
+func (c conn) SetRead(_ context.Context, key string) ([]int64, error) {
+	c.wrong("")
+	defer c.mu.Unlock()
+	return slices.Clone(c.lists[key]), nil
+}
+
+func (c conn) Enqueue(ctx context.Context, key string, v int64) error {
+	wrong := c.wrong("enqueue")
+	defer c.mu.Unlock()
+	if !wrong {
+		c.lists[key] = append(c.lists[key], v)
+	}
+	return nil
+}
+
+func (c conn) Dequeue(_ context.Context, key string) (*int64, error) {
+	wrong := c.wrong("dequeue")
+	defer c.mu.Unlock()
+	q := c.lists[key]
+	if len(q) == 0 {
+		return nil, nil
+	}
+	if !wrong {
+		c.lists[key] = q[1:]
+	}
+	return &q[0], nil
+}
+
+func (c conn) CounterAdd(_ context.Context, key string, delta int64) error {
+	wrong := c.wrong("add")
+	defer c.mu.Unlock()
+	if !wrong {
+		c.counters[key] += delta
+	}
+	return nil
+}
+
+func (c conn) CounterRead(_ context.Context, key string) (int64, error) {
+	c.wrong("")
+	defer c.mu.Unlock()
+	return c.counters[key], nil
+}
+
+// judge runs the workload against memory that breaks the function broken, and
+// judges what was recorded with the workload's own checkers.
+func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
+	t.Helper()
+	m := newMemory(broken)
+	var out bytes.Buffer
+	rec := harness.NewRecorder(&out)
+	keys := map[string]bool{}
+	test := harness.Test{
+		Runtime: harness.NewRuntime(), Concurrency: 3, Seed: 5,
+		Generator: gen.Limit(300, w.Generator(workloads.Options{Keys: 2, OpsPerKey: 40})),
+		Open:      func(int, int) (harness.Client, error) { return w.Client(conn{m}), nil },
+		Record: func(op *harness.Op) error {
+			keys[op.Key] = true
+			return rec.Record(op)
+		},
+	}
+	ctx := context.Background()
+	next, err := harness.Run(ctx, ctx, test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for k := range keys {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	m.broken = "" // the final look is honest
+	test.Generator, test.FirstProcess = w.Final(all), next
+	if _, err := harness.Run(ctx, ctx, test); err != nil {
+		t.Fatal(err)
+	}
+	if err := rec.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	ops, torn, err := harness.ReadOperations(&out, w.Decode)
+	if err != nil || torn {
+		t.Fatalf("what the workload records it can't read back: %v", err)
+	}
+	for _, f := range w.Needs {
+		if !slices.ContainsFunc(ops, func(op harness.Operation) bool { return op.F == f && op.Type == harness.OK }) {
+			t.Errorf("the workload never performed %s", f)
+		}
+	}
+	return checker.CheckAll(ctx, w.Checkers(), &harness.History{Operations: ops, Nodes: []string{"n1"}})
+}
+
+func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
+	wrong := map[string][]string{
+		"register": {"read", "write", "cas"},
+		"set":      {"add"},
+		"queue":    {"enqueue", "dequeue"},
+		"counter":  {"add"},
+	}
+	for _, name := range workloads.Names() {
+		w, err := workloads.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			if v := judge(t, w, ""); v.Valid != harness.Valid {
+				t.Errorf("a system without fault was judged %v: %+v", v.Valid, v.Results)
+			}
+			if len(wrong[name]) == 0 {
+				t.Errorf("no way is known in which the workload %s must fail", name)
+			}
+			for _, f := range wrong[name] {
+				if v := judge(t, w, f); v.Valid != harness.Invalid {
+					t.Errorf("a system whose %s goes wrong was judged %v", f, v.Valid)
+				}
+			}
+		})
+	}
+}
+
+func TestAWorkloadSaysWhatItNeeds(t *testing.T) {
+	for _, name := range workloads.Names() {
+		w := workloads.All[name]
+		if !w.Supports(conn{newMemory("")}) {
+			t.Errorf("%s does not support a connection that can do everything", name)
+		}
+		if w.Supports(struct{ cluster.Conn }{}) {
+			t.Errorf("%s supports a connection that can do nothing", name)
+		}
+		c := w.Client(conn{newMemory("")})
+		if _, err := c.Invoke(context.Background(), harness.Op{F: "dance", Key: "k"}); !errors.Is(err, harness.ErrFail) {
+			t.Errorf("%s: an unknown function: %v", name, err)
+		}
+	}
+	if _, err := workloads.Find("bank"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are counter, queue, register, set)", "bank") {
+		t.Errorf("error %v", err)
+	}
+}
