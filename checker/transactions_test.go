@@ -240,7 +240,6 @@ func makeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes flo
 	lists := make(map[string][]int64)
 	past := make(map[string][]Maybe)
 	ops := make([]harness.Operation, 0, n)
-	type running struct{ op, took int }
 	open := make([]int, clients)
 	for i := range open {
 		open[i] = -1

@@ -39,17 +39,20 @@ type Options struct {
 	FailedCASDiffers bool
 }
 
-// Models are the names that Options.Model can take, with what each judges by.
-// A name without steps (list-append, rw-register) is that of transactions.
-func Models() map[string]checker.Model {
-	return map[string]checker.Model{
-		"register":     checker.RegisterModel(),
-		"cas-register": checker.RegisterModel(),
-		"set":          checker.SetModel(),
-		"queue":        checker.QueueModel(),
-		"counter":      checker.CounterModel(),
-		"mutex":        checker.MutexModel(),
-		"kv":           checker.KVModel(),
+// Models are the names that Options.Model can take, with the checker that
+// judges such histories.
+func Models() map[string]harness.Checker {
+	linearizable := func(m checker.Model) harness.Checker { return checker.Linearizable{Model: m} }
+	return map[string]harness.Checker{
+		"register":     linearizable(checker.RegisterModel()),
+		"cas-register": linearizable(checker.RegisterModel()),
+		"set":          linearizable(checker.SetModel()),
+		"queue":        linearizable(checker.QueueModel()),
+		"counter":      linearizable(checker.CounterModel()),
+		"mutex":        linearizable(checker.MutexModel()),
+		"kv":           linearizable(checker.KVModel()),
+		"list-append":  checker.Transactions{},
+		"rw-register":  checker.Transactions{Registers: true},
 	}
 }
 
@@ -286,6 +289,8 @@ func addForm(p *pairing, v any, number int) error {
 		l.f = string(f)
 	case string:
 		l.f = f
+	case nil: // Elle leaves out what is always the same
+		l.f = "txn"
 	default:
 		return fmt.Errorf("line %d: expected a keyword as :f, not %v", number, f)
 	}

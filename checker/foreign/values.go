@@ -30,6 +30,8 @@ var converters = map[string]converter{
 	"counter":      {names: map[string]string{"inc": "add", "increment": "add"}, input: counterInput, output: counterOutput},
 	"mutex":        {names: map[string]string{"lock": "acquire", "unlock": "release"}, input: mutexInput, output: noOutput},
 	"kv":           {input: kvInput, output: kvOutput},
+	"list-append":  {input: listInput, output: listOutput},
+	"rw-register":  {input: rwInput, output: rwOutput},
 }
 
 func anInt(v any) (int64, error) {
@@ -121,19 +123,9 @@ func setOutput(op *harness.Operation, v any, o Options) (bool, error) {
 	if v == nil && o.NilReadsSayNothing {
 		return true, nil
 	}
-	list, ok := v.([]any)
-	if !ok && v != nil {
-		return false, fmt.Errorf("expected a set of integers, not %v", v)
-	}
-	elements := make([]int64, len(list))
-	for i, e := range list {
-		var err error
-		if elements[i], err = anInt(e); err != nil {
-			return false, err
-		}
-	}
+	elements, err := intList(v)
 	op.Output = elements
-	return false, nil
+	return false, err
 }
 
 func queueInput(op *harness.Operation, v any) (any, error) {
