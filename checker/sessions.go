@@ -1,0 +1,256 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"coup/harness"
+)
+
+// Sessions checks, for registers whose values are written once each, what a
+// process may expect of what it did itself (Terry et al., "Session guarantees
+// for weakly consistent replicated data", 1994), key by key. It is meant for
+// reads that may be stale: writes are taken to happen in one order, which
+// agrees with time and with what compare-and-sets saw. It takes linear time and
+// reports only what no such order can explain. Its Details are [SessionDetails].
+type Sessions struct{}
+
+// The guarantees of [Sessions].
+const (
+	ReadYourWrites    = "read your writes"    // a read shows what the process wrote before, or something newer
+	MonotonicReads    = "monotonic reads"     // a read shows what the process read before, or something newer
+	MonotonicWrites   = "monotonic writes"    // writes of a process happen in its order
+	WritesFollowReads = "writes follow reads" // a write happens after what the process read before
+)
+
+// SessionDetails are the Details of [Sessions].
+type SessionDetails struct {
+	Keys   int      `json:"keys"`   // that were judged
+	Left   []string `json:"left"`   // keys that were not, since a value was written twice to them
+	Broken []string `json:"broken"` // guarantees
+}
+
+// Name implements [harness.Checker].
+func (Sessions) Name() string { return "sessions" }
+
+// Check implements [harness.Checker].
+func (Sessions) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: "sessions"}
+	m := RegisterModel()
+	if err := checkTypes(m, h.Operations); err != nil {
+		return r, err
+	}
+	d := SessionDetails{Left: []string{}, Broken: []string{}}
+	keys, groups := byKey(h.Operations)
+	for _, key := range keys {
+		if ctx.Err() != nil {
+			r.Valid, r.Summary, r.Details = harness.Unknown, "There was no time to judge all keys.", d
+			return r, nil
+		}
+		s := sessions{ops: groups[key]}
+		if !s.gather() {
+			d.Left = append(d.Left, key)
+			continue
+		}
+		d.Keys++
+		for _, guarantee := range []string{ReadYourWrites, MonotonicReads, MonotonicWrites, WritesFollowReads} {
+			cycle := s.broken(guarantee)
+			if cycle == nil || slices.Contains(d.Broken, guarantee) {
+				continue
+			}
+			d.Broken = append(d.Broken, guarantee)
+			if r.Counterexample == nil {
+				r.Counterexample = s.tell(m, key, guarantee, cycle)
+			}
+		}
+	}
+	r.Details = d
+	switch {
+	case len(d.Broken) > 0:
+		r.Valid = harness.Invalid
+		r.Summary = "Processes were not shown what they may expect: " + strings.Join(d.Broken, ", ") + "."
+	case len(d.Left) > 0:
+		r.Valid = harness.Unknown
+		r.Summary = fmt.Sprintf("The sessions of %s cannot be judged, where a value was written twice.", list(d.Left))
+	default:
+		r.Summary = fmt.Sprintf("Every process saw its own writes and never went back, on %s.", plural(d.Keys, "key"))
+	}
+	return r, nil
+}
+
+// sessions is the history of one key. Versions are nodes of a graph, in which
+// an edge leads from what must be older to what must be newer.
+type sessions struct {
+	ops      []*harness.Operation
+	version  map[Maybe]int32
+	writers  []*harness.Operation // by version
+	graph    depGraph
+	byWho    map[int][]*harness.Operation // completed operations and writes, by process
+	who      []int
+	evidence map[[2]int32][2]*harness.Operation // of the guarantee that is looked at: what an edge follows from
+}
+
+// gather finds the versions; false if one has two writers.
+func (s *sessions) gather() bool {
+	s.version = map[Maybe]int32{{}: 0}
+	s.writers = []*harness.Operation{nil}
+	s.byWho = map[int][]*harness.Operation{}
+	for _, op := range s.ops {
+		r := registerOp(op)
+		if r.writes && !(r.observes && r.saw == Just(r.to)) {
+			if _, twice := s.version[Just(r.to)]; twice {
+				return false
+			}
+			s.version[Just(r.to)] = int32(len(s.writers))
+			s.writers = append(s.writers, op)
+		}
+		if _, seen := s.byWho[op.Process]; !seen {
+			s.who = append(s.who, op.Process)
+		}
+		s.byWho[op.Process] = append(s.byWho[op.Process], op)
+	}
+	return true
+}
+
+// broken looks for a circle of versions when only one guarantee holds, beside
+// the order of the writes; nil if there is none.
+func (s *sessions) broken(guarantee string) []step {
+	s.evidence = map[[2]int32][2]*harness.Operation{}
+	g := &s.graph
+	*g = depGraph{txns: len(s.writers), nodes: len(s.writers)}
+	// The nothing before the first write is older than all else; writes follow
+	// each other in time, and compare-and-sets what they saw.
+	for v := 1; v < len(s.writers); v++ {
+		g.edge(0, int32(v), ww)
+		if r := registerOp(s.writers[v]); r.observes {
+			if from, known := s.version[r.saw]; known {
+				g.edge(from, int32(v), ww)
+			}
+		}
+	}
+	byEnd := make([]int32, 0, len(s.writers))
+	for v := 1; v < len(s.writers); v++ {
+		if s.writers[v].Type == harness.OK {
+			byEnd = append(byEnd, int32(v))
+		}
+	}
+	slices.SortFunc(byEnd, func(a, b int32) int { return s.writers[a].Return - s.writers[b].Return })
+	moment, next := none, 0
+	for v := 1; v < len(s.writers); v++ {
+		if next < len(byEnd) && s.writers[byEnd[next]].Return < s.writers[v].Call {
+			m := g.node()
+			if moment != none {
+				g.edge(moment, m, link)
+			}
+			for moment = m; next < len(byEnd) && s.writers[byEnd[next]].Return < s.writers[v].Call; next++ {
+				g.edge(byEnd[next], moment, realtime)
+			}
+		}
+		if moment != none {
+			g.edge(moment, int32(v), link)
+		}
+	}
+	for _, who := range s.who {
+		s.session(s.byWho[who], guarantee)
+	}
+	g.seal()
+	component, count := g.components(ww | realtime | process)
+	if count == 0 {
+		return nil
+	}
+	g.visits = len(g.from) + 1
+	for e := range g.from {
+		if g.kind[e] == process && component[g.from[e]] != none && component[g.from[e]] == component[g.to[e]] {
+			if way := g.path(g.to[e], g.from[e], ww|realtime|process, component); way != nil {
+				return g.steps(append([]int32{int32(e)}, way...))
+			}
+		}
+	}
+	return nil
+}
+
+// session adds the edges that a guarantee demands of one process: from what it
+// read or wrote last to what it reads or writes next. What came before the last
+// follows from that.
+func (s *sessions) session(ops []*harness.Operation, guarantee string) {
+	firstWrites := guarantee == ReadYourWrites || guarantee == MonotonicWrites
+	thenWrites := guarantee == MonotonicWrites || guarantee == WritesFollowReads
+	var before []*harness.Operation // since the last edge: what must be older
+	for _, op := range ops {
+		r := registerOp(op)
+		version := func(write bool) (int32, bool) {
+			switch {
+			case write && r.writes:
+				v, known := s.version[Just(r.to)]
+				return v, known
+			case !write && r.observes && !r.writes:
+				v, known := s.version[r.saw]
+				return v, known
+			}
+			return 0, false
+		}
+		if now, ok := version(thenWrites); ok {
+			for _, b := range before {
+				old := registerOp(b)
+				was := old.saw
+				if firstWrites {
+					was = Just(old.to)
+				}
+				if v := s.version[was]; v != now {
+					s.graph.edge(v, now, process)
+					s.evidence[[2]int32{v, now}] = [2]*harness.Operation{b, op}
+				}
+			}
+			if thenWrites || !firstWrites {
+				before = before[:0] // this one stands for them from now on
+			}
+		}
+		if _, ok := version(firstWrites); ok && op.Type == harness.OK {
+			if firstWrites {
+				before = before[:0] // the writes of a process are in order anyway
+			}
+			before = append(before, op)
+		}
+	}
+}
+
+func (s *sessions) tell(m Model, key, guarantee string, cycle []step) *harness.Counterexample {
+	involved := map[*harness.Operation]bool{}
+	for _, st := range cycle {
+		if pair, ok := s.evidence[[2]int32{st.from, st.to}]; ok && st.kind == process {
+			involved[pair[0]], involved[pair[1]] = true, true
+		}
+		for _, v := range []int32{st.from, st.to} {
+			if w := s.writers[v]; w != nil {
+				involved[w] = true
+			}
+		}
+	}
+	var ops []harness.Operation
+	for op := range involved {
+		ops = append(ops, *op)
+	}
+	slices.SortFunc(ops, func(a, b harness.Operation) int { return a.Call - b.Call })
+	c := &harness.Counterexample{Key: key, Witness: witnesses(m, ops)}
+	for i := range ops {
+		c.Story = append(c.Story, sentence(m, ops, i))
+	}
+	name := func(v int32) string {
+		for m, n := range s.version {
+			if n == v {
+				return m.String()
+			}
+		}
+		return ""
+	}
+	for _, st := range cycle {
+		why := "the one was written before the other"
+		if st.kind == process {
+			why = guarantee
+		}
+		c.Story = append(c.Story, fmt.Sprintf("%s must be older than %s: %s.", name(st.from), name(st.to), why))
+	}
+	return c
+}
