@@ -45,25 +45,7 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 	f.StringVar(&file, "plan", "", "read the plan from this file, or from an earlier run's directory")
 	f.BoolVar(&print, "print-plan", false, "write the resolved plan as YAML and run nothing")
 	f.StringVar(&out, "out", "runs", "make the run directory in this folder")
-	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run: docker, or sim, on simulated machines; docker if an engine answers, else sim")
-	f.StringVar(&plan.System, "system", plan.System, "the system under test")
-	f.StringVar(&plan.Bug, "bug", plan.Bug, "switch a planted bug of the system on (see coup list)")
-	f.StringVar(&plan.Reads, "reads", plan.Reads, "mode of reads: linearizable, lease or stale")
-	f.StringToStringVar(&plan.Settings, "set", plan.Settings, "settings of the system, name=value,...")
-	f.StringVar(&plan.Workload, "workload", plan.Workload, "what the clients do (see coup list)")
-	f.StringSliceVar(&plan.Nemesis, "nemesis", plan.Nemesis, "faults, each fault:target (see coup list); empty for none")
-	f.TextVar(&plan.Interval, "interval", plan.Interval, "average time between two strikes of the same fault; 0s: by the number of faults")
-	f.IntVar(&plan.Nodes, "nodes", plan.Nodes, "size of the cluster")
-	f.TextVar(&plan.Time, "time", plan.Time, "how long the load lasts")
-	f.IntVar(&plan.Concurrency, "concurrency", plan.Concurrency, "processes that work at a time")
-	f.Float64Var(&plan.Rate, "rate", plan.Rate, "operations per second of all processes; 0: as fast as they are answered")
-	f.TextVar(&plan.Timeout, "timeout", plan.Timeout, "how long a process waits for an operation")
-	f.IntVar(&plan.Keys, "keys", plan.Keys, "objects in use at a time")
-	f.IntVar(&plan.OpsPerKey, "ops-per-key", plan.OpsPerKey, "operations on an object before a new one takes its place")
-	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of all randomness; 0 draws one")
-	f.BoolVar(&plan.FailFast, "fail-fast", plan.FailFast, "judge as the run goes on, and end the load when a violation is found")
-	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
-	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
+	planFlags(f, &plan)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := fromFile(cmd, &plan, file); err != nil {
 			return usageError{err}
@@ -83,6 +65,29 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		return run(cmd.Context(), soft, plan, out)
 	}
 	return cmd
+}
+
+// planFlags are the flags that make a plan.
+func planFlags(f *pflag.FlagSet, plan *coup.Plan) {
+	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run: docker, or sim, on simulated machines; docker if an engine answers, else sim")
+	f.StringVar(&plan.System, "system", plan.System, "the system under test")
+	f.StringVar(&plan.Bug, "bug", plan.Bug, "switch a planted bug of the system on (see coup list)")
+	f.StringVar(&plan.Reads, "reads", plan.Reads, "mode of reads: linearizable, lease or stale")
+	f.StringToStringVar(&plan.Settings, "set", plan.Settings, "settings of the system, name=value,...")
+	f.StringVar(&plan.Workload, "workload", plan.Workload, "what the clients do (see coup list)")
+	f.StringSliceVar(&plan.Nemesis, "nemesis", plan.Nemesis, "faults, each fault:target (see coup list); empty for none")
+	f.TextVar(&plan.Interval, "interval", plan.Interval, "average time between two strikes of the same fault; 0s: by the number of faults")
+	f.IntVar(&plan.Nodes, "nodes", plan.Nodes, "size of the cluster")
+	f.TextVar(&plan.Time, "time", plan.Time, "how long the load lasts")
+	f.IntVar(&plan.Concurrency, "concurrency", plan.Concurrency, "processes that work at a time")
+	f.Float64Var(&plan.Rate, "rate", plan.Rate, "operations per second of all processes; 0: as fast as they are answered")
+	f.TextVar(&plan.Timeout, "timeout", plan.Timeout, "how long a process waits for an operation")
+	f.IntVar(&plan.Keys, "keys", plan.Keys, "objects in use at a time")
+	f.IntVar(&plan.OpsPerKey, "ops-per-key", plan.OpsPerKey, "operations on an object before a new one takes its place")
+	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of all randomness; 0 draws one")
+	f.BoolVar(&plan.FailFast, "fail-fast", plan.FailFast, "judge as the run goes on, and end the load when a violation is found")
+	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
+	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
 }
 
 // chooseBackend says so when it is not the usual one.

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"coup"
+	"coup/harness"
+)
+
+func newHunt(soft context.Context) *cobra.Command {
+	plan := coup.DefaultPlan()
+	plan.Backend = "sim"
+	var (
+		file, seeds, out string
+		o                coup.HuntOptions
+	)
+	cmd := &cobra.Command{
+		Use:   "hunt",
+		Short: "Run a plan with many seeds, and group what went wrong",
+		Long: `Run a plan with many seeds, several at a time, and stop at the first run that is
+not valid, or --keep-going. Failures are grouped by what went wrong; for each,
+its seed and the command that runs it again are given. Flags are those of coup
+run; --seeds takes the place of --seed. The runs that were valid leave nothing
+behind.
+
+Exit codes: as those of the worst run: 0 valid, 1 a violation was found, 2
+unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
+		Example: `  coup hunt --seeds 1-1000 --time 60s --nemesis kill:leader,partition:halves
+  coup hunt --seeds 1-100 --keep-going --bug early-ack --nemesis crash:leader`,
+		Args: usageArgs(cobra.NoArgs),
+	}
+	f := cmd.Flags()
+	f.StringVar(&file, "plan", "", "read the plan from this file, or from an earlier run's directory")
+	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
+	f.StringVar(&seeds, "seeds", "1-100", "the first and the last seed")
+	f.IntVar(&o.Workers, "workers", runtime.NumCPU(), "runs at a time")
+	f.BoolVar(&o.KeepGoing, "keep-going", false, "go on after a failure")
+	planFlags(f, &plan)
+	f.Lookup("seed").Hidden = true
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := fromFile(cmd, &plan, file); err != nil {
+			return usageError{err}
+		}
+		if n, err := fmt.Sscanf(seeds+" ", "%d-%d ", &o.From, &o.To); n != 2 || err != nil || o.From < 1 || o.To < o.From {
+			return usageError{fmt.Errorf("seeds are given as 1-1000, not %q", seeds)}
+		}
+		if o.Workers < 1 {
+			return usageError{fmt.Errorf("workers must be 1 or more, not %d", o.Workers)}
+		}
+		plan.Schedule, plan.Seed = nil, o.From
+		resolved := plan // of the first seed, to see that it can be
+		if err := resolved.Resolve(); err != nil {
+			return usageError{err}
+		}
+		return hunt(cmd.Context(), soft, plan, out, o)
+	}
+	return cmd
+}
+
+func hunt(ctx, soft context.Context, plan coup.Plan, out string, o coup.HuntOptions) error {
+	start, shown := time.Now(), time.Now()
+	var (
+		done      int
+		simulated time.Duration
+		failures  []coup.Hunted
+		worst     = harness.Valid
+	)
+	say := func() {
+		spent := time.Since(start)
+		fmt.Fprintf(os.Stderr, "%d of %d seeds, %.1f a minute, %.2f simulated hours, %d not valid\n",
+			done, o.To-o.From+1, float64(done)/spent.Minutes(), simulated.Hours(), len(failures))
+		shown = time.Now()
+	}
+	o.Done = func(h coup.Hunted) {
+		done++
+		simulated += max(0, h.Simulated)
+		worst = harness.Worst(worst, h.Valid)
+		if h.Valid != harness.Valid {
+			failures = append(failures, h)
+			fmt.Printf("seed %d: %s\n  %s\n", h.Seed, h.Sentence, replayCommand(h))
+		}
+		if time.Since(shown) > 10*time.Second {
+			say()
+		}
+	}
+	o.Start = func() (io.WriteCloser, io.Reader, func() error, error) { return startWorker(ctx) }
+	err := coup.Hunt(ctx, soft, plan, out, o)
+	say()
+	printGroups(failures)
+	if err != nil {
+		return err
+	}
+	return codeOf(worst)
+}
+
+func replayCommand(h coup.Hunted) string { return "coup replay " + h.Dir }
+
+// printGroups shows the failures by what went wrong, the most frequent first.
+func printGroups(failures []coup.Hunted) {
+	groups := map[string][]coup.Hunted{}
+	for _, h := range failures {
+		groups[h.Fingerprint] = append(groups[h.Fingerprint], h)
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(groups), func(a, b string) int {
+		return cmp.Or(len(groups[b])-len(groups[a]), strings.Compare(a, b))
+	}) {
+		var seeds []string
+		for _, h := range groups[name] {
+			seeds = append(seeds, fmt.Sprint(h.Seed))
+		}
+		slices.SortFunc(seeds, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+		fmt.Printf("%d times: %s\n  seeds %s\n  %s\n", len(seeds), name, strings.Join(seeds, " "), replayCommand(groups[name][0]))
+	}
+}
+
+// startWorker starts coup hunt-worker: a process of its own, so that a node that
+// loops for ever takes only its own run with it.
+func startWorker(ctx context.Context) (io.WriteCloser, io.Reader, func() error, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "hunt-worker")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	answers, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return in, answers, cmd.Wait, cmd.Start()
+}
+
+func newHuntWorker(soft context.Context) *cobra.Command {
+	var stuck []string
+	cmd := &cobra.Command{
+		Use: "hunt-worker", Short: "Runs the seeds of a hunt that it is given", Hidden: true,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(stuck) > 0 {
+				return afterStuck(cmd.Context(), stuck)
+			}
+			return coup.HuntWorker(cmd.Context(), soft, os.Stdin, os.Stdout, coup.RunOptions{Stuck: becomeStuckWorker})
+		},
+	}
+	cmd.Flags().StringArrayVar(&stuck, "stuck", nil, "a run whose node loops for ever: its directory, the node, and after what time")
+	return cmd
+}
+
+func becomeStuckWorker(dir, node string, after time.Duration) {
+	self, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(self, []string{"coup", "hunt-worker", "--stuck", dir, "--stuck", node, "--stuck", after.String()}, os.Environ())
+	}
+	fmt.Fprintf(os.Stderr, "coup: %s loops for ever, and this can't be judged: %v\n", node, err)
+	os.Exit(exitHarness)
+}
+
+func afterStuck(ctx context.Context, stuck []string) error {
+	if len(stuck) != 3 {
+		return usageError{errors.New("--stuck is given three times")}
+	}
+	after, err := time.ParseDuration(stuck[2])
+	if err != nil {
+		return usageError{err}
+	}
+	return coup.WriteStuck(ctx, os.Stdout, stuck[0], stuck[1], after)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"coup"
+	"coup/harness"
+	"coup/results"
+)
+
+func newReplay(soft context.Context) *cobra.Command {
+	var (
+		times int
+		out   string
+	)
+	cmd := &cobra.Command{
+		Use:   "replay RUN_DIR",
+		Short: "Run again what was recorded",
+		Long: `Run again what was recorded in a run directory: the same plan, seed and
+schedule of faults.
+
+On simulated machines the run is the same to the byte, and it is said if it is
+not, because this coup is another build. In containers it is another run of the
+same schedule: --times runs it several times, and the share of runs that failed
+is given with its confidence interval.
+
+Exit codes: 0 valid, 1 a violation was found, 2 unknown, or a simulated run that
+is not the recorded one, 254 wrong usage, 255 coup itself or its environment
+failed.`,
+		Example: `  coup replay runs/latest
+  coup replay runs/20300101-120000-17 --times 10`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+	}
+	f := cmd.Flags()
+	f.IntVar(&times, "times", 1, "how often")
+	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		dir, _, err := results.Locate(args[0])
+		if err != nil || dir == "" {
+			return usageError{fmt.Errorf("%s is not a run directory", args[0])}
+		}
+		if times < 1 {
+			return usageError{fmt.Errorf("times must be 1 or more, not %d", times)}
+		}
+		return replay(cmd.Context(), soft, dir, times, out)
+	}
+	return cmd
+}
+
+func replay(ctx, soft context.Context, dir string, times int, out string) error {
+	var share coup.Share
+	worst := harness.Valid
+	for i := 0; i < times && soft.Err() == nil; i++ {
+		ui := newUI(os.Stderr)
+		r, err := coup.Replay(ctx, soft, dir, coup.RunOptions{Out: out, Progress: ui.progress, Log: ui.log, Stuck: becomeStuck})
+		ui.done()
+		if err != nil {
+			return inputIsUsage(err)
+		}
+		share.Add(r.Verdict.Valid)
+		worst = harness.Worst(worst, r.Verdict.Valid)
+		printVerdict(os.Stdout, r.Dir, r.Verdict)
+		if r.Differs != "" {
+			fmt.Printf("not a replay: %s\n", r.Differs)
+			worst = harness.Worst(worst, harness.Unknown)
+		} else if isSim(r.Dir) {
+			fmt.Println("the same as recorded, to the byte")
+		}
+	}
+	if times > 1 {
+		fmt.Println(share)
+	}
+	return codeOf(worst)
+}
+
+func isSim(dir string) bool {
+	var stored coup.Stored
+	return results.ReadJSON(dir, results.PlanFile, &stored) == nil && stored.Plan.Backend == "sim"
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"coup"
+	"coup/results"
+)
+
+func newShrink(soft context.Context) *cobra.Command {
+	var (
+		out string
+		o   coup.ShrinkOptions
+	)
+	cmd := &cobra.Command{
+		Use:   "shrink RUN_DIR",
+		Short: "Find the smallest plan that fails the same way",
+		Long: `Search for the smallest plan that still breaks the promise that the run broke:
+fewer faults, nodes, processes and objects, a shorter load, fewer operations.
+Each smaller plan is run; what failed the same way is kept. Ctrl-C ends the
+search with the best so far. The result is a run directory like any other.
+
+Exit codes: 1 as the violation is still there, 254 wrong usage, 255 coup itself
+or its environment failed.`,
+		Example: `  coup shrink runs/latest
+  coup run --plan runs/latest --backend docker   # the schedule that was found, in containers`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+	}
+	f := cmd.Flags()
+	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
+	f.IntVar(&o.Tries, "tries", 3, "how often a smaller plan may be run until it fails")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		dir, _, err := results.Locate(args[0])
+		if err != nil || dir == "" {
+			return usageError{fmt.Errorf("%s is not a run directory", args[0])}
+		}
+		o.Out, o.Stuck = out, becomeStuck
+		o.Step = func(s coup.ShrinkStep) {
+			what := "no"
+			if s.Fails {
+				what = "yes"
+			}
+			fmt.Fprintf(os.Stderr, "run %d, %s: %s; best %s\n", s.Runs, s.What, what, size(s.Best))
+		}
+		start := time.Now()
+		r, err := coup.Shrink(cmd.Context(), soft, dir, o)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "%d runs in %s\nfrom %s\nto   %s\n", r.Runs, time.Since(start).Round(time.Second), size(r.Before), size(r.Plan))
+		printVerdict(os.Stdout, r.Dir, r.Verdict)
+		return codeOf(r.Verdict.Valid)
+	}
+	return cmd
+}
+
+// size is how large a plan is, in words.
+func size(p coup.Plan) string {
+	rate := "at full speed"
+	if p.Rate > 0 {
+		rate = fmt.Sprintf("at %g/s", p.Rate)
+	}
+	return fmt.Sprintf("%d strikes, %d nodes, %d processes %s, %d objects, %s", len(p.Schedule), p.Nodes, p.Concurrency, rate, p.Keys, p.Time)
+}

@@ -1,0 +1,41 @@
+package coup
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"coup/harness"
+)
+
+// Fingerprint says what went wrong in a few words without names and numbers,
+// so that runs that failed the same way have the same one. It is "" for a run
+// that is valid.
+func (v Verdict) Fingerprint() string {
+	if v.Valid == harness.Valid {
+		return ""
+	}
+	var parts []string
+	for _, r := range v.Results {
+		if r.Valid != v.Valid {
+			continue
+		}
+		summary, _, _ := strings.Cut(r.Summary, ". ")
+		summary, _, _ = strings.Cut(summary, ": ")
+		parts = append(parts, r.Checker+": "+generalise(strings.TrimSuffix(summary, ".")))
+	}
+	slices.Sort(parts)
+	return strings.Join(slices.Compact(parts), "; ")
+}
+
+var (
+	lists   = regexp.MustCompile(`#(, #)+( and #)?|# and #`)
+	figures = regexp.MustCompile(`\b[a-z]{0,2}\d[\w.,%]*|\b\d[\w.,%]*`)
+)
+
+// generalise puts # for everything with a digit in it, and for lists of them.
+func generalise(s string) string {
+	return lists.ReplaceAllString(figures.ReplaceAllStringFunc(s, func(f string) string {
+		return "#" + f[len(strings.TrimRight(f, ",.")):]
+	}), "#")
+}

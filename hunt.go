@@ -1,0 +1,178 @@
+package coup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"coup/harness"
+)
+
+// HuntOptions are what a hunt is given beside its plan.
+type HuntOptions struct {
+	From, To uint64 // the seeds, both included
+	Workers  int    // runs at a time; 0: one
+	// KeepGoing goes on after the first failure.
+	KeepGoing bool
+	// Start starts a worker: something that serves HuntWorker with what it
+	// reads and writes, in a process of its own. Wait is called when no more is
+	// written to it.
+	Start func() (in io.WriteCloser, out io.Reader, wait func() error, err error)
+	// Done is called after every run, one call at a time.
+	Done func(Hunted)
+}
+
+// Hunted is what became of one seed.
+type Hunted struct {
+	Seed        uint64           `json:"seed"`
+	Valid       harness.Validity `json:"valid"`
+	Fingerprint string           `json:"fingerprint,omitempty"`
+	Dir         string           `json:"dir,omitempty"` // kept unless the run was valid
+	Sentence    string           `json:"sentence"`
+	Simulated   time.Duration    `json:"simulated"` // how long the run was, by its own clock
+	Error       string           `json:"error,omitempty"`
+}
+
+// job is what a worker is told.
+type job struct {
+	Plan Plan   `json:"plan"`
+	Out  string `json:"out"`
+}
+
+// Hunt runs a plan with many seeds. It ends at the first run that is not
+// valid, unless KeepGoing is set, when the seeds are used up, or when soft
+// ends. What it found it tells to Done; the error is never that of a run.
+func Hunt(ctx, soft context.Context, plan Plan, out string, o HuntOptions) error {
+	var mu sync.Mutex // guards below
+	next, over := o.From, false
+	var errs []error
+	take := func() (seed uint64, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if over || next > o.To || next < o.From || soft.Err() != nil || ctx.Err() != nil {
+			return 0, false
+		}
+		next++
+		return next - 1, true
+	}
+	tell := func(h Hunted) {
+		mu.Lock()
+		defer mu.Unlock()
+		if h.Error != "" {
+			errs = append(errs, fmt.Errorf("seed %d: %s", h.Seed, h.Error))
+			over = true
+			return
+		}
+		over = over || h.Valid != harness.Valid && !o.KeepGoing
+		o.Done(h)
+	}
+	var workers sync.WaitGroup
+	for range max(1, o.Workers) {
+		workers.Go(func() {
+			for {
+				more, err := huntWith(take, tell, plan, out, o)
+				if err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					over = true
+					mu.Unlock()
+				}
+				if !more || err != nil {
+					return
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return errors.Join(errs...)
+}
+
+// huntWith starts a worker and gives it seeds. More is true if the worker ended
+// before the seeds did, after telling what became of its last.
+func huntWith(take func() (uint64, bool), tell func(Hunted), plan Plan, out string, o HuntOptions) (more bool, err error) {
+	seed, ok := take()
+	if !ok {
+		return false, nil
+	}
+	in, answers, wait, err := o.Start()
+	if err != nil {
+		return false, fmt.Errorf("start a worker: %w", err)
+	}
+	// However it ends, a worker that did what it was told is no error.
+	defer func() {
+		in.Close()
+		wait()
+	}()
+	requests, results := json.NewEncoder(in), json.NewDecoder(answers)
+	for ; ok; seed, ok = take() {
+		p := plan
+		p.Seed = seed
+		if err := p.Resolve(); err != nil {
+			return false, err
+		}
+		if requests.Encode(job{p, out}) != nil {
+			return false, fmt.Errorf("seed %d: the worker has gone", seed)
+		}
+		var h Hunted
+		if err := results.Decode(&h); err != nil {
+			return false, fmt.Errorf("seed %d: the worker ended without an answer: %w", seed, err)
+		}
+		h.Seed = seed
+		tell(h)
+		if h.Error == "" && h.Simulated < 0 {
+			return true, nil // it said that it can't go on
+		}
+	}
+	return false, nil
+}
+
+// HuntWorker runs the plans that it reads and writes what became of them, until
+// there are no more. Run directories of valid runs are removed.
+func HuntWorker(ctx, soft context.Context, in io.Reader, out io.Writer, o RunOptions) error {
+	jobs, answers := json.NewDecoder(in), json.NewEncoder(out)
+	for {
+		var j job
+		if err := jobs.Decode(&j); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := answers.Encode(huntOne(ctx, soft, j, o)); err != nil {
+			return err
+		}
+	}
+}
+
+func huntOne(ctx, soft context.Context, j job, o RunOptions) Hunted {
+	o.Out = j.Out
+	dir, v, err := Run(ctx, soft, j.Plan, o)
+	h := Hunted{Seed: j.Plan.Seed, Dir: dir}
+	if err == nil {
+		h.Simulated, err = lasted(dir)
+	}
+	if err != nil {
+		h.Error = err.Error()
+		return h
+	}
+	h.Valid, h.Fingerprint, h.Sentence = v.Valid, v.Fingerprint(), v.Sentence()
+	if v.Valid == harness.Valid {
+		os.RemoveAll(dir) // what can't be removed is only a directory too many
+		h.Dir = ""
+	}
+	return h
+}
+
+// WriteStuck writes what HuntWorker would of a run whose simulated node loops
+// for ever; the worker has to end then.
+func WriteStuck(ctx context.Context, out io.Writer, dir, node string, after time.Duration) error {
+	v, err := JudgeStuck(ctx, dir, node, after)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(Hunted{Valid: v.Valid, Fingerprint: v.Fingerprint(), Sentence: v.Sentence(), Dir: dir, Simulated: -1})
+}

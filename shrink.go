@@ -1,0 +1,236 @@
+package coup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"coup/harness"
+	"coup/results"
+)
+
+// ShrinkOptions are what shrinking is given beside the run.
+type ShrinkOptions struct {
+	RunOptions
+	// Tries is how often a smaller plan may be run until it fails; 0: once with
+	// its own seed and twice with others.
+	Tries int
+	// Step is called after every plan that was tried. May be nil.
+	Step func(ShrinkStep)
+}
+
+// ShrinkStep is one smaller plan that was tried.
+type ShrinkStep struct {
+	What  string // what was left out
+	Fails bool   // it fails the same way: it is the best so far
+	Runs  int    // so far
+	Best  Plan
+}
+
+// Shrunk is what is left.
+type Shrunk struct {
+	Dir     string // of a run of the smallest plan that fails the same way
+	Plan    Plan
+	Verdict Verdict
+	Runs    int
+	Before  Plan
+}
+
+// Shrink searches for the smallest plan that fails the same way as the run in
+// dir: with fewer faults, nodes, processes and objects, a shorter load and fewer
+// operations. When soft ends it stops with the best so far, which is the run
+// itself when nothing smaller was found.
+func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, error) {
+	var stored Stored
+	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
+		return Shrunk{}, err
+	}
+	var verdict Verdict
+	if err := results.ReadJSON(dir, results.VerdictFile, &verdict); err != nil {
+		return Shrunk{}, err
+	}
+	if verdict.Valid != harness.Invalid {
+		return Shrunk{}, fmt.Errorf("%s is %s: there is no violation to keep", dir, verdict.Valid)
+	}
+	if o.Tries == 0 {
+		o.Tries = 3
+	}
+	s := &shrinking{ctx: ctx, soft: soft, o: o, want: verdict.checkers()}
+	s.best = Shrunk{Dir: dir, Plan: stored.Plan, Verdict: verdict, Before: stored.Plan}
+	for {
+		before := s.best.Plan
+		for _, pass := range []func(*shrinking){
+			shrinkSchedule, shrinkTime, shrinkNodes, shrinkLoad, shrinkStrikes,
+		} {
+			pass(s)
+		}
+		if s.err != nil || s.over() || equalPlans(before, s.best.Plan) {
+			s.best.Runs = s.runs
+			return s.best, s.err
+		}
+	}
+}
+
+// checkers are the checkers that found a violation: what failing the same way
+// means.
+func (v Verdict) checkers() (names []string) {
+	for _, r := range v.Results {
+		if r.Valid == harness.Invalid {
+			names = append(names, r.Checker)
+		}
+	}
+	return names
+}
+
+type shrinking struct {
+	ctx, soft context.Context
+	o         ShrinkOptions
+	want      []string
+	best      Shrunk
+	own       string // the run directory of best, if it was made here
+	runs      int
+	err       error
+}
+
+func (s *shrinking) over() bool { return s.err != nil || s.soft.Err() != nil || s.ctx.Err() != nil }
+
+// try runs a changed plan, and keeps it if it fails the same way.
+func (s *shrinking) try(what string, change func(*Plan)) bool {
+	if s.over() {
+		return false
+	}
+	p := s.best.Plan
+	p.Schedule = slices.Clone(p.Schedule)
+	change(&p)
+	p.Nemesis = faultsOf(p.Schedule)
+	if p.Resolve() != nil || equalPlans(p, s.best.Plan) {
+		return false
+	}
+	fails := false
+	for i := 0; i < s.o.Tries && !fails && !s.over(); i++ {
+		candidate := p
+		if p.Backend == "sim" {
+			candidate.Seed += uint64(i) // the same seed again would do the same
+		}
+		fails = s.run(candidate)
+	}
+	if s.o.Step != nil && !s.over() {
+		s.o.Step(ShrinkStep{What: what, Fails: fails, Runs: s.runs, Best: s.best.Plan})
+	}
+	return fails
+}
+
+func (s *shrinking) run(p Plan) (fails bool) {
+	dir, v, err := Run(s.ctx, s.soft, p, s.o.RunOptions)
+	s.runs++
+	if err != nil {
+		if s.ctx.Err() == nil {
+			s.err = errors.Join(s.err, err)
+		}
+		return false
+	}
+	if v.Valid == harness.Invalid && slices.ContainsFunc(v.checkers(), func(c string) bool { return slices.Contains(s.want, c) }) {
+		if s.own != "" {
+			os.RemoveAll(s.own)
+		}
+		s.own = dir
+		s.best.Dir, s.best.Plan, s.best.Verdict = dir, p, v
+		return true
+	}
+	os.RemoveAll(dir)
+	return false
+}
+
+// faultsOf lists what a schedule consists of, for the plan's own list.
+func faultsOf(schedule []Strike) []string {
+	all := []string{}
+	for _, s := range schedule {
+		if f := s.Fault + ":" + s.Target; !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func equalPlans(a, b Plan) bool {
+	return a.Nodes == b.Nodes && a.Time == b.Time && a.Concurrency == b.Concurrency && a.Rate == b.Rate &&
+		a.Keys == b.Keys && slices.Equal(a.Schedule, b.Schedule)
+}
+
+// shrinkSchedule leaves out strikes: half of them, a quarter, ..., one (the
+// idea is that of delta debugging: Zeller and Hildebrandt, Simplifying and isolating
+// failure-inducing input, 2002).
+func shrinkSchedule(s *shrinking) {
+	for size := (len(s.best.Plan.Schedule) + 1) / 2; size >= 1; size /= 2 {
+		for at := 0; at < len(s.best.Plan.Schedule) && !s.over(); {
+			end := min(at+size, len(s.best.Plan.Schedule))
+			if !s.try(fmt.Sprintf("without strikes %d to %d", at+1, end), func(p *Plan) {
+				p.Schedule = slices.Delete(p.Schedule, at, end)
+			}) {
+				at = end
+			}
+		}
+	}
+}
+
+// shrinkTime ends the load sooner.
+func shrinkTime(s *shrinking) {
+	for _, part := range []float64{0.25, 0.5, 0.75, 0.9} {
+		for s.try(fmt.Sprintf("%.0f%% of the time", 100*part), func(p *Plan) {
+			const shortest = 2 * time.Second
+			p.Time = Duration(max(shortest, time.Duration(part*float64(p.Time)).Truncate(100*time.Millisecond)))
+			p.Schedule = slices.DeleteFunc(p.Schedule, func(st Strike) bool { return st.At >= p.Time })
+			for i := range p.Schedule {
+				p.Schedule[i].For = min(p.Schedule[i].For, p.Time-p.Schedule[i].At)
+			}
+		}) {
+		}
+	}
+}
+
+func shrinkNodes(s *shrinking) {
+	for _, n := range []int{1, 2, 3, 5, 7} {
+		if n < s.best.Plan.Nodes && s.try(fmt.Sprintf("%d nodes", n), func(p *Plan) { p.Nodes = n }) {
+			return
+		}
+	}
+}
+
+// shrinkLoad takes clients and objects away, and makes them work less.
+func shrinkLoad(s *shrinking) {
+	for _, n := range []int{1, 2, 3, 5, 8} {
+		if n < s.best.Plan.Concurrency && s.try(fmt.Sprintf("%d processes", n), func(p *Plan) { p.Concurrency = n }) {
+			break
+		}
+	}
+	for _, n := range []int{1, 2, 3} {
+		if n < s.best.Plan.Keys && s.try(fmt.Sprintf("%d objects", n), func(p *Plan) { p.Keys = n }) {
+			break
+		}
+	}
+	for _, rate := range []float64{5, 10, 20, 50, 100} {
+		if (s.best.Plan.Rate == 0 || rate < s.best.Plan.Rate) && s.try(fmt.Sprintf("%g operations a second", rate), func(p *Plan) { p.Rate = rate }) {
+			break
+		}
+	}
+}
+
+// shrinkStrikes makes each strike shorter, and begin sooner.
+func shrinkStrikes(s *shrinking) {
+	for i := range s.best.Plan.Schedule {
+		s.try(fmt.Sprintf("strike %d half as long", i+1), func(p *Plan) {
+			p.Schedule[i].For = max(p.Schedule[i].For/2, Duration(100*time.Millisecond))
+		})
+		if i == 0 {
+			s.try("everything sooner", func(p *Plan) {
+				sooner := p.Schedule[0].At / 2
+				for j := range p.Schedule {
+					p.Schedule[j].At -= sooner
+				}
+			})
+		}
+	}
+}
