@@ -200,7 +200,7 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	}
 
 	watch, stopWatching := context.WithCancel(ctx)
-	watched := spawn(r.rt, func() { r.watch(watch) })
+	watched := harness.Spawn(r.rt, func() { r.watch(watch) })
 	defer watched()
 	defer r.rt.Wake()
 	defer stopWatching()
@@ -324,9 +324,9 @@ func (r *run) record(op *harness.Op) error {
 func (r *run) load(ctx, soft context.Context) (next int, err error) {
 	soft, cancel := context.WithCancel(soft) // clients that end early end the nemesis too
 	defer cancel()
-	nemesisEnded := spawn(r.rt, func() { r.nemesis.Run(soft, r.plan.entries()) })
+	nemesisEnded := harness.Spawn(r.rt, func() { r.nemesis.Run(soft, r.plan.entries()) })
 	if r.plan.FailFast {
-		judged := spawn(r.rt, func() { r.judgeOnTheWay(soft, cancel) })
+		judged := harness.Spawn(r.rt, func() { r.judgeOnTheWay(soft, cancel) })
 		defer judged()
 		defer r.rt.Wake()
 		defer cancel()
@@ -424,24 +424,4 @@ func (r *run) show() {
 	p.Elapsed, p.Total = max(0, r.rt.Now()-r.loadStart), time.Duration(r.plan.Time)
 	p.Faults = slices.Sorted(maps.Values(r.inForce))
 	r.o.Progress(p)
-}
-
-// spawn runs fn concurrently; the function that it returns waits for its end.
-func spawn(rt harness.Runtime, fn func()) (wait func()) {
-	var mu sync.Mutex
-	ended := false
-	rt.Start(func() {
-		fn()
-		mu.Lock()
-		ended = true
-		mu.Unlock()
-		rt.Wake()
-	})
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		for !ended {
-			rt.Await(&mu, harness.Forever)
-		}
-	}
 }

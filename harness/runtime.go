@@ -126,3 +126,34 @@ func Sleep(ctx context.Context, rt Runtime, until time.Duration) {
 		rt.Await(&mu, until)
 	}
 }
+
+// Spawn runs fn concurrently; the function that it returns waits for its end.
+func Spawn(rt Runtime, fn func()) (wait func()) {
+	var mu sync.Mutex
+	ended := false
+	rt.Start(func() {
+		fn()
+		mu.Lock()
+		ended = true
+		mu.Unlock()
+		rt.Wake()
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for !ended {
+			rt.Await(&mu, Forever)
+		}
+	}
+}
+
+// Parallel runs fn(0) to fn(n-1) concurrently and returns when all have ended.
+func Parallel(rt Runtime, n int, fn func(i int)) {
+	waits := make([]func(), n)
+	for i := range n {
+		waits[i] = Spawn(rt, func() { fn(i) })
+	}
+	for _, wait := range waits {
+		wait()
+	}
+}

@@ -83,27 +83,14 @@ type strike struct {
 // every strike of it has ended. When ctx ends, strikes are cut short but healed.
 func (n *Nemesis) Run(ctx context.Context, schedule []Entry) {
 	start := n.Runtime.Now()
-	var mu sync.Mutex
-	left := len(schedule)
-	for _, e := range schedule {
-		n.Runtime.Start(func() {
-			harness.Sleep(ctx, n.Runtime, start+e.At)
-			if ctx.Err() == nil {
-				n.strike(ctx, e, start+e.At+e.For)
-			}
-			mu.Lock()
-			left--
-			mu.Unlock()
-			n.Runtime.Wake()
-		})
-	}
-	stop := n.Runtime.WakeWhenDone(ctx)
-	defer stop()
-	mu.Lock()
-	defer mu.Unlock()
-	for left > 0 {
-		n.Runtime.Await(&mu, harness.Forever)
-	}
+	defer n.Runtime.WakeWhenDone(ctx)()
+	harness.Parallel(n.Runtime, len(schedule), func(i int) {
+		e := schedule[i]
+		harness.Sleep(ctx, n.Runtime, start+e.At)
+		if ctx.Err() == nil {
+			n.strike(ctx, e, start+e.At+e.For)
+		}
+	})
 }
 
 // healPatience bounds the healing of a strike, also after Ctrl-C.

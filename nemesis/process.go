@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 
 	"coup/harness"
 )
@@ -48,24 +47,8 @@ func (n *Nemesis) onNodes(ctx context.Context, s *strike,
 
 // all calls fn for every node at once and returns when all are done.
 func (n *Nemesis) all(nodes []string, fn func(i int, node string) error) error {
-	var mu sync.Mutex
 	errs := make([]error, len(nodes))
-	left := len(nodes)
-	for i, node := range nodes {
-		n.Runtime.Start(func() {
-			err := fn(i, node)
-			mu.Lock()
-			errs[i] = err
-			left--
-			mu.Unlock()
-			n.Runtime.Wake()
-		})
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	for left > 0 {
-		n.Runtime.Await(&mu, harness.Forever)
-	}
+	harness.Parallel(n.Runtime, len(nodes), func(i int) { errs[i] = fn(i, nodes[i]) })
 	return errors.Join(errs...)
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"coup/cluster"
@@ -41,28 +40,14 @@ const statusPatience = 300 * time.Millisecond
 func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Cluster) []cluster.Status {
 	nodes := c.Nodes()
 	answers := make([]*cluster.Status, len(nodes))
-	var mu sync.Mutex
-	left := len(nodes)
-	for i, n := range nodes {
-		rt.Start(func() {
-			ctx, cancel := rt.WithTimeout(ctx, statusPatience)
-			defer cancel()
-			s, err := sys.Status(ctx, c.Dial, n.Name)
-			mu.Lock()
-			if err == nil {
-				s.Node = n.Name
-				answers[i] = &s
-			}
-			left--
-			mu.Unlock()
-			rt.Wake()
-		})
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	for left > 0 {
-		rt.Await(&mu, harness.Forever)
-	}
+	harness.Parallel(rt, len(nodes), func(i int) {
+		ctx, cancel := rt.WithTimeout(ctx, statusPatience)
+		defer cancel()
+		if s, err := sys.Status(ctx, c.Dial, nodes[i].Name); err == nil {
+			s.Node = nodes[i].Name
+			answers[i] = &s
+		}
+	})
 	var all []cluster.Status
 	for _, s := range answers {
 		if s != nil {
