@@ -1,0 +1,149 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"coup/harness"
+)
+
+// lines are the operations as the lines of a history, with the position of each.
+func linesOf(ops []harness.Operation) (lines []harness.Op, at []int) {
+	type mark struct {
+		pos int
+		op  harness.Op
+	}
+	var marks []mark
+	for i := range ops {
+		op := &ops[i]
+		marks = append(marks, mark{op.Call, harness.Op{Process: op.Process, Type: harness.Invoke, F: op.F, Key: op.Key, Value: op.Input}})
+		if op.Return == harness.Open { // its process gives up some time later
+			marks = append(marks, mark{op.Call + 40, harness.Op{Process: op.Process, Type: harness.Info, F: op.F, Key: op.Key}})
+		} else {
+			marks = append(marks, mark{op.Return, harness.Op{Process: op.Process, Type: op.Type, F: op.F, Key: op.Key, Value: op.Output}})
+		}
+	}
+	slices.SortStableFunc(marks, func(a, b mark) int { return cmp.Compare(a.pos, b.pos) })
+	for _, m := range marks {
+		lines, at = append(lines, m.op), append(at, m.pos)
+	}
+	return lines, at
+}
+
+// The monitor speaks up at the very line at which the history so far cannot be
+// explained any more.
+func TestMonitorAgrees(t *testing.T) {
+	m := RegisterModel()
+	for _, s := range []shape{
+		{ops: 12, processes: 3, open: 0.1, faulty: 0.3},
+		{ops: 30, processes: 5, open: 0.2, fail: 0.1, faulty: 0.1},
+		{ops: 300, processes: 6, open: 0.05, fail: 0.02, faulty: 0.005},
+	} {
+		found := 0
+		runs := *histories * 20 / s.ops
+		for n := range runs {
+			rng := rand.New(rand.NewPCG(*seed, uint64(n)))
+			ops := generate(rng, m, s)
+			if n%2 == 0 {
+				swapAnswers(rng, ops)
+			}
+			mon := NewMonitor()
+			lines, at := linesOf(ops)
+			said := -1
+			for i, l := range lines {
+				f, err := mon.Observe(l)
+				if err != nil {
+					t.Fatalf("line %d: %v\n%s", i, err, describe(m, pointers(ops)))
+				}
+				if f != nil {
+					said = at[i]
+					found++
+					break
+				}
+			}
+			// What is known before the line, and with it. Failures are known only
+			// once they are told.
+			known := func(until int) harness.Validity {
+				var p []harness.Operation
+				for _, op := range prefix(ops, until) {
+					if op.Type != harness.Fail {
+						p = append(p, op)
+					}
+				}
+				d, _, err := zonesTier(context.Background(), m, pointers(p))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return d.valid
+			}
+			last := at[len(at)-1]
+			if said < 0 && known(last) == harness.Invalid || said >= 0 && (known(said) != harness.Invalid || known(said-1) == harness.Invalid) {
+				t.Fatalf("the monitor spoke at %d, the history was %v before, %v at that line, and is %v in the end:\n%s",
+					said, known(said-1), known(said), known(last), describe(m, pointers(ops)))
+			}
+		}
+		t.Logf("%d of %d violate", found, runs)
+		if found*3 < runs {
+			t.Errorf("only %d of %d violate", found, runs)
+		}
+	}
+}
+
+// What the monitor keeps does not grow with the history.
+func TestMonitorForgets(t *testing.T) {
+	m := RegisterModel()
+	ops := generate(rand.New(rand.NewPCG(1, 1)), m, shape{ops: 50_000, processes: 8})
+	mon := NewMonitor()
+	lines, _ := linesOf(ops)
+	most := 0
+	for _, l := range lines {
+		if f, err := mon.Observe(l); f != nil || err != nil {
+			t.Fatal(f, err)
+		}
+		for _, k := range mon.keys {
+			most = max(most, len(k.values)+len(k.zones)+len(k.open))
+		}
+	}
+	if most > 500 {
+		t.Errorf("it kept %d things", most)
+	}
+	t.Logf("it kept %d things at most", most)
+}
+
+func TestMonitorErrors(t *testing.T) {
+	mon := NewMonitor()
+	for i, c := range []struct {
+		op  harness.Op
+		err bool
+	}{
+		{harness.Op{Process: 1, Type: harness.OK, F: "read", Value: Maybe{}}, true}, // never begun
+		{harness.Op{Process: 1, Type: harness.Invoke, F: "write", Value: int64(1)}, false},
+		{harness.Op{Process: 1, Type: harness.Invoke, F: "read"}, true}, // not ended
+		{harness.Op{Process: 1, Type: harness.OK, F: "write"}, false},
+		{harness.Op{Process: 1, Type: harness.Invoke, F: "write", Value: "1"}, true}, // no integer
+		{harness.Op{Process: 2, Type: harness.Invoke, Key: "x", F: "write", Value: int64(1)}, false},
+		{harness.Op{Process: 3, Type: harness.Invoke, Key: "x", F: "write", Value: int64(1)}, true}, // twice
+		{harness.Op{Process: 2, Type: harness.OK, Key: "x", F: "write"}, false},
+	} {
+		if f, err := mon.Observe(c.op); (err != nil) != c.err || f != nil {
+			t.Errorf("line %d: %v, %v", i, f, err)
+		}
+	}
+}
+
+func BenchmarkMonitor(b *testing.B) {
+	lines, _ := linesOf(generate(rand.New(rand.NewPCG(1, 1)), RegisterModel(), shape{ops: 100_000, processes: 20, open: 0.01}))
+	b.ResetTimer()
+	for range b.N {
+		mon := NewMonitor()
+		for _, l := range lines {
+			if f, err := mon.Observe(l); f != nil || err != nil {
+				b.Fatal(f, err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N*len(lines)/2)/b.Elapsed().Seconds(), "operations/s")
+}
