@@ -66,13 +66,13 @@ func (m *Monitor) Observe(op harness.Op) (*Finding, error) {
 		}
 	}
 	text := k.complete(&w.op, m.pos)
-	if k.completed++; k.completed%64 == 0 {
+	k.done = k.done || text != ""
+	if k.completed++; k.completed%64 == 0 || k.done {
 		k.forget()
 	}
 	if text == "" {
 		return nil, nil
 	}
-	k.done = true
 	return &Finding{Key: w.op.Key, Time: op.Time, Text: text}, nil
 }
 
@@ -239,21 +239,33 @@ func (k *watched) forget() {
 	for w := range k.open {
 		low = min(low, w.op.Call)
 	}
+	// A zone is closed if another one, whose first return lies before low, must
+	// come after it: of those the one with the latest call decides.
+	var last, second *watchedZone
 	for z := range k.zones {
-		closed := z.closed
-		for other := range k.zones {
-			closed = closed || other != z && z.f < other.s && other.f < low
+		if z.f >= low {
+			continue
 		}
-		if !closed || z.f >= low || z.s >= low {
+		if last == nil || z.s > last.s {
+			last, second = z, last
+		} else if second == nil || z.s > second.s {
+			second = z
+		}
+	}
+	latest := -1
+	for z := range k.zones {
+		after := last
+		if after == z {
+			after = second
+		}
+		if !z.closed && (after == nil || z.f >= after.s) || z.f >= low || z.s >= low {
 			continue
 		}
 		delete(k.zones, z)
-		z.closed = true
-		for other := range k.zones {
-			if other.f < z.s {
-				other.closed = true // it must come before z
-			}
-		}
+		z.closed, latest = true, max(latest, z.s)
+	}
+	for z := range k.zones {
+		z.closed = z.closed || z.f < latest // it must come before one that is forgotten
 	}
 	for name, v := range k.values {
 		_, alive := k.zones[v.zone]
