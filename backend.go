@@ -2,6 +2,8 @@ package coup
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"coup/cluster"
 	"coup/cluster/docker"
@@ -34,6 +36,10 @@ func driveMachine(r *run, body func() error) error {
 	return body()
 }
 
+// upPatience bounds how long an engine may take. It takes seconds; one that
+// hangs must not hang a nightly job.
+const upPatience = 3 * time.Minute
+
 func upDocker(ctx context.Context, r *run) (cluster.Cluster, error) {
 	engine, err := docker.Connect(ctx)
 	if err != nil {
@@ -45,11 +51,16 @@ func upDocker(ctx context.Context, r *run) (cluster.Cluster, error) {
 	} else if removed != (docker.Removed{}) {
 		r.o.Log.Info("removed what dead runs had left", "removed", removed.String())
 	}
-	c, err := docker.Up(ctx, engine, docker.Config{
+	up, cancel := context.WithTimeoutCause(ctx, upPatience, fmt.Errorf("the Docker engine did not bring the cluster up within %v", upPatience))
+	defer cancel()
+	c, err := docker.Up(up, engine, docker.Config{
 		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(),
 		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
 	})
 	if err != nil {
+		if up.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", context.Cause(up), err)
+		}
 		return nil, err
 	}
 	r.stored.Engine, r.stored.API, r.stored.Image = engine.Version, engine.API, c.Image
