@@ -88,6 +88,19 @@ func TestMemoryBoundHolds(t *testing.T) {
 	}
 }
 
+// What was proved before the search was given up is told.
+func TestUndecidedKeyTellsHowFarItGot(t *testing.T) {
+	m, ops := explosive(40)
+	easy := []harness.Operation{
+		{F: "add", Key: "hard", Input: int64(1), Type: harness.OK, Call: -4, Return: -3},
+		{F: "read", Key: "hard", Output: int64(1), Type: harness.OK, Call: -2, Return: -1},
+	}
+	r := check(t, Linearizable{Model: m, Timeout: 300 * time.Millisecond}, &harness.History{Operations: append(easy, ops...)})
+	if d := r.Details.(LinearizableDetails); len(d.Unknown) != 1 || d.Unknown[0].Explained != 2 || d.Unknown[0].Operations != 43 {
+		t.Errorf("%+v", d)
+	}
+}
+
 // A key that cannot be decided hides no violation of another.
 func TestViolationBesideUndecidedKey(t *testing.T) {
 	m, ops := explosive(40)

@@ -99,3 +99,8 @@ func FuzzDecodeRegister(f *testing.F) { fuzzDecoder(f, DecodeRegister, "read", "
 func FuzzDecodeSet(f *testing.F)      { fuzzDecoder(f, DecodeSet, "add", "read") }
 func FuzzDecodeQueue(f *testing.F)    { fuzzDecoder(f, DecodeQueue, "enqueue", "dequeue") }
 func FuzzDecodeCounter(f *testing.F)  { fuzzDecoder(f, DecodeCounter, "add", "read") }
+func FuzzDecodeListTxn(f *testing.F)  { fuzzDecoder(f, DecodeListTxn, "txn") }
+func FuzzDecodeRegisterTxn(f *testing.F) {
+	f.Add(uint8(1), "txn", `[["w","x",1],["r",2,null]]`)
+	fuzzDecoder(f, DecodeRegisterTxn, "txn")
+}

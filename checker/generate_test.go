@@ -32,7 +32,7 @@ type madeUp struct {
 func generate(rng *rand.Rand, m Model, s shape) []harness.Operation {
 	var done []harness.Operation
 	open := make([]*madeUp, s.processes)
-	sim := &simulated{rng: rng, faulty: s.faulty}
+	sim := &simulated{rng: rng, faulty: s.faulty, vague: s.values > 0}
 	pos, begun, process := 0, 0, s.processes
 	names := make([]int, s.processes)
 	for i := range names {
@@ -84,6 +84,7 @@ func generate(rng *rand.Rand, m Model, s shape) []harness.Operation {
 type simulated struct {
 	rng    *rand.Rand
 	faulty float64
+	vague  bool // compare-and-sets that fail may not tell what they saw
 	last   int64
 	now    []any // the state now and all before it
 	queue  []int64
@@ -172,6 +173,8 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 		op.Output = saw
 		if c, ok := op.Input.(CAS); ok && c.From == saw {
 			s.now = append(s.now, Just(c.To))
+		} else if ok && s.vague && s.rng.IntN(2) == 0 {
+			op.Output = Other{Than: c.From}
 		}
 	case setKind:
 		if op.F == "add" {

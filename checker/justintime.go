@@ -52,7 +52,7 @@ func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decis
 	case harness.Invalid:
 		return decision{valid: harness.Invalid, proof: j.window()}, true, nil
 	default:
-		return decision{}, false, nil
+		return decision{explained: int(j.farthest)}, false, nil
 	}
 }
 

@@ -53,6 +53,7 @@ type TierCount struct {
 type UnknownKey struct {
 	Key        string `json:"key"`
 	Operations int    `json:"operations"`
+	Explained  int    `json:"explained"` // so many completed operations can be explained, in the order of their ends
 	Reason     string `json:"reason"`
 }
 
@@ -114,7 +115,7 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 		case harness.Valid:
 			d.Valid++
 		case harness.Unknown:
-			d.Unknown = append(d.Unknown, UnknownKey{Key: k.key, Operations: len(k.ops), Reason: k.reason})
+			d.Unknown = append(d.Unknown, UnknownKey{Key: k.key, Operations: len(k.ops), Explained: k.explained, Reason: k.reason})
 		case harness.Invalid:
 			d.Invalid = append(d.Invalid, k.key)
 			if worst == nil || len(k.ops) < len(worst.ops) {

@@ -108,6 +108,16 @@ func TestRegisterTraps(t *testing.T) {
 			[write 1] [read -> 1] [read -> 4]
 			[write 2>
 			           [cas 3 4>`, ""},
+		// A compare-and-set that failed tells no more than that the register did
+		// not hold 1: only the write of 2, which nobody saw, explains that.
+		{"an unobserved open write can be needed by a failure", harness.Valid, `
+			[write 1] [cas 1 3 -> other]
+			[write 2>`, ""},
+		{"a failure needs a reason", harness.Invalid, `
+			[write 1] [cas 1 3 -> other]`, ""},
+		{"a reason comes in time", harness.Invalid, `
+			[write 1] [cas 1 3 -> other]
+			                               [write 2>`, ""},
 		// The register holds 1 already when process 1 writes 1 again. Taking that
 		// write early because it changes nothing would spend it: it is needed
 		// after 2.

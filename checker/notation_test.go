@@ -74,6 +74,8 @@ func parseHistory(t testing.TB, m Model, text string) *harness.History {
 				op.Type = harness.OK
 				switch output = strings.TrimSpace(output); {
 				case output == "":
+				case output == "other":
+					op.Output = Other{Than: op.Input.(CAS).From}
 				case strings.HasPrefix(output, "{"):
 					list := []int64{}
 					for _, w := range strings.Fields(strings.Trim(output, "{}")) {

@@ -17,6 +17,9 @@ type decision struct {
 	// proof is the proof of invalid: operations, as indexes into the history,
 	// that cannot be explained even without the others.
 	proof []int32
+	// explained is how many completed operations, in the order of their
+	// returns, were explained before the decision was given up.
+	explained int
 }
 
 // A tier decides histories of one object, or says that it cannot (ok is
@@ -38,6 +41,7 @@ var tiers = []tier{
 // decide asks the tiers in turn, the cheap ones first. What a tier calls valid
 // is replayed before it is believed.
 func decide(b context.Context, m Model, ops []*harness.Operation) (decision, error) {
+	explained := 0
 	for _, t := range tiers {
 		if b.Err() != nil {
 			break
@@ -46,10 +50,11 @@ func decide(b context.Context, m Model, ops []*harness.Operation) (decision, err
 		if err != nil {
 			return decision{valid: harness.Unknown}, err
 		}
+		explained = max(explained, d.explained)
 		if !ok {
 			continue
 		}
-		d.tier = t.name
+		d.tier, d.explained = t.name, explained
 		if d.valid == harness.Valid && d.order != nil {
 			if err := verify(m, ops, d.order); err != nil {
 				return decision{valid: harness.Unknown}, fmt.Errorf("the tier %s called a history valid by an order that does not explain it: %w", t.name, err)
@@ -57,7 +62,7 @@ func decide(b context.Context, m Model, ops []*harness.Operation) (decision, err
 		}
 		return d, nil
 	}
-	return decision{valid: harness.Unknown}, nil
+	return decision{valid: harness.Unknown, explained: explained}, nil
 }
 
 // ask lets the tier decide. A model that panics makes an error.
