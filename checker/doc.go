@@ -2,9 +2,51 @@
 // not, on which few operations the proof rests.
 //
 // Start with [CheckAll], which lets several checkers judge a history and takes
-// the worst verdict. [Linearizable] is the strictest promise; it needs a
-// [Model] of the object, e.g. [RegisterModel]. [Set], [Queue] and [Counter]
-// judge element by element and say what became of each. [Replicas] and
-// [OneLeader] judge what the nodes said of themselves, [Ran] whether the run
-// tested anything, and [Availability] and [Failovers] only measure.
+// the worst verdict.
+//
+//   - [Linearizable] is the strictest promise; it needs a [Model] of the object,
+//     e.g. [RegisterModel].
+//   - [Set], [Queue] and [Counter] judge element by element and say what became
+//     of each.
+//   - [Sessions] and [Staleness] judge reads that may be old.
+//   - [Transactions] finds the anomalies of transactions.
+//   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
+//     whether the run tested anything; [Availability] and [Failovers] only
+//     measure.
+//   - [Monitor] watches registers while the run goes on.
+//
+// # Who decides what, at what cost
+//
+// Linearizability is NP-complete in general (Gibbons and Korach 1997). What
+// makes real histories hard are operations whose outcome nobody knows: they
+// stay open for ever, and a search must try each at every later moment. So
+// [Linearizable] asks procedures for special cases first. Each is exact, open
+// operations included; none gives up a verdict for speed. n is the number of
+// operations on a key, c the number under way at once.
+//
+//   - zones: registers with read, write and compare-and-set whose values are
+//     written once each, if failed compare-and-sets tell what they saw.
+//     O(n log n). After Gibbons and Korach, "Testing shared memories", SIAM J.
+//     Comput. 1997, with chains of compare-and-sets as blocks.
+//   - fifo: queues whose elements are enqueued once each, dequeues of an empty
+//     queue and open dequeues included. O(n log n). After Henzinger, Sezgin and
+//     Vafeiadis, "Aspect-oriented linearizability proofs", CONCUR 2013.
+//   - inclusion: sets that grow and are read as a whole. Linear in what the
+//     reads show, but for sorting.
+//   - just-in-time: any model. Linear in n, exponential in c where the answers
+//     leave a choice. After Lowe, "Testing for linearizability", CCPE 2017.
+//   - search: porcupine, which tries any order depth first (Wing and Gong 1993,
+//     Lowe 2017). The last resort, and the reference that all others are tested
+//     against.
+//
+// The comment of each tells why it is right. A history that is called valid
+// comes with an order of its operations, which is replayed before it is
+// believed; one that is called invalid with a few operations that cannot be
+// explained by themselves, which porcupine has to confirm. Bounds on time and
+// memory are kept; what was not decided within them is unknown, never valid.
+//
+// [Monitor] does the work of zones line by line. [Transactions] infers the
+// order of transactions from what they read, in linear time (Adya, "Weak
+// consistency", 1999; Kingsbury and Alvaro, "Elle", VLDB 2020). [Sessions]
+// follows Terry et al. 1994.
 package checker
