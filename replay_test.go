@@ -1,0 +1,208 @@
+package coup
+
+import (
+	"context"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/checker"
+	"coup/cluster/sim"
+	"coup/harness"
+	"coup/internal/testnode"
+	"coup/results"
+)
+
+func TestShare(t *testing.T) {
+	var s Share
+	for _, v := range []harness.Validity{harness.Invalid, harness.Valid, harness.Unknown, harness.Invalid, harness.Valid, harness.Valid} {
+		s.Add(v)
+	}
+	if s != (Share{2, 5}) {
+		t.Errorf("%+v", s)
+	}
+	for _, c := range []struct {
+		s      Share
+		lo, hi float64
+	}{ // from Wilson's formula, by hand
+		{Share{0, 0}, 0, 1}, {Share{0, 10}, 0, 0.2775}, {Share{10, 10}, 0.7225, 1}, {Share{2, 5}, 0.1176, 0.7693}, {Share{50, 100}, 0.4038, 0.5962},
+	} {
+		if lo, hi := c.s.Interval(); math.Abs(lo-c.lo) > 1e-4 || math.Abs(hi-c.hi) > 1e-4 {
+			t.Errorf("%+v: %.4f to %.4f, want %.4f to %.4f", c.s, lo, hi, c.lo, c.hi)
+		}
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	verdict := func(valid harness.Validity, summaries ...string) Verdict {
+		v := Verdict{Verdict: checker.Verdict{Valid: valid}}
+		for _, s := range summaries {
+			v.Results = append(v.Results, harness.Result{Checker: "c", Valid: valid, Summary: s})
+		}
+		return v
+	}
+	if f := verdict(harness.Valid, "fine").Fingerprint(); f != "" {
+		t.Errorf("a valid run has %q", f)
+	}
+	a := verdict(harness.Invalid, "Nodes n1, n3 and n5 differ at 1200.").Fingerprint()
+	b := verdict(harness.Invalid, "Nodes n2 and n4 differ at 7.").Fingerprint()
+	if a != b || a != "c: Nodes # differ at #" {
+		t.Errorf("%q and %q", a, b)
+	}
+	if c := verdict(harness.Invalid, "Two leaders in term 4.").Fingerprint(); c == a {
+		t.Errorf("%q says nothing", c)
+	}
+}
+
+// simulatedPlan is a short run with a planted bug that this seed shows.
+func simulatedPlan(t *testing.T) Plan {
+	t.Helper()
+	t.Setenv(sim.NodeVariable, testnode.File(t, testnode.Node))
+	p := DefaultPlan()
+	p.Backend, p.Nodes, p.Time, p.Concurrency, p.Rate = "sim", 3, Duration(10*time.Second), 5, 30
+	p.Bug, p.Nemesis = "stale-leader-read", []string{"partition:leader", "kill:leader"}
+	return p
+}
+
+// One test, because the nodes' program is loaded once: a failure that a hunt
+// finds is the same to the byte when it is replayed, and smaller when it was
+// shrunk.
+func TestHuntReplayShrink(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out whole runs")
+	}
+	ctx := t.Context()
+	plan, out := simulatedPlan(t), t.TempDir()
+	var failure Hunted
+	seeds := 0
+	err := Hunt(ctx, ctx, plan, out, HuntOptions{
+		From: 1, To: 30,
+		Start: func() (io.WriteCloser, io.Reader, func() error, error) {
+			r, in := io.Pipe()
+			answers, w := io.Pipe()
+			go func() { w.CloseWithError(HuntWorker(ctx, ctx, r, w, RunOptions{})) }()
+			return in, answers, func() error { return nil }, nil
+		},
+		Done: func(h Hunted) {
+			seeds++
+			if h.Valid == harness.Invalid {
+				failure = h
+			}
+			if h.Simulated < 10*time.Second {
+				t.Errorf("seed %d took %v", h.Seed, h.Simulated)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failure.Dir == "" {
+		t.Fatalf("%d seeds did not show the bug", seeds)
+	}
+	left, err := filepath.Glob(filepath.Join(out, "*", results.PlanFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) != 2 { // the run, and as latest
+		t.Errorf("run directories are left of valid runs: %v", left)
+	}
+
+	r, err := Replay(ctx, ctx, failure.Dir, RunOptions{Out: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Differs != "" || r.Verdict.Fingerprint() != failure.Fingerprint {
+		t.Errorf("the replay differs: %s; %s", r.Differs, r.Verdict.Sentence())
+	}
+	// What was changed after the fact, or by another build, is noticed.
+	var stored Stored
+	if err := results.ReadJSON(failure.Dir, results.PlanFile, &stored); err != nil {
+		t.Fatal(err)
+	}
+	if len(stored.Module) != 64 {
+		t.Errorf("the hash of the nodes' program is %q", stored.Module)
+	}
+	stored.Module = strings.Repeat("0", 64)
+	stored.Plan.Seed++
+	if err := results.WriteJSON(failure.Dir, results.PlanFile, stored); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = Replay(ctx, ctx, failure.Dir, RunOptions{Out: out}); err != nil || !strings.Contains(r.Differs, "another program") {
+		t.Errorf("another build: %q, %v", r.Differs, err)
+	}
+	stored.Plan.Seed--
+	if err := results.WriteJSON(failure.Dir, results.PlanFile, stored); err != nil {
+		t.Fatal(err)
+	}
+
+	soft, stop := context.WithCancel(ctx)
+	steps := 0
+	s, err := Shrink(ctx, soft, failure.Dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1, Step: func(ShrinkStep) {
+		if steps++; steps == 12 {
+			stop() // the best so far is kept
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Verdict.Valid != harness.Invalid || len(s.Plan.Schedule) >= len(s.Before.Schedule) && s.Plan.Time >= s.Before.Time {
+		t.Errorf("after %d steps: %d of %d strikes, %s of %s, %s", steps, len(s.Plan.Schedule), len(s.Before.Schedule), s.Plan.Time, s.Before.Time, s.Verdict.Valid)
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, results.ReportFile)); err != nil {
+		t.Error(err)
+	}
+	if again, err := Judge(ctx, s.Dir); err != nil || again.Valid != harness.Invalid {
+		t.Errorf("judged again: %s, %v", again.Valid, err)
+	}
+}
+
+func TestShrinkNeedsAFailure(t *testing.T) {
+	dir := t.TempDir()
+	p := DefaultPlan()
+	if err := results.WriteJSON(dir, results.PlanFile, Stored{Plan: p}); err != nil {
+		t.Fatal(err)
+	}
+	if err := results.WriteJSON(dir, results.VerdictFile, Verdict{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Shrink(t.Context(), t.Context(), dir, ShrinkOptions{}); err == nil || !strings.Contains(err.Error(), "no violation") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestJudgeStuck(t *testing.T) {
+	dir := t.TempDir()
+	p := DefaultPlan()
+	if err := p.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	if err := results.WriteJSON(dir, results.PlanFile, Stored{Plan: p}); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		results.HistoryFile: "",
+		results.EventsFile:  `{"time":5,"kind":"phase","message":"load"}` + "\n" + `{"time":9,"kin`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := JudgeStuck(t.Context(), dir, "n2", 20*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Valid != harness.Unknown || !strings.Contains(v.Fingerprint(), "finished: The run could not go on") {
+		t.Errorf("%s: %s", v.Valid, v.Fingerprint())
+	}
+	found := false
+	for _, r := range v.Results {
+		found = found || strings.Contains(r.Summary, "The program of n2 computed for 20s")
+	}
+	if !found {
+		t.Errorf("nobody names the node: %s", v.Sentence())
+	}
+}
