@@ -128,6 +128,7 @@ type run struct {
 
 	mu        sync.Mutex // guards below
 	progress  Progress
+	up        bool // cluster and nemesis are there
 	loadStart time.Duration
 	inForce   map[int]string
 	keys      map[string]struct{}
@@ -180,6 +181,8 @@ func (r *run) enter(phase string) {
 }
 
 func (r *run) run(ctx, soft context.Context) (err error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	r.enter("setup")
 	r.cluster, err = backends[r.plan.Backend].up(ctx, r)
 	if err != nil {
@@ -195,6 +198,9 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 		return err
 	}
 	r.nemesis = &nemesis.Nemesis{Cluster: r.cluster, System: r.sys, Runtime: r.rt, Record: r.event}
+	r.mu.Lock()
+	r.up = true
+	r.mu.Unlock()
 	if err := r.awaitService(soft); err != nil {
 		return err
 	}
@@ -245,10 +251,20 @@ func (r *run) exited(ctx context.Context, node string, code int) {
 		Message: fmt.Sprintf("exit code %d; its last words are in %s", code, filepath.Join(results.NodesDir, node+".log"))})
 	r.rt.Start(func() {
 		harness.Sleep(ctx, r.rt, r.rt.Now()+restartAfter)
+		for !r.isUp() && ctx.Err() == nil { // it ended while others were still being made
+			harness.Sleep(ctx, r.rt, r.rt.Now()+restartAfter)
+		}
 		if ctx.Err() == nil && !r.nemesis.Has(node) {
 			r.cluster.Start(ctx, node) // if it can't be started, the checkers will miss it
 		}
 	})
+}
+
+// isUp reports whether r.cluster and r.nemesis are there.
+func (r *run) isUp() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.up
 }
 
 // awaitService returns when one node leads and a majority follows it.
