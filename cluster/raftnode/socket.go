@@ -7,6 +7,8 @@ import (
 	"net"
 )
 
+func dialTCP(ctx context.Context, p Peer) (net.Conn, error) { return dialAddr(ctx, p.Client) }
+
 func listenTCP(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
 
 func dialAddr(ctx context.Context, addr string) (net.Conn, error) {

@@ -4,11 +4,17 @@ import (
 	"context"
 	"net"
 	"os"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 
 	"coup/cluster/sim/guest"
 )
 
 // On a simulated machine, sockets and signals are those of the simulator.
+
+func dialTCP(ctx context.Context, p Peer) (net.Conn, error) { return dialAddr(ctx, p.Client) }
 
 func listenTCP(addr string) (net.Listener, error) { return guest.Listen(addr) }
 
@@ -16,3 +22,11 @@ func dialAddr(ctx context.Context, addr string) (net.Conn, error) { return guest
 
 // asked receives when the process is asked to end.
 func asked() (stop <-chan os.Signal, ignore func()) { return guest.Terminated(), func() {} }
+
+func newTCP(listen, addr string, timeout time.Duration, _ hclog.Logger) (raft.Transport, error) {
+	l, err := listenTCP(listen)
+	if err != nil {
+		return nil, err
+	}
+	return newWire(l, addr, dialAddr, timeout), nil
+}

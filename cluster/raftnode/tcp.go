@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package raftnode
 
 import (
@@ -44,5 +46,3 @@ func newTCP(listen, addr string, timeout time.Duration, logger hclog.Logger) (ra
 		Logger:  logger,
 	}), nil
 }
-
-func dialTCP(ctx context.Context, p Peer) (net.Conn, error) { return dialAddr(ctx, p.Client) }

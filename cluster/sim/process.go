@@ -94,7 +94,7 @@ func (m *machine) start(ctx context.Context) {
 	p.errors.line = p.output.line
 	random := rand.NewChaCha8(m.seedOf("process", p.number))
 	config := wazero.NewModuleConfig().WithName("").
-		WithArgs(append([]string{"node"}, m.args...)...).WithEnv("PWD", "/").
+		WithArgs(append([]string{"node"}, m.args...)...).WithEnv("PWD", "/").WithEnv("GOGC", "800").
 		WithStdout(&p.output).WithStderr(&p.errors).
 		WithRandSource(random).
 		WithFSConfig(wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(files{p: p}, "/"))

@@ -30,8 +30,11 @@ type Conn struct {
 	err    error  // what reads end with
 	broken error  // what writes end with
 	closed bool
-	late   bool // the read deadline is over
-	timer  *time.Timer
+
+	deadline time.Time // of reads; zero: none
+	late     bool      // it is over
+	timer    *time.Timer
+	due      time.Time // when the timer fires
 }
 
 func newConn(id uint32, local, remote addr) *Conn {
@@ -169,38 +172,48 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 // SetWriteDeadline implements net.Conn.
 func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements net.Conn. A timer that is set already and is due
+// before the deadline stays: when it fires it is set again. Deadlines are
+// moved far more often than they pass.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return net.ErrClosed
 	}
+	c.deadline, c.late = t, false
+	if t.IsZero() || c.timer != nil && !t.Before(c.due) {
+		return nil
+	}
+	c.arm(time.Until(t))
+	return nil
+}
+
+// arm sets the timer, or ends the reads if it is time. The caller holds mu.
+func (c *Conn) arm(left time.Duration) {
 	if c.timer != nil {
 		c.timer.Stop()
 		c.timer = nil
 	}
-	c.late = false
-	if t.IsZero() {
-		return nil
-	}
-	left := time.Until(t)
 	if left <= 0 {
 		c.late = true
 		c.change.Broadcast()
-		return nil
+		return
 	}
+	c.due = c.deadline
 	var timer *time.Timer
 	timer = time.AfterFunc(left, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.timer == timer { // or another deadline was set meanwhile
-			c.late = true
-			c.change.Broadcast()
+		if c.timer != timer || c.closed {
+			return
+		}
+		c.timer = nil
+		if !c.deadline.IsZero() {
+			c.arm(time.Until(c.deadline))
 		}
 	})
 	c.timer = timer
-	return nil
 }
 
 // Listener accepts connections at a port.
