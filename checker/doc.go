@@ -13,7 +13,7 @@
 //   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
 //     whether the run tested anything; [Availability] and [Failovers] only
 //     measure.
-//   - [Monitor] watches registers while the run goes on.
+//   - [Monitor] watches objects while the run goes on.
 //
 // # Who decides what, at what cost
 //
@@ -45,7 +45,7 @@
 // explained by themselves, which porcupine has to confirm. Bounds on time and
 // memory are kept; what was not decided within them is unknown, never valid.
 //
-// [Monitor] does the work of zones line by line. [Transactions] infers the
+// [Monitor] does the work of zones line by line, and less for other objects. [Transactions] infers the
 // order of transactions from what they read, in linear time (Adya, "Weak
 // consistency", 1999; Kingsbury and Alvaro, "Elle", VLDB 2020). [Sessions]
 // follows Terry et al. 1994.

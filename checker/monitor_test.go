@@ -33,6 +33,68 @@ func linesOf(ops []harness.Operation) (lines []harness.Op, at []int) {
 	return lines, at
 }
 
+func newMonitor(t testing.TB, m Model) *Monitor {
+	t.Helper()
+	mon, err := NewMonitor(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mon
+}
+
+// Of the other objects the monitor does not see everything, but what it says
+// is true at the line where it says it.
+func TestMonitorIsTrue(t *testing.T) {
+	for _, m := range []Model{SetModel(), QueueModel(), CounterModel()} {
+		for _, s := range []shape{
+			{ops: 12, processes: 3, open: 0.1, fail: 0.1, faulty: 0.3},
+			{ops: 24, processes: 4, open: 0.05, fail: 0.05, faulty: 0.1},
+		} {
+			found, violate := 0, 0
+			for n := range *histories {
+				rng := rand.New(rand.NewPCG(*seed, uint64(n)))
+				ops := generate(rng, m, s)
+				if n%2 == 0 {
+					swapAnswers(rng, ops)
+				}
+				view := func(ops []harness.Operation) []*harness.Operation {
+					return pointers(slices.DeleteFunc(slices.Clone(ops), func(op harness.Operation) bool { return op.Type == harness.Fail }))
+				}
+				v, err := decide(context.Background(), m, view(ops))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v.valid == harness.Invalid {
+					violate++
+				}
+				mon := newMonitor(t, m)
+				lines, at := linesOf(ops)
+				for i, l := range lines {
+					f, err := mon.Observe(l)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if f == nil {
+						continue
+					}
+					found++
+					if v, err := decide(context.Background(), m, view(prefix(ops, at[i]))); err != nil || v.valid != harness.Invalid {
+						t.Fatalf("%s at line %d of\n%s", f.Text, i, describe(m, pointers(ops)))
+					}
+					break
+				}
+			}
+			t.Logf("%s: %d of %d violations were seen", m.Name, found, violate)
+			if found*2 < violate {
+				t.Errorf("%s: only %d of %d violations were seen", m.Name, found, violate)
+			}
+		}
+	}
+	if _, err := NewMonitor(KVModel()); err == nil {
+		t.Error("there is a monitor for any model")
+	}
+}
+
 // The monitor speaks up at the very line at which the history so far cannot be
 // explained any more.
 func TestMonitorAgrees(t *testing.T) {
@@ -50,7 +112,7 @@ func TestMonitorAgrees(t *testing.T) {
 			if n%2 == 0 {
 				swapAnswers(rng, ops)
 			}
-			mon := NewMonitor()
+			mon := newMonitor(t, RegisterModel())
 			lines, at := linesOf(ops)
 			said := -1
 			for i, l := range lines {
@@ -96,7 +158,7 @@ func TestMonitorAgrees(t *testing.T) {
 func TestMonitorForgets(t *testing.T) {
 	m := RegisterModel()
 	ops := generate(rand.New(rand.NewPCG(1, 1)), m, shape{ops: 50_000, processes: 8})
-	mon := NewMonitor()
+	mon := newMonitor(t, RegisterModel())
 	lines, _ := linesOf(ops)
 	most := 0
 	for _, l := range lines {
@@ -104,7 +166,8 @@ func TestMonitorForgets(t *testing.T) {
 			t.Fatal(f, err)
 		}
 		for _, k := range mon.keys {
-			most = max(most, len(k.values)+len(k.zones)+len(k.open))
+			r := k.watcher.(*registerWatcher)
+			most = max(most, len(r.values)+len(r.zones)+len(k.open))
 		}
 	}
 	if most > 500 {
@@ -114,7 +177,7 @@ func TestMonitorForgets(t *testing.T) {
 }
 
 func TestMonitorErrors(t *testing.T) {
-	mon := NewMonitor()
+	mon := newMonitor(t, RegisterModel())
 	for i, c := range []struct {
 		op  harness.Op
 		err bool
@@ -138,7 +201,7 @@ func BenchmarkMonitor(b *testing.B) {
 	lines, _ := linesOf(generate(rand.New(rand.NewPCG(1, 1)), RegisterModel(), shape{ops: 100_000, processes: 20, open: 0.01}))
 	b.ResetTimer()
 	for range b.N {
-		mon := NewMonitor()
+		mon := newMonitor(b, RegisterModel())
 		for _, l := range lines {
 			if f, err := mon.Observe(l); f != nil || err != nil {
 				b.Fatal(f, err)
