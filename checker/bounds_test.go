@@ -11,15 +11,15 @@ import (
 )
 
 // explosive is a history that nothing decides in any time: n open additions of
-// different amounts, of which any may have happened, and a read of a sum that
-// no choice of them makes.
+// different even amounts, of which any may have happened, and a read of an odd
+// number.
 func explosive(n int) (Model, []harness.Operation) {
 	m := CounterModel()
 	var ops []harness.Operation
 	for i := range n {
 		ops = append(ops, harness.Operation{Process: i, F: "add", Key: "hard", Input: int64(2) << i, Type: harness.Info, Call: i, Return: harness.Open})
 	}
-	ops = append(ops, harness.Operation{Process: n, F: "read", Key: "hard", Output: int64(1)<<(n+1) + 1, Type: harness.OK, Call: n, Return: n + 1, End: time.Second})
+	ops = append(ops, harness.Operation{Process: n, F: "read", Key: "hard", Output: int64(1)<<n + 1, Type: harness.OK, Call: n, Return: n + 1, End: time.Second})
 	return m, ops
 }
 
@@ -92,8 +92,8 @@ func TestMemoryBoundHolds(t *testing.T) {
 func TestUndecidedKeyTellsHowFarItGot(t *testing.T) {
 	m, ops := explosive(40)
 	easy := []harness.Operation{
-		{F: "add", Key: "hard", Input: int64(1), Type: harness.OK, Call: -4, Return: -3},
-		{F: "read", Key: "hard", Output: int64(1), Type: harness.OK, Call: -2, Return: -1},
+		{F: "add", Key: "hard", Input: int64(2), Type: harness.OK, Call: -4, Return: -3},
+		{F: "read", Key: "hard", Output: int64(2), Type: harness.OK, Call: -2, Return: -1},
 	}
 	r := check(t, Linearizable{Model: m, Timeout: 300 * time.Millisecond}, &harness.History{Operations: append(easy, ops...)})
 	if d := r.Details.(LinearizableDetails); len(d.Unknown) != 1 || d.Unknown[0].Explained != 2 || d.Unknown[0].Operations != 43 {

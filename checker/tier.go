@@ -34,6 +34,7 @@ var tiers = []tier{
 	{"zones", zonesTier},
 	{"fifo", fifoTier},
 	{"inclusion", inclusionTier},
+	{"bounds", boundsTier},
 	{"just-in-time", justInTimeTier},
 	{"search", searchTier},
 }

@@ -1,0 +1,38 @@
+package checker
+
+import (
+	"context"
+	"slices"
+
+	"coup/harness"
+)
+
+// boundsTier finds counters that show too little or too much, in O(n log n): a
+// read must lie between what was acknowledged before it began and what had
+// begun when it ended (see [Counter]). What lies within these bounds it leaves
+// to others: whether adds of different amounts make a sum is a hard question
+// (subset sum).
+func boundsTier(_ context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.kind != counterKind {
+		return decision{}, false, nil
+	}
+	found := newAnomalies("low", "high", "backward")
+	judgeCounter("", ops, &CounterDetails{}, found)
+	until := harness.Open // the first read that is wrong, and all before it, are the proof
+	for _, kind := range found.kinds {
+		if proof := found.first[kind]; len(proof) > 0 {
+			until = min(until, proof[len(proof)-1].Return)
+		}
+	}
+	if until == harness.Open {
+		return decision{}, false, nil
+	}
+	var proof []int32
+	for i, op := range ops {
+		wrong := op.Return == until
+		if op.Call < until && (wrong || op.F == "add" || slices.ContainsFunc(found.first["backward"], func(o harness.Operation) bool { return o.Call == op.Call })) {
+			proof = append(proof, int32(i))
+		}
+	}
+	return decision{valid: harness.Invalid, proof: proof}, true, nil
+}
