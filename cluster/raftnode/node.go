@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -106,7 +105,7 @@ type Node struct {
 	fsm       *fsm
 	events    *emitter
 	forwarder *forwarder
-	server    *http.Server
+	server    server
 	serving   chan struct{} // closed when the server has ended
 	ctx       context.Context
 	stop      context.CancelFunc
@@ -145,7 +144,7 @@ func Start(cfg Config) (*Node, error) {
 		n.events.close()
 		return nil, err
 	}
-	n.server = &http.Server{Handler: n.handler(), ReadHeaderTimeout: maxTimeout}
+	n.server = newServer(n.handler())
 	go func() {
 		defer close(n.serving)
 		_ = n.server.Serve(cfg.Listener) // ends with Close

@@ -5,6 +5,7 @@ package raftnode
 import (
 	"context"
 	"net"
+	"net/http"
 )
 
 func dialTCP(ctx context.Context, p Peer) (net.Conn, error) { return dialAddr(ctx, p.Client) }
@@ -14,4 +15,8 @@ func listenTCP(addr string) (net.Listener, error) { return net.Listen("tcp", add
 func dialAddr(ctx context.Context, addr string) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", addr)
+}
+
+func newServer(h http.Handler) server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: maxTimeout}
 }

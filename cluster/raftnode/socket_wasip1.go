@@ -3,6 +3,7 @@ package raftnode
 import (
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -30,3 +31,5 @@ func newTCP(listen, addr string, timeout time.Duration, _ hclog.Logger) (raft.Tr
 	}
 	return newWire(l, addr, dialAddr, timeout), nil
 }
+
+func newServer(h http.Handler) server { return newSmallServer(h) }
