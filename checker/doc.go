@@ -8,7 +8,7 @@
 //     e.g. [RegisterModel].
 //   - [Set], [Queue] and [Counter] judge element by element and say what became
 //     of each.
-//   - [Sessions] and [Staleness] judge reads that may be old.
+//   - [Sequential], [Sessions] and [Staleness] judge reads that may be old.
 //   - [Transactions] finds the anomalies of transactions.
 //   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
 //     whether the run tested anything; [Availability] and [Failovers] only

@@ -169,16 +169,8 @@ func (z *zones) settle() (proof []int32) {
 // twice, if values replaced each other in a circle, or if the operations of a
 // block cannot happen in the order of the block.
 func (z *zones) link() (proof []int32) {
-	for i := range z.clusters {
-		c := &z.clusters[i]
-		if !c.did || c.from == none {
-			continue
-		}
-		from := &z.clusters[c.from]
-		if from.next != none {
-			return z.closed([]int32{int32(i), from.next}, nil)
-		}
-		from.next = int32(i)
+	if proof := z.chain(); proof != nil {
+		return proof
 	}
 	for i := range z.clusters {
 		if c := &z.clusters[i]; c.did && c.from == none {
@@ -191,6 +183,23 @@ func (z *zones) link() (proof []int32) {
 		if c := &z.clusters[i]; c.did && !c.linked {
 			return z.closed([]int32{int32(i)}, nil) // it has no beginning
 		}
+	}
+	return nil
+}
+
+// chain links the clusters of compare-and-sets to what they saw. It returns a
+// proof if a value was replaced twice.
+func (z *zones) chain() []int32 {
+	for i := range z.clusters {
+		c := &z.clusters[i]
+		if !c.did || c.from == none {
+			continue
+		}
+		from := &z.clusters[c.from]
+		if from.next != none {
+			return z.closed([]int32{int32(i), from.next}, nil)
+		}
+		from.next = int32(i)
 	}
 	return nil
 }
@@ -261,21 +270,22 @@ func (z *zones) order() (order, proof []int32) {
 
 // clash is the proof that two blocks must each come before the other.
 func (z *zones) clash(a, b *block) []int32 {
-	var ops, ends []int32
-	for _, op := range []int32{a.fo, a.so, b.fo, b.so} {
-		if op == none {
-			continue
-		}
-		ops = append(ops, op)
+	ops := slices.DeleteFunc([]int32{a.fo, a.so, b.fo, b.so}, func(op int32) bool { return op == none })
+	return z.closed(z.clustersOf(ops...), ops)
+}
+
+// clustersOf are the clusters that the operations belong to.
+func (z *zones) clustersOf(ops ...int32) (clusters []int32) {
+	for _, op := range ops {
 		r := registerOp(z.ops[op])
 		if r.observes {
-			ends = append(ends, z.cluster(r.saw))
+			clusters = append(clusters, z.cluster(r.saw))
 		}
 		if r.writes && r.saw != Just(r.to) {
-			ends = append(ends, z.cluster(Just(r.to)))
+			clusters = append(clusters, z.cluster(Just(r.to)))
 		}
 	}
-	return z.closed(ends, ops)
+	return clusters
 }
 
 // closed adds to ops the writers of the clusters and of all that they came

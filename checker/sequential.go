@@ -1,0 +1,180 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"coup/harness"
+)
+
+// Sequential checks, for registers whose values are written once each, that
+// the operations on each key can be put in one order which every process's own
+// order agrees with (Lamport 1979), whatever the clock says. That is what reads
+// of a replica may still promise when they are not linearizable. Keys are
+// judged one by one, which is less than all keys together (for those the
+// question is NP-complete); on one key it is exact and takes O(n log n). Its
+// Details are [SequentialDetails].
+//
+// As in the tier of zones, the operations on one value make a cluster, clusters
+// that compare-and-sets link make a block, and blocks need an order: one must
+// come before another if a process worked on the one first. An order exists if
+// there is no cycle.
+type Sequential struct{}
+
+// SequentialDetails are the Details of [Sequential].
+type SequentialDetails struct {
+	Keys    int      `json:"keys"`    // that were judged
+	Invalid []string `json:"invalid"` // of them have no order
+	Left    []string `json:"left"`    // keys that were not judged, since a value was written twice to them
+}
+
+// Name implements [harness.Checker].
+func (Sequential) Name() string { return "sequential" }
+
+// Check implements [harness.Checker].
+func (Sequential) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: "sequential"}
+	m := RegisterModel()
+	if err := checkTypes(m, h.Operations); err != nil {
+		return r, err
+	}
+	d := SequentialDetails{Invalid: []string{}, Left: []string{}}
+	for _, k := range partition(m, h.Operations) {
+		if ctx.Err() != nil {
+			r.Valid, r.Summary, r.Details = harness.Unknown, "There was no time to judge all keys.", d
+			return r, nil
+		}
+		proof, ok := outOfSequence(k.ops)
+		if !ok {
+			d.Left = append(d.Left, k.key)
+			continue
+		}
+		d.Keys++
+		if proof == nil {
+			continue
+		}
+		d.Invalid = append(d.Invalid, k.key)
+		if r.Counterexample == nil {
+			r.Counterexample = tellSequence(m, k, proof)
+		}
+	}
+	r.Details = d
+	switch {
+	case len(d.Invalid) > 0:
+		r.Valid = harness.Invalid
+		r.Summary = fmt.Sprintf("Not sequentially consistent: %s.", list(d.Invalid))
+	case len(d.Left) > 0:
+		r.Valid = harness.Unknown
+		r.Summary = fmt.Sprintf("Nobody knows whether %s are sequentially consistent, since a value was written twice to them.", list(d.Left))
+	default:
+		r.Summary = fmt.Sprintf("Sequentially consistent: %s.", plural(d.Keys, "key"))
+	}
+	return r, nil
+}
+
+// outOfSequence is a proof that operations on one key have no order; nil if
+// they have one. ok is false if a value was written twice.
+func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
+	z := zones{ops: ops}
+	if !z.gather() {
+		return nil, false
+	}
+	if proof := z.settle(); proof != nil {
+		return proof, true
+	}
+	if proof := z.chain(); proof != nil {
+		return proof, true
+	}
+	// Each operation's place: its block, and where it stands in it.
+	block := make([]int32, len(ops))
+	rank := make([]int32, len(ops))
+	for i := range block {
+		block[i] = none
+	}
+	blocks := int32(0)
+	for root := range z.clusters {
+		if c := &z.clusters[root]; !c.did || c.from != none {
+			continue
+		}
+		at := int32(0)
+		for c := int32(root); c != none; c = z.clusters[c].next {
+			if w := z.clusters[c].writer; w != none {
+				block[w], rank[w] = blocks, at
+			}
+			for r := z.clusters[c].reader; r != none; r = z.readers[r] {
+				block[r], rank[r] = blocks, at+1
+			}
+			at += 2
+			z.clusters[c].linked = true
+		}
+		blocks++
+	}
+	for c := range z.clusters {
+		if z.clusters[c].did && !z.clusters[c].linked {
+			return z.closed([]int32{int32(c)}, nil), true // values that replaced each other in a circle
+		}
+	}
+
+	g := depGraph{txns: int(blocks), nodes: int(blocks)}
+	for b := int32(1); b < blocks; b++ {
+		g.edge(0, b, ww) // the nothing, with what replaced it, comes first
+	}
+	last := map[int]int32{} // by process: its last operation
+	evidence := map[[2]int32][2]int32{}
+	for i := range ops {
+		if block[i] == none {
+			continue
+		}
+		before, some := last[ops[i].Process]
+		last[ops[i].Process] = int32(i)
+		if !some {
+			continue
+		}
+		if block[before] == block[i] {
+			if rank[before] > rank[i] {
+				return z.closed(z.clustersOf(before, int32(i)), []int32{before, int32(i)}), true
+			}
+			continue
+		}
+		g.edge(block[before], block[i], process)
+		evidence[[2]int32{block[before], block[i]}] = [2]int32{before, int32(i)}
+	}
+	g.seal()
+	component, count := g.components(ww | process)
+	if count == 0 {
+		return nil, true
+	}
+	g.visits = len(g.from) + 1
+	for e := range g.from {
+		if g.kind[e] != process || component[g.from[e]] == none || component[g.from[e]] != component[g.to[e]] {
+			continue
+		}
+		way := g.path(g.to[e], g.from[e], ww|process, component)
+		if way == nil {
+			continue
+		}
+		var involved []int32
+		for _, s := range g.steps(append([]int32{int32(e)}, way...)) {
+			if pair, ok := evidence[[2]int32{s.from, s.to}]; ok {
+				involved = append(involved, pair[0], pair[1])
+			}
+		}
+		return z.closed(z.clustersOf(involved...), involved), true
+	}
+	return nil, true
+}
+
+func tellSequence(m Model, k *keyed, proof []int32) *harness.Counterexample {
+	slices.Sort(proof)
+	var ops []harness.Operation
+	for _, i := range slices.Compact(proof) {
+		ops = append(ops, settled(k.ops[i]))
+	}
+	c := &harness.Counterexample{Key: k.key, Witness: witnesses(m, ops)}
+	for i := range ops {
+		c.Story = append(c.Story, sentence(m, ops, i))
+	}
+	c.Story = append(c.Story, "No order of these operations explains all the answers in which each process's own come in its order.")
+	return c
+}
