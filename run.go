@@ -56,7 +56,10 @@ type Stored struct {
 	API     string    `json:"api,omitempty"`
 	Image   string    `json:"image,omitempty"`  // the id of the nodes' image
 	Module  string    `json:"module,omitempty"` // SHA-256 of the simulated nodes' program
-	CPUs    int       `json:"cpus"`
+	// Machines is the SHA-256 of all that the simulated machines held in the
+	// end, in memory and on disk.
+	Machines string `json:"machines,omitempty"`
+	CPUs     int    `json:"cpus"`
 }
 
 const (

@@ -44,7 +44,12 @@ func driveSim(r *run, body func() error) error {
 	if r.o.Stuck != nil {
 		w.OnStuck(stuckPatience, func(e *sim.StuckError) { r.o.Stuck(r.store.Dir, e.Node, e.After) })
 	}
-	return w.Run(body)
+	err := w.Run(body)
+	if c, ok := r.cluster.(*sim.Cluster); ok && err == nil {
+		r.stored.Machines = c.Final()
+		err = results.WriteJSON(r.store.Dir, results.PlanFile, r.stored)
+	}
+	return err
 }
 
 // stuckPatience is how long a simulated program may compute, in real time,

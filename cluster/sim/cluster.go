@@ -35,6 +35,7 @@ type Cluster struct {
 	machines []*machine
 	port     int // for clients
 	closed   bool
+	final    string
 	// asked says which nodes' processes are meant to end.
 	asked map[string]bool
 }
@@ -231,6 +232,10 @@ func (c *Cluster) Probe(_ context.Context, from, to string) (float64, error) {
 
 // Close implements cluster.Cluster.
 func (c *Cluster) Close(context.Context) error {
+	if c.closed {
+		return nil
+	}
+	c.final = c.Fingerprint()
 	c.closed = true
 	for _, m := range c.machines {
 		if m.runs() {
@@ -239,6 +244,9 @@ func (c *Cluster) Close(context.Context) error {
 	}
 	return nil
 }
+
+// Final is the fingerprint of a cluster that was closed, right before that.
+func (c *Cluster) Final() string { return c.final }
 
 // Fingerprint sums up what all machines hold in memory and on disk. Two runs of
 // which it is the same did the same.
