@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"coup/checker"
+	"coup/checker/foreign"
 	"coup/harness"
 	"coup/results"
 	"coup/results/report"
@@ -68,7 +69,11 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 // promises are the checkers of what the workload promises, within the bounds
 // of the plan.
 func promises(p Plan, w workloads.Workload) []harness.Checker {
-	all := w.Checkers()
+	return withinBounds(p, w.Checkers())
+}
+
+// withinBounds gives the checkers the bounds of the plan on time and memory.
+func withinBounds(p Plan, all []harness.Checker) []harness.Checker {
 	for i, c := range all {
 		if l, ok := c.(checker.Linearizable); ok {
 			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
@@ -178,6 +183,23 @@ func JudgeHistory(ctx context.Context, path, workload string, p Plan) (Verdict, 
 	p.Workload = workload
 	all := promises(p, w)
 	v.Verdict = checker.CheckAll(ctx, all, h)
+	return v, nil
+}
+
+// JudgeForeign judges a history that another tool may have recorded, as o
+// says. name is what errors call it.
+func JudgeForeign(ctx context.Context, r io.Reader, name string, o foreign.Options, p Plan) (Verdict, error) {
+	var v Verdict
+	c, ok := foreign.Models()[o.Model]
+	if !ok {
+		return v, &InputError{fmt.Errorf("there is no model %q (there are %s)", o.Model,
+			strings.Join(slices.Sorted(maps.Keys(foreign.Models())), ", "))}
+	}
+	h, err := foreign.Read(r, o)
+	if err != nil {
+		return v, &InputError{fmt.Errorf("%s: %w", name, err)}
+	}
+	v.Verdict = checker.CheckAll(ctx, withinBounds(p, []harness.Checker{c}), h)
 	return v, nil
 }
 

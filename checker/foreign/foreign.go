@@ -68,6 +68,9 @@ func Read(r io.Reader, o Options) (*harness.History, error) {
 	}
 	p := pairing{convert: values, options: o, open: map[int64]int{}}
 	head, _ := in.Peek(4096)
+	if isJSONL(head) {
+		return readJSONL(in, o.Model)
+	}
 	if isLog(head) {
 		err = readLog(in, &p)
 	} else {

@@ -7,29 +7,48 @@ import (
 	"github.com/spf13/cobra"
 
 	"coup"
+	"coup/checker/foreign"
 	"coup/results"
 )
 
 func newCheck() *cobra.Command {
 	plan := coup.DefaultPlan()
+	var o foreign.Options
 	cmd := &cobra.Command{
-		Use:   "check RUN_DIR|history.jsonl",
+		Use:   "check RUN_DIR|HISTORY",
 		Short: "Judge a recorded history again",
 		Long: `Judge the history of a run again, and write its verdict and report again. A
 history by itself, without a run directory around it, is judged as that of
 --workload, and nothing is written.
 
+With --model, the history may be one that another tool has recorded: Jepsen's
+history.edn (maps or vectors), the log lines that Jepsen prints, or coup's own
+history.jsonl, each also compressed by gzip or bzip2; "-" is standard input.
+Models: cas-register, counter, kv, list-append, mutex, queue, register,
+rw-register, set.
+
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage or a
 history that makes no sense, 255 coup itself failed.`,
 		Example: `  coup check runs/latest
-  coup check --workload queue /tmp/history.jsonl`,
+  coup check --workload queue /tmp/history.jsonl
+  coup check --model cas-register store/latest/history.edn
+  zcat history.edn.gz | coup check --model list-append -`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
 	f := cmd.Flags()
 	f.StringVar(&plan.Workload, "workload", plan.Workload, "what a history by itself is a history of")
+	f.StringVar(&o.Model, "model", "", "what the history is one of, when another tool may have recorded it")
+	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an answer that is not known (Knossos), not that there was nothing")
+	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed (porcupine's etcd model), not nothing")
 	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
 	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if o.Model != "" {
+			return checkForeign(cmd, args[0], o, plan)
+		}
+		if o != (foreign.Options{}) {
+			return usageError{errors.New("--nil-reads-say-nothing and --failed-cas-differs go with --model")}
+		}
 		dir, history, err := results.Locate(args[0])
 		if err != nil {
 			return usageError{err}
@@ -47,6 +66,24 @@ history that makes no sense, 255 coup itself failed.`,
 		return codeOf(v.Valid)
 	}
 	return cmd
+}
+
+func checkForeign(cmd *cobra.Command, path string, o foreign.Options, plan coup.Plan) error {
+	in := cmd.InOrStdin()
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return usageError{err}
+		}
+		defer f.Close()
+		in = f
+	}
+	v, err := coup.JudgeForeign(cmd.Context(), in, path, o, plan)
+	if err != nil {
+		return inputIsUsage(err)
+	}
+	printVerdict(os.Stdout, "", v)
+	return codeOf(v.Valid)
 }
 
 // inputIsUsage makes files that make no sense wrong usage: they are the user's
