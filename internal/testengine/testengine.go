@@ -6,13 +6,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"coup/cluster/docker"
+	"coup/internal/testbuild"
 )
 
 // Required is the value of COUP_TEST_ENGINE that makes a missing engine a
@@ -51,25 +50,8 @@ func shout(test string, err error) {
 }
 
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "coup-test-")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "coup")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "coup/cmd/coup")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", &buildError{err, string(out)}
-	}
-	return binary, nil
+	return testbuild.Build("coup/cmd/coup", "CGO_ENABLED=0")
 })
-
-type buildError struct {
-	err error
-	out string
-}
-
-func (e *buildError) Error() string { return e.err.Error() + "\n" + e.out }
 
 // Binary builds coup as it is shipped, once per test process, and returns its
 // path.

@@ -6,12 +6,11 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"coup/cluster/sim"
+	"coup/internal/testbuild"
 )
 
 // Node is the package of the bundled node.
@@ -36,15 +35,9 @@ func file(t testing.TB, pkg string) string {
 	if files[pkg] != "" {
 		return files[pkg]
 	}
-	dir, err := os.MkdirTemp("", "coup-test-")
+	module, err := testbuild.Build(pkg, "GOOS=wasip1", "GOARCH=wasm")
 	if err != nil {
 		t.Fatal(err)
-	}
-	module := filepath.Join(dir, "node.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", module, pkg)
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, out)
 	}
 	files[pkg] = module
 	return module
