@@ -59,7 +59,7 @@ func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
 	for i, s := range specs {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		between := func(lo, hi float64) time.Duration {
-			return time.Duration((lo + (hi-lo)*r.Float64()) * float64(interval))
+			return time.Duration((lo + (hi-lo)*r.Float64()) * float64(interval)).Round(time.Millisecond) // for who reads the plan
 		}
 		longest := float64(min(2*usual, interval*7/10)) / float64(interval)
 		for at := between(0.1, 0.8); ; {
