@@ -138,16 +138,23 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 	r.Details = d
 	r.Summary = d.summary(len(h.Operations))
 	if worst != nil {
-		small := l.shrink(ctx, g, worst)
+		small, models := l.shrink(ctx, g, worst)
 		b := g.start(ctx, attemptTime)
 		defer b.end()
-		confirmed, err := porcupineSearch(b, l.Model, pointers(small))
-		if err != nil || confirmed == harness.Valid {
-			return r, fmt.Errorf("the tier %s calls the history of %q invalid, but porcupine explains its proof (%v)", worst.tier, worst.key, err)
+		d.Confirmed = true
+		for _, m := range models {
+			confirmed, err := porcupineSearch(b, m, pointers(small))
+			if err != nil || confirmed == harness.Valid {
+				return r, fmt.Errorf("the tier %s calls the history of %q invalid, but porcupine explains its proof (%v)", worst.tier, worst.key, err)
+			}
+			d.Confirmed = d.Confirmed && confirmed == harness.Invalid
 		}
-		d.Confirmed = confirmed == harness.Invalid
 		r.Details = d
-		r.Counterexample = tell(l.Model, worst.key, small)
+		r.Counterexample = tell(l.Model, worst.key, withOrigins(small, worst.ops))
+		if len(models) > 1 {
+			r.Counterexample.Story = slices.Insert(r.Counterexample.Story, 0,
+				fmt.Sprintf("Whatever %s held before that:", nameOf(l.Model, worst.key)))
+		}
 	}
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -230,5 +231,46 @@ func TestCounterexamplesAreSmall(t *testing.T) {
 				t.Errorf("%d operations, at most %d expected, and %q:\n%s", len(r.Counterexample.Witness), c.most, c.why, story)
 			}
 		})
+	}
+}
+
+// Where values repeat, the history is cut at its front.
+func TestWindowOfRepeatedValues(t *testing.T) {
+	m := RegisterModel()
+	r := check(t, Linearizable{Model: m}, parseHistory(t, m, `
+		[write 1] [write 2] [write 1] [read -> 1] [write 2]      [write 3] [read -> 1] [write 1]
+		    [write 2]     [read -> 2]   [cas 3 1 -> other]`))
+	if r.Valid != harness.Invalid {
+		t.Fatal(r.Summary)
+	}
+	if len(r.Counterexample.Witness) != 2 || !r.Details.(LinearizableDetails).Confirmed ||
+		!strings.Contains(r.Counterexample.Story[0], "Whatever the register held before") {
+		t.Errorf("%v %+v:\n%s", r.Valid, r.Details, strings.Join(r.Counterexample.Story, "\n"))
+	}
+}
+
+// A violation is proved in little time in long histories of repeated values,
+// though not always by few operations: it may take a long way to contradict
+// itself.
+func TestLongHistoriesOfRepeatedValues(t *testing.T) {
+	m := RegisterModel()
+	found, small := 0, 0
+	for n := range uint64(20) {
+		ops := generate(rand.New(rand.NewPCG(n, 1)), m, shape{ops: 1000, processes: 4, values: 5, faulty: 0.001})
+		r := check(t, Linearizable{Model: m}, &harness.History{Operations: ops})
+		if r.Valid != harness.Invalid {
+			continue
+		}
+		found++
+		if len(r.Counterexample.Witness) <= 20 {
+			small++
+		}
+		if !r.Details.(LinearizableDetails).Confirmed {
+			t.Errorf("seed %d: the counterexample of %d operations was not confirmed", n, len(r.Counterexample.Witness))
+		}
+	}
+	t.Logf("%d violate, %d of them are proved by 20 operations or fewer", found, small)
+	if found < 3 || small == 0 {
+		t.Errorf("%d violate, %d of them are proved by 20 operations or fewer", found, small)
 	}
 }

@@ -33,17 +33,20 @@ type piece struct {
 // the violation by itself.
 //
 // What a tier offers as a proof is tried first, and taken if it fails by itself.
-func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) []harness.Operation {
+// The models returned are those that all fail to explain what is left: they
+// differ in the state that the object is in at first.
+func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness.Operation, []Model) {
 	whole := g.start(ctx, shrinkTime)
 	defer whole.end()
 	// What takes much longer than the whole did is not worth waiting for.
 	patience := min(attemptTime, 20*time.Millisecond+4*k.took)
-	fails := func(ops []harness.Operation) bool {
+	failsBy := func(m Model, ops []harness.Operation) bool {
 		b := g.start(whole, patience)
 		defer b.end()
-		d, err := decide(b, l.Model, pointers(ops))
+		d, err := decide(b, m, pointers(ops))
 		return err == nil && d.valid == harness.Invalid
 	}
+	fails := func(ops []harness.Operation) bool { return failsBy(l.Model, ops) }
 
 	ops := make([]harness.Operation, 0, len(k.proof))
 	for _, i := range k.proof {
@@ -56,6 +59,20 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) []harness.
 		}
 	}
 	ops = shortestPrefix(ops, fails)
+	if l.Model.kind == registerKind && k.tier != "zones" {
+		everFails := func(ops []harness.Operation) bool {
+			return !slices.ContainsFunc(firstStates(ops), func(s any) bool { return !failsBy(l.Model.startingIn(s), ops) })
+		}
+		if window := shortestWindow(ops, everFails); len(window) < len(ops) {
+			ops = takeOut(window, l.Model.pieces(window), everFails)
+			ops = withoutOrigins(l.Model, ops, everFails)
+			var models []Model
+			for _, s := range firstStates(ops) {
+				models = append(models, l.Model.startingIn(s))
+			}
+			return ops, models
+		}
+	}
 	ops = takeOut(ops, l.Model.pieces(ops), fails)
 	switch l.Model.kind {
 	case queueKind:
@@ -63,18 +80,14 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) []harness.
 	case registerKind:
 		ops = withoutOrigins(l.Model, ops, fails)
 	}
-	return ops
+	return ops, []Model{l.Model}
 }
 
 // withoutOrigins tries to do without what compare-and-sets saw: where the rest
 // fails even if one is taken for a plain write, nothing need be told of where
-// the value came from that it replaced. The operations returned are the
-// original ones.
+// the value came from that it replaced. In what it returns such operations are
+// writes.
 func withoutOrigins(m Model, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
-	original := map[int]harness.Operation{}
-	for _, op := range ops {
-		original[op.Call] = op
-	}
 	for i := len(ops) - 1; i >= 0; i-- {
 		if i >= len(ops) {
 			continue
@@ -92,9 +105,18 @@ func withoutOrigins(m Model, ops []harness.Operation, fails func([]harness.Opera
 			ops = smaller
 		}
 	}
+	return ops
+}
+
+// withOrigins makes compare-and-sets again of those that were taken for writes.
+func withOrigins(ops []harness.Operation, whole []*harness.Operation) []harness.Operation {
 	ops = slices.Clone(ops)
 	for i := range ops {
-		ops[i] = original[ops[i].Call]
+		op := &ops[i]
+		at, found := slices.BinarySearchFunc(whole, op.Call, func(w *harness.Operation, call int) int { return w.Call - call })
+		if found && whole[at].F != op.F {
+			op.F, op.Input, op.Output = whole[at].F, whole[at].Input, whole[at].Output
+		}
 	}
 	return ops
 }

@@ -1,0 +1,79 @@
+package checker
+
+import (
+	"slices"
+
+	"coup/harness"
+)
+
+// Where values repeat, little can be taken out of a history by value. But it
+// can be cut at its front: a window of it fails by itself if no state that the
+// object may have had at its beginning explains it. What was called before the
+// window and had not returned may still take effect in it, or have done so
+// before: it is open. If the whole can be explained, then so can every window.
+
+// firstStates are states that stand for all that a register can have been in
+// when the operations began: what they mention, nothing, and something else.
+func firstStates(ops []harness.Operation) []any {
+	states := []any{Maybe{}}
+	other := int64(0)
+	know := func(m Maybe) {
+		if m.Set && !slices.Contains(states, any(m)) {
+			states = append(states, m)
+			other = max(other, m.Int)
+		}
+	}
+	for i := range ops {
+		r := registerOp(&ops[i])
+		if r.observes {
+			know(r.saw)
+		}
+		if r.writes {
+			know(Just(r.to))
+		}
+		if r.compares || r.avoids {
+			know(r.from)
+		}
+	}
+	return append(states, Just(other+1)) // values that overflow are no harm: it is one state more
+}
+
+// startingIn is the model with another first state. Special procedures know
+// nothing of that.
+func (m Model) startingIn(state any) Model {
+	m.Init, m.kind = state, anyKind
+	return m
+}
+
+// since is the window of ops that begins at a position.
+func since(ops []harness.Operation, at int) []harness.Operation {
+	var w []harness.Operation
+	for _, op := range ops {
+		if op.Call < at {
+			if ret(&op) < at || !registerOp(&op).writes {
+				continue
+			}
+			op = settled(&harness.Operation{
+				Process: op.Process, F: op.F, Key: op.Key, Input: op.Input, Type: harness.Info,
+				Call: op.Call, Start: op.Start, End: op.End, Node: op.Node,
+			})
+		}
+		w = append(w, op)
+	}
+	return w
+}
+
+// shortestWindow is the last window of ops that fails.
+func shortestWindow(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+	smallest := ops
+	lo, hi := 0, len(ops)-1 // the window from ops[lo] on fails, or is all there is
+	for lo < hi {
+		mid := int(uint(lo+hi+1) / 2)
+		if w := since(ops, ops[mid].Call); fails(w) {
+			smallest, lo = w, mid
+		} else {
+			hi = mid - 1
+		}
+	}
+	return smallest
+}
