@@ -166,12 +166,28 @@ func (n *Nemesis) Heal(ctx context.Context) error {
 			}
 		}
 	}
-	shares, err := n.probe(ctx, links)
-	errs = append(errs, err)
-	for i, share := range shares {
-		if share < 1 {
-			errs = append(errs, fmt.Errorf("after healing, %.0f%% of the packets from %s to %s arrive", share*100, side(links[i].From), links[i].To))
+	return errors.Join(append(errs, n.awaitWhole(ctx, links))...)
+}
+
+// awaitWhole returns when every probe passes every link. On a machine that is
+// busy probes may come too late, so one that fails is sent again.
+func (n *Nemesis) awaitWhole(ctx context.Context, links []harness.Link) error {
+	for until := n.Runtime.Now() + healPatience; ; {
+		shares, err := n.probe(ctx, links)
+		if err != nil {
+			return err
 		}
+		var lossy []harness.Link
+		for i, share := range shares {
+			if share < 1 {
+				lossy = append(lossy, links[i])
+				err = errors.Join(err, fmt.Errorf("after healing, %.0f%% of the packets from %s to %s arrive", share*100, side(links[i].From), links[i].To))
+			}
+		}
+		if err == nil || n.Runtime.Now() > until || ctx.Err() != nil {
+			return err
+		}
+		links = lossy
+		harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+100*time.Millisecond)
 	}
-	return errors.Join(errs...)
 }
