@@ -50,6 +50,8 @@ func TestDecoders(t *testing.T) {
 		{DecodeQueue, harness.OK, "dequeue", `null`, Maybe{}, ""},
 		{DecodeQueue, harness.OK, "dequeue", `[]`, nil, "expected an integer or null"},
 		{DecodeQueue, harness.Invoke, "pop", ``, nil, "a queue has no function"},
+		{DecodeList, harness.OK, "read", `[2,1]`, []int64{2, 1}, ""},
+		{DecodeList, harness.Invoke, "add", `1`, nil, "a list has no function"},
 		{DecodeCounter, harness.Invoke, "add", `-3`, int64(-3), ""},
 		{DecodeCounter, harness.OK, "read", `4`, int64(4), ""},
 		{DecodeCounter, harness.OK, "read", `null`, nil, "expected an integer"},
@@ -104,3 +106,4 @@ func FuzzDecodeRegisterTxn(f *testing.F) {
 	f.Add(uint8(1), "txn", `[["w","x",1],["r",2,null]]`)
 	fuzzDecoder(f, DecodeRegisterTxn, "txn")
 }
+func FuzzDecodeList(f *testing.F) { fuzzDecoder(f, DecodeList, "append", "read") }

@@ -18,7 +18,7 @@ var (
 	seed      = flag.Uint64("seed", 1, "what made-up histories are made from")
 )
 
-var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel()}
+var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel(), ListModel()}
 
 // judged is what all procedures say of one history. They must agree.
 func judged(t *testing.T, m Model, s shape, ops []harness.Operation) harness.Validity {

@@ -33,6 +33,8 @@
 //     Vafeiadis, "Aspect-oriented linearizability proofs", CONCUR 2013.
 //   - inclusion: sets that grow and are read as a whole. Linear in what the
 //     reads show, but for sorting.
+//   - prefix: lists that are appended to and read as a whole, elements once each.
+//     Linear in what the reads show, but for sorting.
 //   - bounds: counters that show too little or too much. O(n log n).
 //   - just-in-time: any model. Linear in n, exponential in c where the answers
 //     leave a choice. After Lowe, "Testing for linearizability", CCPE 2017.

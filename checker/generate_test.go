@@ -127,6 +127,12 @@ func (s *simulated) invent(m Model, op *harness.Operation, values int) {
 		} else {
 			op.F, op.Input = "add", s.value(values)
 		}
+	case listKind:
+		if x < 5 {
+			op.F = "read"
+		} else {
+			op.F, op.Input = "append", s.value(values)
+		}
 	case queueKind:
 		if x < 5 {
 			op.F = "dequeue"
@@ -189,6 +195,21 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 			read = slices.Delete(read, i, i+1)
 		}
 		s.rng.Shuffle(len(read), func(i, j int) { read[i], read[j] = read[j], read[i] })
+		op.Output = append([]int64{}, read...)
+	case listKind:
+		if op.F == "append" {
+			if !s.wrong() {
+				s.set = append(s.set, op.Input.(int64))
+			}
+			return
+		}
+		read := slices.Clone(s.set)
+		if n := len(read); n > 1 && s.wrong() {
+			read[n-1], read[n-2] = read[n-2], read[n-1]
+		}
+		if n := len(read); n > 0 && s.wrong() {
+			read = read[:n-1]
+		}
 		op.Output = append([]int64{}, read...)
 	case queueKind:
 		if op.F == "enqueue" {

@@ -167,6 +167,25 @@ func TestQueueHistories(t *testing.T) {
 	})
 }
 
+func TestListHistories(t *testing.T) {
+	runCases(t, ListModel(), []historyCase{
+		{"grows", harness.Valid, `[append 1] [read -> {1}] [append 2] [read -> {1 2}] [append 3]`, ""},
+		{"concurrent", harness.Valid, `
+			[append 1 ]
+			[append 2 ] [read -> {2 1}]`, ""},
+		{"open append may be seen", harness.Valid, `[append 1> [read -> {}] [read -> {1}]`, ""},
+		{"order", harness.Invalid, `[append 1] [append 2] [read -> {2 1}]`, "appended 2"},
+		{"orders differ", harness.Invalid, `
+			[append 1 ] [read -> {2 1}]
+			[append 2 ] [read -> {1 2}]`, ""},
+		{"lost", harness.Invalid, `[append 1] [append 2] [read -> {1}]`, "appended 2"},
+		{"twice", harness.Invalid, `[append 1] [read -> {1 1}]`, ""},
+		{"from nowhere", harness.Invalid, `[read -> {7}]`, ""},
+		{"read too early", harness.Invalid, `[read -> {1}] [append 1]`, ""},
+		{"the same twice", harness.Valid, `[append 1] [append 1] [read -> {1 1}]`, ""},
+	})
+}
+
 func TestCounterHistories(t *testing.T) {
 	runCases(t, CounterModel(), []historyCase{
 		{"sums", harness.Valid, `[add 1] [add 2] [read -> 3]`, ""},

@@ -7,8 +7,8 @@ import (
 )
 
 // Model says what one object does when its operations happen one at a time.
-// The models of this package come from [RegisterModel], [SetModel],
-// [QueueModel] and [CounterModel]; a workload may bring its own.
+// Those of this package come from functions, e.g. [RegisterModel]; a workload
+// may bring its own.
 type Model struct {
 	Name   string
 	Decode harness.Decoder // of the values it understands
@@ -42,6 +42,7 @@ const (
 	setKind
 	queueKind
 	counterKind
+	listKind
 )
 
 func (m Model) text(op *harness.Operation) string {

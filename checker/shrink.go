@@ -240,7 +240,7 @@ func without(ops []harness.Operation, pieces []piece, gone []bool) []harness.Ope
 // pieces are what ops can be cut down by.
 func (m Model) pieces(ops []harness.Operation) []piece {
 	var ps []piece
-	if m.kind == setKind {
+	if m.kind == setKind || m.kind == listKind {
 		return setPieces(ops)
 	}
 	for _, part := range m.parts(ops) {
@@ -249,8 +249,9 @@ func (m Model) pieces(ops []harness.Operation) []piece {
 	return ps
 }
 
-// setPieces: each read can go, and each element with everything that added it
-// and out of everything that read it: the rest is the history of a smaller set.
+// setPieces, for sets and lists: each read can go, and each element with
+// everything that added it and out of everything that read it: the rest is the
+// history of a smaller set or list.
 func setPieces(ops []harness.Operation) []piece {
 	adds := map[int64][]int{}
 	var elements []int64
@@ -262,7 +263,7 @@ func setPieces(ops []harness.Operation) []piece {
 	}
 	var ps []piece
 	for i := range ops {
-		if ops[i].F == "add" {
+		if ops[i].F != "read" {
 			v := ops[i].Input.(int64)
 			know(v)
 			adds[v] = append(adds[v], i)

@@ -122,6 +122,8 @@ func deed(op *harness.Operation, object string) (did, got string) {
 			return fmt.Sprintf("wrote %d to %s", in, object), ""
 		case "add":
 			return fmt.Sprintf("added %d to %s", in, object), ""
+		case "append":
+			return fmt.Sprintf("appended %d to %s", in, object), ""
 		case "enqueue":
 			return fmt.Sprintf("enqueued %d in %s", in, object), ""
 		}
@@ -173,6 +175,8 @@ func wish(op *harness.Operation, object string) string {
 			return fmt.Sprintf("write %d to %s", in, object)
 		case "add":
 			return fmt.Sprintf("add %d to %s", in, object)
+		case "append":
+			return fmt.Sprintf("append %d to %s", in, object)
 		case "enqueue":
 			return fmt.Sprintf("enqueue %d in %s", in, object)
 		}

@@ -34,6 +34,7 @@ var tiers = []tier{
 	{"zones", zonesTier},
 	{"fifo", fifoTier},
 	{"inclusion", inclusionTier},
+	{"prefix", prefixTier},
 	{"bounds", boundsTier},
 	{"just-in-time", justInTimeTier},
 	{"search", searchTier},

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 
 	"coup/harness"
 )
@@ -49,6 +50,8 @@ func newObject(m Model) object {
 		return &setObject{}
 	case queueKind:
 		return &queueObject{}
+	case listKind:
+		return &listObject{}
 	default: // the state is small
 		return &modelObject{m, m.Init}
 	}
@@ -106,4 +109,16 @@ func (o *queueObject) perform(op *harness.Operation) bool {
 		o.elements = o.elements[1:]
 	}
 	return op.Type != harness.OK || op.Output.(Maybe) == took
+}
+
+type listObject struct {
+	elements []int64
+}
+
+func (o *listObject) perform(op *harness.Operation) bool {
+	if op.F == "append" {
+		o.elements = append(o.elements, op.Input.(int64))
+		return true
+	}
+	return op.Type != harness.OK || slices.Equal(op.Output.([]int64), o.elements)
 }
