@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"coup/harness"
 )
@@ -218,6 +219,30 @@ func TestOriginsAreLeftOut(t *testing.T) {
 		[write 1] [cas 1 2 -> 1] [cas 2 3 -> 2] [cas 3 4 -> 3] [cas 4 5 -> 4] [read -> 4]`))
 	if r.Valid != harness.Invalid || len(r.Counterexample.Witness) != 3 {
 		t.Errorf("%v:\n%s", r.Valid, strings.Join(r.Counterexample.Story, "\n"))
+	}
+}
+
+// A chain of thousands of compare-and-sets is no burden.
+func TestLongChainsAreCut(t *testing.T) {
+	m := RegisterModel()
+	h := &harness.History{}
+	add := func(op harness.Operation) {
+		n := 2 * len(h.Operations)
+		op.Type, op.Call, op.Return, op.Start, op.End = harness.OK, n, n+1, time.Duration(n)*time.Millisecond, time.Duration(n+1)*time.Millisecond
+		h.Operations = append(h.Operations, op)
+	}
+	add(harness.Operation{F: "write", Input: int64(0)})
+	for v := range int64(20_000) {
+		add(harness.Operation{F: "cas", Input: CAS{From: Just(v), To: v + 1}, Output: Just(v)})
+	}
+	add(harness.Operation{F: "read", Output: Just(19_990)})
+	start := time.Now()
+	r := check(t, Linearizable{Model: m}, h)
+	if r.Valid != harness.Invalid || len(r.Counterexample.Witness) != 3 {
+		t.Errorf("%v: %d operations", r.Valid, len(r.Counterexample.Witness))
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -73,6 +73,9 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 			return ops, models
 		}
 	}
+	if l.Model.kind == registerKind {
+		ops = loosened(ops, fails)
+	}
 	ops = takeOut(ops, l.Model.pieces(ops), fails)
 	switch l.Model.kind {
 	case queueKind:
@@ -89,15 +92,11 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 // writes.
 func withoutOrigins(m Model, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
 	for i := len(ops) - 1; i >= 0; i-- {
-		if i >= len(ops) {
-			continue
-		}
-		c, isCAS := ops[i].Input.(CAS)
-		if saw, ok := ops[i].Output.(Maybe); !isCAS || !ok || saw != c.From {
+		if i >= len(ops) || !succeeded(&ops[i]) {
 			continue
 		}
 		looser := slices.Clone(ops)
-		looser[i].F, looser[i].Input, looser[i].Output = "write", c.To, nil
+		loosen(&looser[i])
 		if !fails(looser) {
 			continue
 		}
@@ -106,6 +105,43 @@ func withoutOrigins(m Model, ops []harness.Operation, fails func([]harness.Opera
 		}
 	}
 	return ops
+}
+
+// succeeded says whether op is a compare-and-set that did what it was to do.
+func succeeded(op *harness.Operation) bool {
+	c, isCAS := op.Input.(CAS)
+	saw, ok := op.Output.(Maybe)
+	return isCAS && ok && saw == c.From
+}
+
+// loosen takes a compare-and-set that succeeded for a plain write.
+func loosen(op *harness.Operation) {
+	op.F, op.Input, op.Output = "write", op.Input.(CAS).To, nil
+}
+
+// loosened takes as many of the oldest compare-and-sets for plain writes as it
+// can so that the rest still fails. That breaks long chains of them.
+func loosened(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+	var sets []int
+	for i := range ops {
+		if succeeded(&ops[i]) {
+			sets = append(sets, i)
+		}
+	}
+	loosest := ops
+	for lo, hi := 0, len(sets); lo < hi; { // with the first lo of them loosened it fails
+		mid := (lo + hi + 1) / 2
+		looser := slices.Clone(ops)
+		for _, i := range sets[:mid] {
+			loosen(&looser[i])
+		}
+		if fails(looser) {
+			loosest, lo = looser, mid
+		} else {
+			hi = mid - 1
+		}
+	}
+	return loosest
 }
 
 // withOrigins makes compare-and-sets again of those that were taken for writes.
