@@ -382,7 +382,7 @@ func (j *justInTime) search(b context.Context) harness.Validity {
 		}
 		// Whether it is in vain is seen when it is left; to come back to it in
 		// the meantime is in vain in any case.
-		j.dead[p] = append(j.dead[p], m.used)
+		j.dead[p] = append(slices.DeleteFunc(j.dead[p], func(used int32) bool { return j.within(m.used, used) }), m.used)
 		path = append(path, choice{moment: m, order: length})
 		return false
 	}
@@ -417,53 +417,68 @@ func (j *justInTime) search(b context.Context) harness.Validity {
 }
 
 // candidate is the next operation that can take effect at a choice, and the
-// moment after it.
+// moment after it. Those that let the one that must return take effect come
+// first.
 func (j *justInTime) candidate(c *choice) (moment, int32, bool) {
-	urgent := j.slot[j.returns[c.next]]
-	for {
-		try := c.try
+	must := j.returns[c.next]
+	count := len(j.current) + len(j.open)
+	for c.try <= 2*count {
+		try := c.try - 1
 		c.try++
-		slot := int32(try - 1)
-		switch {
-		case try == 0:
-			slot = urgent
-		case try <= len(j.current):
-			if slot == urgent {
-				continue
+		if try < 0 {
+			if m, ok := j.take(c, must); ok {
+				return m, must, true
 			}
-		default:
-			open := try - 1 - len(j.current)
-			if open >= len(j.open) {
-				return moment{}, none, false
-			}
-			after := j.step(j.openClasses[open], c.state)
-			if after == none || after == c.state {
-				continue
-			}
-			used := j.usedOf(c.used, open)
-			if used >= len(j.open[open]) {
-				continue
-			}
-			op := j.open[open][used]
-			if j.ops[op].Call > j.ops[j.returns[c.next]].Return {
-				continue
-			}
-			m := c.moment
-			m.state, m.used = after, j.useOne(c.used, open)
-			return m, op, true
-		}
-		op := j.current[slot]
-		if op == none || c.did.has(slot) {
 			continue
 		}
-		after := j.step(j.class[op], c.state)
-		if after == none || j.equalFirst(c, op) {
+		op := j.candidateAt(c, try%count)
+		if op == none || op == must {
 			continue
 		}
-		m := c.moment
-		m.state, m.did = after, c.did.with(slot)
+		m, ok := j.take(c, op)
+		if helps := ok && j.step(j.class[must], m.state) != none; !ok || helps != (try < count) {
+			continue
+		}
+		if place := try % count; place >= len(j.current) {
+			m.used = j.useOne(c.used, place-len(j.current))
+		}
 		return m, op, true
 	}
+	return moment{}, none, false
+}
+
+// candidateAt is the operation at a place in the list of candidates: the completed
+// ones that are under way, then of each class of open ones the next; none if
+// there is none.
+func (j *justInTime) candidateAt(c *choice, place int) int32 {
+	if place < len(j.current) {
+		return j.current[place]
+	}
+	open := j.open[place-len(j.current)]
+	used := j.usedOf(c.used, place-len(j.current))
+	if used >= len(open) || j.ops[open[used]].Call > j.ops[j.returns[c.next]].Return {
+		return none
+	}
+	return open[used]
+}
+
+// take is the moment after an operation took effect, if it can now and if
+// there is reason to try it. That an open one is used up is left to the caller.
+func (j *justInTime) take(c *choice, op int32) (moment, bool) {
+	m := c.moment
+	open := j.ops[op].Type != harness.OK
+	if !open && m.did.has(j.slot[op]) {
+		return m, false
+	}
+	m.state = j.step(j.class[op], c.state)
+	switch {
+	case m.state == none:
+		return m, false
+	case open:
+		return m, m.state != c.state
+	}
+	m.did = m.did.with(j.slot[op])
+	return m, !j.equalFirst(c, op)
 }
 
 // equalFirst says whether an operation that is equal to op returns before it
