@@ -121,6 +121,11 @@ func (p Plan) WritePlan(w io.Writer) error {
 	return err
 }
 
+const (
+	shortestInterval = 200 * time.Millisecond
+	mostFaults       = 64
+)
+
 // Resolve checks the plan and draws its schedule if it has none yet.
 func (p *Plan) Resolve() error {
 	if _, ok := backends[p.Backend]; !ok {
@@ -164,6 +169,12 @@ func (p *Plan) Resolve() error {
 		if !(bound.value >= bound.lo && bound.value <= bound.hi) {
 			return fmt.Errorf("%s must be between %v and %v (durations in seconds), not %v", bound.name, bound.lo, bound.hi, bound.value)
 		}
+	}
+	if p.Interval != 0 && time.Duration(p.Interval) < shortestInterval {
+		return fmt.Errorf("interval must be 0s or at least %v, not %s", shortestInterval, p.Interval)
+	}
+	if len(p.Nemesis) > mostFaults {
+		return fmt.Errorf("nemesis names %d faults, and %d are the most", len(p.Nemesis), mostFaults)
 	}
 	if p.Schedule == nil {
 		return p.drawSchedule()
