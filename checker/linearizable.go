@@ -150,7 +150,7 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 			d.Confirmed = d.Confirmed && confirmed == harness.Invalid
 		}
 		r.Details = d
-		r.Counterexample = tell(l.Model, worst.key, withOrigins(small, worst.ops))
+		r.Counterexample = tell(l.Model, worst.key, withOrigins(small, worst.ops), worst.ops)
 		if len(models) > 1 {
 			r.Counterexample.Story = slices.Insert(r.Counterexample.Story, 0,
 				fmt.Sprintf("Whatever %s held before that:", nameOf(l.Model, worst.key)))
