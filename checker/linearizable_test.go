@@ -262,6 +262,7 @@ func TestCounterexamplesAreSmall(t *testing.T) {
 		{"set", `
 			[add 1] [add 2] [read -> {1 2}] [add 3] [read -> {1 3}] [read -> {1 2 3}]
 			     [add 4>         [add 5]`, "got [] and 2 more that do not matter here", SetModel(), 3},
+		{"queue that loses", `[enqueue 1] [enqueue 2] [dequeue -> 2] [dequeue -> nil] [dequeue -> 1]`, "1 was in the queue before anybody began to enqueue 2, and had not come out by then.", QueueModel(), 3},
 		{"counter", `[add 1] [read -> 1] [add 2] [read -> 3] [read -> 7]`, "at most 3; it got 7", CounterModel(), 5},
 	}
 	for _, c := range cases {

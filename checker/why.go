@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"strings"
 
 	"coup/harness"
 )
@@ -15,11 +16,11 @@ func (m Model) why(ops []harness.Operation) string {
 	case setKind:
 		found := newAnomalies("unexpected", "duplicated", "stale", "lost")
 		Set{}.judge("", pointers(ops), &SetDetails{}, found)
-		return found.gravest()
+		return untilThen.Replace(found.gravest())
 	case queueKind:
 		found := newAnomalies("unexpected", "duplicated", "disordered", "hidden", "lost")
 		judgeQueue("", pointers(ops), &QueueDetails{}, found)
-		return found.gravest()
+		return untilThen.Replace(found.gravest())
 	case counterKind:
 		found := newAnomalies("high", "low", "backward")
 		judgeCounter("", pointers(ops), &CounterDetails{}, found)
@@ -28,6 +29,13 @@ func (m Model) why(ops []harness.Operation) string {
 		return ""
 	}
 }
+
+// untilThen takes back what a part of a history cannot tell: what came later.
+var untilThen = strings.NewReplacer(
+	" and is missing in its answer and ever after", " and is missing in its answer",
+	" and never came out", " and had not come out by then",
+	" was never seen again", " had not come out by then",
+)
 
 func whyRegister(m Model, ops []harness.Operation) string {
 	type fact struct {
