@@ -59,11 +59,12 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 			faults = append(faults, s.Fault)
 		}
 	}
-	all := []harness.Checker{checker.Ran{
+	// What comes first is said first: that a run did not finish explains the rest.
+	all := []harness.Checker{checker.Finished{}, checker.Ran{
 		Faults: faults, MinOK: int(minOKPerSecond * time.Duration(p.Time).Seconds()), MinPerFunction: 5,
 	}}
 	all = append(all, promises(p, w)...)
-	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Finished{}, checker.Availability{}, checker.Failovers{}), nil
+	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
 }
 
 // promises are the checkers of what the workload promises, within the bounds

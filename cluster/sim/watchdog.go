@@ -2,6 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"sync/atomic"
 	"time"
 )
@@ -20,15 +23,19 @@ func (e *StuckError) Error() string {
 // package that knows the wall clock, and what it does ends the run.
 //
 // The program can't be interrupted: code that could be would be half as fast.
-// Nor can anything be done that stops the world for the garbage collector,
-// which the program keeps from happening. All that is left is to leave this
-// process, which is what the one who is told should do.
+// All that is left is to leave this process, which is what the one who is told
+// should do. Even that needs care. The garbage collector stops every goroutine
+// in turn, and would wait for the program for ever, with all others stopped. So
+// while there is a watchdog, garbage is collected between two events only, and
+// there is a second processor for the watchdog to run on.
 type watchdog struct {
 	patience time.Duration
 	bark     func(*StuckError) // nil: nobody watches
 	turn     atomic.Uint64     // odd while a program has control
 	node     atomic.Pointer[string]
 	ended    chan struct{}
+	percent  int    // of the garbage collector before
+	heap     uint64 // when garbage is to be collected next, in bytes
 }
 
 // OnStuck has bark called, on another thread, when a program has computed for
@@ -52,6 +59,9 @@ func (d *watchdog) watch() {
 		return
 	}
 	d.ended = make(chan struct{})
+	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
+	d.percent = debug.SetGCPercent(-1)
+	d.collect()
 	go func() {
 		const looks = 10
 		tick := time.NewTicker(d.patience / looks)
@@ -75,5 +85,28 @@ func (d *watchdog) watch() {
 func (d *watchdog) unwatch() {
 	if d.ended != nil {
 		close(d.ended)
+		debug.SetGCPercent(d.percent)
 	}
+}
+
+// leastHeap is a heap that is not worth collecting.
+const leastHeap = 128 << 20
+
+// collect collects garbage if there is much. It is called while no program has
+// control.
+func (d *watchdog) collect() {
+	if d.ended == nil {
+		return
+	}
+	if heapSize() < d.heap {
+		return
+	}
+	runtime.GC()
+	d.heap = max(leastHeap, 2*heapSize())
+}
+
+func heapSize() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }

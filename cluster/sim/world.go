@@ -108,6 +108,9 @@ func (w *World) Run(body func() error) (err error) {
 		w.events++
 		e.do()
 		w.checkWatched()
+		if w.events%collectEvery == 0 {
+			w.watchdog.collect()
+		}
 	}
 	for len(w.tasks) > 0 {
 		w.tasks[0].stop()
@@ -118,6 +121,9 @@ func (w *World) Run(body func() error) (err error) {
 	}
 	return err
 }
+
+// collectEvery is after how many events it is asked whether there is much garbage.
+const collectEvery = 1024
 
 // fail ends the world.
 func (w *World) fail(err error) {

@@ -9,7 +9,7 @@ import (
 
 func main() {
 	switch os.Args[1] {
-	case "loop":
+	default: // "loop", and whatever a node is told
 		for i := 0; ; i++ {
 		}
 	case "spin": // looks at the clock until it has moved
