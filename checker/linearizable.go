@@ -24,7 +24,8 @@ type Linearizable struct {
 
 	// Timeout bounds the whole check; zero: a minute. A key that is not decided
 	// by then is unknown, and so is the verdict, unless another key shows a
-	// violation. Once one does, the others get no more than as much time again.
+	// violation. Once one does, the others get no more than as much time again,
+	// and making the counterexample small takes a few seconds more at most.
 	Timeout time.Duration
 	// MemoryBytes bounds what the heap of the process grows by while checking;
 	// zero: 1 GiB. Searches that run when it is reached are given up.
