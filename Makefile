@@ -1,6 +1,7 @@
 # make run     the main job: five containers, 30 s of chaos, a verdict and a report
 # make test    everything that must pass
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
+# make wall-sim  the same on simulated machines, with the bugs that only they show
 # make bench   what coup itself costs
 # make fuzz    the fuzz targets, FUZZTIME each
 
@@ -12,7 +13,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # Nodes run coup's own binary in an image that holds nothing else.
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -o bin/coup ./cmd/coup
 
-.PHONY: build run test lint unit wall bench fuzz clean
+.PHONY: build run test lint unit wall wall-sim bench fuzz clean
 
 build:
 	@mkdir -p bin
@@ -29,7 +30,7 @@ lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
-	GOOS=wasip1 GOARCH=wasm $(GO) build -o /dev/null ./cluster/raftnode
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./cluster/raftnode ./cluster/sim/guest ./cmd/raftnode
 	$(GO) tool staticcheck ./...
 
 # The race detector watches all packages; containers get a binary without it.
@@ -40,6 +41,9 @@ unit:
 
 wall: build
 	bin/coup wall $(ARGS)
+
+wall-sim: build
+	bin/coup wall --backend sim $(ARGS)
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...

@@ -22,6 +22,7 @@ const (
 	LocalClockApply   Bug = "local-clock-apply"
 	ForgottenVote     Bug = "forgotten-vote"
 	LostLog           Bug = "lost-log"
+	NoSync            Bug = "no-sync"
 	ShortSnapshot     Bug = "short-snapshot"
 	StickyRestore     Bug = "sticky-restore"
 )
@@ -46,6 +47,7 @@ var Bugs = []BugDoc{
 	{LocalClockApply, "a node skips a command that is older than a second by its own clock when it applies it"},
 	{ForgottenVote, "term and vote are kept in memory only and lost in a restart"},
 	{LostLog, "the log is kept in memory only and lost in a restart, while term, vote and snapshots stay"},
+	{NoSync, "log, term and vote are acknowledged before they are synced; only a power cut shows it"},
 	{ShortSnapshot, "a snapshot misses the newest entries that it claims to hold"},
 	{StickyRestore, "a snapshot installed on a running node does not replace what the node had under a key"},
 }

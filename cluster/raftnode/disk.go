@@ -28,13 +28,14 @@ type disk struct {
 
 const snapshotsKept = 2
 
-func openDisk(dir string, logger hclog.Logger) (*disk, error) {
+func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
 		Path:        filepath.Join(dir, "raft.db"),
 		BoltOptions: &bbolt.Options{Timeout: time.Second},
+		NoSync:      bug.is(NoSync),
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("data directory %s: another process uses it", dir)

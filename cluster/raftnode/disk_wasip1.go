@@ -21,11 +21,15 @@ type disk struct {
 
 const snapshotsKept = 2
 
-func openDisk(dir string, logger hclog.Logger) (*disk, error) {
+func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	w, err := openWAL(dir, guest.Sync)
+	sync := guest.Sync
+	if bug.is(NoSync) {
+		sync = func(string) error { return nil }
+	}
+	w, err := openWAL(dir, sync)
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}

@@ -51,7 +51,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 
 func run(f *flags, stop <-chan os.Signal, stdout, stderr io.Writer) (err error) {
 	logger := hclog.New(&hclog.LoggerOptions{Name: f.id, Level: f.logLevel, Output: stderr})
-	d, err := openDisk(f.data, logger.Named("snapshot"))
+	d, err := openDisk(f.data, f.bug, logger.Named("snapshot"))
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,7 @@ func TestStartFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	locked := filepath.Join(t.TempDir(), "locked")
-	d, err := openDisk(locked, nil)
+	d, err := openDisk(locked, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.LocalClockApply:   {"set", []string{"kill:follower", "kill:leader"}},
 	raftnode.ForgottenVote:     {"register", []string{"kill:all"}},
 	raftnode.LostLog:           {"set", []string{"kill:majority", "kill:all"}},
+	raftnode.NoSync:            {"set", []string{"crash:all", "crash:majority"}},
 	raftnode.ShortSnapshot:     {"set", []string{"kill:leader", "kill:follower"}},
 	raftnode.StickyRestore:     {"set", []string{"partition:follower"}},
 }

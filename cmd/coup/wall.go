@@ -13,6 +13,7 @@ import (
 
 	"coup"
 	"coup/cluster"
+	"coup/nemesis"
 )
 
 type bug = cluster.Bug
@@ -61,10 +62,20 @@ Exit codes: 0 every bug was found at the median, 1 one was not, 254 wrong usage,
 		if runs < 1 {
 			return usageError{fmt.Errorf("runs must be 1 or more, not %d", runs)}
 		}
-		bugs = slices.DeleteFunc(slices.Clone(bugs), func(b bug) bool { return len(only) > 0 && !slices.Contains(only, b.Name) })
+		bugs = slices.DeleteFunc(slices.Clone(bugs), func(b bug) bool {
+			return len(only) > 0 && !slices.Contains(only, b.Name) || plan.Backend != "sim" && simOnly(b)
+		})
 		return wall(cmd.Context(), soft, plan, bugs, runs, out)
 	}
 	return cmd
+}
+
+// simOnly says whether a bug shows only under faults that containers don't have.
+func simOnly(b bug) bool {
+	return slices.ContainsFunc(b.Nemesis, func(s string) bool {
+		spec, err := nemesis.ParseSpec(s)
+		return err == nil && nemesis.Faults[spec.Fault].Sim
+	})
 }
 
 func wall(ctx, soft context.Context, plan coup.Plan, bugs []bug, runs int, out string) error {
