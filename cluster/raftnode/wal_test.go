@@ -20,7 +20,7 @@ func openTestWAL(t *testing.T, dir string) *wal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.file.Close() })
+	t.Cleanup(func() { w.close() })
 	return w
 }
 

@@ -99,6 +99,7 @@ func (c *coder) message(m any) {
 	case *raft.AppendEntriesRequest:
 		c.header(&m.RPCHeader)
 		c.uint(&m.Term)
+		//lint:ignore SA1019 part of the message as long as raft has it
 		c.bytes(&m.Leader)
 		c.uint(&m.PrevLogEntry)
 		c.uint(&m.PrevLogTerm)
@@ -120,6 +121,7 @@ func (c *coder) message(m any) {
 	case *raft.RequestVoteRequest:
 		c.header(&m.RPCHeader)
 		c.uint(&m.Term)
+		//lint:ignore SA1019 part of the message as long as raft has it
 		c.bytes(&m.Candidate)
 		c.uint(&m.LastLogIndex)
 		c.uint(&m.LastLogTerm)
