@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"coup/checker"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -129,8 +130,13 @@ type run struct {
 	cluster cluster.Cluster
 	nemesis *nemesis.Nemesis
 
+	// With FailFast, while the load lasts:
+	endLoad func()
+	monitor *checker.Monitor // sees every line in order; nil if there is none for the workload
+
 	mu        sync.Mutex // guards below
 	progress  Progress
+	found     bool // a violation, with FailFast
 	up        bool // cluster and nemesis are there
 	loadStart time.Duration
 	inForce   map[int]string
@@ -336,7 +342,16 @@ func (r *run) record(op *harness.Op) error {
 		r.progress.Info++
 	}
 	r.mu.Unlock()
-	return r.store.History.Record(op)
+	if err := r.store.History.Record(op); err != nil {
+		return err
+	}
+	if r.monitor != nil {
+		// What can't be watched is left to the checkers: an error is no finding.
+		if f, err := r.monitor.Observe(*op); err == nil && f != nil {
+			r.endAt(f.Time, fmt.Sprintf("%s: %s", f.Key, f.Text))
+		}
+	}
+	return nil
 }
 
 // load lets clients and nemesis work.
@@ -345,7 +360,9 @@ func (r *run) load(ctx, soft context.Context) (next int, err error) {
 	defer cancel()
 	nemesisEnded := harness.Spawn(r.rt, func() { r.nemesis.Run(soft, r.plan.entries()) })
 	if r.plan.FailFast {
-		judged := harness.Spawn(r.rt, func() { r.judgeOnTheWay(soft, cancel) })
+		r.endLoad, r.monitor = cancel, r.work.Monitor()
+		defer func() { r.monitor = nil }()
+		judged := harness.Spawn(r.rt, func() { r.judgeOnTheWay(soft) })
 		defer judged()
 		defer r.rt.Wake()
 		defer cancel()
@@ -359,20 +376,36 @@ func (r *run) load(ctx, soft context.Context) (next int, err error) {
 	return next, err
 }
 
-// judgeOnTheWay ends the load when what was recorded so far shows a violation.
-func (r *run) judgeOnTheWay(ctx context.Context, end func()) {
+// endAt ends the load because a violation was found; the first one counts.
+func (r *run) endAt(at time.Duration, found string) {
+	r.mu.Lock()
+	late := r.found
+	r.found = true
+	r.mu.Unlock()
+	if late {
+		return
+	}
+	r.event(harness.Event{Time: at, Kind: harness.ViolationEvent, Message: found})
+	r.o.Log.Info("violation", "says", found)
+	r.endLoad()
+	r.rt.Wake()
+}
+
+// judgeOnTheWay ends the load when what was recorded so far shows a violation
+// that the monitor of the operations can't see, such as two leaders in a term.
+// It looks less often as the history grows, so that the looking takes no more
+// than a small multiple of what the last look takes.
+func (r *run) judgeOnTheWay(ctx context.Context) {
+	begun := r.rt.Now()
 	for ctx.Err() == nil {
 		if err := errors.Join(r.store.History.Flush(), r.store.Events.Flush()); err != nil {
 			return // the run ends of it by itself
 		}
 		if found := violation(ctx, r.store.Dir, r.stored); found != "" && ctx.Err() == nil {
-			r.event(harness.Event{Time: r.rt.Now(), Kind: harness.ViolationEvent, Message: found})
-			r.o.Log.Info("violation", "says", found)
-			end()
-			r.rt.Wake()
+			r.endAt(r.rt.Now(), found)
 			return
 		}
-		harness.Sleep(ctx, r.rt, r.rt.Now()+judgeEvery)
+		harness.Sleep(ctx, r.rt, r.rt.Now()+max(judgeEvery, (r.rt.Now()-begun)/10))
 	}
 }
 

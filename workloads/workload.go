@@ -85,6 +85,19 @@ func (c client) Invoke(ctx context.Context, op harness.Op) (any, error) {
 	return c.w.Invoke(ctx, c.Conn, op)
 }
 
+// Monitor returns what watches the operations of the workload while they are
+// recorded; nil if its promise can't be watched.
+func (w Workload) Monitor() *checker.Monitor {
+	for _, c := range w.Checkers() {
+		if l, ok := c.(checker.Linearizable); ok {
+			if m, err := checker.NewMonitor(l.Model); err == nil {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
 func supports[T any](c cluster.Conn) bool {
 	_, ok := c.(T)
 	return ok

@@ -140,6 +140,19 @@ func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
 			return rec.Record(op)
 		},
 	}
+	monitor := w.Monitor()
+	if monitor == nil {
+		t.Fatal("there is no monitor for the workload")
+	}
+	var finding *checker.Finding
+	record := test.Record
+	test.Record = func(op *harness.Op) error {
+		f, err := monitor.Observe(*op)
+		if f != nil && finding == nil {
+			finding = f
+		}
+		return errors.Join(err, record(op))
+	}
 	ctx := context.Background()
 	next, err := harness.Run(ctx, ctx, test)
 	if err != nil {
@@ -167,7 +180,11 @@ func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
 			t.Errorf("the workload never performed %s", f)
 		}
 	}
-	return checker.CheckAll(ctx, w.Checkers(), &harness.History{Operations: ops, Nodes: []string{"n1"}})
+	v := checker.CheckAll(ctx, w.Checkers(), &harness.History{Operations: ops, Nodes: []string{"n1"}})
+	if finding != nil && v.Valid != harness.Invalid {
+		t.Errorf("the monitor found %+v in a history that is judged %v", finding, v.Valid)
+	}
+	return v
 }
 
 func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
