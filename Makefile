@@ -3,6 +3,7 @@
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make bench   what coup itself costs
+# make bench-checker   the checker beside porcupine
 # make fuzz    the fuzz targets, FUZZTIME each
 
 GO       ?= go
@@ -47,6 +48,11 @@ wall-sim: build
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+
+# The checker beside porcupine under a time limit, in one run.
+bench-checker:
+	$(GO) test ./checker -run TestTable -table -timeout 0 $(ARGS)
+	$(GO) test ./checker -run '^$$' -bench 'ListAppend|Monitor' -benchtime 1x -timeout 30m
 
 fuzz:
 	@for p in $$($(GO) list ./...); do \
