@@ -14,7 +14,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # Nodes run coup's own binary in an image that holds nothing else.
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -o bin/coup ./cmd/coup
 
-.PHONY: build run test lint unit wall wall-sim bench fuzz clean
+.PHONY: build run test lint unit wall wall-sim bench bench-checker fuzz clean
 
 build:
 	@mkdir -p bin
