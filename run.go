@@ -124,7 +124,7 @@ type run struct {
 	o      RunOptions
 	store  *results.Run
 	rt     harness.Runtime
-	epoch  time.Time // what the nodes' clocks show at the start of the run
+	epoch  time.Time // what the nodes' clocks show at the start of the run; zero: nobody knows
 	stored Stored
 
 	cluster cluster.Cluster
@@ -250,7 +250,10 @@ func (r *run) output(node string, line []byte) {
 	if !ok {
 		return
 	}
-	e.Time = max(0, wall.Sub(r.epoch))
+	e.Time = r.rt.Now() // by whose clock a node's is wrong, if nodes have clocks of their own
+	if !r.epoch.IsZero() {
+		e.Time = max(0, wall.Sub(r.epoch))
+	}
 	r.event(e)
 }
 

@@ -40,7 +40,7 @@ func simProgram(ctx context.Context) (*sim.Program, error) {
 // driveSim runs body in a simulated world.
 func driveSim(r *run, body func() error) error {
 	w := sim.NewWorld(r.plan.Seed)
-	r.rt, r.epoch = w, sim.Epoch
+	r.rt = w
 	if r.o.Stuck != nil {
 		w.OnStuck(stuckPatience, func(e *sim.StuckError) { r.o.Stuck(r.store.Dir, e.Node, e.After) })
 	}

@@ -36,6 +36,9 @@ type Fault struct {
 
 // Faults are all faults by name.
 var Faults = map[string]Fault{
+	"clock-drift":     {"the node's clocks run up to a tenth faster or slower (backend sim only)", nodeTargets, true, clockDrift},
+	"clock-jump":      {"the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", nodeTargets, true, clockJump},
+	"slow-disk":       {"every fsync of the node takes 20 to 300 ms longer (backend sim only)", nodeTargets, true, slowDisk},
 	"crash":           {"the machine loses power, and what was not synced; switched on again afterwards (backend sim only)", nodeTargets, true, crash},
 	"kill":            {"SIGKILL to the node's processes; started again afterwards", nodeTargets, false, kill},
 	"stop":            {"SIGTERM, and wait until the node has ended; started again afterwards", nodeTargets, false, stop},
@@ -155,7 +158,7 @@ func (n *Nemesis) Heal(ctx context.Context) error {
 	errs := []error{err}
 	nodes := n.Cluster.Nodes()
 	for _, node := range nodes {
-		errs = append(errs, n.Cluster.Resume(ctx, node.Name), n.Cluster.Start(ctx, node.Name))
+		errs = append(errs, n.Cluster.Resume(ctx, node.Name), n.Cluster.Start(ctx, node.Name), n.healParts(ctx, node.Name))
 	}
 	var links []harness.Link
 	for _, a := range nodes {

@@ -59,6 +59,23 @@ func (f *fake) put(m map[string]bool, node string, v bool) (string, error) {
 	return node + " is broken", nil
 }
 
+func (f *fake) SetClock(_ context.Context, n string, jump time.Duration, drift int64) (string, error) {
+	return f.impair("clock", n, jump != 0 || drift != 0)
+}
+
+func (f *fake) SetSync(_ context.Context, n string, delay time.Duration) (string, error) {
+	return f.impair("disk", n, delay != 0)
+}
+
+// impair puts a part of a node out of order, or in order again.
+func (f *fake) impair(part, node string, on bool) (string, error) {
+	if on {
+		return f.put(f.frozen, part+" "+node, true)
+	}
+	f.put(f.frozen, part+" "+node, false)
+	return "", nil
+}
+
 func (f *fake) Crash(_ context.Context, node string) (string, error) {
 	return f.put(f.dead, node, true)
 }
@@ -322,7 +339,7 @@ func TestParseSpec(t *testing.T) {
 		t.Errorf("kill alone: %v, %v", s, err)
 	}
 	for spec, want := range map[string]string{
-		"kil:leader":   `there is no fault "kil" (there are crash, isolate-clients, kill,`,
+		"kil:leader":   `there is no fault "kil" (there are clock-drift, clock-jump, crash, isolate-clients, kill,`,
 		"kill:halves":  `kill can't be aimed at "halves" (but at leader,`,
 		"":             `there is no fault ""`,
 		"partition:x:": `partition can't be aimed at "x:"`,

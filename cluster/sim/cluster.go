@@ -138,6 +138,27 @@ func (c *Cluster) Crash(_ context.Context, node string) (evidence string, err er
 	return fmt.Sprintf("%s: power lost, and %d unsynced changes of its disk", node, lost), nil
 }
 
+// SetClock moves a node's wall clock from the right time by jump, and makes all
+// its clocks run faster by drift millionths.
+func (c *Cluster) SetClock(_ context.Context, node string, jump time.Duration, drift int64) (evidence string, err error) {
+	m, err := c.machine(node)
+	if err != nil {
+		return "", err
+	}
+	m.clock.set(c.w.now, jump, drift)
+	return fmt.Sprintf("%s: the wall clock is off by %v, and the clocks run at %.1f%%", node, jump, 100+float64(drift)/10_000), nil
+}
+
+// SetSync makes every fsync of a node take longer by delay.
+func (c *Cluster) SetSync(_ context.Context, node string, delay time.Duration) (evidence string, err error) {
+	m, err := c.machine(node)
+	if err != nil {
+		return "", err
+	}
+	m.delay = delay
+	return fmt.Sprintf("%s: an fsync takes %v longer", node, delay.Round(time.Millisecond)), nil
+}
+
 // stopPatience is how long a node may take to end when asked.
 const stopPatience = 10 * time.Second
 

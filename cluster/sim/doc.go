@@ -12,6 +12,7 @@
 //	conn.go     a client's end of a connection
 //	disk.go     files, and what of them survives a power cut
 //	fs.go       files as WASI asks for them
+//	clock.go    a machine's clocks, right or wrong
 //	machine.go  a machine: power, processes, freezing
 //	process.go  a running program: its calls, its events, its time
 //	program.go  the compiled module, and the functions that it imports
@@ -47,5 +48,6 @@
 // names and renames that were not synced are lost or torn, and peers hear
 // nothing. Pause freezes the program while the kernel goes on taking data and
 // connections. Cuts lose packets by direction; a connection retransmits what was
-// lost with growing pauses, as TCP does.
+// lost with growing pauses, as TCP does. Clocks jump and drift, and an fsync
+// can be slow.
 package sim

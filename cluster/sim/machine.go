@@ -24,10 +24,10 @@ type machine struct {
 	process *process // the newest; nil: none yet
 	started int      // how many there were
 	frozen  bool
-	slow    int           // times slower than usual; 0 is 1
-	uptime  time.Duration // of the monotonic clock at the start of the world
-	offset  time.Duration // of the wall clock
+	slow    int // times slower than usual; 0 is 1
+	clock   clock
 	speed   DiskSpeed
+	delay   time.Duration // of every fsync, beyond that
 }
 
 // DiskSpeed is how long an fsync takes: at least Min, Jitter more on average.
@@ -40,8 +40,8 @@ func newMachine(w *World, n *network, program *Program, name string) *machine {
 	m := &machine{
 		w: w, net: n, host: n.addHost(name), name: name, program: program, rand: r,
 		disk: newDisk(w.random("disk " + name)), speed: defaultDisk,
-		uptime: time.Minute + time.Duration(r.Int64N(int64(time.Hour))),
 	}
+	m.clock.uptime = time.Minute + time.Duration(r.Int64N(int64(time.Hour)))
 	m.host.up = true
 	return m
 }
@@ -56,7 +56,7 @@ func (m *machine) startTime() time.Duration {
 
 // syncTime is how long an fsync takes.
 func (m *machine) syncTime() time.Duration {
-	return m.speed.Min + time.Duration(m.rand.ExpFloat64()*float64(m.speed.Jitter))
+	return m.delay + m.speed.Min + time.Duration(m.rand.ExpFloat64()*float64(m.speed.Jitter))
 }
 
 func (m *machine) slowness() int { return max(1, m.slow) }

@@ -262,11 +262,11 @@ func (p *process) nextID() uint32 {
 }
 
 // monotonic is what the program's monotonic clock shows. It is never 0.
-func (p *process) monotonic() int64 { return int64(p.m.w.now + p.lead() + p.m.uptime) }
+func (p *process) monotonic() int64 { return int64(p.m.clock.monotonic(p.m.w.now + p.lead())) }
 
 // wall is what the program's wall clock shows, in Unix nanoseconds.
 func (p *process) wall() int64 {
-	return Epoch.UnixNano() + int64(p.m.w.now+p.lead()+p.m.offset)
+	return p.m.clock.wall(p.m.w.now + p.lead())
 }
 
 func (p *process) dial(id uint32, addr string) {
@@ -320,7 +320,7 @@ func (p *process) poll(mem api.Memory, in, out, count, result uint32) uint32 {
 				return errnoInval // an absolute time: Go never asks for one
 			}
 			d := time.Duration(min(binary.LittleEndian.Uint64(s[24:]), uint64(harness.Forever/2)))
-			until = min(until, p.m.w.now+p.ahead+d)
+			until = min(until, p.m.w.now+p.ahead+p.m.clock.span(d))
 		case aboutRead:
 			reading = true
 		}

@@ -1,0 +1,106 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The faults of clocks and disks, which containers share with the machine that
+// they are on.
+
+// clocked is a cluster whose machines have clocks of their own.
+type clocked interface {
+	// SetClock moves a node's wall clock from the right time by jump, and makes
+	// all its clocks run faster by drift millionths.
+	SetClock(ctx context.Context, node string, jump time.Duration, drift int64) (evidence string, err error)
+}
+
+// disked is a cluster whose machines have disks of their own.
+type disked interface {
+	// SetSync makes every fsync of a node take longer by delay.
+	SetSync(ctx context.Context, node string, delay time.Duration) (evidence string, err error)
+}
+
+var errShared = errors.New("the machines of this backend have no clocks and disks of their own")
+
+// clockJump moves the victims' wall clocks by up to ten seconds, either way.
+func clockJump(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
+	jump := time.Duration((2*s.rand.Float64() - 1) * float64(10*time.Second)).Round(time.Millisecond)
+	return n.clocks(ctx, s, jump, 0)
+}
+
+// clockDrift makes the victims' clocks run up to a tenth faster or slower.
+func clockDrift(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
+	return n.clocks(ctx, s, 0, s.rand.Int64N(200_001)-100_000)
+}
+
+func (n *Nemesis) clocks(ctx context.Context, s *strike, jump time.Duration, drift int64) (func(context.Context) error, error) {
+	c, ok := n.Cluster.(clocked)
+	if !ok {
+		return nil, errShared
+	}
+	return n.parts(s, "clock",
+		func(node string) (string, error) { return c.SetClock(ctx, node, jump, drift) },
+		func(ctx context.Context, node string) error { _, err := c.SetClock(ctx, node, 0, 0); return err })
+}
+
+// slowDisk makes an fsync of the victims take 20 to 300 ms longer.
+func slowDisk(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
+	c, ok := n.Cluster.(disked)
+	if !ok {
+		return nil, errShared
+	}
+	delay := 20*time.Millisecond + time.Duration(s.rand.Int64N(int64(280*time.Millisecond)))
+	return n.parts(s, "disk",
+		func(node string) (string, error) { return c.SetSync(ctx, node, delay) },
+		func(ctx context.Context, node string) error { _, err := c.SetSync(ctx, node, 0); return err })
+}
+
+// parts applies hurt to a part of each victim's machine that no other strike
+// has, and heals it with mend. Processes may be struck at the same time.
+func (n *Nemesis) parts(s *strike, part string, hurt func(node string) (string, error), mend func(context.Context, string) error) (func(context.Context) error, error) {
+	var keys []string
+	for _, node := range s.nodes {
+		keys = append(keys, part+" "+node)
+	}
+	s.nodes = nil
+	for _, key := range n.claim(s.id, keys) {
+		s.nodes = append(s.nodes, strings.TrimPrefix(key, part+" "))
+	}
+	if len(s.nodes) == 0 {
+		return nil, errNobody
+	}
+	s.begin()
+	var evidence []string
+	var errs []error
+	for _, node := range s.nodes {
+		e, err := hurt(node)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", node, err))
+		}
+		evidence = append(evidence, e)
+	}
+	s.evidence = strings.Join(evidence, "; ")
+	return func(ctx context.Context) error {
+		defer n.release(s.id)
+		var errs []error
+		for _, node := range s.nodes {
+			errs = append(errs, mend(ctx, node))
+		}
+		return errors.Join(errs...)
+	}, errors.Join(errs...)
+}
+
+// healParts sets a node's clock and disk right, where they can be wrong.
+func (n *Nemesis) healParts(ctx context.Context, node string) (err error) {
+	if c, ok := n.Cluster.(clocked); ok {
+		_, err = c.SetClock(ctx, node, 0, 0)
+	}
+	if c, ok := n.Cluster.(disked); ok && err == nil {
+		_, err = c.SetSync(ctx, node, 0)
+	}
+	return err
+}
