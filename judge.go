@@ -229,7 +229,7 @@ func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error
 	p := stored.Plan
 	in := report.Input{
 		Title:   stored.title(),
-		Command: p.Command(),
+		Command: p.again(dir),
 		Started: stored.Started, Nodes: h.Nodes,
 		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
 		Events:  h.Events, Operations: h.Operations,

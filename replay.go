@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,17 @@ func Replay(ctx, soft context.Context, dir string, o RunOptions) (Replayed, erro
 		return r, nil
 	}
 	return r, nil
+}
+
+// again is the command that runs the plan of a run again: its flags, unless its
+// schedule is not the one that they would draw, but was cut down or written by hand.
+func (p Plan) again(dir string) string {
+	drawn := p
+	drawn.Schedule, drawn.Nemesis = nil, slices.Clone(p.Nemesis)
+	if drawn.Resolve() != nil || !slices.Equal(drawn.Schedule, p.Schedule) {
+		return "coup replay " + shellQuote(dir)
+	}
+	return p.Command()
 }
 
 func sameFile(a, b string) (bool, error) {

@@ -160,6 +160,17 @@ func TestHuntReplayShrink(t *testing.T) {
 	}
 }
 
+func TestTheCommandKnowsTheSchedule(t *testing.T) {
+	p := resolved(t, nil)
+	if got := p.again("dir"); got != p.Command() {
+		t.Errorf("a plan with a schedule that was drawn: %s", got)
+	}
+	p.Schedule = p.Schedule[1:]
+	if got := p.again("my dir"); got != "coup replay 'my dir'" {
+		t.Errorf("a plan with a schedule of its own: %s", got)
+	}
+}
+
 func TestShrinkNeedsAFailure(t *testing.T) {
 	dir := t.TempDir()
 	p := DefaultPlan()
