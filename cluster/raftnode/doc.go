@@ -4,8 +4,10 @@
 // A [Node] serves registers, sets, queues and counters over HTTP and keeps
 // them in a state machine that is replicated by the raft log. [Main] runs a
 // node on a real machine: TCP, a bbolt file for log and votes, file snapshots.
-// [Start] takes the same parts from its caller, so that the node runs as well
-// on a simulated machine, where bbolt and TCP do not exist.
+// On a simulated machine (GOOS=wasip1, package cluster/sim), where bbolt and TCP
+// do not exist, Main puts other parts around the same [Node]: a log store in one
+// file (wal.go), raft's messages in a coding of their own (wire.go), a small
+// HTTP server (server.go). [Start] takes any parts from its caller.
 //
 // # A request's way
 //
