@@ -88,8 +88,9 @@ func (r Removed) String() string {
 // keepImages is how many images stay: each build of coup makes one of its own.
 const keepImages = 3
 
-// Collect removes what dead runs left behind, and of the images that nobody
-// uses all but the newest few; all of them if everything is set.
+// Collect removes what dead runs left behind, and of coup's images all but the
+// newest few; all of them if everything is set. Images stay while any run of
+// this machine is alive: it may have found its image and not used it yet.
 func (e *Engine) Collect(ctx context.Context, everything bool) (Removed, error) {
 	var total Removed
 	var errs []error
@@ -97,7 +98,7 @@ func (e *Engine) Collect(ctx context.Context, everything bool) (Removed, error) 
 	if err != nil {
 		return total, explain(err, e.c.DaemonHost())
 	}
-	alive := false
+	alive := isAnyAlive()
 	for run, lock := range runs {
 		if !isDead(lock) {
 			alive = true
@@ -109,22 +110,53 @@ func (e *Engine) Collect(ctx context.Context, everything bool) (Removed, error) 
 		total.Volumes += r.Volumes
 		errs = append(errs, err)
 	}
-	images, err := e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelImage))})
-	errs = append(errs, err)
-	slices.SortFunc(images, func(a, b image.Summary) int { return cmp.Compare(b.Created, a.Created) })
-	keep := keepImages
-	if everything && !alive {
-		keep = 0
-	}
-	for _, img := range images[min(keep, len(images)):] {
-		// Without force, what a container uses stays.
-		_, err := e.c.ImageRemove(ctx, img.ID, image.RemoveOptions{PruneChildren: true})
-		if err == nil {
-			total.Images++
+	if !alive {
+		keep := keepImages
+		if everything {
+			keep = 0
 		}
-		errs = append(errs, ignoreGone(err))
+		total.Images, err = e.removeImages(ctx, keep)
+		errs = append(errs, err)
 	}
 	return total, errors.Join(errs...)
+}
+
+// removeImages removes coup's images but the newest keep, and those that a
+// container uses.
+func (e *Engine) removeImages(ctx context.Context, keep int) (removed int, err error) {
+	images, err := e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelImage))})
+	if err != nil {
+		return 0, err
+	}
+	slices.SortFunc(images, func(a, b image.Summary) int { return cmp.Compare(b.Created, a.Created) })
+	var errs []error
+	for _, img := range images[min(keep, len(images)):] {
+		_, err := e.c.ImageRemove(ctx, img.ID, image.RemoveOptions{PruneChildren: true})
+		if err == nil {
+			removed++
+			continue
+		}
+		// The engine has several words for an image that somebody else has
+		// removed meanwhile; that it is gone is what counts.
+		if _, gone := e.c.ImageInspect(ctx, img.ID); !errdefs.IsNotFound(gone) {
+			errs = append(errs, ignoreGone(err))
+		}
+	}
+	return removed, errors.Join(errs...)
+}
+
+// isAnyAlive reports whether a run of this user on this machine is alive.
+func isAnyAlive() bool {
+	locks, _ := filepath.Glob(filepath.Join(lockDir(), "*.lock")) // the pattern is well formed
+	for _, path := range locks {
+		f := flock.New(path)
+		free, err := f.TryLock()
+		if err != nil || !free {
+			return true
+		}
+		f.Unlock()
+	}
+	return false
 }
 
 // runs returns the runs that have an object on the engine, with their locks.
