@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -42,8 +43,12 @@ func lockRun(run string) (*runLock, error) {
 		return nil, fmt.Errorf("mark the run as alive: %w", err)
 	}
 	f := flock.New(filepath.Join(lockDir(), run+".lock"))
-	if ok, err := f.TryLock(); err != nil || !ok {
-		return nil, fmt.Errorf("mark the run %s as alive: held=%t %w", run, !ok, err)
+	// Nobody else locks the file of this run but for the moment that it takes
+	// to see whether it is alive.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, err := f.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("mark the run %s as alive: %w", run, err)
 	}
 	return &runLock{f}, nil
 }
