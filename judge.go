@@ -42,10 +42,18 @@ func (v Verdict) Sentence() string {
 	return fmt.Sprintf("%s: %s", v.Valid, strings.Join(said, " "))
 }
 
-// minOK is how many operations must have succeeded for a verdict to mean
+// minOKPerSecond says how many operations must have succeeded for a verdict to mean
 // something: fewer than this many a second on average is no load. It is far below
 // what a cluster under every fault at once does.
 const minOKPerSecond = 2
+
+func (p Plan) minOK() int {
+	perSecond := float64(minOKPerSecond)
+	if p.Rate > 0 {
+		perSecond = min(perSecond, p.Rate/2)
+	}
+	return int(perSecond * time.Duration(p.Time).Seconds())
+}
 
 // Checkers are the checkers that judge a run of the plan.
 func Checkers(p Plan) ([]harness.Checker, error) {
@@ -61,7 +69,7 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 	}
 	// What comes first is said first: that a run did not finish explains the rest.
 	all := []harness.Checker{checker.Finished{}, checker.Ran{
-		Faults: faults, MinOK: int(minOKPerSecond * time.Duration(p.Time).Seconds()), MinPerFunction: 5,
+		Faults: faults, MinOK: p.minOK(), MinPerFunction: min(5, 1+p.minOK()/10), Needs: w.Needs,
 	}}
 	all = append(all, promises(p, w)...)
 	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil

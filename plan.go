@@ -38,9 +38,9 @@ type Plan struct {
 	Keys        int      `json:"keys" yaml:"keys"`       // objects in use at a time
 	OpsPerKey   int      `json:"ops-per-key" yaml:"ops-per-key"`
 
-	Nemesis  []string `json:"nemesis" yaml:"nemesis,flow"`                  // fault:target
-	Interval Duration `json:"interval" yaml:"interval"`                     // between strikes of one fault; 0: by their number
-	Schedule []Strike `json:"schedule,omitempty" yaml:"schedule,omitempty"` // drawn from Nemesis, Interval and Seed unless it is given
+	Nemesis  []string `json:"nemesis" yaml:"nemesis,flow"` // fault:target
+	Interval Duration `json:"interval" yaml:"interval"`    // between strikes of one fault; 0: by their number
+	Schedule []Strike `json:"schedule" yaml:"schedule"`    // drawn from Nemesis, Interval and Seed unless it is given
 
 	FailFast bool `json:"fail-fast,omitempty" yaml:"fail-fast,omitempty"` // end the load when a violation is found
 

@@ -2,6 +2,7 @@ package coup
 
 import (
 	"bytes"
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -39,6 +40,38 @@ func TestAPlanSurvivesItsFile(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("read back\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
+	want := resolved(t, func(p *Plan) { p.Schedule = []Strike{} })
+	var out bytes.Buffer
+	if err := want.WritePlan(&out); err != nil {
+		t.Fatal(err)
+	}
+	got := DefaultPlan()
+	if err := got.parse("plan.yaml", out.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(Stored{Plan: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stored Stored
+	if err := json.Unmarshal(b, &stored); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []Plan{got, stored.Plan} {
+		if err := p.Resolve(); err != nil || len(p.Schedule) != 0 {
+			t.Errorf("%d strikes were drawn for a plan that wants none (%v)", len(p.Schedule), err)
+		}
+	}
+}
+
+func TestASlowRateAsksForFewerOperations(t *testing.T) {
+	fast, slow := resolved(t, nil), resolved(t, func(p *Plan) { p.Rate = 1 })
+	if fast.minOK() != 60 || slow.minOK() != 15 {
+		t.Errorf("at full speed %d and at one a second %d operations must succeed in 30 s, want 60 and 15", fast.minOK(), slow.minOK())
 	}
 }
 

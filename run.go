@@ -65,8 +65,8 @@ type Stored struct {
 
 const (
 	servePatience    = 60 * time.Second      // for the cluster to come up, and to serve again after healing
-	finalPatience    = 60 * time.Second      // for reading everything once more
-	agreePatience    = 15 * time.Second      // for the nodes to reach the same state
+	finalPatience    = 60 * time.Second      // for reading everything once more; at least as long as the load
+	agreePatience    = 30 * time.Second      // for the nodes to reach the same state: raft waits up to 10 s between tries
 	restartAfter     = time.Second           // a node that ended by itself is started again, as an init system would
 	restAfterFailure = 20 * time.Millisecond // of a client that was told no, or nothing
 	watchEvery       = 250 * time.Millisecond
@@ -98,7 +98,7 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 	}
 	r := &run{
 		plan: plan, sys: sys, work: work, o: o, store: store,
-		keys: map[string]struct{}{}, inForce: map[int]string{},
+		keys: map[string]struct{}{}, inForce: map[int]string{}, lastSaid: map[string]time.Duration{},
 	}
 	r.stored = r.describe()
 	err = results.WriteJSON(store.Dir, results.PlanFile, r.stored)
@@ -113,7 +113,7 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 	}
 	r.enter("judge")
 	verdict, err = Judge(ctx, store.Dir)
-	return store.Dir, verdict, err
+	return store.Dir, verdict, errors.Join(err, r.cleaning)
 }
 
 // run is a run under way.
@@ -130,6 +130,8 @@ type run struct {
 	cluster cluster.Cluster
 	nemesis *nemesis.Nemesis
 
+	cleaning error // what was wrong with the removal of the cluster
+
 	// With FailFast, while the load lasts:
 	endLoad func()
 	monitor *checker.Monitor // sees every line in order; nil if there is none for the workload
@@ -141,6 +143,7 @@ type run struct {
 	loadStart time.Duration
 	inForce   map[int]string
 	keys      map[string]struct{}
+	lastSaid  map[string]time.Duration // node -> time of its newest event
 }
 
 func (r *run) describe() Stored {
@@ -201,7 +204,9 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 		// What was started must go, also when the context is what ended the run.
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		err = errors.Join(err, r.cluster.Close(clean))
+		if closeErr := r.cluster.Close(clean); closeErr != nil {
+			r.cleaning = fmt.Errorf("the run is over, but not everything of it could be removed (coup gc tries again): %w", closeErr)
+		}
 	}()
 	if err := results.WriteJSON(r.store.Dir, results.PlanFile, r.stored); err != nil {
 		return err
@@ -238,6 +243,10 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	if err := r.final(ctx, next); err != nil {
 		return err
 	}
+	// What the watch saw before must not be recorded after the end states.
+	stopWatching()
+	r.rt.Wake()
+	watched()
 	r.awaitAgreement(ctx)
 	r.enter("done")
 	return ctx.Err()
@@ -252,7 +261,12 @@ func (r *run) output(node string, line []byte) {
 	}
 	e.Time = r.rt.Now() // by whose clock a node's is wrong, if nodes have clocks of their own
 	if !r.epoch.IsZero() {
-		e.Time = max(0, wall.Sub(r.epoch))
+		// A wall clock can be set back while the run goes on. A node's lines come
+		// in order, and none before it was written.
+		r.mu.Lock()
+		e.Time = min(max(r.lastSaid[node], wall.Sub(r.epoch)), e.Time)
+		r.lastSaid[node] = e.Time
+		r.mu.Unlock()
 	}
 	r.event(e)
 }
@@ -417,7 +431,7 @@ func (r *run) final(ctx context.Context, first int) error {
 	r.mu.Lock()
 	keys := slices.SortedFunc(maps.Keys(r.keys), byNumber)
 	r.mu.Unlock()
-	bounded, cancel := r.rt.WithTimeout(ctx, finalPatience)
+	bounded, cancel := r.rt.WithTimeout(ctx, max(finalPatience, time.Duration(r.plan.Time)))
 	defer cancel()
 	_, err := harness.Run(ctx, bounded, r.test(r.work.Final(keys), first))
 	return err

@@ -36,7 +36,7 @@ func TestReplicas(t *testing.T) {
 		{"nothing to compare", harness.Unknown, "No two nodes", []harness.Event{state(1, "n1", 4, "a"), state(2, "n2", 5, "b")}},
 		{"equal at the end", harness.Valid, "the last one, 9, included", []harness.Event{
 			state(1, "n1", 4, "a"), phase(2, "final"), state(3, "n1", 9, "b"), state(3, "n2", 9, "b"), state(3, "n3", 9, "b")}},
-		{"one lags and is alone", harness.Valid, `"n3" could not be compared`, []harness.Event{
+		{"one never catches up", harness.Unknown, "of 3 nodes, n1 at 9, n2 at 9, n3 at 8", []harness.Event{
 			phase(2, "final"), state(3, "n1", 9, "b"), state(3, "n2", 9, "b"), state(3, "n3", 8, "x")}},
 		{"different at the end", harness.Invalid, "position 9 of the log n1 and n2", []harness.Event{
 			phase(2, "final"), state(3, "n1", 9, "b"), state(3, "n2", 9, "c")}},
@@ -99,6 +99,8 @@ func TestRan(t *testing.T) {
 		{"fault missed", Ran{}, harness.Unknown, "there was no leader", `[write 1]`, []harness.Event{start, miss}},
 		{"fault may miss", Ran{Misses: 1}, harness.Valid, "0 of 1 fault bit", `[write 1]`, []harness.Event{start, miss}},
 		{"fault never held", Ran{}, harness.Unknown, "never seen to bite", `[write 1]`, []harness.Event{start}},
+		{"a needed function was never tried", Ran{Needs: []string{"cas", "write"}}, harness.Unknown, "0 cass of 0 succeeded", `[write 1]`, nil},
+		{"the last look is no load", Ran{}, harness.Unknown, "0 operations succeeded", `[write 1]`, []harness.Event{phase(0, "final")}},
 		{"fault never tried", Ran{Faults: []string{"partition"}}, harness.Unknown, "the fault partition never bit", `[write 1]`, nil},
 	}
 	for _, c := range cases {

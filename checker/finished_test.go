@@ -29,6 +29,19 @@ func TestFinished(t *testing.T) {
 		{"one object was not seen", harness.Unknown, `1 of 2 objects could not be looked at: "b"`, whole, []harness.Operation{
 			read("a", 2, harness.OK), read("b", 3, harness.OK), read("a", 21, harness.OK), read("b", 21, harness.Info)}},
 	}
+	take := func(v Maybe, at time.Duration) harness.Operation {
+		return harness.Operation{F: "dequeue", Key: "q", Start: at, End: at + 1, Type: harness.OK, Output: v}
+	}
+	cases = append(cases, []struct {
+		name   string
+		valid  harness.Validity
+		says   string
+		events []harness.Event
+		ops    []harness.Operation
+	}{
+		{"a queue that was drained", harness.Valid, "every one of 1 object", whole, []harness.Operation{take(Just(1), 21), take(Maybe{}, 22)}},
+		{"a queue that was not", harness.Unknown, "no operation", whole, []harness.Operation{take(Just(1), 21), take(Just(2), 22)}},
+	}...)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			r := check(t, Finished{}, &harness.History{Events: c.events, Operations: c.ops})

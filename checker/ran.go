@@ -17,8 +17,9 @@ import (
 type Ran struct {
 	Faults         []string // kinds of faults that must have bitten at least once, e.g. kill
 	Misses         int      // how many faults may fail to bite
-	MinOK          int      // the least number of operations that must have succeeded; zero: 1
-	MinPerFunction int      // the same for each function that was tried; zero: 1
+	MinOK          int      // the least number of operations of the load that must have succeeded; zero: 1
+	MinPerFunction int      // the same for each function that was tried or is needed; zero: 1
+	Needs          []string // functions that must have been tried
 }
 
 // RanDetails are the Details of [Ran].
@@ -50,6 +51,17 @@ type MissedFault struct {
 	Reason string        `json:"reason"`
 }
 
+// finalPhase is when the load was over and the last look began; after
+// everything if it never did.
+func finalPhase(h *harness.History) time.Duration {
+	for _, e := range h.Events {
+		if e.Kind == harness.PhaseEvent && e.Message == "final" {
+			return e.Time
+		}
+	}
+	return harness.Forever
+}
+
 // Name implements [harness.Checker].
 func (Ran) Name() string { return "ran" }
 
@@ -58,8 +70,15 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	r := harness.Result{Checker: "ran", Valid: harness.Valid}
 	d := RanDetails{Functions: []FunctionCounts{}, Missed: []MissedFault{}, Lacking: []string{}}
 	byF := map[string]*FunctionCounts{}
+	for _, f := range c.Needs {
+		byF[f] = &FunctionCounts{F: f}
+	}
+	final := finalPhase(h)
 	for i := range h.Operations {
 		op := &h.Operations[i]
+		if op.Start >= final {
+			continue // the last look is no load
+		}
 		f := byF[op.F]
 		if f == nil {
 			f = &FunctionCounts{F: op.F}

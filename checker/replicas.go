@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"coup/harness"
@@ -118,6 +119,13 @@ func (Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		r.Valid, r.Summary = harness.Unknown, "No node reported its state."
 	case d.Compared == 0:
 		r.Valid, r.Summary = harness.Unknown, "No two nodes reported their states at the same position of the log."
+	case ended && !d.Together:
+		var ends []string
+		for _, f := range d.Final {
+			ends = append(ends, fmt.Sprintf("%s at %d", f.Node, f.Applied))
+		}
+		r.Valid = harness.Unknown
+		r.Summary = fmt.Sprintf("The nodes did not come to the same position of the log in the end: of %d nodes, %s.", len(nodes), strings.Join(ends, ", "))
 	default:
 		r.Summary = fmt.Sprintf("The states of the nodes were equal at each of %s of the log where they can be compared", plural(d.Compared, "position"))
 		if d.Together {

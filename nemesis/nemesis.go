@@ -120,13 +120,15 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, until time.Duration) {
 		began = true
 		say(harness.FaultStart, "")
 	}
-	heal, err := Faults[e.Fault].inject(ctx, n, s)
+	// A fault that is being applied when the run ends is applied to its end:
+	// otherwise nobody would know whether it bit.
+	apply, cancel := n.Runtime.WithTimeout(context.WithoutCancel(ctx), healPatience)
+	heal, err := Faults[e.Fault].inject(apply, n, s)
+	cancel()
 	switch {
-	case errors.Is(err, errNobody), err != nil && ctx.Err() != nil:
-		if !began {
-			say(harness.FaultSkip, err.Error())
-			return
-		}
+	case errors.Is(err, errNobody):
+		say(harness.FaultSkip, err.Error())
+		return
 	case err != nil:
 		if !began {
 			s.begin()

@@ -310,6 +310,19 @@ func TestScheduleStrikesEverySpec(t *testing.T) {
 	for _, f := range FaultNames() {
 		specs = append(specs, Spec{f, Random})
 	}
+	for seed := range uint64(100) { // also where the interval leaves hardly any room
+		for _, total := range []time.Duration{time.Second, 10 * time.Second, 30 * time.Second} {
+			schedule := Schedule(specs[:2], seed, time.Minute, total)
+			if len(schedule) != 2 {
+				t.Errorf("seed %d: %d strikes of 2 faults in %v at an interval of a minute", seed, len(schedule), total)
+			}
+			for _, e := range schedule {
+				if e.At < 0 || e.For <= 0 || e.At+e.For > total {
+					t.Errorf("seed %d: %+v does not fit into %v", seed, e, total)
+				}
+			}
+		}
+	}
 	for _, total := range []time.Duration{5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 10 * time.Minute} {
 		for n := 1; n <= len(specs); n++ {
 			for seed := range uint64(20) {

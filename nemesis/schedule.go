@@ -47,7 +47,7 @@ const activeFaults = 1.5
 // Schedule draws a schedule from a seed: each spec strikes again and again, on
 // its own, until the time end. interval is the average time between two strikes of
 // the same spec; 0 leaves it to the number of specs. Every spec strikes at least
-// once if end leaves room.
+// once.
 func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
 	const shortest, usual = 500 * time.Millisecond, 2 * time.Second
 	if interval <= 0 {
@@ -62,8 +62,12 @@ func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
 			return time.Duration((lo + (hi-lo)*r.Float64()) * float64(interval)).Round(time.Millisecond) // for who reads the plan
 		}
 		longest := float64(min(2*usual, interval*7/10)) / float64(interval)
-		for at := between(0.1, 0.8); ; {
+		for at, first := between(0.1, 0.8), true; ; first = false {
 			hold := max(between(longest*2/5, longest), min(shortest, interval/2))
+			if first {
+				hold = min(hold, end/2)
+				at = min(at, end-hold)
+			}
 			if at+hold > end {
 				break
 			}

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -65,11 +66,10 @@ func Create(out string, now time.Time) (*Run, error) {
 		return nil, fmt.Errorf("results folder: %w", err)
 	}
 	r := &Run{stop: make(chan struct{}), done: make(chan struct{}), logs: map[string]*os.File{}}
-	for n := 0; ; n++ {
-		r.ID = fmt.Sprintf("%s-%d", now.UTC().Format("20060102-150405"), os.Getpid())
-		if n > 0 {
-			r.ID += fmt.Sprintf("-%d", n)
-		}
+	for {
+		// The id also names what belongs to the run on an engine, which runs of
+		// other machines and containers may share.
+		r.ID = fmt.Sprintf("%s-%06x", now.UTC().Format("20060102-150405"), rand.Uint32()>>8)
 		r.Dir = filepath.Join(out, r.ID)
 		err := os.Mkdir(r.Dir, 0o755)
 		if err == nil {

@@ -519,16 +519,23 @@ func (c *Cluster) probeFromOutside(ctx context.Context, n *node) (float64, error
 	return 1, nil
 }
 
-// Close implements cluster.Cluster.
-func (c *Cluster) Close(ctx context.Context) error {
+// HangUp ends all nodes at once: their agents end, and the kernel ends the
+// systems with them. What it leaves behind is for Close to remove. It may be
+// called at any time, and again.
+func (c *Cluster) HangUp() {
 	for _, n := range c.nodes {
 		n.mu.Lock()
 		n.up = false
 		n.mu.Unlock()
 		if n.hangUp != nil {
-			n.hangUp() // the agent ends, and the kernel ends the system with it
+			n.hangUp()
 		}
 	}
+}
+
+// Close implements cluster.Cluster.
+func (c *Cluster) Close(ctx context.Context) error {
+	c.HangUp()
 	err := c.e.remove(ctx, c.cfg.Run)
 	for _, n := range c.nodes {
 		n.output.Wait()

@@ -175,9 +175,10 @@ func (n *Node) startRaft() error {
 	n.raft = r
 	n.events.emit(Event{Kind: EventRole, Role: roleName(raft.Follower), Term: r.CurrentTerm()})
 	n.observe(r)
-	// What happened before the observer was there.
+	// What happened before the observer was there. In which term it was can't
+	// be told from here: raft's main loop may be in a later one by now.
 	if _, id := r.LeaderWithID(); id != "" {
-		n.events.emit(Event{Kind: EventLeader, Leader: string(id), Term: r.CurrentTerm()})
+		n.events.emit(Event{Kind: EventLeader, Leader: string(id)})
 	}
 	return nil
 }

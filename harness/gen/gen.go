@@ -228,7 +228,7 @@ func (r retry) Update(_ harness.Moment, op harness.Op) harness.Generator {
 	r.busy--
 	if !r.done(op) {
 		// What is asked again is what was asked before, not what was answered:
-		// retried operations are reads, whose invocations carry no value.
+		// reads and dequeues, whose invocations carry no value.
 		again := harness.Op{F: op.F, Key: op.Key}
 		r.todo = append(slices.Clone(r.todo), again)
 	}
