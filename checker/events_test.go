@@ -95,11 +95,11 @@ func TestRan(t *testing.T) {
 		{"fine", Ran{Faults: []string{"kill"}}, harness.Valid, "1 of 1 fault bit", `[write 1]`, []harness.Event{start, hold}},
 		{"no operations", Ran{}, harness.Unknown, "0 operations succeeded", ``, nil},
 		{"too few operations", Ran{MinOK: 2}, harness.Unknown, "1 operation succeeded, and 2 must", `[write 1]`, nil},
-		{"no read succeeded", Ran{}, harness.Unknown, "0 reads of 1 succeeded", `[write 1] [read>`, nil},
+		{"no read succeeded", Ran{}, harness.Unknown, "of 1 operations read 0 succeeded", `[write 1] [read>`, nil},
 		{"fault missed", Ran{}, harness.Unknown, "there was no leader", `[write 1]`, []harness.Event{start, miss}},
 		{"fault may miss", Ran{Misses: 1}, harness.Valid, "0 of 1 fault bit", `[write 1]`, []harness.Event{start, miss}},
 		{"fault never held", Ran{}, harness.Unknown, "never seen to bite", `[write 1]`, []harness.Event{start}},
-		{"a needed function was never tried", Ran{Needs: []string{"cas", "write"}}, harness.Unknown, "0 cass of 0 succeeded", `[write 1]`, nil},
+		{"a needed function was never tried", Ran{Needs: []string{"cas", "write"}}, harness.Unknown, "of 0 operations cas 0 succeeded", `[write 1]`, nil},
 		{"the last look is no load", Ran{}, harness.Unknown, "0 operations succeeded", `[write 1]`, []harness.Event{phase(0, "final")}},
 		{"fault never tried", Ran{Faults: []string{"partition"}}, harness.Unknown, "the fault partition never bit", `[write 1]`, nil},
 	}

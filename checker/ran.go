@@ -97,7 +97,7 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	} else {
 		for _, f := range d.Functions {
 			if least := max(1, c.MinPerFunction); f.OK < least {
-				d.Lacking = append(d.Lacking, fmt.Sprintf("%s of %d succeeded, and %d must", plural(f.OK, f.F), f.OK+f.Fail+f.Info, least))
+				d.Lacking = append(d.Lacking, fmt.Sprintf("of %d operations %s %d succeeded, and %d must", f.OK+f.Fail+f.Info, f.F, f.OK, least))
 			}
 		}
 	}
