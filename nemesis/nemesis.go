@@ -75,8 +75,7 @@ type strike struct {
 	Entry
 	id       int
 	rand     *rand.Rand
-	until    time.Duration // when it is to end, since the start of the run
-	begin    func()        // to be called when nodes and links are known, right before the fault is applied
+	begin    func() // to be called when nodes and links are known, right before the fault is applied
 	nodes    []string
 	links    []harness.Link
 	evidence string
@@ -91,7 +90,7 @@ func (n *Nemesis) Run(ctx context.Context, schedule []Entry) {
 		e := schedule[i]
 		harness.Sleep(ctx, n.Runtime, start+e.At)
 		if ctx.Err() == nil {
-			n.strike(ctx, e, start+e.At+e.For)
+			n.strike(ctx, e)
 		}
 	})
 }
@@ -99,10 +98,10 @@ func (n *Nemesis) Run(ctx context.Context, schedule []Entry) {
 // healPatience bounds the healing of a strike, also after Ctrl-C.
 const healPatience = 20 * time.Second
 
-func (n *Nemesis) strike(ctx context.Context, e Entry, until time.Duration) {
+func (n *Nemesis) strike(ctx context.Context, e Entry) {
 	n.mu.Lock()
 	n.nextID++
-	s := &strike{Entry: e, id: n.nextID, until: until, rand: rand.New(rand.NewPCG(e.Seed, 1))}
+	s := &strike{Entry: e, id: n.nextID, rand: rand.New(rand.NewPCG(e.Seed, 1))}
 	n.mu.Unlock()
 	say := func(kind, message string) {
 		n.Record(harness.Event{
@@ -111,10 +110,11 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, until time.Duration) {
 		})
 	}
 	var err error
-	if s.nodes, err = n.pick(ctx, e.Target, s.rand, until); err != nil {
+	if s.nodes, err = n.pick(ctx, e.Target, s.rand); err != nil {
 		say(harness.FaultSkip, err.Error())
 		return
 	}
+	until := n.Runtime.Now() + e.For
 	began := false
 	s.begin = func() {
 		began = true

@@ -135,6 +135,11 @@ func (s fakeSystem) Status(_ context.Context, _ cluster.Dial, node string) (clus
 // carryOut runs the schedule and returns the events, in the order of recording.
 func carryOut(t *testing.T, f *fake, schedule ...Entry) []harness.Event {
 	t.Helper()
+	return carryOutUntil(t, context.Background(), f, schedule...)
+}
+
+func carryOutUntil(t *testing.T, ctx context.Context, f *fake, schedule ...Entry) []harness.Event {
+	t.Helper()
 	var mu sync.Mutex
 	var events []harness.Event
 	n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), Record: func(e harness.Event) {
@@ -142,7 +147,7 @@ func carryOut(t *testing.T, f *fake, schedule ...Entry) []harness.Event {
 		defer mu.Unlock()
 		events = append(events, e)
 	}}
-	n.Run(context.Background(), schedule)
+	n.Run(ctx, schedule)
 	if !f.stubborn {
 		if len(f.cuts) != 0 || slices.Contains(values(f.dead), true) || slices.Contains(values(f.frozen), true) {
 			t.Errorf("still broken after the schedule: cuts %v, dead %v, frozen %v", f.cuts, f.dead, f.frozen)
@@ -206,12 +211,23 @@ func TestAFaultThatDoesNotBiteIsAMiss(t *testing.T) {
 	}
 }
 
-func TestALeaderThatIsNotThereIsSkipped(t *testing.T) {
+func TestALeaderThatIsNotThereIsWaitedFor(t *testing.T) {
 	f := newFake(3)
 	f.leader = ""
-	events := carryOut(t, f, Entry{For: 10 * time.Millisecond, Fault: "kill", Target: Leader})
-	if kinds(events) != "skip" {
-		t.Errorf("events %v, want a skip", events)
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	strike := Entry{For: 10 * time.Millisecond, Fault: "kill", Target: Leader}
+	if events := carryOutUntil(t, ctx, f, strike); kinds(events) != "skip" {
+		t.Errorf("events %v, want a skip when the run ends and nobody has led", events)
+	}
+	time.AfterFunc(100*time.Millisecond, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.leader = "n2"
+	})
+	events := carryOut(t, f, strike)
+	if kinds(events) != "start hold end" || !slices.Equal(events[0].Nodes, []string{"n2"}) {
+		t.Errorf("events %v, want a strike at n2, which led late", events)
 	}
 }
 

@@ -67,8 +67,9 @@ func LeaderOf(all []cluster.Status) (node string, term uint64) {
 	return node, term
 }
 
-// pick resolves a target to nodes. Without a leader, Leader waits for one.
-func (n *Nemesis) pick(ctx context.Context, target string, r *rand.Rand, until time.Duration) ([]string, error) {
+// pick resolves a target to nodes. Where a leader is needed and there is none,
+// it waits for one until ctx ends.
+func (n *Nemesis) pick(ctx context.Context, target string, r *rand.Rand) ([]string, error) {
 	var names []string
 	for _, node := range n.Cluster.Nodes() {
 		names = append(names, node.Name)
@@ -90,7 +91,7 @@ func (n *Nemesis) pick(ctx context.Context, target string, r *rand.Rand, until t
 				}
 				return shuffled[:1], nil
 			}
-			if n.Runtime.Now() >= until || ctx.Err() != nil {
+			if ctx.Err() != nil {
 				return nil, fmt.Errorf("%w: no node led", errNobody)
 			}
 			harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+50*time.Millisecond)
