@@ -95,7 +95,7 @@ func wall(ctx, soft context.Context, plan coup.Plan, bugs []bug, runs int, out s
 				break
 			}
 			fmt.Fprintf(os.Stderr, "%s, seed %d: found=%t after %v, %d operations: %s\n",
-				b.Name, t.Seed, t.Found, t.After.Round(100*time.Millisecond), t.Operations, t.Dir)
+				b.Name, t.Seed, t.Found, short(t.After), t.Operations, t.Dir)
 			tries = append(tries, t)
 		}
 		if len(tries) == 0 {
@@ -133,7 +133,7 @@ func row(table *tabwriter.Writer, b bug, tries []coup.Try) bool {
 	for _, t := range tries {
 		if t.Found {
 			found++
-			times = append(times, t.After.Round(100*time.Millisecond).String())
+			times = append(times, short(t.After))
 		} else {
 			times = append(times, "-")
 		}
@@ -141,9 +141,17 @@ func row(table *tabwriter.Writer, b bug, tries []coup.Try) bool {
 	median := tries[(len(tries)-1)/2]
 	at, operations := "-", "-"
 	if median.Found {
-		at, operations = median.After.Round(100*time.Millisecond).String(), fmt.Sprint(median.Operations)
+		at, operations = short(median.After), fmt.Sprint(median.Operations)
 	}
 	fmt.Fprintf(table, "%s\t%s, %s\t%d of %d\t%s\t%s\t%s\n",
 		b.Name, b.Workload, strings.Join(b.Nemesis, " "), found, len(tries), at, operations, strings.Join(times, " "))
 	return median.Found
+}
+
+// short is a duration as it is read in a table.
+func short(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
 }
