@@ -109,7 +109,7 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 		err = closeErr
 	}
 	if err != nil {
-		return store.Dir, verdict, err
+		return store.Dir, verdict, errors.Join(err, r.cleaning)
 	}
 	r.enter("judge")
 	verdict, err = Judge(ctx, store.Dir)

@@ -16,18 +16,9 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// disk is the data directory of a node: one bbolt file for the log, the term
-// and the vote, and a directory of snapshots. Everything is synced before raft
-// goes on.
-type disk struct {
-	logs      raft.LogStore
-	stable    raft.StableStore
-	snapshots raft.SnapshotStore
-	close     func() error
-}
-
-const snapshotsKept = 2
-
+// openDisk opens the data directory: one bbolt file for the log, the term and
+// the vote, and a directory of snapshots. Everything is synced before raft goes
+// on.
 func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)

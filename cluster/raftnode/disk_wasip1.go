@@ -10,17 +10,8 @@ import (
 	"coup/cluster/sim/guest"
 )
 
-// disk is the data directory of a node: one file for the log, the term and the
+// openDisk opens the data directory: one file for the log, the term and the
 // vote, and a directory of snapshots.
-type disk struct {
-	logs      raft.LogStore
-	stable    raft.StableStore
-	snapshots raft.SnapshotStore
-	close     func() error
-}
-
-const snapshotsKept = 2
-
 func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
