@@ -17,8 +17,8 @@ func (e *Engine) Left(ctx context.Context, run string) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	if lock, ok := runs[run]; ok {
-		return []string{run + " " + lock}
+	if t, ok := runs[run]; ok {
+		return []string{run + " " + t.lock}
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func StartBare(ctx context.Context, binary string, n int) (time.Duration, error)
 		return 0, err
 	}
 	defer lock.release()
-	labels := map[string]string{labelRun: run, labelLock: lock.label()}
+	labels := map[string]string{labelRun: run, labelLock: lock.label}
 	begun := time.Now()
 	g, gctx := errgroup.WithContext(ctx)
 	for range n {

@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,69 +15,17 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
-	"github.com/gofrs/flock"
 )
 
 // Every object that coup makes on an engine carries these labels.
 const (
 	labelRun   = "coup.run"   // the id of the run it belongs to
-	labelLock  = "coup.lock"  // host:path of the file that the living run holds locked
+	labelLock  = "coup.lock"  // where the file is that the living run holds locked
 	labelImage = "coup.image" // on images
 )
 
 func (c *Cluster) labels() map[string]string {
-	return map[string]string{labelRun: c.cfg.Run, labelLock: c.lock.label()}
-}
-
-// runLock is a locked file that shows that a run is alive. The kernel lets go
-// of the lock when the process ends, however it ends.
-type runLock struct{ f *flock.Flock }
-
-func lockDir() string { return filepath.Join(os.TempDir(), fmt.Sprintf("coup-%d", os.Getuid())) }
-
-func lockRun(run string) (*runLock, error) {
-	if err := os.MkdirAll(lockDir(), 0o700); err != nil {
-		return nil, fmt.Errorf("mark the run as alive: %w", err)
-	}
-	f := flock.New(filepath.Join(lockDir(), run+".lock"))
-	// Nobody else locks the file of this run but for the moment that it takes
-	// to see whether it is alive.
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if _, err := f.TryLockContext(ctx, 5*time.Millisecond); err != nil {
-		return nil, fmt.Errorf("mark the run %s as alive: %w", run, err)
-	}
-	return &runLock{f}, nil
-}
-
-func (l *runLock) label() string {
-	host, _ := os.Hostname() // an unknown host is a host like any other
-	return host + ":" + l.f.Path()
-}
-
-func (l *runLock) release() error {
-	return errors.Join(os.Remove(l.f.Path()), l.f.Unlock())
-}
-
-// isDead reports whether the run that made an object with this lock label is
-// known to have ended. Of runs on other machines nothing is known.
-func isDead(label string) bool {
-	host, _ := os.Hostname()
-	path, ok := strings.CutPrefix(label, host+":")
-	if !ok {
-		return false
-	}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return true
-	}
-	f := flock.New(path)
-	free, err := f.TryLock()
-	if err != nil || !free {
-		return false
-	}
-	os.Remove(path)
-	f.Unlock()
-	return true
+	return map[string]string{labelRun: c.cfg.Run, labelLock: c.lock.label}
 }
 
 // Removed counts what was removed from an engine.
@@ -103,11 +48,21 @@ func (e *Engine) Collect(ctx context.Context, everything bool) (Removed, error) 
 	if err != nil {
 		return total, explain(err, e.c.DaemonHost())
 	}
-	alive := isAnyAlive()
-	for run, lock := range runs {
-		if !isDead(lock) {
-			alive = true
+	now, err := e.now(ctx)
+	if err != nil {
+		return total, explain(err, e.c.DaemonHost())
+	}
+	inUse := isAnyAlive()
+	for run, t := range runs {
+		switch lifeOf(run, t.lock) {
+		case alive:
+			inUse = true
 			continue
+		case unknown:
+			if !t.abandoned(now) {
+				inUse = true
+				continue
+			}
 		}
 		r, err := e.removeRun(ctx, run)
 		total.Containers += r.Containers
@@ -115,7 +70,7 @@ func (e *Engine) Collect(ctx context.Context, everything bool) (Removed, error) 
 		total.Volumes += r.Volumes
 		errs = append(errs, err)
 	}
-	if !alive {
+	if !inUse {
 		keep := keepImages
 		if everything {
 			keep = 0
@@ -150,45 +105,68 @@ func (e *Engine) removeImages(ctx context.Context, keep int) (removed int, err e
 	return removed, errors.Join(errs...)
 }
 
-// isAnyAlive reports whether a run of this user on this machine is alive.
-func isAnyAlive() bool {
-	locks, _ := filepath.Glob(filepath.Join(lockDir(), "*.lock")) // the pattern is well formed
-	for _, path := range locks {
-		f := flock.New(path)
-		free, err := f.TryLock()
-		if err != nil || !free {
-			return true
-		}
-		f.Unlock()
-	}
-	return false
+// traces are what a run has on an engine.
+type traces struct {
+	lock    string    // its label
+	newest  time.Time // when the last of them was made, by the engine's clock
+	running bool      // whether a container runs
 }
 
-// runs returns the runs that have an object on the engine, with their locks.
-func (e *Engine) runs(ctx context.Context) (map[string]string, error) {
-	all := map[string]string{}
-	note := func(labels map[string]string) { all[labels[labelRun]] = labels[labelLock] }
+// abandonedAfter is far longer than a living run is without a container that
+// runs: it takes seconds to start the first, and its agents end with it.
+const abandonedAfter = time.Hour
+
+// abandoned says that the run is dead, of which nothing else is known.
+func (t traces) abandoned(now time.Time) bool {
+	return !t.running && now.Sub(t.newest) > abandonedAfter
+}
+
+// now is what the engine's clock shows.
+func (e *Engine) now(ctx context.Context) (time.Time, error) {
+	info, err := e.c.Info(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, info.SystemTime)
+}
+
+// runs returns the runs that have an object on the engine.
+func (e *Engine) runs(ctx context.Context) (map[string]traces, error) {
+	all := map[string]traces{}
+	note := func(labels map[string]string, made time.Time, running bool) {
+		t := all[labels[labelRun]]
+		t.lock = labels[labelLock]
+		t.running = t.running || running
+		if made.After(t.newest) {
+			t.newest = made
+		}
+		all[labels[labelRun]] = t
+	}
 	ours := filters.NewArgs(filters.Arg("label", labelRun))
 	containers, err := e.c.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range containers {
-		note(c.Labels)
+		note(c.Labels, time.Unix(c.Created, 0), c.State == container.StateRunning)
 	}
 	networks, err := e.c.NetworkList(ctx, network.ListOptions{Filters: ours})
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range networks {
-		note(n.Labels)
+		note(n.Labels, n.Created, false)
 	}
 	volumes, err := e.c.VolumeList(ctx, volume.ListOptions{Filters: ours})
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range volumes.Volumes {
-		note(v.Labels)
+		made, err := time.Parse(time.RFC3339Nano, v.CreatedAt)
+		if err != nil {
+			return nil, fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+		note(v.Labels, made, false)
 	}
 	return all, nil
 }
