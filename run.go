@@ -350,7 +350,9 @@ func (r *run) record(op *harness.Op) error {
 	r.mu.Lock()
 	switch op.Type {
 	case harness.Invoke:
-		r.keys[op.Key] = struct{}{}
+		for _, k := range r.work.Objects(*op) {
+			r.keys[k] = struct{}{}
+		}
 	case harness.OK:
 		r.progress.OK++
 	case harness.Fail:

@@ -102,8 +102,8 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 	}
 	t := newTxns(h.Operations)
 	for i := range t.ops {
-		_, in := t.ops[i].Input.([]Micro)
-		_, out := t.ops[i].Output.([]Micro)
+		_, in := t.ops[i].Input.(Txn)
+		_, out := t.ops[i].Output.(Txn)
 		if !in || !out && t.ops[i].Type == harness.OK {
 			return r, fmt.Errorf("expected transactions: %s of process %d at %s has the input %v and the output %v",
 				t.ops[i].F, t.ops[i].Process, seconds(t.ops[i].Start), t.ops[i].Input, t.ops[i].Output)

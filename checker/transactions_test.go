@@ -221,7 +221,7 @@ func TestTxnJSON(t *testing.T) {
 		}
 	}
 	v, err := DecodeRegisterTxn(harness.OK, "txn", json.RawMessage(`[["w",5,1],["r","y",null],["r","z",3]]`))
-	if want := []Micro{{F: "w", Key: "5", Value: 1}, {F: "r", Key: "y"}, {F: "r", Key: "z", Seen: Just(3)}}; err != nil || !reflect.DeepEqual(v, want) {
+	if want := (Txn{{F: "w", Key: "5", Value: 1}, {F: "r", Key: "y"}, {F: "r", Key: "z", Seen: Just(3)}}); err != nil || !reflect.DeepEqual(v, want) {
 		t.Errorf("%v, %v", v, err)
 	}
 	for text, want := range map[string]string{
@@ -251,7 +251,7 @@ func makeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes flo
 			if len(ops) == n {
 				break
 			}
-			var in []Micro
+			var in Txn
 			for range 1 + rng.IntN(4) {
 				// Keys come and go, so that lists stay short.
 				key := fmt.Sprint(len(ops)/1000*keys + rng.IntN(keys))
@@ -272,7 +272,7 @@ func makeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes flo
 		}
 		op := &ops[open[c]]
 		if op.Type == harness.Info {
-			out := append([]Micro{}, op.Input.([]Micro)...)
+			out := append(Txn{}, op.Input.(Txn)...)
 			for i := range out {
 				m := &out[i]
 				switch m.F {

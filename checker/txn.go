@@ -10,7 +10,7 @@ import (
 )
 
 // Micro is one step of a transaction: an append to a list, a write to a
-// register, or a read of either. A transaction's input is a []Micro without
+// register, or a read of either. A transaction's input is a [Txn] without
 // what the reads showed, its output the same with it.
 //
 // As JSON it is a triple, as in Elle: ["append", key, value], ["w", key,
@@ -25,7 +25,6 @@ type Micro struct {
 	Seen  Maybe   // r of a register in an output: what it showed
 }
 
-// AppendJSON appends m as JSON to b; list says which kind of read it is.
 func (m Micro) appendJSON(b []byte) []byte {
 	b = append(b, '[')
 	b = strconv.AppendQuote(b, m.F)
@@ -49,6 +48,24 @@ func (m Micro) appendJSON(b []byte) []byte {
 	}
 	return append(b, ']')
 }
+
+// Txn is a transaction: its steps, in their order. As JSON it is a list of triples.
+type Txn []Micro
+
+// AppendJSON appends t as JSON to b.
+func (t Txn) AppendJSON(b []byte) []byte {
+	b = append(b, '[')
+	for i, m := range t {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = m.appendJSON(b)
+	}
+	return append(b, ']')
+}
+
+// MarshalJSON writes the list of triples.
+func (t Txn) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
 
 // MarshalJSON writes the triple.
 func (m Micro) MarshalJSON() ([]byte, error) { return m.appendJSON(nil), nil }
@@ -85,7 +102,7 @@ func decodeTxn(t harness.Type, f string, raw json.RawMessage, list bool) (any, e
 		if err := json.Unmarshal(raw, &triples); err != nil {
 			return nil, fmt.Errorf("expected a list of steps [function, key, value], not %s", short(raw))
 		}
-		ms := make([]Micro, len(triples))
+		ms := make(Txn, len(triples))
 		for i, triple := range triples {
 			m, err := decodeMicro(triple, list, t == harness.OK)
 			if err != nil {
@@ -135,9 +152,9 @@ func decodeMicro(triple []json.RawMessage, list, output bool) (m Micro, err erro
 
 // txnText writes a transaction for people.
 func txnText(op *harness.Operation) string {
-	steps, ok := op.Output.([]Micro)
+	steps, ok := op.Output.(Txn)
 	if !ok {
-		steps, _ = op.Input.([]Micro)
+		steps, _ = op.Input.(Txn)
 	}
 	var b strings.Builder
 	for i, m := range steps {

@@ -59,7 +59,7 @@ func (l *listTxns) infer() error {
 func (l *listTxns) gather() error {
 	l.writers, l.replacing = make(map[item]writer, len(l.ops)), map[version]int32{}
 	for i, op := range l.ops {
-		steps := op.Input.([]Micro)
+		steps := op.Input.(Txn)
 		for at, m := range steps {
 			k := l.list(m.Key)
 			if m.F != "append" {
@@ -74,7 +74,7 @@ func (l *listTxns) gather() error {
 		if op.Type != harness.OK {
 			continue
 		}
-		for _, m := range op.Output.([]Micro) {
+		for _, m := range op.Output.(Txn) {
 			if m.F != "r" {
 				continue
 			}
@@ -136,7 +136,7 @@ func (l *listTxns) reads(i int32) {
 		fresh bool    // nothing was appended yet
 	}
 	own := map[string]*known{}
-	for _, m := range l.ops[i].Output.([]Micro) {
+	for _, m := range l.ops[i].Output.(Txn) {
 		o := own[m.Key]
 		if m.F == "append" {
 			if o == nil {
@@ -231,7 +231,7 @@ func (l *listTxns) unseen() {
 		if !l.did[i] {
 			continue
 		}
-		for _, m := range op.Input.([]Micro) {
+		for _, m := range op.Input.(Txn) {
 			k := l.key(m.Key)
 			if m.F != "append" || l.reader[k] == none {
 				continue
@@ -252,7 +252,7 @@ func (l *listTxns) unseen() {
 		if op.Type != harness.OK {
 			continue
 		}
-		for _, m := range op.Output.([]Micro) {
+		for _, m := range op.Output.(Txn) {
 			if m.F != "r" {
 				continue
 			}
@@ -271,7 +271,7 @@ func (l *listTxns) unseen() {
 
 // explain tells why one transaction must come before another.
 func (l *listTxns) explain(s step) string {
-	for _, m := range l.ops[s.to].Input.([]Micro) {
+	for _, m := range l.ops[s.to].Input.(Txn) {
 		k := l.key(m.Key)
 		if m.F != "append" || s.kind == wr {
 			continue
@@ -306,9 +306,9 @@ func (l *listTxns) before(k int32, a, b int64) bool {
 }
 
 // effects are the steps of a transaction with what is known of its reads.
-func (t *txns) effects(i int32) []Micro {
-	if out, ok := t.ops[i].Output.([]Micro); ok {
+func (t *txns) effects(i int32) Txn {
+	if out, ok := t.ops[i].Output.(Txn); ok {
 		return out
 	}
-	return slices.DeleteFunc(slices.Clone(t.ops[i].Input.([]Micro)), func(m Micro) bool { return m.F == "r" })
+	return slices.DeleteFunc(slices.Clone(t.ops[i].Input.(Txn)), func(m Micro) bool { return m.F == "r" })
 }

@@ -24,7 +24,7 @@ func (r *registerTxns) infer() error {
 	r.writers, r.nexts, r.readers, r.nothing = map[item]writer{}, map[item][]int32{}, map[item][]int32{}, map[int32][]int32{}
 	r.why = r.explain
 	for i, op := range r.ops {
-		steps := op.Input.([]Micro)
+		steps := op.Input.(Txn)
 		for at, m := range steps {
 			if m.F != "w" {
 				continue
@@ -49,7 +49,7 @@ func (r *registerTxns) infer() error {
 func (r *registerTxns) reads(i int32) {
 	own := map[string]Maybe{} // what each register must show to it
 	wrote := map[string]bool{}
-	for _, m := range r.ops[i].Output.([]Micro) {
+	for _, m := range r.ops[i].Output.(Txn) {
 		k := r.key(m.Key)
 		now, touched := own[m.Key]
 		if m.F == "w" {
@@ -93,7 +93,7 @@ func (r *registerTxns) reads(i int32) {
 func (r *registerTxns) link() {
 	writers := map[int32][]int32{}
 	for i, op := range r.ops {
-		for _, m := range op.Input.([]Micro) {
+		for _, m := range op.Input.(Txn) {
 			if m.F == "w" && r.did[i] {
 				writers[r.key(m.Key)] = append(writers[r.key(m.Key)], int32(i))
 			}
@@ -107,7 +107,7 @@ func (r *registerTxns) link() {
 		if !r.did[i] {
 			continue
 		}
-		for _, m := range op.Input.([]Micro) {
+		for _, m := range op.Input.(Txn) {
 			if m.F != "w" {
 				continue
 			}

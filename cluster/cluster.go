@@ -65,7 +65,7 @@ type System interface {
 	// Spec describes node, one of all.
 	Spec(node Node, all []Node, o Options) Spec
 	// Open connects a client to node. What the connection can do it shows by
-	// implementing Register, Set, Queue or Counter. Open itself may be lazy.
+	// implementing Register, Set, Queue, Counter or Transactions. Open itself may be lazy.
 	Open(dial Dial, node string, o Options) (Conn, error)
 	// Status asks node how it is; it fails when the node does not answer.
 	Status(ctx context.Context, dial Dial, node string) (Status, error)
@@ -124,6 +124,22 @@ type Queue interface {
 type Counter interface {
 	CounterAdd(ctx context.Context, key string, delta int64) error
 	CounterRead(ctx context.Context, key string) (int64, error)
+}
+
+// Transactions is a set of lists by key, on which several steps are performed as
+// one: all of them happen at one moment, or none.
+type Transactions interface {
+	// Txn performs the steps in their order and returns them with what the reads
+	// saw: what others had appended before, and what the transaction itself had.
+	Txn(ctx context.Context, steps []Micro) ([]Micro, error)
+}
+
+// Micro is one step of a transaction.
+type Micro struct {
+	F     string  // append or r
+	Key   string  // the list
+	Value int64   // append: what is appended
+	List  []int64 // r, once performed: what the list held
 }
 
 // Cut is a one-way impairment of the network: packets from From to To are

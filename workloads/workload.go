@@ -25,6 +25,8 @@ type Workload struct {
 	// Final returns the operations that look at everything once more, when the
 	// system has healed. keys are all that the load has used.
 	Final func(keys []string) harness.Generator
+	// Keys are the objects that an invocation works on; nil: op.Key is the only one.
+	Keys func(op harness.Op) []string
 	// Invoke performs op through a connection. A connection that lacks what the
 	// workload needs is found by Supports before anything is invoked.
 	Invoke   func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error)
@@ -55,10 +57,11 @@ func (o Options) orDefaults() Options {
 
 // All are the workloads by name.
 var All = map[string]Workload{
-	"register": register,
-	"set":      set,
-	"queue":    queue,
-	"counter":  counter,
+	"register":    register,
+	"set":         set,
+	"queue":       queue,
+	"counter":     counter,
+	"list-append": listAppend,
 }
 
 // Find returns the workload of that name; its error says which there are.
@@ -83,6 +86,14 @@ type client struct {
 
 func (c client) Invoke(ctx context.Context, op harness.Op) (any, error) {
 	return c.w.Invoke(ctx, c.Conn, op)
+}
+
+// Objects are the keys that an invocation works on.
+func (w Workload) Objects(op harness.Op) []string {
+	if w.Keys == nil {
+		return []string{op.Key}
+	}
+	return w.Keys(op)
 }
 
 // Monitor returns what watches the operations of the workload while they are

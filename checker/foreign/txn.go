@@ -34,7 +34,7 @@ func txn(op *harness.Operation, v any, write string, output bool) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("expected a transaction [[function key value] ...], not %v", v)
 	}
-	steps := make([]checker.Micro, len(list))
+	steps := make(checker.Txn, len(list))
 	for i, s := range list {
 		triple, ok := s.([]any)
 		if !ok || len(triple) != 3 {

@@ -11,9 +11,10 @@ import (
 
 // Request is the body of every operation, a POST to one of the paths below.
 type Request struct {
-	Key   string `json:"key"`
-	Value int64  `json:"value,omitempty"`
-	From  *int64 `json:"from,omitempty"` // what a cas expects; absent: no value
+	Key   string  `json:"key"`
+	Value int64   `json:"value,omitempty"`
+	From  *int64  `json:"from,omitempty"` // what a cas expects; absent: no value
+	Txn   []Micro `json:"txn,omitempty"`  // the steps of a transaction
 	// Client and Seq identify a write: the same pair is applied once. A client
 	// counts its writes up and has one of them open at a time.
 	Client string `json:"client,omitempty"`
@@ -33,6 +34,7 @@ type Response struct {
 	// dequeue took; nil if that is nothing.
 	Value  *int64  `json:"value"`
 	Values []int64 `json:"values,omitempty"` // a set's elements, ascending
+	Txn    []Micro `json:"txn,omitempty"`    // the steps of a transaction, with what its reads saw
 }
 
 // The paths of the operations.
@@ -46,6 +48,8 @@ const (
 	PathQueueDequeue  = "/queue/dequeue"
 	PathCounterAdd    = "/counter/add"
 	PathCounterRead   = "/counter/read"
+	PathTxn           = "/txn"      // goes through the log
+	PathTxnRead       = "/txn/read" // has only reads, and is answered like one
 )
 
 // PathStatus answers a GET with a [Status].
@@ -57,25 +61,29 @@ type operation struct {
 	name    string
 	read    bool
 	command string
-	look    func(s *state, key string) Response
+	look    func(s *state, req Request) Response
 }
 
 var operations = []operation{
-	{name: PathRegisterRead, read: true, look: func(s *state, key string) Response {
-		return Response{Value: s.register(key)}
+	{name: PathRegisterRead, read: true, look: func(s *state, req Request) Response {
+		return Response{Value: s.register(req.Key)}
 	}},
 	{name: PathRegisterWrite, command: opWrite},
 	{name: PathRegisterCAS, command: opCAS},
 	{name: PathSetAdd, command: opSetAdd},
-	{name: PathSetRead, read: true, look: func(s *state, key string) Response {
-		return Response{Values: s.set(key)}
+	{name: PathSetRead, read: true, look: func(s *state, req Request) Response {
+		return Response{Values: s.set(req.Key)}
 	}},
 	{name: PathQueueEnqueue, command: opEnqueue},
 	{name: PathQueueDequeue, command: opDequeue},
 	{name: PathCounterAdd, command: opCounterAdd},
-	{name: PathCounterRead, read: true, look: func(s *state, key string) Response {
-		v := s.counters[key]
+	{name: PathCounterRead, read: true, look: func(s *state, req Request) Response {
+		v := s.counters[req.Key]
 		return Response{Value: &v}
+	}},
+	{name: PathTxn, command: opTxn},
+	{name: PathTxnRead, read: true, look: func(s *state, req Request) Response {
+		return Response{Txn: s.glance(req.Txn)}
 	}},
 }
 
@@ -98,6 +106,9 @@ func (n *Node) handler() http.Handler {
 
 func (n *Node) serve(w http.ResponseWriter, r *http.Request, op operation) {
 	req, err := decodeRequest(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil && (op.name == PathTxn || op.name == PathTxnRead) {
+		err = checkTxn(req.Txn, op.read)
+	}
 	if err != nil {
 		answer(w, http.StatusBadRequest, didNotHappen(err.Error()))
 		return

@@ -25,6 +25,10 @@ const (
 	NoSync            Bug = "no-sync"
 	ShortSnapshot     Bug = "short-snapshot"
 	StickyRestore     Bug = "sticky-restore"
+	TornTransaction   Bug = "torn-transaction"
+	FracturedRead     Bug = "fractured-read"
+	ReadsOutsideLog   Bug = "reads-outside-log"
+	AbortedAppend     Bug = "aborted-append"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -50,6 +54,10 @@ var Bugs = []BugDoc{
 	{NoSync, "log, term and vote are acknowledged before they are synced; only a power cut shows it"},
 	{ShortSnapshot, "a snapshot misses the newest entries that it claims to hold"},
 	{StickyRestore, "a snapshot installed on a running node does not replace what the node had under a key"},
+	{TornTransaction, "every step of a transaction is an entry of the log by itself, and others come between them"},
+	{FracturedRead, "a transaction that only reads reads one list after the other, each at a moment of its own"},
+	{ReadsOutsideLog, "a transaction reads the leader's state and then appends through the log"},
+	{AbortedAppend, "a transaction that takes longer than 100 ms to commit is called aborted and stays in the log"},
 }
 
 // ParseBug finds a planted bug by name.

@@ -2,6 +2,8 @@ package raftnode
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -249,6 +251,109 @@ func TestBugsOutsideLog(t *testing.T) {
 		}
 		if got := c.must(PathQueueDequeue, Request{Key: "a", Client: "auto"}).Value; got != nil {
 			t.Errorf("dequeued %s from an empty queue", show(got))
+		}
+	})
+}
+
+// A transaction is one entry of the log, and what it answers is what that entry did.
+func TestBugsOfTransactions(t *testing.T) {
+	t.Parallel()
+	steps := []Micro{{F: MicroAppend, Key: "a", Value: 1}, {F: MicroRead, Key: "a"}}
+	bothWays(t, TornTransaction, func(t *testing.T, bug Bug) {
+		c := startCluster(t, 1, withBug(bug))
+		c.must(PathCounterAdd, Request{Key: "a", Client: "auto"})
+		first, err := c.nodes[0].logs.LastIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.must(PathTxn, Request{Txn: steps, Client: "auto"}).Txn; len(got) != 2 || !slices.Equal(got[1].List, []int64{1}) {
+			t.Errorf("answered %+v", got)
+		}
+		last, err := c.nodes[0].logs.LastIndex()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if torn := last-first == 2; torn != (bug != "") {
+			t.Errorf("the transaction is %d entries", last-first)
+		}
+	})
+	bothWays(t, ReadsOutsideLog, func(t *testing.T, bug Bug) {
+		c := startCluster(t, 3, func(cfg *testConfig) {
+			cfg.Bug, cfg.Heartbeat, cfg.Election, cfg.Lease = bug, 2*time.Second, 2*time.Second, 2*time.Second
+		})
+		c.must(PathTxn, Request{Txn: steps, Client: "auto"})
+		l := c.leader()
+		c.isolate(l) // so that two transactions are under way at a time
+		last := l.Status().Last
+		answers := make(chan Response, 2)
+		for i := range 2 {
+			go func() {
+				r, _ := c.post(l, PathTxn, Request{Txn: []Micro{{F: MicroRead, Key: "a"}, {F: MicroAppend, Key: "a", Value: int64(2 + i)}}, Client: fmt.Sprint("x", i), Seq: 1, Timeout: 10_000})
+				answers <- r
+			}()
+		}
+		eventually(t, "both are proposed", func() bool { return l.Status().Last >= last+2 })
+		c.join(l)
+		same := true
+		for range 2 {
+			r := <-answers
+			same = same && len(r.Txn) == 2 && slices.Equal(r.Txn[0].List, []int64{1})
+		}
+		if same != (bug != "") {
+			t.Errorf("both read the list before either appended to it: %v", same)
+		}
+	})
+	bothWays(t, AbortedAppend, func(t *testing.T, bug Bug) {
+		c := startCluster(t, 3, func(cfg *testConfig) {
+			cfg.Bug, cfg.Heartbeat, cfg.Election, cfg.Lease = bug, 2*time.Second, 2*time.Second, 2*time.Second
+		})
+		c.must(PathTxn, Request{Txn: steps, Client: "auto"})
+		l := c.leader()
+		c.isolate(l)
+		_, f := c.post(l, PathTxn, Request{Txn: []Micro{{F: MicroAppend, Key: "a", Value: 2}}, Client: "x", Seq: 1, Timeout: 500})
+		if f == nil || (f.Happened == DidNotHappen) != (bug != "") {
+			t.Errorf("a transaction that cannot commit: %+v", f)
+		}
+		c.join(l)
+		eventually(t, "it is there all the same", func() bool {
+			return len(c.must(PathTxnRead, Request{Txn: []Micro{{F: MicroRead, Key: "a"}}}).Txn[0].List) == 2
+		})
+	})
+}
+
+// What a transaction reads it reads at one moment.
+func TestBugFracturedRead(t *testing.T) {
+	t.Parallel()
+	bothWays(t, FracturedRead, func(t *testing.T, bug Bug) {
+		c := startCluster(t, 1, withBug(bug))
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for i := int64(1); ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c.post(c.nodes[0], PathTxn, Request{Txn: []Micro{{F: MicroAppend, Key: "a", Value: i}, {F: MicroAppend, Key: "b", Value: i}}, Client: "w", Seq: uint64(i)})
+			}
+		}()
+		defer func() {
+			close(stop)
+			<-stopped
+		}()
+		apart := func() bool {
+			got := c.must(PathTxnRead, Request{Txn: []Micro{{F: MicroRead, Key: "a"}, {F: MicroRead, Key: "b"}}}).Txn
+			return !slices.Equal(got[0].List, got[1].List)
+		}
+		if bug != "" {
+			eventually(t, "it reads two lists at two moments", apart)
+			return
+		}
+		for range 200 {
+			if apart() {
+				t.Fatal("it read two lists at two moments")
+			}
 		}
 	})
 }

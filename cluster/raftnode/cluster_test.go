@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -314,6 +315,18 @@ func TestAPI(t *testing.T) {
 	if got := c.must(PathSetRead, Request{Key: "a"}).Values; len(got) != 2 || got[0] != -7 || got[1] != 7 {
 		t.Errorf("set: %v", got)
 	}
+	txn := []Micro{
+		{F: MicroRead, Key: "a"}, {F: MicroAppend, Key: "a", Value: 5}, {F: MicroAppend, Key: "b", Value: 6},
+		{F: MicroAppend, Key: "a", Value: 7}, {F: MicroRead, Key: "a"},
+	}
+	saw := c.must(PathTxn, Request{Txn: txn, Client: "auto"}).Txn
+	if len(saw) != 5 || len(saw[0].List) != 0 || !slices.Equal(saw[4].List, []int64{5, 7}) {
+		t.Errorf("transaction: %+v", saw)
+	}
+	saw = c.must(PathTxnRead, Request{Txn: []Micro{{F: MicroRead, Key: "b"}, {F: MicroRead, Key: "c"}, {F: MicroRead, Key: "a"}}}).Txn
+	if len(saw) != 3 || !slices.Equal(saw[0].List, []int64{6}) || len(saw[1].List) != 0 || !slices.Equal(saw[2].List, []int64{5, 7}) {
+		t.Errorf("transaction that reads: %+v", saw)
+	}
 	c.agree()
 
 	// The followers serve stale reads, and nothing else.
@@ -328,6 +341,8 @@ func TestAPI(t *testing.T) {
 		{PathRegisterRead, Request{Key: "a"}},
 		{PathRegisterRead, Request{Key: "a", Reads: Lease}},
 		{PathRegisterWrite, Request{Key: "a", Client: "auto"}},
+		{PathTxnRead, Request{Txn: []Micro{{F: MicroRead, Key: "a"}}}},
+		{PathTxn, Request{Txn: []Micro{{F: MicroRead, Key: "a"}}, Client: "auto"}},
 	} {
 		_, fail := c.post(f, req.path, req.Request)
 		if fail == nil || fail.Happened != DidNotHappen || fail.Leader != c.leader().peer.Name {
@@ -349,6 +364,22 @@ func TestBadRequests(t *testing.T) {
 		r.Body.Close()
 		if r.StatusCode != http.StatusBadRequest || f == nil || f.Happened != DidNotHappen {
 			t.Errorf("%q: status %d, %+v", body, r.StatusCode, f)
+		}
+	}
+	for path, bodies := range map[string][]string{
+		PathTxn:     {"{}", `{"txn":[]}`, `{"txn":[{"f":"w","k":"a"}]}`, `{"txn":[{"f":"r","key":"a"}]}`},
+		PathTxnRead: {"{}", `{"txn":[{"f":"r","k":"a"},{"f":"append","k":"a","v":1}]}`},
+	} {
+		for _, body := range bodies {
+			r, err := testClient.Post(url+path, "application/json", bytes.NewReader([]byte(body)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, f := DecodeAnswer(r.StatusCode, r.Body)
+			r.Body.Close()
+			if r.StatusCode != http.StatusBadRequest || f == nil || f.Happened != DidNotHappen {
+				t.Errorf("%s %q: status %d, %+v", path, body, r.StatusCode, f)
+			}
 		}
 	}
 	for path, want := range map[string]int{"/": 404, "/register/erase": 404, PathRegisterRead: 405} {

@@ -15,18 +15,20 @@ const (
 	opDequeue    = "dequeue"
 	opTake       = "take" // removes Value from a queue, wherever it is (dequeue-outside-log)
 	opCounterAdd = "counter-add"
+	opTxn        = "txn"
 )
 
 // command is an entry of the log.
 type command struct {
-	Op     string `json:"op"`
-	Key    string `json:"k,omitempty"`
-	Value  int64  `json:"v,omitempty"`
-	From   *int64 `json:"f,omitempty"` // what a cas expects; nil: nothing
-	Client string `json:"c,omitempty"` // with Seq, the command's identity
-	Seq    uint64 `json:"s,omitempty"`
-	Retry  bool   `json:"r,omitempty"` // was proposed before
-	At     int64  `json:"t,omitempty"` // when it was proposed, in Unix nanoseconds (local-clock-apply)
+	Op     string  `json:"op"`
+	Key    string  `json:"k,omitempty"`
+	Value  int64   `json:"v,omitempty"`
+	From   *int64  `json:"f,omitempty"` // what a cas expects; nil: nothing
+	Txn    []Micro `json:"x,omitempty"` // the steps of a transaction
+	Client string  `json:"c,omitempty"` // with Seq, the command's identity
+	Seq    uint64  `json:"s,omitempty"`
+	Retry  bool    `json:"r,omitempty"` // was proposed before
+	At     int64   `json:"t,omitempty"` // when it was proposed, in Unix nanoseconds (local-clock-apply)
 }
 
 func (c command) encode() []byte {
@@ -47,7 +49,8 @@ func decodeCommand(b []byte) (command, error) {
 
 // result is what applying a command gave.
 type result struct {
-	Value *int64 `json:"v,omitempty"` // what a cas saw, what a dequeue took
+	Value *int64  `json:"v,omitempty"` // what a cas saw, what a dequeue took
+	Txn   []Micro `json:"x,omitempty"` // what a transaction saw
 	// Refused says why the command was not applied.
 	Refused refusal `json:"r,omitempty"`
 }

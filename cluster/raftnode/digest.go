@@ -33,10 +33,18 @@ func setFact(key string, v int64) uint64         { return fact('s', key, uint64(
 func queueFact(key string, pos, v uint64) uint64 { return fact('q', key, pos, v) }
 func counterFact(key string, v int64) uint64     { return fact('c', key, uint64(v)) }
 
+func listFact(key string, pos int, v int64) uint64 {
+	return fact('l', key, uint64(pos), uint64(v))
+}
+
 func sessionFact(s *session) uint64 {
 	var set, value uint64
 	if s.Result.Value != nil {
 		set, value = 1, uint64(*s.Result.Value)
+	}
+	for i, m := range s.Result.Txn {
+		// A list only grows: its length says what it held.
+		value += fact('t', m.F+" "+m.Key, uint64(i), uint64(m.Value), uint64(len(m.List)))
 	}
 	return fact('x', s.Client+"\x00"+string(s.Result.Refused), s.Seq, set, value)
 }

@@ -1,7 +1,8 @@
 // Package raftnode is the bundled system under test: a small key-value service
 // on hashicorp/raft, such as a team would run.
 //
-// A [Node] serves registers, sets, queues and counters over HTTP and keeps
+// A [Node] serves registers, sets, queues, counters and
+// transactions over lists over HTTP and keeps
 // them in a state machine that is replicated by the raft log. [Main] runs a
 // node on a real machine: TCP, a bbolt file for log and votes, file snapshots.
 // On a simulated machine (GOOS=wasip1, package cluster/sim), where bbolt and TCP

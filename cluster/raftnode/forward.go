@@ -87,11 +87,12 @@ func DecodeAnswer(status int, body io.Reader) (Response, *Failure) {
 		var got struct {
 			Value  json.RawMessage `json:"value"` // absent only from what is no answer
 			Values []int64         `json:"values"`
+			Txn    []Micro         `json:"txn"`
 		}
 		if err := json.Unmarshal(b, &got); err != nil {
 			return Response{}, mayHaveHappened("answer is garbled: " + err.Error())
 		}
-		r := Response{Values: got.Values}
+		r := Response{Values: got.Values, Txn: got.Txn}
 		if err := json.Unmarshal(got.Value, &r.Value); err != nil {
 			return Response{}, mayHaveHappened("answer has no proper value: " + err.Error())
 		}

@@ -198,6 +198,9 @@ func (s *state) keepOver(im *image) *state {
 	for key, v := range mine.Counters {
 		im.Counters[key] = v
 	}
+	for key, v := range mine.Lists {
+		im.Lists[key] = v
+	}
 	return im.state()
 }
 

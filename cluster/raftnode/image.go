@@ -16,6 +16,7 @@ type image struct {
 	Sets      map[string][]int64    `json:"sets"`
 	Queues    map[string]queueImage `json:"queues"`
 	Counters  map[string]int64      `json:"counters"`
+	Lists     map[string][]int64    `json:"lists"`
 	Sessions  []session             `json:"sessions"` // longest unheard of first
 	Evicted   uint64                `json:"evicted"`
 }
@@ -35,6 +36,7 @@ func (s *state) image() *image {
 		Sets:      make(map[string][]int64, len(s.sets)),
 		Queues:    make(map[string]queueImage, len(s.queues)),
 		Counters:  maps.Clone(s.counters),
+		Lists:     make(map[string][]int64, len(s.lists)),
 		Sessions:  make([]session, 0, len(s.sessions)),
 		Evicted:   s.evicted,
 	}
@@ -47,6 +49,9 @@ func (s *state) image() *image {
 	}
 	for key, q := range s.queues {
 		im.Queues[key] = queueImage{q.head, slices.Clone(q.items)}
+	}
+	for key := range s.lists {
+		im.Lists[key] = s.list(key)
 	}
 	for e := s.recent.Front(); e != nil; e = e.Next() {
 		im.Sessions = append(im.Sessions, *e.Value.(*session))
@@ -75,6 +80,11 @@ func (im *image) state() *state {
 	}
 	for key, v := range im.Counters {
 		s.setCounter(key, v)
+	}
+	for key, list := range im.Lists {
+		for _, v := range list {
+			s.appendTo(key, v)
+		}
 	}
 	for i := range im.Sessions {
 		n := im.Sessions[i]

@@ -27,7 +27,8 @@ func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
 	again := time.NewTimer(n.cfg.Retry)
 	defer again.Stop()
 	var early <-chan time.Time
-	if n.cfg.Bug.is(EarlyAck) && c.Op != opCAS && c.Op != opDequeue && c.Op != opNoop {
+	if n.cfg.Bug.is(EarlyAck) && c.Op != opCAS && c.Op != opDequeue && c.Op != opTxn && c.Op != opNoop ||
+		n.cfg.Bug.is(AbortedAppend) && c.Op == opTxn {
 		early = time.After(impatience)
 	}
 	open := 1
@@ -45,6 +46,9 @@ func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
 				return result{}, failed
 			}
 		case <-early:
+			if n.cfg.Bug.is(AbortedAppend) {
+				return result{}, &Failure{Reason: "the transaction took too long and was aborted", Happened: DidNotHappen, final: true}
+			}
 			return result{}, nil
 		case <-again.C:
 			if c.Client != "" {
@@ -60,7 +64,8 @@ func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
 	}
 }
 
-// How long early-ack waits for a commit before it acknowledges without.
+// How long early-ack waits for a commit before it acknowledges without, and
+// aborted-append before it calls a transaction aborted.
 const impatience = 100 * time.Millisecond
 
 func (n *Node) failureOf(o outcome) *Failure {

@@ -24,6 +24,9 @@ func (n *Node) read(ctx context.Context, req Request, op operation) (Response, *
 				return Response{Value: &v}, nil
 			}
 		}
+		if n.cfg.Bug.is(FracturedRead) && op.name == PathTxnRead {
+			return n.fractured(ctx, req, op)
+		}
 		if f := n.confirm(ctx, req.Reads != Lease); f != nil {
 			return Response{}, f
 		}
@@ -33,7 +36,7 @@ func (n *Node) read(ctx context.Context, req Request, op operation) (Response, *
 
 // look reads the node's own state.
 func (n *Node) look(req Request, op operation) (resp Response) {
-	n.fsm.view(func(s *state) { resp = op.look(s, req.Key) })
+	n.fsm.view(func(s *state) { resp = op.look(s, req) })
 	return resp
 }
 

@@ -19,6 +19,7 @@ type state struct {
 	sets        map[string]map[int64]struct{}
 	queues      map[string]*queue
 	counters    map[string]int64
+	lists       map[string][]int64       // elements are never changed, only added
 	sessions    map[string]*list.Element // of *session
 	recent      *list.List               // the same, longest unheard of first
 	evicted     uint64                   // how many sessions were forgotten
@@ -44,6 +45,7 @@ func newState() *state {
 		sets:      map[string]map[int64]struct{}{},
 		queues:    map[string]*queue{},
 		counters:  map[string]int64{},
+		lists:     map[string][]int64{},
 		sessions:  map[string]*list.Element{},
 		recent:    list.New(),
 	}
@@ -121,6 +123,8 @@ func (s *state) perform(c command) result {
 		return result{Value: &c.Value}
 	case opCounterAdd:
 		s.setCounter(c.Key, s.counters[c.Key]+c.Value)
+	case opTxn:
+		return result{Txn: s.transact(c.Txn)}
 	default:
 		return result{Refused: refusedOp}
 	}
@@ -217,3 +221,11 @@ func (s *state) setCounter(key string, v int64) {
 	s.counters[key] = v
 	s.sum += counterFact(key, v)
 }
+
+func (s *state) appendTo(key string, v int64) {
+	s.sum += listFact(key, len(s.lists[key]), v)
+	s.lists[key] = append(s.lists[key], v)
+}
+
+// list is what a list holds now. It stays so when more is appended.
+func (s *state) list(key string) []int64 { return slices.Clip(s.lists[key]) }

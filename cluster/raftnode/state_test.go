@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -51,6 +52,17 @@ func TestApply(t *testing.T) {
 			t.Errorf("step %d, %+v: digest is not that of the state", i, step.c)
 		}
 	}
+	steps := []Micro{{F: MicroRead, Key: "l"}, {F: MicroAppend, Key: "l", Value: 1}, {F: MicroRead, Key: "l"}, {F: MicroAppend, Key: "m", Value: 2}}
+	for i, want := range [][]int64{{1}, {1, 1}} {
+		glanced := s.glance(steps)
+		before := s.sum
+		if r := s.apply(command{Op: opTxn, Txn: steps}, ""); !reflect.DeepEqual(r.Txn, glanced) || !slices.Equal(r.Txn[2].List, want) || len(r.Txn[0].List) != i {
+			t.Errorf("transaction %d: %+v, glanced %+v", i, r.Txn, glanced)
+		}
+		if again := s.image().state(); again.sum != s.sum || before == s.sum {
+			t.Errorf("transaction %d: digest is not that of the state", i)
+		}
+	}
 	if got := s.register("r"); !equal(got, num(9)) {
 		t.Errorf("register: %s", show(got))
 	}
@@ -62,6 +74,27 @@ func TestApply(t *testing.T) {
 	}
 	if r := s.apply(command{Op: "?"}, ""); r.Refused != refusedOp {
 		t.Errorf("an unknown command was applied: %+v", r)
+	}
+}
+
+// Lists are shared between the state and what was taken from it, and stay what
+// they were.
+func TestListsStay(t *testing.T) {
+	s := newState()
+	add := func(n int) {
+		for i := range n {
+			s.appendTo("l", int64(i))
+		}
+	}
+	add(5)
+	im, read := s.image(), s.list("l")
+	add(100)
+	if want := []int64{0, 1, 2, 3, 4}; !slices.Equal(im.Lists["l"], want) || !slices.Equal(read, want) {
+		t.Errorf("an image has %v, a read %v", im.Lists["l"], read)
+	}
+	other := append(read, 77)
+	if got := s.list("l"); got[5] != 0 || len(got) != 105 || other[5] != 77 {
+		t.Errorf("whoever appends to what it read changes the state: %v", got)
 	}
 }
 
@@ -131,9 +164,17 @@ func TestSessionsAreBounded(t *testing.T) {
 func TestDigest(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	random := func() command {
-		ops := []string{opWrite, opCAS, opSetAdd, opEnqueue, opDequeue, opCounterAdd}
+		ops := []string{opWrite, opCAS, opSetAdd, opEnqueue, opDequeue, opCounterAdd, opTxn}
+		steps := make([]Micro, 1+rng.IntN(3))
+		for i := range steps {
+			steps[i] = Micro{F: MicroRead, Key: fmt.Sprint("k", rng.IntN(20))}
+			if rng.IntN(2) == 0 {
+				steps[i].F, steps[i].Value = MicroAppend, rng.Int64N(5)
+			}
+		}
 		return command{
-			Op: ops[rng.IntN(len(ops))], Key: fmt.Sprint("k", rng.IntN(3)), Value: rng.Int64N(5),
+			Txn: steps,
+			Op:  ops[rng.IntN(len(ops))], Key: fmt.Sprint("k", rng.IntN(3)), Value: rng.Int64N(5),
 			Client: fmt.Sprint("c", rng.IntN(4)), Seq: uint64(rng.IntN(400)),
 		}
 	}
@@ -204,8 +245,11 @@ func TestFactsDiffer(t *testing.T) {
 			add(fmt.Sprint("set ", key, v), setFact(key, v))
 			add(fmt.Sprint("counter ", key, v), counterFact(key, v))
 			add(fmt.Sprint("queue ", key, v), queueFact(key, 3, uint64(v)))
+			add(fmt.Sprint("list ", key, v), listFact(key, 3, v))
 		}
 	}
 	add("no value", sessionFact(&session{Client: "a", Seq: 1}))
+	add("a transaction that read", sessionFact(&session{Client: "a", Seq: 1, Result: result{Txn: []Micro{{F: MicroRead, Key: "l", List: []int64{4}}}}}))
+	add("a transaction that found nothing", sessionFact(&session{Client: "a", Seq: 1, Result: result{Txn: []Micro{{F: MicroRead, Key: "l"}}}}))
 	add("value 0", sessionFact(&session{Client: "a", Seq: 1, Result: result{Value: num(0)}}))
 }

@@ -5,7 +5,7 @@ import "context"
 // write proposes an operation's command on the leader.
 func (n *Node) write(ctx context.Context, req Request, op operation) (Response, *Failure) {
 	c := command{
-		Op: op.command, Key: req.Key, Value: req.Value, From: req.From,
+		Op: op.command, Key: req.Key, Value: req.Value, From: req.From, Txn: req.Txn,
 		Client: req.Client, Seq: req.Seq, Retry: req.Retry,
 	}
 	var decided *int64
@@ -22,6 +22,14 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 			return Response{}, nil
 		}
 		c.Op, c.Value = opTake, *decided
+	case c.Op == opTxn && n.cfg.Bug.is(TornTransaction):
+		r, f := n.torn(ctx, c)
+		return Response{Txn: r.Txn}, f
+	case c.Op == opTxn && n.cfg.Bug.is(ReadsOutsideLog):
+		var seen []Micro
+		n.fsm.view(func(s *state) { seen = s.glance(c.Txn) })
+		_, f := n.propose(ctx, c)
+		return Response{Txn: seen}, f
 	}
 	r, f := n.propose(ctx, c)
 	if f != nil {
@@ -30,5 +38,5 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 	if decided != nil {
 		return Response{Value: decided}, nil
 	}
-	return Response{Value: r.Value}, nil
+	return Response{Value: r.Value, Txn: r.Txn}, nil
 }

@@ -177,8 +177,9 @@ func (c *raftConn) Node() string { return c.asked }
 
 // read performs an operation without effect: whatever goes wrong, it did not
 // happen.
-func (c *raftConn) read(ctx context.Context, path, key string) (raftnode.Response, error) {
-	resp, err := c.perform(ctx, path, raftnode.Request{Key: key, Reads: c.reads})
+func (c *raftConn) read(ctx context.Context, path string, req raftnode.Request) (raftnode.Response, error) {
+	req.Reads = c.reads
+	resp, err := c.perform(ctx, path, req)
 	if err != nil && !errors.Is(err, harness.ErrFail) {
 		err = fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,11 +134,19 @@ func TestOperations(t *testing.T) {
 	answer := raftnode.Response{Value: num(4), Values: []int64{1, 2}}
 	f.answers["n1"] = func(p string, r raftnode.Request) (int, any) {
 		path, req = p, r
+		answer.Txn = slices.Clone(r.Txn)
+		for i, m := range r.Txn {
+			if m.F == "r" {
+				answer.Txn[i].List = []int64{5}
+			}
+		}
 		return 200, answer
 	}
 	c := f.open("n1", cluster.Options{Reads: raftnode.Stale, Settings: map[string]string{"client": "p7"}})
 	ctx := t.Context()
 	read := raftnode.Request{Key: "k", Reads: raftnode.Stale}
+	look := []cluster.Micro{{F: "r", Key: "k"}}
+	steps := []raftnode.Micro{{F: "r", Key: "k"}}
 	write := func(seq uint64, value int64, from *int64) raftnode.Request {
 		return raftnode.Request{Key: "k", Value: value, From: from, Client: "p7", Seq: seq}
 	}
@@ -156,6 +165,12 @@ func TestOperations(t *testing.T) {
 		{func() (any, error) { return c.Dequeue(ctx, "k") }, num(4), raftnode.PathQueueDequeue, write(5, 0, nil)},
 		{func() (any, error) { return nil, c.CounterAdd(ctx, "k", -2) }, nil, raftnode.PathCounterAdd, write(6, -2, nil)},
 		{func() (any, error) { return c.CounterRead(ctx, "k") }, int64(4), raftnode.PathCounterRead, read},
+		{func() (any, error) { return c.Txn(ctx, look) }, []cluster.Micro{{F: "r", Key: "k", List: []int64{5}}}, raftnode.PathTxnRead,
+			raftnode.Request{Txn: steps, Reads: raftnode.Stale}},
+		{func() (any, error) {
+			return nil, second(c.Txn(ctx, append(look, cluster.Micro{F: "append", Key: "x", Value: 2})))
+		}, nil, raftnode.PathTxn,
+			raftnode.Request{Txn: append(steps, raftnode.Micro{F: "append", Key: "x", Value: 2}), Client: "p7", Seq: 7}},
 	} {
 		got, err := step.do()
 		if err != nil || !reflect.DeepEqual(got, step.want) {
@@ -174,6 +189,8 @@ func TestOperations(t *testing.T) {
 		t.Errorf("a counter without a value: %v", err)
 	}
 }
+
+func second[T any](_ T, err error) error { return err }
 
 func TestClientsAreUnique(t *testing.T) {
 	f := newFakes(t, "n1")

@@ -26,6 +26,10 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.NoSync:            {"set", []string{"crash:all", "crash:majority"}},
 	raftnode.ShortSnapshot:     {"set", []string{"kill:leader", "kill:follower"}},
 	raftnode.StickyRestore:     {"set", []string{"partition:follower"}},
+	raftnode.TornTransaction:   {"list-append", []string{"kill:leader"}},
+	raftnode.FracturedRead:     {"list-append", []string{"kill:leader"}},
+	raftnode.ReadsOutsideLog:   {"list-append", []string{"kill:leader"}},
+	raftnode.AbortedAppend:     {"list-append", []string{"loss:majority", "pause:leader"}},
 }
 
 // Bugs implements cluster.System.

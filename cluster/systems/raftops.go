@@ -10,15 +10,16 @@ import (
 )
 
 var (
-	_ cluster.Register = (*raftConn)(nil)
-	_ cluster.Set      = (*raftConn)(nil)
-	_ cluster.Queue    = (*raftConn)(nil)
-	_ cluster.Counter  = (*raftConn)(nil)
+	_ cluster.Register     = (*raftConn)(nil)
+	_ cluster.Set          = (*raftConn)(nil)
+	_ cluster.Queue        = (*raftConn)(nil)
+	_ cluster.Counter      = (*raftConn)(nil)
+	_ cluster.Transactions = (*raftConn)(nil)
 )
 
 // Read implements cluster.Register.
 func (c *raftConn) Read(ctx context.Context, key string) (*int64, error) {
-	resp, err := c.read(ctx, raftnode.PathRegisterRead, key)
+	resp, err := c.read(ctx, raftnode.PathRegisterRead, raftnode.Request{Key: key})
 	return resp.Value, err
 }
 
@@ -42,7 +43,7 @@ func (c *raftConn) SetAdd(ctx context.Context, key string, v int64) error {
 
 // SetRead implements cluster.Set.
 func (c *raftConn) SetRead(ctx context.Context, key string) ([]int64, error) {
-	resp, err := c.read(ctx, raftnode.PathSetRead, key)
+	resp, err := c.read(ctx, raftnode.PathSetRead, raftnode.Request{Key: key})
 	return resp.Values, err
 }
 
@@ -66,7 +67,7 @@ func (c *raftConn) CounterAdd(ctx context.Context, key string, delta int64) erro
 
 // CounterRead implements cluster.Counter.
 func (c *raftConn) CounterRead(ctx context.Context, key string) (int64, error) {
-	resp, err := c.read(ctx, raftnode.PathCounterRead, key)
+	resp, err := c.read(ctx, raftnode.PathCounterRead, raftnode.Request{Key: key})
 	if err == nil && resp.Value == nil {
 		err = fmt.Errorf("%w: %s answered a counter without a value", harness.ErrFail, c.asked)
 	}
@@ -74,4 +75,32 @@ func (c *raftConn) CounterRead(ctx context.Context, key string) (int64, error) {
 		return 0, err
 	}
 	return *resp.Value, nil
+}
+
+// Txn implements cluster.Transactions. A transaction that only reads is answered
+// like a read, in the mode that reads have; any other goes through the log.
+func (c *raftConn) Txn(ctx context.Context, steps []cluster.Micro) ([]cluster.Micro, error) {
+	req := raftnode.Request{Txn: make([]raftnode.Micro, len(steps))}
+	perform, path := c.read, raftnode.PathTxnRead
+	for i, m := range steps {
+		req.Txn[i] = raftnode.Micro{F: m.F, Key: m.Key, Value: m.Value}
+		if m.F != raftnode.MicroRead {
+			perform, path = c.write, raftnode.PathTxn
+		}
+	}
+	resp, err := perform(ctx, path, req)
+	if err != nil {
+		return nil, err
+	}
+	if len(resp.Txn) != len(steps) {
+		return nil, fmt.Errorf("%s answered a transaction of %d steps with %d", c.asked, len(steps), len(resp.Txn))
+	}
+	out := make([]cluster.Micro, len(steps))
+	for i, m := range resp.Txn {
+		if m.F != steps[i].F || m.Key != steps[i].Key || m.Value != steps[i].Value {
+			return nil, fmt.Errorf("%s answered step %d of a transaction with another one, %s %s", c.asked, i+1, m.F, m.Key)
+		}
+		out[i] = cluster.Micro(m)
+	}
+	return out, nil
 }

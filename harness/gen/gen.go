@@ -227,9 +227,12 @@ func (r retry) Next(harness.Moment) (harness.Op, harness.Generator) {
 func (r retry) Update(_ harness.Moment, op harness.Op) harness.Generator {
 	r.busy--
 	if !r.done(op) {
-		// What is asked again is what was asked before, not what was answered:
-		// reads and dequeues, whose invocations carry no value.
+		// What is asked again is what was asked before, not what was answered. An
+		// operation that was answered and is not done (a dequeue) asks for no value.
 		again := harness.Op{F: op.F, Key: op.Key}
+		if op.Type != harness.OK {
+			again.Value = op.Value
+		}
 		r.todo = append(slices.Clone(r.todo), again)
 	}
 	return r

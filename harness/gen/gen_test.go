@@ -149,6 +149,22 @@ func TestRetryUntilDone(t *testing.T) {
 	}
 }
 
+// What failed is asked again with what it asked for; what was answered, without
+// the answer.
+func TestRetryKeepsTheQuestion(t *testing.T) {
+	m := harness.Moment{}
+	for typ, want := range map[harness.Type]any{harness.Fail: "question", harness.Info: "question", harness.OK: nil} {
+		g := gen.Retry([]harness.Op{{F: "txn", Value: "question"}}, func(harness.Op) bool { return false })
+		op, g := g.Next(m)
+		if op.Type = typ; typ == harness.OK {
+			op.Value = "answer"
+		}
+		if again, _ := g.Update(m, op).Next(m); again.Value != want {
+			t.Errorf("after %s it asks for %v, not %v", typ, again.Value, want)
+		}
+	}
+}
+
 func TestRetryNeverHasAnOperationTwiceUnderWay(t *testing.T) {
 	g := gen.Retry([]harness.Op{{F: "read", Key: "a"}}, func(harness.Op) bool { return false })
 	m := harness.Moment{}

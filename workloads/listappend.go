@@ -1,0 +1,117 @@
+package workloads
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"coup/checker"
+	"coup/cluster"
+	"coup/harness"
+	"coup/harness/gen"
+)
+
+// listAppend is what Elle calls list-append (Kingsbury and Alvaro, VLDB 2020):
+// since a list shows its whole past, so does every read of one.
+var listAppend = Workload{
+	Doc: "transactions that append to lists and read them, several at a time",
+	Generator: func(o Options) harness.Generator {
+		o = o.orDefaults()
+		return newTxnOps(o.Keys, o.OpsPerKey)
+	},
+	Final: func(keys []string) harness.Generator {
+		var ops []harness.Op
+		for some := range slices.Chunk(keys, readAtOnce) {
+			var txn checker.Txn
+			for _, k := range some {
+				txn = append(txn, checker.Micro{F: "r", Key: k})
+			}
+			ops = append(ops, harness.Op{F: "txn", Value: txn})
+		}
+		return gen.Retry(ops, succeeded)
+	},
+	Keys: func(op harness.Op) (keys []string) {
+		txn, _ := op.Value.(checker.Txn)
+		for _, m := range txn {
+			keys = append(keys, m.Key)
+		}
+		return keys
+	},
+	Invoke: func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
+		if op.F != "txn" {
+			return nil, unknownFunction(op)
+		}
+		steps := []cluster.Micro{}
+		for _, m := range op.Value.(checker.Txn) {
+			steps = append(steps, cluster.Micro{F: m.F, Key: m.Key, Value: m.Value})
+		}
+		done, err := c.(cluster.Transactions).Txn(ctx, steps)
+		if err != nil {
+			return nil, err
+		}
+		var saw checker.Txn
+		for _, m := range done {
+			step := checker.Micro{F: m.F, Key: m.Key, Value: m.Value}
+			if m.F == "r" {
+				step.List = append([]int64{}, m.List...)
+			}
+			saw = append(saw, step)
+		}
+		return saw, nil
+	},
+	Supports: supports[cluster.Transactions],
+	Decode:   checker.DecodeListTxn,
+	Checkers: func() []harness.Checker { return []harness.Checker{checker.Transactions{}} },
+	Needs:    []string{"txn"},
+}
+
+const (
+	mostSteps  = 4  // of a transaction
+	readAtOnce = 10 // lists, in the end
+)
+
+// txnOps draws transactions over some lists. A list that was appended to and
+// read often enough is retired, and a new one takes its place, so that reads
+// stay short. Appended values count up from 1.
+type txnOps struct {
+	lists []txnList
+	next  int // the number of the next list
+	most  int // steps on a list
+}
+
+type txnList struct {
+	key   string
+	last  int64 // appended
+	steps int
+}
+
+func newTxnOps(lists, most int) txnOps {
+	g := txnOps{lists: make([]txnList, lists), next: lists, most: most}
+	for i := range g.lists {
+		g.lists[i].key = txnKey(i)
+	}
+	return g
+}
+
+func txnKey(i int) string { return "k" + strconv.Itoa(i) }
+
+func (g txnOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	g.lists = slices.Clone(g.lists)
+	txn := make(checker.Txn, 1+m.Rand.IntN(mostSteps))
+	for i := range txn {
+		l := &g.lists[m.Rand.IntN(len(g.lists))]
+		if l.steps >= g.most {
+			*l = txnList{key: txnKey(g.next)}
+			g.next++
+		}
+		l.steps++
+		txn[i] = checker.Micro{F: "r", Key: l.key}
+		if m.Rand.IntN(2) == 0 {
+			l.last++
+			txn[i].F, txn[i].Value = "append", l.last
+		}
+	}
+	return harness.Op{F: "txn", Value: txn}, g
+}
+
+func (g txnOps) Update(harness.Moment, harness.Op) harness.Generator { return g }
