@@ -39,5 +39,9 @@ func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 		bolt.Close()
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}
-	return &disk{bolt, bolt, snapshots, bolt.Close}, nil
+	if err := intact(snapshots); err != nil {
+		bolt.Close()
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	return newDisk(bolt, bolt, snapshots, bolt.Close), nil
 }

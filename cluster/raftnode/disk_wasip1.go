@@ -16,18 +16,21 @@ func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	sync := guest.Sync
-	if bug.is(NoSync) {
-		sync = func(string) error { return nil }
-	}
-	w, err := openWAL(dir, sync)
+	w, err := openWAL(dir, guest.Sync)
 	if err != nil {
-		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if bug.is(NoSync) {
+		w.sync = func(string) error { return nil }
 	}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, logger)
 	if err != nil {
 		w.close()
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}
-	return &disk{w, w, snapshots, w.close}, nil
+	if err := intact(snapshots); err != nil {
+		w.close()
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	return newDisk(w, w, snapshots, w.close), nil
 }

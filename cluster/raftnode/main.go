@@ -56,6 +56,18 @@ func run(f *flags, stop <-chan os.Signal, stdout, stderr io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	served := make(chan error, 1)
+	go func() { served <- serve(f, d, stop, stdout, logger) }()
+	select {
+	case err := <-served:
+		return err
+	case err := <-d.failed:
+		return fmt.Errorf("the disk failed, and a node that can't keep what it promises must not go on: %w", err)
+	}
+}
+
+// serve runs a node until it is asked to stop.
+func serve(f *flags, d *disk, stop <-chan os.Signal, stdout io.Writer, logger hclog.Logger) error {
 	listener, err := listenTCP(f.listenClient)
 	if err != nil {
 		return fmt.Errorf("listen for clients: %w", err)

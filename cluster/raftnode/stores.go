@@ -1,6 +1,10 @@
 package raftnode
 
-import "github.com/hashicorp/raft"
+import (
+	"fmt"
+
+	"github.com/hashicorp/raft"
+)
 
 // disk is what openDisk makes of the data directory of a node.
 type disk struct {
@@ -8,6 +12,26 @@ type disk struct {
 	stable    raft.StableStore
 	snapshots raft.SnapshotStore
 	close     func() error
+	failed    <-chan error // receives the first error of a write
+}
+
+func newDisk(logs raft.LogStore, stable raft.StableStore, snapshots raft.SnapshotStore, close func() error) *disk {
+	failed := make(chan error, 1)
+	return &disk{failStopLogs{logs, failed}, failStopStable{stable, failed}, snapshots, close, failed}
 }
 
 const snapshotsKept = 2
+
+// intact says what is wrong with the newest snapshot. Raft would take the one
+// before it, and miss the entries between that and its log.
+func intact(s raft.SnapshotStore) error {
+	all, err := s.List()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	_, r, err := s.Open(all[0].ID)
+	if err != nil {
+		return fmt.Errorf("the newest snapshot, %s, is damaged: %w", all[0].ID, err)
+	}
+	return r.Close()
+}

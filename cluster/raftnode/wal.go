@@ -17,10 +17,18 @@ import (
 
 // wal keeps raft's log, term and vote in one file that is only appended to,
 // for machines where bbolt does not exist. Everything is also in memory; the
-// file is read when the node starts. Each record has a length and a checksum:
-// what follows the last whole record was never acknowledged and is cut off.
+// file is read when the node starts.
 //
-// Records that others made void are cleared away by writing the file anew.
+// What is written at once is a frame with a length and a checksum, and it is
+// synced before the next one is written. So the last frame may be torn: it was
+// never acknowledged and is cut off. A frame that is broken though a whole one
+// follows it was damaged on the disk: then the node must not start, for
+// it would have forgotten what it acknowledged or voted.
+//
+// The file is written anew, under another name and then renamed, to clear away
+// records that others made void; and whenever it is opened: what an fsync failed
+// to write can still be read, and no later fsync will write it. The first
+// frame was so written and is never torn.
 type wal struct {
 	path string
 	sync func(path string) error // what fsync does
@@ -42,10 +50,11 @@ const (
 	walFile = "raft.wal"
 	// A file that is smaller than this is not worth writing anew.
 	walCompact = 1 << 20
-	maxRecord  = 64 << 20
+	maxFrame   = 256 << 20
 )
 
 const (
+	recordBegin  = 'b' // of a file: says nothing, so that the first frame is never empty
 	recordLog    = 'l'
 	recordDelete = 'd'
 	recordKey    = 'k'
@@ -61,53 +70,67 @@ func openWAL(dir string, sync func(path string) error) (*wal, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
+	at := 0
 	for {
-		body, ok := nextRecord(b[w.size:])
+		records, ok := nextFrame(b[at:])
 		if !ok {
 			break
 		}
-		if err := w.replay(body); err != nil {
-			return nil, fmt.Errorf("%s at %d: %w", w.path, w.size, err)
+		if err := w.replay(records); err != nil {
+			return nil, fmt.Errorf("%s at %d: %w", w.path, at, err)
 		}
-		w.size += recordHeader + int64(len(body))
+		at += frameHeader + len(records)
 	}
-	if w.file, err = os.OpenFile(w.path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
-		return nil, err
+	if rest := b[at:]; len(rest) > 0 && (at == 0 || holdsFrame(rest[1:])) {
+		return nil, fmt.Errorf("%s is damaged at byte %d: put the disk right; without what stood there the node can't keep what it promised", w.path, at)
 	}
-	if w.size < int64(len(b)) {
-		err = w.file.Truncate(w.size)
-	}
-	// Also the file's name must be there after a crash.
-	if err = errors.Join(err, sync(w.path), sync(dir)); err != nil {
-		w.file.Close()
+	if err := w.rewrite(); err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
-const recordHeader = 8
+const frameHeader = 8
 
-func nextRecord(b []byte) (body []byte, ok bool) {
-	if len(b) < recordHeader {
+// nextFrame returns the records of the frame that b begins with, if it is whole.
+func nextFrame(b []byte) (records []byte, ok bool) {
+	if len(b) < frameHeader {
 		return nil, false
 	}
 	size := binary.LittleEndian.Uint32(b)
-	if size == 0 || size > maxRecord || int(size) > len(b)-recordHeader {
+	if size == 0 || size > maxFrame || int(size) > len(b)-frameHeader {
 		return nil, false
 	}
-	body = b[recordHeader : recordHeader+size]
-	return body, crc32.Checksum(body, castagnoli) == binary.LittleEndian.Uint32(b[4:])
+	records = b[frameHeader : frameHeader+size]
+	return records, crc32.Checksum(records, castagnoli) == binary.LittleEndian.Uint32(b[4:])
+}
+
+// holdsFrame says whether a whole frame begins anywhere in b.
+func holdsFrame(b []byte) bool {
+	for i := range b {
+		if _, ok := nextFrame(b[i:]); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// frame puts records into a frame.
+func frame(records []byte) []byte {
+	b := binary.LittleEndian.AppendUint32(make([]byte, 0, frameHeader+len(records)), uint32(len(records)))
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(records, castagnoli))
+	return append(b, records...)
 }
 
 // appendRecord appends a record whose body fill appends.
 func appendRecord(b []byte, fill func([]byte) []byte) []byte {
 	at := len(b)
-	b = fill(append(b, make([]byte, recordHeader)...))
-	body := b[at+recordHeader:]
-	binary.LittleEndian.PutUint32(b[at:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(b[at+4:], crc32.Checksum(body, castagnoli))
+	b = fill(append(b, 0, 0, 0, 0))
+	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-recordHeader))
 	return b
 }
+
+const recordHeader = 4
 
 func appendLog(b []byte, l *raft.Log) []byte {
 	return appendRecord(b, func(b []byte) []byte {
@@ -172,10 +195,32 @@ func (f *fields) bytes(n uint64) []byte {
 	return b
 }
 
-// replay applies a record of the file to what is in memory.
-func (w *wal) replay(body []byte) error {
+// replay applies the records of a frame to what is in memory.
+func (w *wal) replay(records []byte) error {
+	for len(records) > 0 {
+		if len(records) < recordHeader {
+			return errGarbled
+		}
+		size := binary.LittleEndian.Uint32(records)
+		records = records[recordHeader:]
+		if size == 0 || uint64(size) > uint64(len(records)) {
+			return errGarbled
+		}
+		if err := w.apply(records[:size:size]); err != nil {
+			return err
+		}
+		records = records[size:]
+	}
+	return nil
+}
+
+var errGarbled = errors.New("garbled record")
+
+// apply applies a record to what is in memory.
+func (w *wal) apply(body []byte) error {
 	f := &fields{b: body[1:]}
 	switch body[0] {
+	case recordBegin:
 	case recordLog:
 		l := &raft.Log{Index: f.uint(), Term: f.uint()}
 		if kind := f.bytes(1); !f.bad {
@@ -203,7 +248,7 @@ func (w *wal) replay(body []byte) error {
 		return fmt.Errorf("record of unknown kind %q", body[0])
 	}
 	if f.bad {
-		return errors.New("garbled record")
+		return errGarbled
 	}
 	return nil
 }
@@ -248,13 +293,14 @@ func (w *wal) set(key string, value []byte) {
 	w.keys[key] = value
 }
 
-// write appends to the file, syncs it, and then changes what is in memory.
-func (w *wal) write(b []byte, change func()) error {
+// write appends records to the file, syncs it, and then changes what is in memory.
+func (w *wal) write(records []byte, change func()) error {
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	if w.broken != nil {
 		return w.broken
 	}
+	b := frame(records)
 	_, err := w.file.WriteAt(b, w.size)
 	if err == nil {
 		err = w.sync(w.path)
@@ -279,7 +325,7 @@ func (w *wal) write(b []byte, change func()) error {
 
 // rewrite writes the file anew with what counts. The caller holds writing.
 func (w *wal) rewrite() error {
-	var b []byte
+	b := appendRecord(nil, func(b []byte) []byte { return append(b, recordBegin) })
 	w.mu.RLock()
 	for _, key := range sortedKeys(w.keys) {
 		b = appendKey(b, key, w.keys[key])
@@ -295,6 +341,7 @@ func (w *wal) rewrite() error {
 	if err != nil {
 		return err
 	}
+	b = frame(b)
 	if _, err = f.Write(b); err == nil {
 		err = w.sync(next)
 	}
@@ -308,7 +355,9 @@ func (w *wal) rewrite() error {
 		f.Close()
 		return err
 	}
-	w.file.Close()
+	if w.file != nil {
+		w.file.Close()
+	}
 	w.file, w.size = f, int64(len(b))
 	return nil
 }

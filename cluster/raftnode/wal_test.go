@@ -1,11 +1,14 @@
 package raftnode
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,7 +96,7 @@ func TestWAL(t *testing.T) {
 func TestWALTorn(t *testing.T) {
 	dir := t.TempDir()
 	w := openTestWAL(t, dir)
-	sizes, states := []int64{0}, []map[string]any{contents(t, w)}
+	sizes, states := []int64{w.size}, []map[string]any{contents(t, w)}
 	for i := range uint64(8) {
 		if err := w.StoreLogs([]*raft.Log{entry(i+1, 1)}); err != nil {
 			t.Fatal(err)
@@ -104,17 +107,16 @@ func TestWALTorn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for cut := range len(whole) + 1 {
+	for cut := int(sizes[0]); cut <= len(whole); cut++ {
 		for _, damage := range []bool{false, true} {
+			if damage && cut == int(sizes[0]) {
+				continue // the first frame is never torn
+			}
 			b := append([]byte(nil), whole[:cut]...)
-			if damage && cut > 0 {
+			if damage {
 				b[cut-1] ^= 0x40
 			}
-			d := filepath.Join(t.TempDir(), "d")
-			os.Mkdir(d, 0o755)
-			if err := os.WriteFile(filepath.Join(d, walFile), b, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			d := dirWith(t, b)
 			n := 0 // records that are whole
 			for n+1 < len(sizes) && sizes[n+1] <= int64(cut) {
 				n++
@@ -138,6 +140,139 @@ func TestWALTorn(t *testing.T) {
 				t.Fatalf("cut at %d: written after that and read again: %v, want %v", cut, third, got)
 			}
 		}
+	}
+}
+
+// dirWith is a directory with a file of the log.
+func dirWith(t *testing.T, file []byte) string {
+	t.Helper()
+	d := t.TempDir()
+	if err := os.WriteFile(filepath.Join(d, walFile), file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// A bit that flips in what is followed by something whole is no torn write:
+// the node must not go on without what stood there.
+func TestWALDamaged(t *testing.T) {
+	w := openTestWAL(t, t.TempDir())
+	var ends []int64
+	for i := range uint64(3) {
+		ends = append(ends, w.size)
+		if err := w.StoreLogs([]*raft.Log{entry(3*i+1, 1), entry(3*i+2, 1), entry(3*i+3, 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := int(ends[len(ends)-1])
+	for i := range newest {
+		b := slices.Clone(whole)
+		b[i] ^= 1 << (i % 8)
+		again, err := openWAL(dirWith(t, b), noSync)
+		if err == nil {
+			again.close()
+			t.Fatalf("byte %d of %d is damaged, and nothing is said", i, len(b))
+		}
+		if !strings.Contains(err.Error(), "damaged at byte") {
+			t.Fatalf("byte %d: %v", i, err)
+		}
+	}
+	// The first frame is never torn: a file that ends in it is damaged.
+	if _, err := openWAL(dirWith(t, whole[:ends[0]-1]), noSync); err == nil {
+		t.Error("half of the first frame was taken for a new file")
+	}
+	// Whether the newest frame was torn or damaged can't be told.
+	b := slices.Clone(whole)
+	b[len(b)-1] ^= 1
+	again, err := openWAL(dirWith(t, b), noSync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.close()
+	if last, _ := again.LastIndex(); last != 6 {
+		t.Errorf("without the last frame the newest entry is %d, want 6", last)
+	}
+}
+
+// What an fsync failed to write can be read all the same; so what was read is
+// written again before it counts.
+func TestWALIsWrittenAnewWhenItIsOpened(t *testing.T) {
+	dir := t.TempDir()
+	w := openTestWAL(t, dir)
+	if err := w.StoreLog(entry(1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var synced []string
+	again, err := openWAL(dir, func(path string) error {
+		synced = append(synced, filepath.Base(path))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.close()
+	after, err := os.Stat(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.SameFile(before, after) {
+		t.Error("it is still the same file")
+	}
+	if want := []string{walFile + ".new", filepath.Base(dir)}; !slices.Equal(synced, want) {
+		t.Errorf("synced %v, want %v", synced, want)
+	}
+}
+
+// A write that fails does not return: nothing is said or done after it.
+func TestFailStop(t *testing.T) {
+	fail := false
+	w, err := openWAL(t.TempDir(), func(string) error {
+		if fail {
+			return errors.New("no luck")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDisk(w, w, nil, w.close)
+	defer d.close()
+	if err := errors.Join(d.logs.StoreLog(entry(1, 1)), d.logs.StoreLogs([]*raft.Log{entry(2, 1)}), d.logs.DeleteRange(1, 1),
+		d.stable.Set([]byte("vote"), []byte("n1")), d.stable.SetUint64([]byte("term"), 1)); err != nil {
+		t.Fatal(err)
+	}
+	fail = true
+	returned := make(chan struct{}, 5)
+	for _, write := range []func() error{
+		func() error { return d.logs.StoreLog(entry(3, 1)) },
+		func() error { return d.logs.StoreLogs([]*raft.Log{entry(3, 1)}) },
+		func() error { return d.logs.DeleteRange(2, 2) },
+		func() error { return d.stable.Set([]byte("vote"), []byte("n2")) },
+		func() error { return d.stable.SetUint64([]byte("term"), 2) },
+	} {
+		go func() {
+			write()
+			returned <- struct{}{}
+		}()
+	}
+	if err := <-d.failed; err == nil || !strings.Contains(err.Error(), "no luck") {
+		t.Errorf("told %v", err)
+	}
+	select {
+	case <-returned:
+		t.Error("a write that failed returned")
+	case <-time.After(10 * time.Millisecond):
+	}
+	if last, _ := d.logs.LastIndex(); last != 2 {
+		t.Errorf("newest entry is %d", last)
 	}
 }
 
