@@ -2,6 +2,7 @@
 # make test    everything that must pass
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
+# make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
 # make bench   what coup itself costs
 # make bench-checker   the checker beside porcupine
 # make fuzz    the fuzz targets, FUZZTIME each
@@ -14,7 +15,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # Nodes run coup's own binary in an image that holds nothing else.
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -o bin/coup ./cmd/coup
 
-.PHONY: build run test lint unit wall wall-sim bench bench-checker fuzz clean
+.PHONY: build run test lint unit wall wall-sim node bench bench-checker fuzz clean
 
 build:
 	@mkdir -p bin
@@ -45,6 +46,10 @@ wall: build
 
 wall-sim: build
 	bin/coup wall --backend sim $(ARGS)
+
+node:
+	@test -n "$(RAFT)" || { echo "which release? make node RAFT=1.3.5" >&2; exit 2; }
+	@releases/build $(RAFT) && echo "bin/raft-$(RAFT:v%=%).wasm: bin/coup run --node bin/raft-$(RAFT:v%=%).wasm"
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...

@@ -234,10 +234,9 @@ func Report(dir string) error {
 }
 
 func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error {
-	p := stored.Plan
 	in := report.Input{
 		Title:   stored.title(),
-		Command: p.again(dir),
+		Command: stored.again(dir),
 		Started: stored.Started, Nodes: h.Nodes,
 		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
 		Events:  h.Events, Operations: h.Operations,

@@ -59,13 +59,22 @@ func Replay(ctx, soft context.Context, dir string, o RunOptions) (Replayed, erro
 		case soft.Err() != nil:
 			r.Differs += ": the replay was interrupted"
 		case before.Module != after.Module:
-			r.Differs += fmt.Sprintf(": it was recorded with another program of the nodes (%.12s, this is %.12s); only the coup that recorded a run can repeat it", before.Module, after.Module)
+			r.Differs += fmt.Sprintf(": it was recorded with another program of the nodes (%.12s, this is %.12s); only the coup, or the --node, that recorded a run can repeat it", before.Module, after.Module)
 		default:
 			r.Differs += ": it was interrupted, or recorded by another build of coup"
 		}
 		return r, nil
 	}
 	return r, nil
+}
+
+// again is the command that runs again what was run.
+func (s Stored) again(dir string) string {
+	command := s.Plan.again(dir)
+	if s.Node != "" {
+		command += " --node " + shellQuote(s.Node)
+	}
+	return command
 }
 
 // again is the command that runs the plan of a run again: its flags, unless its

@@ -50,12 +50,13 @@ type Stored struct {
 	Plan    Plan      `json:"plan"`
 	Run     string    `json:"run"`
 	Started time.Time `json:"started"`
-	Coup    string    `json:"coup"` // version of coup
-	Raft    string    `json:"raft,omitempty"`
+	Coup    string    `json:"coup"`           // version of coup
+	Raft    string    `json:"raft,omitempty"` // the release of hashicorp/raft that the nodes say they run
 	Go      string    `json:"go"`
 	Engine  string    `json:"engine,omitempty"`
 	API     string    `json:"api,omitempty"`
 	Image   string    `json:"image,omitempty"`  // the id of the nodes' image
+	Node    string    `json:"node,omitempty"`   // the file of the simulated nodes' program, unless it is the bundled one
 	Module  string    `json:"module,omitempty"` // SHA-256 of the simulated nodes' program
 	// Machines is the SHA-256 of all that the simulated machines held in the
 	// end, in memory and on disk.
@@ -144,6 +145,7 @@ type run struct {
 	inForce   map[int]string
 	keys      map[string]struct{}
 	lastSaid  map[string]time.Duration // node -> time of its newest event
+	release   string                   // what the node that booted last said it runs
 }
 
 func (r *run) describe() Stored {
@@ -153,11 +155,6 @@ func (r *run) describe() Stored {
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		s.Coup = info.Main.Version
-		for _, d := range info.Deps {
-			if d.Path == "github.com/hashicorp/raft" {
-				s.Raft = d.Version
-			}
-		}
 	}
 	return s
 }
@@ -171,6 +168,8 @@ func (r *run) event(e harness.Event) {
 		r.inForce[e.ID] = what + " " + strings.Join(e.Nodes, ",")
 	case harness.FaultEnd:
 		delete(r.inForce, e.ID)
+	case harness.BootEvent:
+		r.release = e.Message
 	case harness.PhaseEvent:
 		r.progress.Phase = e.Message
 	}
@@ -216,6 +215,12 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	r.up = true
 	r.mu.Unlock()
 	if err := r.awaitService(soft); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.stored.Raft = r.release
+	r.mu.Unlock()
+	if err := results.WriteJSON(r.store.Dir, results.PlanFile, r.stored); err != nil {
 		return err
 	}
 

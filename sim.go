@@ -91,7 +91,7 @@ func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
-	r.stored.Module = program.Hash
+	r.stored.Module, r.stored.Node = program.Hash, os.Getenv(sim.NodeVariable)
 	return sim.Up(ctx, r.rt.(*sim.World), sim.Config{
 		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(),
 		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },

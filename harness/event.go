@@ -20,7 +20,7 @@ const (
 	LeaderEvent    = "leader"    // Node learned that Leader leads in Term
 	SnapshotEvent  = "snapshot"  // Node took a snapshot at Applied
 	RestoreEvent   = "restore"   // Node restored a snapshot; its state is that of Applied
-	BootEvent      = "boot"      // Node's process started
+	BootEvent      = "boot"      // Node's process started; Message is the release of what runs in it, if it says
 	StateEvent     = "state"     // Node's state at log position Applied has the digest Hash
 	StuckEvent     = "stuck"     // Node's program loops for ever, which only the simulator can tell; the run ends with it
 	ViolationEvent = "violation" // a violation was found while the run went on; Message tells it

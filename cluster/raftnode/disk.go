@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -34,7 +33,7 @@ func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, logger)
+	snapshots, err := openSnapshots(dir, logger)
 	if err != nil {
 		bolt.Close()
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)

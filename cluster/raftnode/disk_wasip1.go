@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/raft"
 
 	"coup/cluster/sim/guest"
 )
@@ -23,7 +22,7 @@ func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if bug.is(NoSync) {
 		w.sync = func(string) error { return nil }
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, logger)
+	snapshots, err := openSnapshots(dir, logger)
 	if err != nil {
 		w.close()
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)

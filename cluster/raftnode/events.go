@@ -12,7 +12,7 @@ import (
 
 // The kinds of events that a node writes to its standard output.
 const (
-	EventBoot     = "boot"     // the process started
+	EventBoot     = "boot"     // the process started; Raft is what runs in it
 	EventRole     = "role"     // the node took Role in Term
 	EventElection = "election" // the node lost its leader and calls for an election in Term
 	EventLeader   = "leader"   // the node learned that Leader leads in Term
@@ -32,6 +32,7 @@ type Event struct {
 	Leader  string `json:"leader,omitempty"`
 	Index   uint64 `json:"index,omitempty"`
 	Hash    string `json:"hash,omitempty"`
+	Raft    string `json:"raft,omitempty"` // the release of hashicorp/raft
 	Message string `json:"message,omitempty"`
 }
 
@@ -131,7 +132,7 @@ func (em *emitter) close() {
 // only see a later one. The filter lets nothing through to the channel.
 func (n *Node) observe(r *raft.Raft) {
 	filter := func(o *raft.Observation) bool {
-		term := o.Raft.CurrentTerm()
+		term := currentTerm(o.Raft)
 		switch data := o.Data.(type) {
 		case raft.RaftState:
 			role := roleName(data)
@@ -146,11 +147,11 @@ func (n *Node) observe(r *raft.Raft) {
 			n.events.emit(Event{Kind: EventRole, Role: role, Term: term})
 			n.changed.fire()
 		case raft.LeaderObservation:
-			if data.LeaderID != "" {
-				if string(data.LeaderID) != n.cfg.ID {
+			if leader := n.observedLeader(data); leader != "" {
+				if leader != n.cfg.ID {
 					n.believe.Store(false)
 				}
-				n.events.emit(Event{Kind: EventLeader, Leader: string(data.LeaderID), Term: term})
+				n.events.emit(Event{Kind: EventLeader, Leader: leader, Term: term})
 			}
 			n.changed.fire()
 		}

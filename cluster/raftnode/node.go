@@ -90,7 +90,7 @@ func (s Settings) raft(id string) (*raft.Config, error) {
 	c.SnapshotThreshold = s.SnapshotThreshold
 	c.SnapshotInterval = s.SnapshotInterval
 	c.TrailingLogs = s.Trailing
-	c.NoLegacyTelemetry = true
+	plain(c)
 	if err := raft.ValidateConfig(c); err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
@@ -167,18 +167,18 @@ func (n *Node) startRaft() error {
 	if err := n.bootstrap(); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
-	n.events.emit(Event{Kind: EventBoot})
+	n.events.emit(Event{Kind: EventBoot, Raft: raftRelease()})
 	r, err := raft.NewRaft(conf, n.fsm, n.cfg.Logs, n.cfg.Stable, n.cfg.Snapshots, n.transport)
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
 	n.raft = r
-	n.events.emit(Event{Kind: EventRole, Role: roleName(raft.Follower), Term: r.CurrentTerm()})
+	n.events.emit(Event{Kind: EventRole, Role: roleName(raft.Follower), Term: currentTerm(r)})
 	n.observe(r)
 	// What happened before the observer was there. In which term it was can't
 	// be told from here: raft's main loop may be in a later one by now.
-	if _, id := r.LeaderWithID(); id != "" {
-		n.events.emit(Event{Kind: EventLeader, Leader: string(id)})
+	if leader := n.knownLeader(); leader != "" {
+		n.events.emit(Event{Kind: EventLeader, Leader: leader})
 	}
 	return nil
 }
@@ -211,9 +211,11 @@ func (n *Node) bootstrap() error {
 			ID: raft.ServerID(p.Name), Address: raft.ServerAddress(p.Addr),
 		})
 	}
-	return n.cfg.Logs.StoreLog(&raft.Log{
-		Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(members),
-	})
+	data, err := encodeConfiguration(members)
+	if err != nil {
+		return err
+	}
+	return n.cfg.Logs.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: data})
 }
 
 func (n *Node) dial(ctx context.Context, name string) (net.Conn, error) {

@@ -49,7 +49,7 @@ func (n *Node) confirm(ctx context.Context, verify bool) *Failure {
 	if n.raft.State() != raft.Leader {
 		return didNotHappen("not the leader")
 	}
-	term := n.raft.CurrentTerm()
+	term := currentTerm(n.raft)
 	if n.cfg.Bug.is(EarlyLeaderRead) {
 		if _, at := n.fsm.position(); at < term {
 			return nil // elected a moment ago: who else should lead?
@@ -59,14 +59,14 @@ func (n *Node) confirm(ctx context.Context, verify bool) *Failure {
 		return f
 	}
 	asked := n.transport.now()
-	index := n.raft.CommitIndex()
+	index := commitIndex(n.raft)
 	if verify {
 		if f := n.verify(ctx, term, asked); f != nil {
 			return f
 		}
 		// The node may have lost and won an election meanwhile; index would
 		// then be of a term that is over.
-		if n.raft.CurrentTerm() != term {
+		if currentTerm(n.raft) != term {
 			return didNotHappen("no longer the leader of that term")
 		}
 	}

@@ -13,8 +13,8 @@ func (n *Node) leader() (name string, self bool) {
 	if n.raft.State() == raft.Leader {
 		return n.cfg.ID, true
 	}
-	if _, id := n.raft.LeaderWithID(); id != raft.ServerID(n.cfg.ID) {
-		return string(id), false
+	if name := n.knownLeader(); name != n.cfg.ID {
+		return name, false
 	}
 	return "", false
 }

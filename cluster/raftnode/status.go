@@ -1,7 +1,5 @@
 package raftnode
 
-import "github.com/hashicorp/raft"
-
 // Status is what a node says about itself, as JSON.
 type Status struct {
 	Node    string `json:"node"`
@@ -20,12 +18,12 @@ func (n *Node) Status() Status {
 	s := Status{
 		Node:   n.cfg.ID,
 		Role:   roleName(n.raft.State()),
-		Term:   n.raft.CurrentTerm(),
+		Term:   currentTerm(n.raft),
 		Last:   n.raft.LastIndex(),
-		Commit: n.raft.CommitIndex(),
+		Commit: commitIndex(n.raft),
 	}
-	if _, id := n.raft.LeaderWithID(); id != "" && (id != raft.ServerID(n.cfg.ID) || s.Role == "leader") {
-		s.Leader = string(id)
+	if leader := n.knownLeader(); leader != n.cfg.ID || s.Role == "leader" {
+		s.Leader = leader
 	}
 	n.fsm.view(func(st *state) { s.Applied, s.Hash = st.index, st.hash() })
 	return s

@@ -91,11 +91,6 @@ func (t *transport) acknowledged(ctx context.Context, term, since uint64, enough
 	}
 }
 
-// RequestPreVote implements raft.WithPreVote.
-func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return t.Transport.(raft.WithPreVote).RequestPreVote(id, target, args, resp)
-}
-
 // Close implements raft.WithClose.
 func (t *transport) Close() error {
 	if c, ok := t.Transport.(raft.WithClose); ok {

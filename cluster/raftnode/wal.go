@@ -133,19 +133,20 @@ func appendRecord(b []byte, fill func([]byte) []byte) []byte {
 const recordHeader = 4
 
 func appendLog(b []byte, l *raft.Log) []byte {
+	appended, extensions := logExtras(l)
 	return appendRecord(b, func(b []byte) []byte {
 		b = append(b, recordLog)
 		b = binary.AppendUvarint(b, l.Index)
 		b = binary.AppendUvarint(b, l.Term)
 		b = append(b, byte(l.Type))
 		at := int64(0)
-		if !l.AppendedAt.IsZero() {
-			at = l.AppendedAt.UnixNano()
+		if !appended.IsZero() {
+			at = appended.UnixNano()
 		}
 		b = binary.AppendVarint(b, at)
 		b = binary.AppendUvarint(b, uint64(len(l.Data)))
 		b = append(b, l.Data...)
-		return append(b, l.Extensions...)
+		return append(b, *extensions...)
 	})
 }
 
@@ -226,11 +227,12 @@ func (w *wal) apply(body []byte) error {
 		if kind := f.bytes(1); !f.bad {
 			l.Type = raft.LogType(kind[0])
 		}
+		appended, extensions := logExtras(l)
 		if at := f.int(); at != 0 {
-			l.AppendedAt = time.Unix(0, at)
+			*appended = time.Unix(0, at)
 		}
 		l.Data = f.bytes(f.uint())
-		l.Extensions = f.bytes(uint64(len(f.b)))
+		*extensions = f.bytes(uint64(len(f.b)))
 		if !f.bad {
 			w.put(l)
 		}
@@ -253,7 +255,10 @@ func (w *wal) apply(body []byte) error {
 	return nil
 }
 
-func logSize(l *raft.Log) int64 { return int64(recordHeader + 32 + len(l.Data) + len(l.Extensions)) }
+func logSize(l *raft.Log) int64 {
+	_, extensions := logExtras(l)
+	return int64(recordHeader + 32 + len(l.Data) + len(*extensions))
+}
 
 // put, drop and set change what is in memory. The caller holds the lock.
 

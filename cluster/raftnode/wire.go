@@ -201,11 +201,6 @@ func (w *wire) RequestVote(_ raft.ServerID, to raft.ServerAddress, req *raft.Req
 	return w.call(to, wireVote, req, resp, nil, w.timeout)
 }
 
-// RequestPreVote implements raft.WithPreVote.
-func (w *wire) RequestPreVote(_ raft.ServerID, to raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return w.call(to, wirePreVote, req, resp, nil, w.timeout)
-}
-
 // TimeoutNow implements raft.Transport.
 func (w *wire) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
 	return w.call(to, wireTimeoutNow, req, resp, nil, w.timeout)
@@ -322,7 +317,7 @@ func (c *wireConn) serve() {
 // raft's own transport decides it.
 func isHeartbeat(m any) bool {
 	a, ok := m.(*raft.AppendEntriesRequest)
-	return ok && a.Term != 0 && a.Addr != nil && a.PrevLogEntry == 0 && a.PrevLogTerm == 0 &&
+	return ok && a.Term != 0 && senderAddr(a) != nil && a.PrevLogEntry == 0 && a.PrevLogTerm == 0 &&
 		len(a.Entries) == 0 && a.LeaderCommitIndex == 0
 }
 
@@ -415,7 +410,6 @@ func (f *wireFuture) Request() *raft.AppendEntriesRequest   { return f.req }
 func (f *wireFuture) Response() *raft.AppendEntriesResponse { return f.resp }
 
 var (
-	_ raft.Transport   = (*wire)(nil)
-	_ raft.WithPreVote = (*wire)(nil)
-	_ raft.WithClose   = (*wire)(nil)
+	_ raft.Transport = (*wire)(nil)
+	_ raft.WithClose = (*wire)(nil)
 )

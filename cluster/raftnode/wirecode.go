@@ -46,24 +46,24 @@ func (c *coder) header(h *raft.RPCHeader) {
 	version := uint64(h.ProtocolVersion)
 	c.uint(&version)
 	h.ProtocolVersion = raft.ProtocolVersion(version)
-	c.bytes(&h.ID)
-	c.bytes(&h.Addr)
+	c.sender(h)
 }
 
 func (c *coder) log(l *raft.Log) {
+	appended, extensions := logExtras(l)
 	kind, at := uint64(l.Type), uint64(0)
-	if !l.AppendedAt.IsZero() {
-		at = uint64(l.AppendedAt.UnixNano())
+	if !appended.IsZero() {
+		at = uint64(appended.UnixNano())
 	}
 	c.uint(&l.Index)
 	c.uint(&l.Term)
 	c.uint(&kind)
 	c.uint(&at)
 	c.bytes(&l.Data)
-	c.bytes(&l.Extensions)
+	c.bytes(extensions)
 	l.Type = raft.LogType(kind)
 	if !c.write && at != 0 {
-		l.AppendedAt = time.Unix(0, int64(at))
+		*appended = time.Unix(0, int64(at))
 	}
 }
 
@@ -84,7 +84,7 @@ func newMessages(kind byte) (req, resp any) {
 	case wireVote:
 		return &raft.RequestVoteRequest{}, &raft.RequestVoteResponse{}
 	case wirePreVote:
-		return &raft.RequestPreVoteRequest{}, &raft.RequestPreVoteResponse{}
+		return newPreVotes()
 	case wireSnapshot:
 		return &raft.InstallSnapshotRequest{}, &raft.InstallSnapshotResponse{}
 	case wireTimeoutNow:
@@ -131,15 +131,6 @@ func (c *coder) message(m any) {
 		c.uint(&m.Term)
 		c.bytes(&m.Peers)
 		c.bool(&m.Granted)
-	case *raft.RequestPreVoteRequest:
-		c.header(&m.RPCHeader)
-		c.uint(&m.Term)
-		c.uint(&m.LastLogIndex)
-		c.uint(&m.LastLogTerm)
-	case *raft.RequestPreVoteResponse:
-		c.header(&m.RPCHeader)
-		c.uint(&m.Term)
-		c.bool(&m.Granted)
 	case *raft.InstallSnapshotRequest:
 		c.header(&m.RPCHeader)
 		version, size := uint64(m.SnapshotVersion), uint64(m.Size)
@@ -162,6 +153,6 @@ func (c *coder) message(m any) {
 	case *raft.TimeoutNowResponse:
 		c.header(&m.RPCHeader)
 	default:
-		c.bad = true
+		c.preVote(m)
 	}
 }

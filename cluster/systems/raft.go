@@ -2,6 +2,7 @@ package systems
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -135,7 +136,7 @@ func (Raft) Event(node string, line []byte) (harness.Event, time.Time, bool) {
 	}
 	return harness.Event{
 		Kind: kind, Node: e.Node, Role: e.Role, Term: e.Term, Leader: e.Leader,
-		Applied: e.Index, Hash: e.Hash, Message: e.Message,
+		Applied: e.Index, Hash: e.Hash, Message: cmp.Or(e.Message, e.Raft),
 	}, time.Unix(0, e.Time), true
 }
 

@@ -241,6 +241,9 @@ func TestEvent(t *testing.T) {
 			t.Errorf("%s: %+v, %v, %v", kind, e, wall, ok)
 		}
 	}
+	if e, _, ok := (Raft{}).Event("n1", []byte(head+`boot","time":7,"node":"n1","raft":"v1.3.5"}`)); !ok || e.Message != "v1.3.5" {
+		t.Errorf("a node that says what it runs: %+v, %v", e, ok)
+	}
 	for name, line := range map[string]string{
 		"log line":        "2026-01-01T00:00:00Z [INFO] n1.raft: entering leader state",
 		"shutdown":        head + `shutdown"` + tail,

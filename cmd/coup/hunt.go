@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"coup"
+	"coup/cluster/sim"
 	"coup/harness"
 )
 
@@ -49,11 +50,15 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 	f.StringVar(&seeds, "seeds", "1-100", "the first and the last seed")
 	f.IntVar(&o.Workers, "workers", runtime.NumCPU(), "runs at a time")
 	f.BoolVar(&o.KeepGoing, "keep-going", false, "go on after a failure")
+	nodeFlag(f)
 	planFlags(f, &plan)
 	f.Lookup("seed").Hidden = true
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := fromFile(cmd, &plan, file); err != nil {
 			return usageError{err}
+		}
+		if err := nodeFits(cmd, plan); err != nil {
+			return err
 		}
 		if n, err := fmt.Sscanf(seeds+" ", "%d-%d ", &o.From, &o.To); n != 2 || err != nil || o.From < 1 || o.To < o.From {
 			return usageError{fmt.Errorf("seeds are given as 1-1000, not %q", seeds)}
@@ -107,7 +112,13 @@ func hunt(ctx, soft context.Context, plan coup.Plan, out string, o coup.HuntOpti
 	return codeOf(worst)
 }
 
-func replayCommand(h coup.Hunted) string { return "coup replay " + h.Dir }
+func replayCommand(h coup.Hunted) string {
+	command := "coup replay " + h.Dir
+	if node := os.Getenv(sim.NodeVariable); node != "" {
+		command += " --node " + node
+	}
+	return command
+}
 
 // printGroups shows the failures by what went wrong, the most frequent first.
 func printGroups(failures []coup.Hunted) {

@@ -37,6 +37,7 @@ failed.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&times, "times", 1, "how often")
+	nodeFlag(f)
 	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, _, err := results.Locate(args[0])

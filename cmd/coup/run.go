@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"coup"
+	"coup/cluster/sim"
 	"coup/results"
 )
 
@@ -45,13 +46,19 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 	f.StringVar(&file, "plan", "", "read the plan from this file, or from an earlier run's directory")
 	f.BoolVar(&print, "print-plan", false, "write the resolved plan as YAML and run nothing")
 	f.StringVar(&out, "out", "runs", "make the run directory in this folder")
+	nodeFlag(f)
 	planFlags(f, &plan)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := fromFile(cmd, &plan, file); err != nil {
 			return usageError{err}
 		}
 		if !print && file == "" && !cmd.Flags().Changed("backend") {
-			plan.Backend = chooseBackend(cmd.Context())
+			if plan.Backend = "sim"; !cmd.Flags().Changed("node") {
+				plan.Backend = chooseBackend(cmd.Context())
+			}
+		}
+		if err := nodeFits(cmd, plan); err != nil {
+			return err
 		}
 		if plan.Seed == 0 {
 			plan.Seed = uint64(time.Now().UnixNano()) % 1e9
@@ -65,6 +72,25 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		return run(cmd.Context(), soft, plan, out)
 	}
 	return cmd
+}
+
+// nodeFlag names another program of the simulated nodes. It sets the variable
+// that does, which the processes that a hunt starts inherit.
+func nodeFlag(f *pflag.FlagSet) {
+	f.Func("node", "run this `FILE` on simulated machines instead of the bundled node: one that make node built with another release of raft", func(file string) error {
+		if _, err := os.Stat(file); err != nil {
+			return err
+		}
+		return os.Setenv(sim.NodeVariable, file)
+	})
+}
+
+// nodeFits says so when another node was named, and would not run.
+func nodeFits(cmd *cobra.Command, plan coup.Plan) error {
+	if cmd.Flags().Changed("node") && plan.Backend != "sim" {
+		return usageError{fmt.Errorf("--node is a program for simulated machines: it needs --backend sim, not %s", plan.Backend)}
+	}
+	return nil
 }
 
 // planFlags are the flags that make a plan.

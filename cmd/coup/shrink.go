@@ -32,6 +32,7 @@ or its environment failed.`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
 	f := cmd.Flags()
+	nodeFlag(f)
 	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
 	f.IntVar(&o.Tries, "tries", 3, "how often a smaller plan may be run until it fails")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
