@@ -111,7 +111,7 @@ func TestHuntReplayShrink(t *testing.T) {
 		t.Errorf("run directories are left of valid runs: %v", left)
 	}
 
-	r, err := Replay(ctx, ctx, failure.Dir, RunOptions{Out: out})
+	r, err := Replay(ctx, ctx, failure.Dir, RunOptions{Out: out, Trace: true}) // which changes nothing
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,10 +29,21 @@ type RunOptions struct {
 	// Progress is called several times a second, one call at a time; may be nil.
 	Progress func(Progress)
 	Log      *slog.Logger // nil: nothing is logged
+	// Trace writes down what every machine does, which changes nothing of what
+	// it does: package trace. Only simulated machines can be traced.
+	Trace bool
 	// Stuck is called when a simulated node's program loops for ever, on
 	// another thread and with no way back: it must replace this process by one
 	// that calls JudgeStuck. nil: such a run never ends.
 	Stuck func(dir, node string, after time.Duration)
+}
+
+// Check says what can't be done with a plan.
+func (o RunOptions) Check(plan Plan) error {
+	if o.Trace && plan.Backend != "sim" {
+		return fmt.Errorf("only simulated machines can be traced (--backend sim), not those of the backend %s", plan.Backend)
+	}
+	return nil
 }
 
 // Progress is what a run looks like at a moment.
@@ -92,6 +103,9 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 	work, err := workloads.Find(plan.Workload)
 	if err != nil {
 		return "", verdict, err
+	}
+	if err := o.Check(plan); err != nil {
+		return "", verdict, &InputError{err}
 	}
 	store, err := results.Create(o.Out, time.Now())
 	if err != nil {

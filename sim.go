@@ -14,6 +14,7 @@ import (
 	"coup/cluster"
 	"coup/cluster/docker"
 	"coup/cluster/sim"
+	"coup/cluster/trace"
 	"coup/harness"
 	"coup/results"
 )
@@ -92,8 +93,14 @@ func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
 	r.stored.Module, r.stored.Node = program.Hash, os.Getenv(sim.NodeVariable)
+	var tracing *trace.Writer
+	if r.o.Trace {
+		if tracing, err = r.store.Trace(); err != nil {
+			return nil, err
+		}
+	}
 	return sim.Up(ctx, r.rt.(*sim.World), sim.Config{
-		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(),
+		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(), Trace: tracing,
 		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
 	})
 }

@@ -10,6 +10,7 @@
 //	report.html    the same for people
 //	junit.xml      the same for CI servers
 //	nodes/n1.log   the output of each node
+//	trace.jsonl.gz what every simulated machine did, if that was asked for; see package trace
 package results
 
 import (
@@ -25,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"coup/cluster/trace"
 	"coup/harness"
 )
 
@@ -35,6 +37,7 @@ const (
 	EventsFile  = "events.jsonl"
 	VerdictFile = "verdict.json"
 	ReportFile  = "report.html"
+	TraceFile   = "trace.jsonl.gz"
 	NodesDir    = "nodes"
 	latest      = "latest"
 )
@@ -52,6 +55,7 @@ type Run struct {
 	Events  *harness.Recorder
 
 	files []*os.File
+	trace *trace.Writer
 	stop  chan struct{}
 	done  chan struct{}
 
@@ -99,12 +103,30 @@ func Create(out string, now time.Time) (*Run, error) {
 }
 
 func (r *Run) recorder(name string) (*harness.Recorder, error) {
-	f, err := os.OpenFile(filepath.Join(r.Dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := r.create(name)
 	if err != nil {
 		return nil, err
 	}
-	r.files = append(r.files, f)
 	return harness.NewRecorder(f), nil
+}
+
+// create makes a file that Close closes.
+func (r *Run) create(name string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(r.Dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err == nil {
+		r.files = append(r.files, f)
+	}
+	return f, err
+}
+
+// Trace begins the trace of the run. It is called once at most.
+func (r *Run) Trace() (*trace.Writer, error) {
+	f, err := r.create(TraceFile)
+	if err != nil {
+		return nil, err
+	}
+	r.trace = trace.NewWriter(f)
+	return r.trace, nil
 }
 
 func (r *Run) flushing() {
@@ -168,6 +190,11 @@ func (r *Run) Close() error {
 	close(r.stop)
 	<-r.done
 	errs := []error{r.Err()}
+	if r.trace != nil {
+		if err := r.trace.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("trace: %w", explain(r.Dir, err)))
+		}
+	}
 	for _, f := range r.files {
 		errs = append(errs, f.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"coup/cluster"
+	"coup/cluster/trace"
 )
 
 // Config is what [Up] needs to bring a cluster up.
@@ -24,6 +25,9 @@ type Config struct {
 	Output func(node string, line []byte)
 	// Exited is called when a node's process ends that nobody had ended.
 	Exited func(node string, code int)
+	// Trace is told everything that happens, in the words of System if that is
+	// a trace.Reader. It changes nothing of what happens; nil costs nothing.
+	Trace *trace.Writer
 }
 
 // Cluster is a cluster of simulated machines; see cluster.Cluster. Its methods
@@ -51,6 +55,7 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 	if cfg.Disk == (DiskSpeed{}) {
 		cfg.Disk = defaultDisk
 	}
+	w.trace = newTracer(w, cfg.Trace, cfg.System)
 	c := &Cluster{w: w, ctx: ctx, net: newNetwork(w, cfg.Network), asked: map[string]bool{}}
 	var nodes []cluster.Node
 	for i := range cfg.Nodes {
@@ -65,6 +70,7 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 		m := newMachine(w, c.net, cfg.Program, node.Name)
 		m.args, m.speed, c.port = spec.Args, cfg.Disk, spec.ClientPort
 		m.output = func(line []byte) {
+			w.trace.log(m, line)
 			if cfg.Output != nil {
 				cfg.Output(m.name, line)
 			}
@@ -146,7 +152,9 @@ func (c *Cluster) SetClock(_ context.Context, node string, jump time.Duration, d
 		return "", err
 	}
 	m.clock.set(c.w.now, jump, drift)
-	return fmt.Sprintf("%s: the wall clock is off by %v, and the clocks run at %.1f%%", node, jump, 100+float64(drift)/10_000), nil
+	now := fmt.Sprintf("the wall clock is off by %v, and the clocks run at %.1f%%", jump, 100+float64(drift)/10_000)
+	c.w.trace.node(trace.Machine, node, 0, now)
+	return node + ": " + now, nil
 }
 
 // SetSync makes every fsync of a node take longer by delay.
@@ -156,7 +164,9 @@ func (c *Cluster) SetSync(_ context.Context, node string, delay time.Duration) (
 		return "", err
 	}
 	m.delay = delay
-	return fmt.Sprintf("%s: an fsync takes %v longer", node, delay.Round(time.Millisecond)), nil
+	now := fmt.Sprintf("an fsync takes %v longer", delay.Round(time.Millisecond))
+	c.w.trace.node(trace.Machine, node, 0, now)
+	return node + ": " + now, nil
 }
 
 // stopPatience is how long a node may take to end when asked.

@@ -1,7 +1,9 @@
 package sim_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +17,7 @@ import (
 	"coup/cluster/conformance"
 	"coup/cluster/sim"
 	"coup/cluster/systems"
+	"coup/cluster/trace"
 	"coup/harness"
 	"coup/internal/testnode"
 )
@@ -22,11 +25,17 @@ import (
 // inWorld runs body in a world of its own with a cluster of n raft nodes.
 func inWorld(t testing.TB, seed uint64, n int, body func(w *sim.World, c *sim.Cluster) error) (output []string) {
 	t.Helper()
+	return inTracedWorld(t, nil, seed, n, body)
+}
+
+// inTracedWorld is inWorld with a trace, unless it is nil.
+func inTracedWorld(t testing.TB, traced *trace.Writer, seed uint64, n int, body func(w *sim.World, c *sim.Cluster) error) (output []string) {
+	t.Helper()
 	program := testnode.Program(t, testnode.Node)
 	w := sim.NewWorld(seed)
 	err := w.Run(func() error {
 		c, err := sim.Up(context.Background(), w, sim.Config{
-			Program: program, Nodes: n, System: systems.Raft{},
+			Program: program, Nodes: n, System: systems.Raft{}, Trace: traced,
 			Output: func(node string, line []byte) { output = append(output, node+" "+string(line)) },
 			Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
 		})
@@ -59,9 +68,9 @@ func TestConformance(t *testing.T) {
 
 // turmoil does everything that can be done to a cluster, and returns what the
 // machines hold in the end.
-func turmoil(t testing.TB, seed uint64) string {
+func turmoil(t testing.TB, seed uint64, traced *trace.Writer) string {
 	var sum string
-	output := inWorld(t, seed, 3, func(w *sim.World, c *sim.Cluster) error {
+	output := inTracedWorld(t, traced, seed, 3, func(w *sim.World, c *sim.Cluster) error {
 		ctx := context.Background()
 		sleep := func(d time.Duration) { harness.Sleep(ctx, w, w.Now()+d) }
 		for i := range 30 {
@@ -95,11 +104,24 @@ func turmoil(t testing.TB, seed uint64) string {
 
 const childVariable = "COUP_TEST_CHILD"
 
+// tracedTurmoil is turmoil with its trace, and with that trace's hash in the
+// last line.
+func tracedTurmoil(t testing.TB, seed uint64) (sum string, b []byte) {
+	var traced bytes.Buffer
+	w := trace.NewWriter(&traced)
+	sum = turmoil(t, seed, w)
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	return fmt.Sprintf("%s\ntrace %x", sum, sha256.Sum256(traced.Bytes())), traced.Bytes()
+}
+
 // Two processes with a different number of threads see the same, and another
-// seed shows something else.
+// seed shows something else. Whether they are traced makes no difference.
 func TestDeterminism(t *testing.T) {
 	if os.Getenv(childVariable) != "" {
-		fmt.Fprint(os.Stdout, "RESULT ", turmoil(t, 7), "\nEND\n")
+		sum, _ := tracedTurmoil(t, 7)
+		fmt.Fprint(os.Stdout, "RESULT ", sum, "\nEND\n")
 		return
 	}
 	t.Parallel()
@@ -111,7 +133,7 @@ func TestDeterminism(t *testing.T) {
 	}
 	_, theirs, _ := strings.Cut(string(out), "RESULT ")
 	theirs, _, _ = strings.Cut(theirs, "\nEND\n")
-	mine := turmoil(t, 7)
+	mine, traced := tracedTurmoil(t, 7)
 	if mine != theirs {
 		a, b := strings.Split(mine, "\n"), strings.Split(theirs, "\n")
 		for i := range min(len(a), len(b)) {
@@ -121,8 +143,72 @@ func TestDeterminism(t *testing.T) {
 		}
 		t.Fatalf("%d and %d lines", len(a), len(b))
 	}
-	if other := turmoil(t, 8); other == mine {
+	if untraced := turmoil(t, 7, nil); !strings.HasPrefix(mine, untraced+"\ntrace ") {
+		t.Error("without a trace, the machines did something else")
+	}
+	if other := turmoil(t, 8, nil); strings.HasPrefix(mine, other) {
 		t.Error("another seed shows the same")
+	}
+	turmoilIsTold(t, traced)
+}
+
+// turmoilIsTold looks into the trace of turmoil for all that happened there.
+func turmoilIsTold(t *testing.T, traced []byte) {
+	kinds, said := map[string]int{}, map[string]int{}
+	packets := map[uint64]string{} // by number, what became of each
+	var last time.Duration
+	for e, err := range trace.Read(bytes.NewReader(traced), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds[e.Kind]++
+		if e.Time < last-10*time.Millisecond {
+			t.Errorf("%s at %v comes behind %v", e.Kind, e.Time, last)
+		}
+		last = max(last, e.Time)
+		for _, m := range e.Messages {
+			who := "node"
+			if e.Node == trace.Clients || e.To == trace.Clients {
+				who = "client"
+			}
+			what := fmt.Sprint(who, " ", m.Kind, " ", m.Reply)
+			said[what]++
+			if m.Kind == "?" || !m.Idle && m.Text == "" {
+				t.Errorf("%s to %s: %+v is not understood", e.Node, e.To, m)
+			}
+		}
+		switch e.Kind {
+		case trace.Send, trace.Lost, trace.Held, trace.Resent, trace.Arrive, trace.Dropped:
+			before := packets[e.ID]
+			if (before == "") != (e.Kind == trace.Send) || before == trace.Arrive || before == trace.Dropped ||
+				e.Kind == trace.Resent && before != trace.Lost && before != trace.Held {
+				t.Errorf("packet %d is %s after %q", e.ID, e.Kind, before)
+			}
+			packets[e.ID] = e.Kind
+		case trace.Write:
+			if e.Path == "data/raft.wal" && e.Text == "" {
+				t.Error("what is written to the log is not told")
+			}
+		}
+	}
+	for _, kind := range []string{
+		trace.Send, trace.Lost, trace.Held, trace.Resent, trace.Arrive, trace.Dropped, trace.Dial, trace.Open, trace.Refused,
+		trace.Wake, trace.Write, trace.Name, trace.Sync, trace.Synced, trace.Power, trace.Boot, trace.Exit, trace.Freeze, trace.Thaw, trace.Cuts, trace.Log,
+	} {
+		if kinds[kind] == 0 {
+			t.Errorf("no %s in the trace: %v", kind, kinds)
+		}
+	}
+	for _, what := range []string{
+		"node AppendEntries false", "node AppendEntries true", "node RequestVote false", "node RequestVote true",
+		"node RequestPreVote false", "client add false", "client add true", "client status true",
+	} {
+		if said[what] == 0 {
+			t.Errorf("nobody said %s: %v", what, said)
+		}
+	}
+	if kinds[trace.Arrive] < kinds[trace.Send]/2 {
+		t.Errorf("%d of %d packets arrived", kinds[trace.Arrive], kinds[trace.Send])
 	}
 }
 

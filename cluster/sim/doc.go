@@ -17,6 +17,7 @@
 //	process.go  a running program: its calls, its events, its time
 //	program.go  the compiled module, and the functions that it imports
 //	cluster.go  all of it as a cluster.Cluster
+//	tracer.go   what happens, for who wants to see it (package trace)
 //
 // # How determinism is kept
 //

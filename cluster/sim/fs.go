@@ -43,17 +43,27 @@ func (f files) Lstat(p string) (wsys.Stat_t, sys.Errno) { return f.Stat(p) }
 // Mkdir implements sys.FS.
 func (f files) Mkdir(p string, _ fs.FileMode) sys.Errno {
 	_, errno := f.disk().create(p, true)
-	return errno
+	return f.named(errno, "mkdir", p, "")
 }
 
 // Rename implements sys.FS.
-func (f files) Rename(from, to string) sys.Errno { return f.disk().rename(from, to) }
+func (f files) Rename(from, to string) sys.Errno {
+	return f.named(f.disk().rename(from, to), "rename", from, to)
+}
 
 // Rmdir implements sys.FS.
-func (f files) Rmdir(p string) sys.Errno { return f.disk().remove(p, true) }
+func (f files) Rmdir(p string) sys.Errno { return f.named(f.disk().remove(p, true), "rmdir", p, "") }
 
 // Unlink implements sys.FS.
-func (f files) Unlink(p string) sys.Errno { return f.disk().remove(p, false) }
+func (f files) Unlink(p string) sys.Errno { return f.named(f.disk().remove(p, false), "remove", p, "") }
+
+// named traces a change of a name that succeeded.
+func (f files) named(errno sys.Errno, how, name, to string) sys.Errno {
+	if errno == 0 {
+		f.p.m.w.trace.name(f.p, how, name, to)
+	}
+	return errno
+}
 
 // Utimens implements sys.FS.
 func (f files) Utimens(p string, _, mtime int64) sys.Errno {
@@ -73,6 +83,7 @@ func (f files) OpenFile(p string, flag sys.Oflag, _ fs.FileMode) (sys.File, sys.
 	switch {
 	case errno == sys.ENOENT && flag&sys.O_CREAT != 0:
 		n, errno = f.disk().create(p, false)
+		f.named(errno, "create", p, "")
 	case errno == 0 && flag&sys.O_CREAT != 0 && flag&sys.O_EXCL != 0:
 		errno = sys.EEXIST
 	case errno == 0 && flag&sys.O_DIRECTORY != 0 && !n.dir:
@@ -82,9 +93,10 @@ func (f files) OpenFile(p string, flag sys.Oflag, _ fs.FileMode) (sys.File, sys.
 		return nil, errno
 	}
 	if flag&sys.O_TRUNC != 0 && !n.dir && len(n.data) > 0 {
+		f.named(0, "truncate", p, "")
 		f.disk().truncate(n, 0)
 	}
-	return &file{p: f.p, place: place[int64]{n: n}, append: flag&sys.O_APPEND != 0}, 0
+	return &file{p: f.p, path: p, place: place[int64]{n: n}, append: flag&sys.O_APPEND != 0}, 0
 }
 
 // file is an open file or directory.
@@ -92,6 +104,7 @@ type file struct {
 	unimplemented
 	place[int64]
 	p      *process
+	path   string // that it was opened by
 	append bool
 }
 
@@ -189,6 +202,7 @@ func (f *file) Pwrite(b []byte, off int64) (int, sys.Errno) {
 	case off < 0:
 		return 0, sys.EINVAL
 	}
+	f.p.m.w.trace.write(f, b, off)
 	f.p.m.disk.write(f.n, b, int(off))
 	f.n.mtime = f.p.wall()
 	return len(b), 0
@@ -202,6 +216,7 @@ func (f *file) Truncate(size int64) sys.Errno {
 	case size < 0:
 		return sys.EINVAL
 	}
+	f.p.m.w.trace.name(f.p, "truncate", f.path, "")
 	f.p.m.disk.truncate(f.n, int(size))
 	return 0
 }
@@ -211,8 +226,10 @@ func (f *file) Truncate(size int64) sys.Errno {
 func (f *file) Sync() sys.Errno {
 	d := f.p.m.disk
 	seq := d.seq
+	traced := f.p.m.w.trace.sync(f.p, f.path)
 	f.p.stall(f.p.m.syncTime())
 	d.sync(f.n, seq)
+	f.p.m.w.trace.synced(f.p, f.path, traced)
 	return 0
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"coup/cluster/trace"
 )
 
 // machine is a simulated machine: power, a clock, a disk, a program.
@@ -62,9 +64,13 @@ func (m *machine) syncTime() time.Duration {
 func (m *machine) slowness() int { return max(1, m.slow) }
 
 // freeze stops the program where it is; thaw lets it go on.
-func (m *machine) freeze() { m.frozen = true }
+func (m *machine) freeze() {
+	m.w.trace.node(trace.Freeze, m.name, 0, "")
+	m.frozen = true
+}
 
 func (m *machine) thaw() {
+	m.w.trace.node(trace.Thaw, m.name, 0, "")
 	m.frozen = false
 	if p := m.process; p != nil && !p.ended && p.missed {
 		p.missed = false
@@ -79,7 +85,9 @@ func (m *machine) powerOff() (lost int) {
 		m.process.kill()
 	}
 	m.frozen = false
-	return m.disk.crash()
+	lost = m.disk.crash()
+	m.w.trace.node(trace.Power, m.name, 0, fmt.Sprintf("%d unsynced changes of its disk are lost or torn", lost))
+	return lost
 }
 
 // processEnded is called when a process has ended, however it did.

@@ -10,6 +10,7 @@ import (
 
 	"coup/cluster"
 	"coup/cluster/sim/guest"
+	"coup/cluster/trace"
 )
 
 // network carries connections between machines, and between machines and
@@ -78,12 +79,14 @@ type socket struct {
 	pause   time.Duration // until then
 	last    time.Duration // when the newest segment arrives
 	tries   int           // of connecting
+	talk    *talk         // nil: not traced
 }
 
 // segment is what a packet carries: guest.Data or guest.EOF.
 type segment struct {
 	kind byte
 	data []byte
+	id   uint64 // in the trace
 }
 
 func newNetwork(w *World, speed Latency) *network {
@@ -106,6 +109,7 @@ func (n *network) setCuts(cuts []cluster.Cut) {
 		l := link{c.From, c.To}
 		n.loss[l] = 1 - (1-n.loss[l])*(1-c.Loss)
 	}
+	n.w.trace.cuts(cuts)
 }
 
 // lost draws whether a packet is lost on its way.
@@ -134,6 +138,7 @@ func (n *network) connect(o owner, id uint32, from, to string, port int) *socket
 	if h := n.hosts[from]; h != nil {
 		h.sockets[id] = s
 	}
+	n.w.trace.dial(s)
 	n.w.after(o.lead(), s.knock)
 	return s
 }
@@ -147,13 +152,11 @@ func (s *socket) knock() {
 	}
 	h := s.net.hosts[s.remote]
 	if h == nil {
-		s.owner.notify(s, guest.Refused, []byte(errNoHost.Error()))
-		s.forget()
+		s.refused(errNoHost.Error())
 		return
 	}
 	if s.tries >= connectTries {
-		s.owner.notify(s, guest.Refused, []byte("connection timed out"))
-		s.forget()
+		s.refused("connection timed out")
 		return
 	}
 	s.net.w.after(connectFirst<<s.tries, s.knock)
@@ -181,19 +184,26 @@ func (s *socket) knocked(h *host) {
 	if s.peer == nil {
 		o := h.listeners[s.port]
 		if o == nil {
-			answer(func() {
-				s.owner.notify(s, guest.Refused, []byte("connection refused"))
-				s.forget()
-			})
+			answer(func() { s.refused("connection refused") })
 			return
 		}
 		p := o.(*process)
-		peer := &socket{net: s.net, id: p.nextID(), host: h.name, remote: s.host, owner: o, peer: s}
+		peer := &socket{net: s.net, id: p.nextID(), host: h.name, remote: s.host, owner: o, peer: s, talk: s.talk}
 		h.sockets[peer.id] = peer
 		s.peer = peer
 		o.notify(peer, guest.Accepted, append([]byte{byte(s.port >> 8), byte(s.port)}, s.host...))
 	}
-	answer(func() { s.owner.notify(s, guest.Opened, nil) })
+	answer(func() {
+		s.net.w.trace.opened(s)
+		s.owner.notify(s, guest.Opened, nil)
+	})
+}
+
+// refused tells the owner that there will be no connection.
+func (s *socket) refused(why string) {
+	s.net.w.trace.refused(s, why)
+	s.owner.notify(s, guest.Refused, []byte(why))
+	s.forget()
 }
 
 // send sends data. It takes it over.
@@ -201,7 +211,7 @@ func (s *socket) send(data []byte) error {
 	if s.gone || s.closing || s.peer == nil {
 		return fmt.Errorf("connection to %s is broken", s.remote)
 	}
-	s.transmit(segment{guest.Data, data})
+	s.transmit(segment{kind: guest.Data, data: data})
 	return nil
 }
 
@@ -216,16 +226,19 @@ func (s *socket) close() {
 		s.forget()
 		return
 	}
-	s.transmit(segment{guest.EOF, nil})
+	s.transmit(segment{kind: guest.EOF})
 	s.owner, s.closing = nil, true
 }
 
 func (s *socket) transmit(g segment) {
+	g.id = s.net.w.trace.sent(s, g)
 	if len(s.blocked) > 0 {
+		s.net.w.trace.packet(trace.Held, s, g, "")
 		s.blocked = append(s.blocked, g)
 		return
 	}
 	if s.net.lost(s.host, s.remote) || s.remote != "" && !s.net.up(s.remote) {
+		s.net.w.trace.packet(trace.Lost, s, g, "")
 		s.blocked = append(s.blocked, g)
 		s.pause = resendFirst
 		s.net.w.after(s.pause, s.resend)
@@ -240,6 +253,7 @@ func (s *socket) resend() {
 		return
 	}
 	if s.net.lost(s.host, s.remote) || s.remote != "" && !s.net.up(s.remote) {
+		s.net.w.trace.packet(trace.Lost, s, s.blocked[0], "")
 		s.pause = min(2*s.pause, resendMost)
 		s.net.w.after(s.pause, s.resend)
 		return
@@ -247,6 +261,7 @@ func (s *socket) resend() {
 	all := s.blocked
 	s.blocked = nil
 	for _, g := range all {
+		s.net.w.trace.packet(trace.Resent, s, g, "")
 		s.carry(g)
 	}
 }
@@ -265,12 +280,15 @@ func (s *socket) carry(g segment) {
 // arrive is when a segment reaches this end.
 func (s *socket) arrive(g segment) {
 	if s.remote != "" && s.host != "" && !s.net.up(s.host) {
+		s.net.w.trace.packet(trace.Dropped, s.peer, g, "the machine has no power")
 		return
 	}
 	if s.gone || s.owner == nil && g.kind == guest.Data {
+		s.net.w.trace.packet(trace.Dropped, s.peer, g, "nobody has the connection any more")
 		s.refuse()
 		return
 	}
+	s.net.w.trace.packet(trace.Arrive, s.peer, g, "")
 	if g.kind == guest.EOF {
 		s.ended = true
 		if s.closing {
@@ -296,6 +314,7 @@ func (s *socket) refuse() {
 			return
 		}
 		if peer.owner != nil {
+			s.net.w.trace.reset(peer)
 			peer.owner.notify(peer, guest.Reset, nil)
 		}
 		peer.forget()

@@ -18,6 +18,7 @@ import (
 	wsys "github.com/tetratelabs/wazero/sys"
 
 	"coup/cluster/sim/guest"
+	"coup/cluster/trace"
 	"coup/harness"
 )
 
@@ -108,6 +109,7 @@ func (m *machine) start(ctx context.Context) {
 		}
 	})
 	m.process = p
+	m.w.trace.node(trace.Boot, m.name, p.number, "")
 	p.parked = true
 	p.wakeAt(m.w.now + m.startTime())
 }
@@ -144,6 +146,7 @@ func (p *process) resume() {
 		p.missed = true
 		return
 	}
+	p.m.w.trace.wake(p)
 	p.parked, p.polling, p.running, p.ahead = false, false, true, 0
 	p.m.w.watchdog.begin(&p.m.name)
 	_, more := p.next()
@@ -166,6 +169,7 @@ func (p *process) over() {
 		p.m.output(fmt.Appendf(nil, "machine: the program failed: %v", p.failed))
 	}
 	p.inbox = nil
+	p.m.w.trace.exit(p)
 	p.m.processEnded(p)
 }
 
@@ -229,7 +233,10 @@ func (p *process) tell(kind byte, id uint32, data []byte) {
 }
 
 // terminate asks the program to end.
-func (p *process) terminate() { p.tell(guest.Terminate, 0, nil) }
+func (p *process) terminate() {
+	p.m.w.trace.node(trace.Terminate, p.m.name, p.number, "")
+	p.tell(guest.Terminate, 0, nil)
+}
 
 // readEvents moves as many events as fit into b.
 func (p *process) readEvents(b []byte) int {
@@ -288,9 +295,11 @@ func (p *process) sync(id uint32, path string) {
 		return
 	}
 	seq := d.seq
+	traced := p.m.w.trace.sync(p, path)
 	p.m.w.after(p.ahead+p.m.syncTime(), func() {
 		if !p.ended { // a kernel would go on; a machine without power does not
 			d.sync(n, seq)
+			p.m.w.trace.synced(p, path, traced)
 			p.tell(guest.Synced, id, nil)
 		}
 	})

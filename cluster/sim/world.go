@@ -31,6 +31,7 @@ type World struct {
 	watched []context.Context
 
 	watchdog watchdog
+	trace    *tracer // nil: nobody wants to know
 }
 
 var _ harness.Runtime = (*World)(nil)

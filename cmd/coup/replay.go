@@ -15,7 +15,7 @@ import (
 func newReplay(soft context.Context) *cobra.Command {
 	var (
 		times int
-		out   string
+		o     coup.RunOptions
 	)
 	cmd := &cobra.Command{
 		Use:   "replay RUN_DIR",
@@ -28,17 +28,24 @@ not, because this coup is another build. In containers it is another run of the
 same schedule: --times runs it several times, and the share of runs that failed
 is given with its confidence interval.
 
+With --trace, the report of the new run shows what every simulated machine did:
+its messages, its disk, and what it believed when the wrong answer was given.
+That changes nothing of the run, so whatever coup run, hunt or shrink found on
+simulated machines can be looked at so.
+
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, or a simulated run that
 is not the recorded one, 254 wrong usage, 255 coup itself or its environment
 failed.`,
 		Example: `  coup replay runs/latest
+  coup replay runs/latest --trace
   coup replay runs/20300101-120000-17 --times 10`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
 	f := cmd.Flags()
 	f.IntVar(&times, "times", 1, "how often")
 	nodeFlag(f)
-	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
+	traceFlag(f, &o)
+	f.StringVar(&o.Out, "out", "runs", "make the run directories in this folder")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, _, err := results.Locate(args[0])
 		if err != nil || dir == "" {
@@ -47,17 +54,18 @@ failed.`,
 		if times < 1 {
 			return usageError{fmt.Errorf("times must be 1 or more, not %d", times)}
 		}
-		return replay(cmd.Context(), soft, dir, times, out)
+		return replay(cmd.Context(), soft, dir, times, o)
 	}
 	return cmd
 }
 
-func replay(ctx, soft context.Context, dir string, times int, out string) error {
+func replay(ctx, soft context.Context, dir string, times int, o coup.RunOptions) error {
 	var share coup.Share
 	worst := harness.Valid
 	for i := 0; i < times && soft.Err() == nil; i++ {
 		ui := newUI(os.Stderr)
-		r, err := coup.Replay(ctx, soft, dir, coup.RunOptions{Out: out, Progress: ui.progress, Log: ui.log, Stuck: becomeStuck})
+		o.Progress, o.Log, o.Stuck = ui.progress, ui.log, becomeStuck
+		r, err := coup.Replay(ctx, soft, dir, o)
 		ui.done()
 		if err != nil {
 			return inputIsUsage(err)

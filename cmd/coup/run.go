@@ -20,8 +20,9 @@ import (
 func newRun(soft context.Context) *cobra.Command {
 	plan := coup.DefaultPlan()
 	var (
-		file, out string
-		print     bool
+		file  string
+		print bool
+		o     coup.RunOptions
 	)
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -39,14 +40,16 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		Example: `  coup run --nodes 5 --time 60s --nemesis kill:leader,partition:halves --seed 7
   coup run --bug stale-leader-read --nemesis partition:leader
   coup run --workload queue --concurrency 20 --rate 500 --print-plan > plan.yaml
-  coup run --plan plan.yaml --seed 8`,
+  coup run --plan plan.yaml --seed 8
+  coup run --backend sim --bug stale-leader-read --nemesis partition:leader --seed 1 --trace`,
 		Args: usageArgs(cobra.NoArgs),
 	}
 	f := cmd.Flags()
 	f.StringVar(&file, "plan", "", "read the plan from this file, or from an earlier run's directory")
 	f.BoolVar(&print, "print-plan", false, "write the resolved plan as YAML and run nothing")
-	f.StringVar(&out, "out", "runs", "make the run directory in this folder")
+	f.StringVar(&o.Out, "out", "runs", "make the run directory in this folder")
 	nodeFlag(f)
+	traceFlag(f, &o)
 	planFlags(f, &plan)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := fromFile(cmd, &plan, file); err != nil {
@@ -69,7 +72,10 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		if print {
 			return plan.WritePlan(cmd.OutOrStdout())
 		}
-		return run(cmd.Context(), soft, plan, out)
+		if err := o.Check(plan); err != nil {
+			return usageError{err}
+		}
+		return run(cmd.Context(), soft, plan, o)
 	}
 	return cmd
 }
@@ -91,6 +97,11 @@ func nodeFits(cmd *cobra.Command, plan coup.Plan) error {
 		return usageError{fmt.Errorf("--node is a program for simulated machines: it needs --backend sim, not %s", plan.Backend)}
 	}
 	return nil
+}
+
+// traceFlag is the flag of what is written down of a run, and no part of its plan.
+func traceFlag(f *pflag.FlagSet, o *coup.RunOptions) {
+	f.BoolVar(&o.Trace, "trace", false, "write down what every simulated machine does, message by message, and show it in the report (needs --backend sim)")
 }
 
 // planFlags are the flags that make a plan.
@@ -165,9 +176,10 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 	return nil
 }
 
-func run(ctx, soft context.Context, plan coup.Plan, out string) error {
+func run(ctx, soft context.Context, plan coup.Plan, o coup.RunOptions) error {
 	ui := newUI(os.Stderr)
-	dir, verdict, err := coup.Run(ctx, soft, plan, coup.RunOptions{Out: out, Progress: ui.progress, Log: ui.log, Stuck: becomeStuck})
+	o.Progress, o.Log, o.Stuck = ui.progress, ui.log, becomeStuck
+	dir, verdict, err := coup.Run(ctx, soft, plan, o)
 	ui.done()
 	if err != nil {
 		if dir != "" {

@@ -1,0 +1,304 @@
+//go:build !wasip1
+
+package raftnode
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"coup/cluster/trace"
+)
+
+// tap is a connection that is overheard by its dialler's side.
+type tap struct {
+	net.Conn
+	heard *heard
+}
+
+type heard struct {
+	mu   sync.Mutex
+	talk trace.Conversation
+	all  []trace.Message
+}
+
+func (h *heard) said(dialler bool, b []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// In pieces, as a network may cut them.
+	for len(b) > 0 {
+		n := min(len(b), 7)
+		h.all = append(h.all, h.talk.Said(dialler, b[:n])...)
+		b = b[n:]
+	}
+}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var b strings.Builder
+	snapshot := false
+	for _, m := range h.all {
+		if m.Kind == "snapshot" { // in as many parts as it came
+			if !snapshot {
+				b.WriteString("snapshot\n")
+			}
+			snapshot = true
+			continue
+		}
+		snapshot = false
+		fmt.Fprintf(&b, "%s%s: %s%s\n", m.Kind, map[bool]string{true: " reply"}[m.Reply], m.Text, map[bool]string{true: " (idle)"}[m.Idle])
+	}
+	return b.String()
+}
+
+func (t *tap) Write(b []byte) (int, error) {
+	t.heard.said(true, b)
+	return t.Conn.Write(b)
+}
+
+func (t *tap) Read(b []byte) (int, error) {
+	n, err := t.Conn.Read(b)
+	t.heard.said(false, b[:n])
+	return n, err
+}
+
+// overheard makes the wire's connections taps of one conversation.
+func overheard(w *wire) *heard {
+	h := &heard{talk: OverhearPeers()}
+	w.dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		conn, err := dialAddr(ctx, addr)
+		return &tap{conn, h}, err
+	}
+	return h
+}
+
+func raftLog(index uint64, c command) *raft.Log {
+	return &raft.Log{Index: index, Term: 3, Type: raft.LogCommand, Data: c.encode()}
+}
+
+// What is told of raft's messages is what a transport at work sends.
+func TestPeersAreOverheard(t *testing.T) {
+	a, b := testWire(t), testWire(t)
+	h := overheard(a)
+	respond(b, func(rpc raft.RPC) (any, error) {
+		switch m := rpc.Command.(type) {
+		case *raft.AppendEntriesRequest:
+			return &raft.AppendEntriesResponse{Term: 3, LastLog: 12, Success: m.PrevLogEntry != 99}, nil
+		case *raft.RequestVoteRequest:
+			return &raft.RequestVoteResponse{Term: 4, Granted: true}, nil
+		case *raft.RequestPreVoteRequest:
+			return nil, errors.New("no such message")
+		case *raft.InstallSnapshotRequest:
+			io.Copy(io.Discard, rpc.Reader)
+			return &raft.InstallSnapshotResponse{Term: 3, Success: true}, nil
+		}
+		return &raft.TimeoutNowResponse{}, nil
+	})
+	from := raft.RPCHeader{Addr: []byte("n1:7000")}
+	seven, to := int64(7), b.LocalAddr()
+	var appended raft.AppendEntriesResponse
+	for _, m := range []*raft.AppendEntriesRequest{
+		{RPCHeader: from, Term: 3},
+		{RPCHeader: from, Term: 3, PrevLogEntry: 10, PrevLogTerm: 2, LeaderCommitIndex: 9, Entries: []*raft.Log{
+			raftLog(11, command{Op: opWrite, Key: "k1", Value: 5}), raftLog(12, command{Op: opCAS, Key: "k2", From: &seven, Value: 8}),
+		}},
+		{RPCHeader: from, Term: 3, PrevLogEntry: 12, PrevLogTerm: 3, LeaderCommitIndex: 12},
+		{RPCHeader: from, Term: 3, PrevLogEntry: 99, PrevLogTerm: 3, LeaderCommitIndex: 12},
+	} {
+		if err := a.AppendEntries("b", to, m, &appended); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := strings.Repeat("x", 100_000)
+	err := errors.Join(
+		a.RequestVote("b", to, &raft.RequestVoteRequest{RPCHeader: from, Term: 4, LastLogIndex: 12, LastLogTerm: 3}, &raft.RequestVoteResponse{}),
+		a.InstallSnapshot("b", to, &raft.InstallSnapshotRequest{RPCHeader: from, Term: 3, LastLogIndex: 12, LastLogTerm: 3, Size: int64(len(data))}, &raft.InstallSnapshotResponse{}, strings.NewReader(data)),
+		a.TimeoutNow("b", to, &raft.TimeoutNowRequest{}, &raft.TimeoutNowResponse{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.RequestPreVote("b", to, &raft.RequestPreVoteRequest{Term: 5}, &raft.RequestPreVoteResponse{}) == nil {
+		t.Error("an error became an answer")
+	}
+	want := `AppendEntries: heartbeat, term 3 (idle)
+AppendEntries reply: yes, term 3, log to 12 (idle)
+AppendEntries: term 3, after 10 of term 2: #11 write k1 5, #12 cas k2 7 to 8; commit 9
+AppendEntries reply: yes, term 3, log to 12 (idle)
+AppendEntries: term 3, after 12 of term 3; commit 12 (idle)
+AppendEntries reply: yes, term 3, log to 12 (idle)
+AppendEntries: term 3, after 99 of term 3; commit 12 (idle)
+AppendEntries reply: no, term 3, log to 12
+RequestVote: for term 4, log to 12 of term 3
+RequestVote reply: yes, term 4
+InstallSnapshot: term 3, state at 12 of term 3, 100000 bytes
+snapshot
+InstallSnapshot reply: yes, term 3
+TimeoutNow: call for an election now
+TimeoutNow reply: yes
+RequestPreVote: for term 5, log to 0 of term 0
+RequestPreVote reply: error: no such message
+`
+	if got := h.String(); got != want {
+		t.Errorf("overheard\n%s\nwant\n%s", got, want)
+	}
+	sender := h.all[2].Sender
+	if want := (trace.Belief{Role: "leader", Term: 3, Leader: "n1", Last: 12, Commit: 9}); sender == nil || *sender != want {
+		t.Errorf("of its sender it tells %+v, want %+v", sender, want)
+	}
+	if got := h.all[2].Keys; !reflect.DeepEqual(got, []string{"k1", "k2"}) {
+		t.Errorf("it concerns %q", got)
+	}
+}
+
+// A message that nobody has thought of here is told as one that isn't understood.
+func TestEveryMessageIsTold(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for kind := byte(1); ; kind++ {
+		req, resp := newMessages(kind)
+		if req == nil {
+			break
+		}
+		for _, m := range []any{req, resp} {
+			fill(reflect.ValueOf(m).Elem(), r)
+			if got := tellPeer(m); got.Text == "" || got.Kind == "" || strings.Contains(got.Kind, ".") || got.Reply != (m == resp) {
+				t.Errorf("%T is told as %+v", m, got)
+			}
+		}
+	}
+	talk := OverhearPeers()
+	if got := talk.Said(true, []byte{99, 0, 0, 0, 0}); len(got) != 1 || got[0].Kind != "?" {
+		t.Errorf("an unknown message: %+v", got)
+	}
+	if got := talk.Said(true, []byte{wireTimeoutNow, 0, 0, 0, 0}); got != nil {
+		t.Errorf("behind it: %+v", got)
+	}
+}
+
+func TestClientsAreOverheard(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	five := int64(5)
+	mux := http.NewServeMux()
+	for path, body := range map[string]any{
+		PathRegisterRead: Response{Value: &five}, PathRegisterCAS: Response{}, PathSetRead: Response{Values: []int64{1, 2, 3}},
+		PathTxn:    Response{Txn: []Micro{{F: MicroAppend, Key: "k1", Value: 4}, {F: MicroRead, Key: "k2", List: []int64{3, 9}}}},
+		PathStatus: Status{Node: "n1", Role: "leader", Term: 3, Leader: "n1", Last: 9, Commit: 8, Applied: 7},
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, body) })
+	}
+	mux.HandleFunc(PathRegisterWrite, func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusMisdirectedRequest, &Failure{Reason: "not the leader", Happened: DidNotHappen, Leader: "n3"})
+	})
+	s := newSmallServer(mux)
+	go s.Serve(l)
+	defer s.Close()
+	h := &heard{talk: OverhearClients()}
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return &tap{conn, h}, err
+	}}}
+	defer client.CloseIdleConnections()
+	ask := func(path string, req *Request) {
+		var body []byte
+		if req != nil {
+			body, _ = json.Marshal(req)
+		}
+		method := http.MethodPost
+		if req == nil {
+			method = http.MethodGet
+		}
+		hr, err := http.NewRequestWithContext(t.Context(), method, "http://"+l.Addr().String()+path, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(hr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	ask(PathStatus, nil)
+	ask(PathRegisterRead, &Request{Key: "k1", Reads: Stale})
+	ask(PathRegisterWrite, &Request{Key: "k1", Value: 6, Client: "p2", Seq: 9})
+	ask(PathRegisterCAS, &Request{Key: "k1", Value: 6, Forwarded: true})
+	ask(PathSetRead, &Request{Key: "k2"})
+	ask(PathTxn, &Request{Txn: []Micro{{F: MicroAppend, Key: "k1", Value: 4}, {F: MicroRead, Key: "k2"}}, Client: "p3", Seq: 1})
+	want := `status:  (idle)
+status reply: leader, term 3, leader n1, log to 9, commit 8, applied 7 (idle)
+read: k1, stale
+read reply: 5
+write: k1 6, number 9 of p2
+write reply: not the leader (the operation did not happen); ask n3
+cas: k1 nothing to 6, forwarded
+cas reply: nothing
+read: k2
+read reply: 1 2 3
+txn: append k1 4, read k2, number 1 of p3
+txn reply: append k1 4, read k2 [3 9]
+`
+	if got := h.String(); got != want {
+		t.Errorf("overheard\n%s\nwant\n%s", got, want)
+	}
+	if got := h.all[1].Sender; got == nil || got.Commit != 8 || got.Role != "leader" {
+		t.Errorf("the status tells %+v", got)
+	}
+	if got := OverhearClients().Said(true, []byte("hello\r\n\r\n")); len(got) != 1 || got[0].Kind != "?" {
+		t.Errorf("garbage: %+v", got)
+	}
+}
+
+// What the log store writes is told: see wal.go.
+func TestWritesAreTold(t *testing.T) {
+	b := appendLog(nil, raftLog(11, command{Op: opWrite, Key: "k1", Value: 5}))
+	b = appendLog(b, &raft.Log{Index: 12, Term: 4, Type: raft.LogNoop, AppendedAt: time.Unix(1, 0)})
+	b = frame(appendKey(b, "CurrentTerm", []byte{0, 0, 0, 0, 0, 0, 0, 4}))
+	b = append(b, frame(appendKey(nil, "LastVoteCand", []byte("n2:7000")))...)
+	const want = "#11 of term 3: write k1 5, #12 of term 4: no-op of raft's, CurrentTerm 4, LastVoteCand n2"
+	if got := TellWritten("data/raft.wal", b); got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	if got := TellWritten("data/snapshots/state.bin", b); got != "" {
+		t.Errorf("of another file: %q", got)
+	}
+	wal := openTestWAL(t, t.TempDir())
+	if err := wal.DeleteRange(3, 5); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(wal.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := TellWritten(wal.path, b); got != "begin, drops #3 to #5" {
+		t.Errorf("told %q of the file itself", got)
+	}
+}
+
+func FuzzOverhear(f *testing.F) {
+	f.Add([]byte{wireTimeoutNow, 0, 0, 0, 0}, true)
+	f.Add([]byte("GET /status HTTP/1.1\r\nHost: n1\r\n\r\n"), true)
+	f.Fuzz(func(t *testing.T, b []byte, dialler bool) {
+		for _, talk := range []trace.Conversation{OverhearPeers(), OverhearClients()} {
+			talk.Said(dialler, b)
+			talk.Said(!dialler, b)
+		}
+		TellWritten(walFile, b)
+	})
+}

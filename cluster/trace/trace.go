@@ -1,0 +1,104 @@
+// Package trace is the record of what every simulated machine did: each packet
+// between machines and with clients, in the words of the system that sent it,
+// each wake-up of a program, write and fsync, line of output, start and end.
+//
+// A trace is a gzip stream of [Event] values, one a line, in JSON. The same run
+// gives the same bytes. Lines are in the order in which they were computed,
+// which is that of time but for microseconds: what a program does within one
+// wake-up is dated by what its calls cost.
+//
+// Package cluster/sim writes traces, with a [Writer]; package results/report
+// shows them. What only a system can know, what its messages and its files say,
+// it tells as a [Reader].
+package trace
+
+import "time"
+
+// Clients is what stands for all clients where the name of a node would.
+const Clients = "clients"
+
+// The kinds of events. Those from send to dropped concern one packet, by its
+// ID: it is sent, and arrives unless a later line says otherwise.
+const (
+	// A packet from Node to To, on the connection Conn: Bytes, and the Messages
+	// that are complete with it. Text is "end" for the last one of its sender.
+	Send    = "send"
+	Lost    = "lost"    // it was lost on its way, and will be sent again
+	Held    = "held"    // it waits behind one that was lost
+	Resent  = "resent"  // it was sent again
+	Arrive  = "arrive"  // it reached the machine
+	Dropped = "dropped" // it will never arrive; Text says why
+
+	Dial    = "dial"    // Node begins to connect to Port of To; the connection gets the number Conn
+	Open    = "open"    // Conn is open
+	Refused = "refused" // Conn was not opened; Text says why
+	Reset   = "reset"   // Conn is broken: Node has heard that the other end is gone
+
+	Wake      = "wake"      // Node's program goes on; Text is timer, events or start
+	Write     = "write"     // Node wrote Bytes to Path at Offset; Text is what, if the system can tell
+	Name      = "name"      // Node changed a name on its disk; Text says how
+	Sync      = "sync"      // Node begins fsync number ID, of Path
+	Synced    = "synced"    // fsync number ID is done: what was written before it began is safe
+	Power     = "power"     // Node lost power; Text says what the disk lost
+	Boot      = "boot"      // Node's process number ID is started
+	Exit      = "exit"      // process number ID ended; Text says how
+	Terminate = "terminate" // Node's process is asked to end
+	Freeze    = "freeze"    // Node's process is frozen
+	Thaw      = "thaw"      // it may go on
+	Cuts      = "cuts"      // from now on the network has these cuts, in Text; "" is none
+	Machine   = "machine"   // something else was done to Node; Text says what
+	Log       = "log"       // Node wrote the line Text to its output
+)
+
+// Event is one line of a trace. Only the fields of its kind are set.
+type Event struct {
+	Time     time.Duration `json:"t"` // nanoseconds since the start of the run
+	Kind     string        `json:"kind"`
+	Node     string        `json:"node,omitempty"` // where it happened, or who sent it
+	To       string        `json:"to,omitempty"`
+	ID       uint64        `json:"id,omitempty"` // of a packet, an fsync, a process: see the kinds
+	Conn     uint64        `json:"conn,omitempty"`
+	Port     int           `json:"port,omitempty"`
+	Path     string        `json:"path,omitempty"`
+	Offset   int64         `json:"offset,omitempty"`
+	Bytes    int           `json:"bytes,omitempty"`
+	Text     string        `json:"text,omitempty"`
+	Messages []Message     `json:"messages,omitempty"`
+}
+
+// Message is what was said, in the words of the system.
+type Message struct {
+	Kind  string   `json:"kind"`            // AppendEntries, read, ...
+	Reply bool     `json:"reply,omitempty"` // it answers one of this kind
+	Idle  bool     `json:"idle,omitempty"`  // it says no more than that somebody is there, or asks for it
+	Text  string   `json:"text,omitempty"`  // all else that it says, in few words
+	Keys  []string `json:"keys,omitempty"`  // the objects that it concerns
+	// Sender is what it tells about its sender, or nil.
+	Sender *Belief `json:"sender,omitempty"`
+}
+
+// Belief is what a node takes for true. What it did not tell is zero.
+type Belief struct {
+	Role   string `json:"role,omitempty"` // leader, follower, candidate
+	Term   uint64 `json:"term,omitempty"`
+	Leader string `json:"leader,omitempty"`
+	Last   uint64 `json:"last,omitempty"`   // newest position in its log
+	Commit uint64 `json:"commit,omitempty"` // newest position that it knows to be committed
+}
+
+// Reader understands a system. A cluster.System that is a Reader has its
+// messages and files told in words.
+type Reader interface {
+	// Conversation reads along on a new connection to that port of a node; nil
+	// if it can't.
+	Conversation(port int) Conversation
+	// Wrote says what was written to a file, in few words, or "".
+	Wrote(path string, data []byte) string
+}
+
+// Conversation reads along what the two ends of a connection say.
+type Conversation interface {
+	// Said takes what one end sent next (the one that dialled, or the other),
+	// and returns the messages that are complete with it. It keeps no data.
+	Said(dialler bool, data []byte) []Message
+}
