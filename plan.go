@@ -55,6 +55,7 @@ type Strike struct {
 	For    Duration `json:"for" yaml:"for"`
 	Fault  string   `json:"fault" yaml:"fault"`
 	Target string   `json:"target" yaml:"target"`
+	Mode   string   `json:"mode,omitempty" yaml:"mode,omitempty"`
 	Seed   uint64   `json:"seed,omitempty" yaml:"seed,omitempty"`
 }
 
@@ -183,6 +184,11 @@ func (p *Plan) Resolve() error {
 		if _, err := p.parseSpec(s.Fault + ":" + s.Target); err != nil {
 			return fmt.Errorf("schedule, entry %d: %w", i+1, err)
 		}
+		e, err := s.entry().Complete()
+		if err != nil {
+			return fmt.Errorf("schedule, entry %d: %w", i+1, err)
+		}
+		p.Schedule[i].Mode = e.Mode
 		if s.At < 0 || s.For <= 0 || s.At+s.For > p.Time {
 			return fmt.Errorf("schedule, entry %d: it must begin at 0s or later, last a while, and end before the load does, at %s", i+1, p.Time)
 		}
@@ -190,13 +196,26 @@ func (p *Plan) Resolve() error {
 	return nil
 }
 
-// parseSpec reads "fault:target" and sees that the backend has the fault.
+// parseSpec reads "fault:target" and sees that backend and system have the fault.
 func (p *Plan) parseSpec(s string) (nemesis.Spec, error) {
 	spec, err := nemesis.ParseSpec(s)
-	if err == nil && nemesis.Faults[spec.Fault].Sim && p.Backend != "sim" {
-		err = fmt.Errorf("only the backend sim has the fault %s, not %s", spec.Fault, p.Backend)
+	if err != nil {
+		return spec, err
 	}
-	return spec, err
+	fault := nemesis.Faults[spec.Fault]
+	if fault.Sim && p.Backend != "sim" {
+		return spec, fmt.Errorf("only the backend sim has the fault %s, not %s", spec.Fault, p.Backend)
+	}
+	if fault.Needs != nil {
+		sys, err := FindSystem(p.System)
+		if err == nil {
+			err = fault.Needs(sys, p.Nodes)
+		}
+		if err != nil {
+			return spec, fmt.Errorf("the fault %s is impossible here: %w", spec.Fault, err)
+		}
+	}
+	return spec, nil
 }
 
 func (p *Plan) drawSchedule() error {
@@ -211,7 +230,7 @@ func (p *Plan) drawSchedule() error {
 	}
 	p.Schedule = []Strike{}
 	for _, e := range nemesis.Schedule(specs, p.Seed, time.Duration(p.Interval), time.Duration(p.Time)) {
-		p.Schedule = append(p.Schedule, Strike{Duration(e.At), Duration(e.For), e.Fault, e.Target, e.Seed})
+		p.Schedule = append(p.Schedule, Strike{Duration(e.At), Duration(e.For), e.Fault, e.Target, e.Mode, e.Seed})
 	}
 	return nil
 }
@@ -219,9 +238,13 @@ func (p *Plan) drawSchedule() error {
 func (p Plan) entries() []nemesis.Entry {
 	var all []nemesis.Entry
 	for _, s := range p.Schedule {
-		all = append(all, nemesis.Entry{At: time.Duration(s.At), For: time.Duration(s.For), Fault: s.Fault, Target: s.Target, Seed: s.Seed})
+		all = append(all, s.entry())
 	}
 	return all
+}
+
+func (s Strike) entry() nemesis.Entry {
+	return nemesis.Entry{At: time.Duration(s.At), For: time.Duration(s.For), Fault: s.Fault, Target: s.Target, Mode: s.Mode, Seed: s.Seed}
 }
 
 func (p Plan) options() cluster.Options {

@@ -128,3 +128,29 @@ func FuzzPlan(f *testing.F) {
 		}
 	})
 }
+
+func TestAStrikeHasAModeIfItsFaultHas(t *testing.T) {
+	p := resolved(t, func(p *Plan) { p.Nemesis = []string{"membership", "kill:leader"} })
+	for _, s := range p.Schedule {
+		if (s.Mode != "") != (s.Fault == "membership") {
+			t.Errorf("%+v", s)
+		}
+	}
+	second := Duration(time.Second)
+	p = resolved(t, func(p *Plan) { p.Schedule = []Strike{{For: second, Fault: "membership", Target: "leader", Seed: 1}} })
+	if p.Schedule[0].Mode != "demote" {
+		t.Errorf("completed to %+v", p.Schedule[0])
+	}
+	for want, change := range map[string]func(*Plan){
+		`membership has no mode "x"`:                           func(p *Plan) { p.Schedule = []Strike{{For: second, Fault: "membership", Target: "leader", Mode: "x"}} },
+		"the fault membership is impossible here: two nodes":   func(p *Plan) { p.Nodes, p.Nemesis = 2, []string{"membership"} },
+		"the fault transfer is impossible here: there is":      func(p *Plan) { p.Nodes, p.Nemesis = 1, []string{"transfer"} },
+		`transfer can't be aimed at "leader" (but at follower`: func(p *Plan) { p.Nemesis = []string{"transfer:leader"} },
+	} {
+		p := DefaultPlan()
+		change(&p)
+		if err := p.Resolve(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

@@ -257,6 +257,10 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 		return fmt.Errorf("heal: %w", err)
 	}
 	// A cluster that does not come back is for the checkers to judge.
+	if err := r.nemesis.Reinstate(ctx); err != nil && ctx.Err() == nil {
+		r.o.Log.Warn("not healed", "says", err)
+		r.event(harness.Event{Time: r.rt.Now(), Kind: harness.UnhealedEvent, Message: err.Error()})
+	}
 	r.awaitService(ctx)
 	r.enter("final")
 	if err := r.final(ctx, next); err != nil {

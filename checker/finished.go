@@ -25,10 +25,12 @@ func (Finished) Name() string { return "finished" }
 // Check implements [harness.Checker].
 func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "finished", Valid: harness.Unknown}
-	var last, final, stuck *harness.Event
+	var last, final, stuck, unhealed *harness.Event
 	for i := range h.Events {
 		if e := &h.Events[i]; e.Kind == harness.StuckEvent {
 			stuck = e
+		} else if e.Kind == harness.UnhealedEvent {
+			unhealed = e
 		} else if e.Kind == harness.PhaseEvent {
 			last = e
 			if e.Message == "final" {
@@ -69,11 +71,13 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		}
 	}
 	r.Details = d
-	switch len(d.Unseen) {
-	case 0:
+	switch {
+	case unhealed != nil:
+		r.Summary = fmt.Sprintf("Not everything could be healed after the load: %s.", unhealed.Message)
+	case len(d.Unseen) == 0:
 		r.Valid = harness.Valid
 		r.Summary = fmt.Sprintf("After everything was healed, every one of %s was looked at once more.", plural(d.Objects, "object"))
-	case d.Objects:
+	case len(d.Unseen) == d.Objects:
 		r.Summary = fmt.Sprintf("After everything was healed, no operation succeeded in the %s that were left for it.", seconds(last.Time-final.Time))
 	default:
 		r.Summary = fmt.Sprintf("After everything was healed, %d of %s could not be looked at: %s.", len(d.Unseen), plural(d.Objects, "object"), list(d.Unseen))

@@ -15,6 +15,7 @@ const (
 	FaultMiss      = "miss"      // the fault did not bite; Message says why
 	FaultSkip      = "skip"      // there was nothing to apply the fault to (no leader, no node left); Message says so
 	FaultEnd       = "end"       // the fault was healed (Message: what was wrong with the healing, if anything)
+	UnhealedEvent  = "unhealed"  // what the nemesis could not heal when the run was over; Message says what and why
 	RoleEvent      = "role"      // Node took Role (leader, follower, candidate, shutdown) in Term
 	ElectionEvent  = "election"  // Node lost its leader and calls for an election in Term
 	LeaderEvent    = "leader"    // Node learned that Leader leads in Term

@@ -6,10 +6,18 @@
 // victims, applies the fault, sees that it bites, holds it, and heals it, and
 // every step is an event. Strikes overlap as the schedule has them.
 //
+// Faults break machines and networks through the cluster. Two ask the system
+// itself, as an operator would: transfer and membership. They need a system that
+// implements [cluster.Transferer] or [cluster.Membership], and a strike of theirs
+// may be refused, or wait for a majority that other strikes have taken: the evidence
+// tells. Whatever happens meanwhile, more than half of the nodes stay voters, and
+// [Nemesis.Reinstate] makes all of them voters in the end.
+//
 // A new fault is one function in the file of its family and one line in [Faults].
 package nemesis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,25 +36,32 @@ type Fault struct {
 	Doc     string   // one line
 	Targets []string // what it can be aimed at
 	Sim     bool     // only simulated machines have it
+	Modes   []string // the ways in which it can strike, if there are several
+	// Needs says why such a system, or one of so many nodes, can't have the
+	// fault. nil: all can.
+	Needs func(sys cluster.System, nodes int) error
 	// inject applies the fault and sees that it bites: s.Evidence. It returns
-	// how to heal it, also when it fails halfway. An error that wraps
+	// how to heal it, also when it fails halfway; nil: there is nothing to heal,
+	// and the fault is over. An error that wraps
 	// errNobody means that there was nothing to apply it to.
 	inject func(ctx context.Context, n *Nemesis, s *strike) (heal func(context.Context) error, err error)
 }
 
 // Faults are all faults by name.
 var Faults = map[string]Fault{
-	"clock-drift":     {"the node's clocks run up to a tenth faster or slower (backend sim only)", nodeTargets, true, clockDrift},
-	"clock-jump":      {"the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", nodeTargets, true, clockJump},
-	"slow-disk":       {"every fsync of the node takes 20 to 300 ms longer (backend sim only)", nodeTargets, true, slowDisk},
-	"crash":           {"the machine loses power, and what was not synced; switched on again afterwards (backend sim only)", nodeTargets, true, crash},
-	"kill":            {"SIGKILL to the node's processes; started again afterwards", nodeTargets, false, kill},
-	"stop":            {"SIGTERM, and wait until the node has ended; started again afterwards", nodeTargets, false, stop},
-	"pause":           {"the node's processes are frozen (SIGSTOP), then go on", nodeTargets, false, pause},
-	"partition":       {"no packet passes between the sides, in either direction", linkTargets, false, partition},
-	"oneway":          {"no packet passes between the sides in one direction, chosen at random", linkTargets, false, oneway},
-	"loss":            {"a share of the packets between the sides is lost, 20 to 60%", linkTargets, false, loss},
-	"isolate-clients": {"no packet from clients reaches the node; its peers still do", nodeTargets, false, isolateClients},
+	"clock-drift":     {Doc: "the node's clocks run up to a tenth faster or slower (backend sim only)", Targets: nodeTargets, Sim: true, inject: clockDrift},
+	"clock-jump":      {Doc: "the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: clockJump},
+	"slow-disk":       {Doc: "every fsync of the node takes 20 to 300 ms longer (backend sim only)", Targets: nodeTargets, Sim: true, inject: slowDisk},
+	"crash":           {Doc: "the machine loses power, and what was not synced; switched on again afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: crash},
+	"kill":            {Doc: "SIGKILL to the node's processes; started again afterwards", Targets: nodeTargets, inject: kill},
+	"stop":            {Doc: "SIGTERM, and wait until the node has ended; started again afterwards", Targets: nodeTargets, inject: stop},
+	"pause":           {Doc: "the node's processes are frozen (SIGSTOP), then go on", Targets: nodeTargets, inject: pause},
+	"partition":       {Doc: "no packet passes between the sides, in either direction", Targets: linkTargets, inject: partition},
+	"oneway":          {Doc: "no packet passes between the sides in one direction, chosen at random", Targets: linkTargets, inject: oneway},
+	"loss":            {Doc: "a share of the packets between the sides is lost, 20 to 60%", Targets: linkTargets, inject: loss},
+	"transfer":        {Doc: "the leader is told to hand the lead to the target: a follower that no fault has, or any node, dead ones too (random)", Targets: []string{Follower, Random}, Needs: needsTransfer, inject: transfer},
+	"membership":      {Doc: "the node leaves the cluster, or loses its vote, or both one after the other (mode: leave, demote, rejoin), and is made a voter again", Targets: []string{Leader, Follower, Random, Minority}, Modes: []string{Leave, Demote, Rejoin}, Needs: needsMembership, inject: membership},
+	"isolate-clients": {Doc: "no packet from clients reaches the node; its peers still do", Targets: nodeTargets, inject: isolateClients},
 }
 
 // FaultNames lists the faults, sorted.
@@ -64,10 +79,12 @@ type Nemesis struct {
 	// Record receives the events of the strikes. Its Time is already set.
 	Record func(harness.Event)
 
-	mu     sync.Mutex
-	nextID int
-	busy   map[string]int        // node -> id of the strike that has its processes
-	cuts   map[int][]cluster.Cut // by id of the strike
+	patience time.Duration // for a step of a strike; 0: healPatience
+	mu       sync.Mutex
+	nextID   int
+	busy     map[string]int        // node -> id of the strike that has its processes
+	cuts     map[int][]cluster.Cut // by id of the strike
+	unseated bool                  // not all nodes may be voters
 }
 
 // strike is one application of a fault.
@@ -78,6 +95,7 @@ type strike struct {
 	begin    func() // to be called when nodes and links are known, right before the fault is applied
 	nodes    []string
 	links    []harness.Link
+	until    time.Duration // when it is to be healed
 	evidence string
 }
 
@@ -95,8 +113,14 @@ func (n *Nemesis) Run(ctx context.Context, schedule []Entry) {
 	})
 }
 
-// healPatience bounds the healing of a strike, also after Ctrl-C.
+// healPatience bounds the applying of a strike, and its healing, also after
+// Ctrl-C.
 const healPatience = 20 * time.Second
+
+// bounded is ctx within the patience for a step of a strike, but for Ctrl-C.
+func (n *Nemesis) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return n.Runtime.WithTimeout(context.WithoutCancel(ctx), cmp.Or(n.patience, healPatience))
+}
 
 func (n *Nemesis) strike(ctx context.Context, e Entry) {
 	n.mu.Lock()
@@ -114,7 +138,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry) {
 		say(harness.FaultSkip, err.Error())
 		return
 	}
-	until := n.Runtime.Now() + e.For
+	s.until = n.Runtime.Now() + e.For
 	began := false
 	s.begin = func() {
 		began = true
@@ -122,7 +146,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry) {
 	}
 	// A fault that is being applied when the run ends is applied to its end:
 	// otherwise nobody would know whether it bit.
-	apply, cancel := n.Runtime.WithTimeout(context.WithoutCancel(ctx), healPatience)
+	apply, cancel := n.bounded(ctx)
 	heal, err := Faults[e.Fault].inject(apply, n, s)
 	cancel()
 	switch {
@@ -136,11 +160,13 @@ func (n *Nemesis) strike(ctx context.Context, e Entry) {
 		say(harness.FaultMiss, err.Error())
 	default:
 		say(harness.FaultHold, s.evidence)
-		harness.Sleep(ctx, n.Runtime, until)
+		if heal != nil {
+			harness.Sleep(ctx, n.Runtime, s.until)
+		}
 	}
 	message := ""
 	if heal != nil {
-		clean, cancel := n.Runtime.WithTimeout(context.WithoutCancel(ctx), healPatience)
+		clean, cancel := n.bounded(ctx)
 		defer cancel()
 		if err := heal(clean); err != nil {
 			message = "not healed: " + err.Error()
@@ -151,6 +177,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry) {
 
 // Heal undoes whatever is still broken: it makes every node run and every
 // packet pass, and sees that it does. It may be called at any time, and again.
+// What needs a cluster that serves is left to Reinstate.
 func (n *Nemesis) Heal(ctx context.Context) error {
 	n.mu.Lock()
 	clear(n.busy)

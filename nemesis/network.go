@@ -51,11 +51,7 @@ func isolateClients(ctx context.Context, n *Nemesis, s *strike) (func(context.Co
 // sides resolves the target to separated pairs of nodes, and leaves only the
 // struck ones in s.nodes.
 func (n *Nemesis) sides(s *strike) [][2]string {
-	var all []string
-	for _, node := range n.Cluster.Nodes() {
-		all = append(all, node.Name)
-	}
-	pairs := separate(s.Target, s.nodes, all)
+	pairs := separate(s.Target, s.nodes, n.names())
 	switch s.Target {
 	case Halves:
 		s.nodes = s.nodes[:len(s.nodes)/2]

@@ -37,7 +37,29 @@ type Entry struct {
 	For    time.Duration // how long it holds
 	Fault  string
 	Target string
+	Mode   string // one of the fault's, if it has several
 	Seed   uint64 // for what the fault leaves to chance: which node, which direction
+}
+
+// defaultMode is the mode of an entry that names none: its seed chooses.
+func (e Entry) defaultMode() string {
+	modes := Faults[e.Fault].Modes
+	if len(modes) == 0 {
+		return ""
+	}
+	return modes[e.Seed%uint64(len(modes))]
+}
+
+// Complete returns the entry with the mode that it has if it names none. Its
+// error says which there are.
+func (e Entry) Complete() (Entry, error) {
+	if e.Mode == "" {
+		e.Mode = e.defaultMode()
+	}
+	if modes := Faults[e.Fault].Modes; e.Mode != "" && !slices.Contains(modes, e.Mode) {
+		return e, fmt.Errorf("%s has no mode %q (it has %s)", e.Fault, e.Mode, cmp.Or(strings.Join(modes, ", "), "none"))
+	}
+	return e, nil
 }
 
 // activeFaults is how many faults hold at a time on average, if Interval is
@@ -71,7 +93,9 @@ func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
 			if at+hold > end {
 				break
 			}
-			all = append(all, Entry{At: at, For: hold, Fault: s.Fault, Target: s.Target, Seed: r.Uint64()})
+			e := Entry{At: at, For: hold, Fault: s.Fault, Target: s.Target, Seed: r.Uint64()}
+			e.Mode = e.defaultMode()
+			all = append(all, e)
 			at += max(between(0.7, 1.3), hold+shortest/2)
 		}
 	}

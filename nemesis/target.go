@@ -67,20 +67,30 @@ func LeaderOf(all []cluster.Status) (node string, term uint64) {
 	return node, term
 }
 
+// leader asks all nodes who leads; "" if nobody says so.
+func (n *Nemesis) leader(ctx context.Context) (node string, term uint64) {
+	return LeaderOf(Statuses(ctx, n.Runtime, n.System, n.Cluster))
+}
+
+// names are the names of all nodes.
+func (n *Nemesis) names() (all []string) {
+	for _, node := range n.Cluster.Nodes() {
+		all = append(all, node.Name)
+	}
+	return all
+}
+
 // pick resolves a target to nodes. Where a leader is needed and there is none,
 // it waits for one until ctx ends.
 func (n *Nemesis) pick(ctx context.Context, target string, r *rand.Rand) ([]string, error) {
-	var names []string
-	for _, node := range n.Cluster.Nodes() {
-		names = append(names, node.Name)
-	}
+	names := n.names()
 	shuffled := slices.Clone(names)
 	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	size := len(names)
 	switch target {
 	case Leader, Follower:
 		for {
-			leader, _ := LeaderOf(Statuses(ctx, n.Runtime, n.System, n.Cluster))
+			leader, _ := n.leader(ctx)
 			if leader != "" && target == Leader {
 				return []string{leader}, nil
 			}

@@ -98,6 +98,8 @@ func (n *Node) handler() http.Handler {
 	for _, op := range operations {
 		mux.HandleFunc("POST "+op.name, func(w http.ResponseWriter, r *http.Request) { n.serve(w, r, op) })
 	}
+	mux.HandleFunc("POST "+PathTransfer, n.serveTransfer)
+	mux.HandleFunc("POST "+PathMember, n.serveMember)
 	mux.HandleFunc("GET "+PathStatus, func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, n.Status())
 	})
@@ -113,18 +115,19 @@ func (n *Node) serve(w http.ResponseWriter, r *http.Request, op operation) {
 		answer(w, http.StatusBadRequest, didNotHappen(err.Error()))
 		return
 	}
-	timeout := defaultTimeout
-	if req.Timeout > 0 {
-		timeout = min(time.Duration(min(req.Timeout, maxTimeout.Milliseconds()))*time.Millisecond, maxTimeout)
-	}
 	// Not the connection's context: a client that goes away does not take its
 	// operation back.
-	ctx, cancel := context.WithTimeout(n.ctx, timeout)
+	ctx, cancel := context.WithTimeout(n.ctx, patience(req.Timeout))
 	defer cancel()
 	resp, f := n.do(ctx, req, op)
+	reply(w, resp, f)
+}
+
+// reply answers with body, or with the failure if there is one.
+func reply(w http.ResponseWriter, body any, f *Failure) {
 	switch {
 	case f == nil:
-		answer(w, http.StatusOK, resp)
+		answer(w, http.StatusOK, body)
 	case f.Happened == Unknown:
 		answer(w, http.StatusGatewayTimeout, f)
 	case f.Leader != "":
@@ -132,6 +135,14 @@ func (n *Node) serve(w http.ResponseWriter, r *http.Request, op operation) {
 	default:
 		answer(w, http.StatusServiceUnavailable, f)
 	}
+}
+
+// patience is how long a request may take that asks for so many milliseconds.
+func patience(timeout int64) time.Duration {
+	if timeout <= 0 {
+		return defaultTimeout
+	}
+	return time.Duration(min(timeout, maxTimeout.Milliseconds())) * time.Millisecond
 }
 
 func decodeRequest(body io.Reader) (Request, error) {

@@ -29,12 +29,20 @@
 //
 // Two properties of hashicorp/raft 1.7 make a service incorrect that trusts
 // them, and the node works around both (see transport.go): VerifyLeader counts
-// heartbeats that were on their way before it was called, and heartbeats that
-// are handled beside the main loop let a deposed leader stamp an entry with
+// heartbeats that were on their way before it was called, and answers of those
+// who have no vote; and heartbeats that are handled beside the main loop let a deposed leader stamp an entry with
 // its successor's term (hashicorp/raft#695). The
 // settings TrustVerify and FastHeartbeat switch the workarounds off. They are no
 // planted bugs: what they expose takes a moment of bad luck inside one process,
 // which no fault from outside can bring about at will.
+//
+// # Operators
+//
+// The leader hands the lead over when it is told to (transfer.go), and makes peers
+// voters, non-voters or no members (members.go). A node that was removed goes on
+// running, keeps its log and waits until it is taken back; it never becomes
+// a cluster of its own, because only a node without a log writes the first
+// entry.
 //
 // # Planted bugs
 //

@@ -91,6 +91,7 @@ func (s Settings) raft(id string) (*raft.Config, error) {
 	c.SnapshotInterval = s.SnapshotInterval
 	c.TrailingLogs = s.Trailing
 	plain(c)
+	c.ShutdownOnRemove = false // a node that was removed may be taken back
 	if err := raft.ValidateConfig(c); err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}

@@ -94,8 +94,7 @@ func (n *Node) verify(ctx context.Context, term, asked uint64) *Failure {
 	if n.cfg.TrustVerify {
 		return nil
 	}
-	// With the node itself, this many make a majority.
-	if err := n.transport.acknowledged(ctx, term, asked, len(n.cfg.Peers)/2); err != nil {
+	if err := n.transport.acknowledged(ctx, term, asked, n.majority); err != nil {
 		return didNotHappen("timed out confirming leadership")
 	}
 	return nil

@@ -67,20 +67,17 @@ func (t *transport) now() uint64 {
 	return t.clock
 }
 
-// acknowledged waits until enough followers acknowledged term in answer to
+// acknowledged waits until those are enough who acknowledged term in answer to
 // messages that were sent after since.
-func (t *transport) acknowledged(ctx context.Context, term, since uint64, enough int) error {
+func (t *transport) acknowledged(ctx context.Context, term, since uint64, enough func(func(raft.ServerID) bool) bool) error {
 	for {
 		next := t.fresh.next()
-		t.mu.Lock()
-		n := 0
-		for _, a := range t.acks {
-			if a.term == term && a.sent > since {
-				n++
-			}
-		}
-		t.mu.Unlock()
-		if n >= enough {
+		if enough(func(id raft.ServerID) bool {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			a := t.acks[id]
+			return a.term == term && a.sent > since
+		}) {
 			return nil
 		}
 		select {

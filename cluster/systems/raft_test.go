@@ -326,3 +326,33 @@ func TestAll(t *testing.T) {
 		}
 	}
 }
+
+func TestAdministration(t *testing.T) {
+	f := newFakes(t, "n1")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	f.answer("n1", 200, raftnode.Transferred{Refused: "nobody there"})
+	if refused, err := (Raft{}).TransferLeader(ctx, f.dial, "n1", "n2"); refused != "nobody there" || err != nil {
+		t.Errorf("%q, %v", refused, err)
+	}
+	f.answer("n1", 200, raftnode.Members{Voters: []string{"n1"}, Nonvoters: []string{"n2"}})
+	if m, err := (Raft{}).SetMember(ctx, f.dial, "n1", "n2", cluster.Nonvoter); err != nil || !reflect.DeepEqual(m, cluster.Members{Voters: []string{"n1"}, Nonvoters: []string{"n2"}}) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for happened, c := range map[string]struct {
+		status        int
+		fail, pending bool
+	}{raftnode.DidNotHappen: {421, true, false}, raftnode.Unknown: {504, false, true}} {
+		f.answer("n1", c.status, raftnode.Failure{Reason: "no", Happened: happened})
+		_, err := (Raft{}).SetMember(ctx, f.dial, "n1", "n2", cluster.Absent)
+		if errors.Is(err, harness.ErrFail) != c.fail || errors.Is(err, cluster.ErrPending) != c.pending {
+			t.Errorf("%s: %v", happened, err)
+		}
+		if _, err := (Raft{}).TransferLeader(ctx, f.dial, "n1", "n2"); errors.Is(err, harness.ErrFail) != c.fail || err == nil {
+			t.Errorf("%s: %v", happened, err)
+		}
+	}
+	if _, err := (Raft{}).SetMember(ctx, f.dial, "n7", "n2", cluster.Absent); !errors.Is(err, harness.ErrFail) {
+		t.Errorf("a node that is not there: %v", err)
+	}
+}

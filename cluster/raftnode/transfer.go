@@ -1,0 +1,54 @@
+package raftnode
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/hashicorp/raft"
+)
+
+// PathTransfer answers a POST of a [TransferRequest] with a [Transferred]. Only
+// the leader does; everybody else fails and names it.
+const PathTransfer = "/admin/transfer"
+
+// TransferRequest asks the leader to hand the lead to another node.
+type TransferRequest struct {
+	To string `json:"to"` // one of the peers
+	// Timeout is how long the node may take, in milliseconds; 0 is 5 s.
+	Timeout int64 `json:"timeout_ms,omitempty"`
+}
+
+// Transferred is what came of a transfer that raft has taken up.
+type Transferred struct {
+	// Refused is why the node has not handed the lead over; "" if it has.
+	Refused string `json:"refused,omitempty"`
+}
+
+func (n *Node) serveTransfer(w http.ResponseWriter, r *http.Request) {
+	var req TransferRequest
+	ctx, done, f := n.admin(w, r, &req, &req.Timeout)
+	if f != nil {
+		reply(w, nil, f)
+		return
+	}
+	defer done()
+	i := slices.IndexFunc(n.cfg.Peers, func(p Peer) bool { return p.Name == req.To })
+	if i < 0 {
+		reply(w, nil, didNotHappen("no peer is called "+req.To))
+		return
+	}
+	to := n.cfg.Peers[i]
+	err := await(ctx, n.raft.LeadershipTransferToServer(raft.ServerID(to.Name), raft.ServerAddress(to.Addr)))
+	var t Transferred
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout),
+		errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrRaftShutdown):
+		f = didNotHappen(err.Error())
+	case err != nil && ctx.Err() != nil:
+		t.Refused = "raft has not said what came of it in " + patience(req.Timeout).String()
+	case err != nil:
+		t.Refused = err.Error()
+	}
+	reply(w, t, f)
+}

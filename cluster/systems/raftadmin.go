@@ -1,0 +1,57 @@
+package systems
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"coup/cluster"
+	"coup/cluster/raftnode"
+	"coup/harness"
+)
+
+var (
+	_ cluster.Transferer = Raft{}
+	_ cluster.Membership = Raft{}
+)
+
+// TransferLeader implements cluster.Transferer.
+func (Raft) TransferLeader(ctx context.Context, dial cluster.Dial, leader, to string) (refused string, err error) {
+	var t raftnode.Transferred
+	err = administer(ctx, dial, leader, raftnode.PathTransfer,
+		raftnode.TransferRequest{To: to, Timeout: nodeTimeout(ctx).Milliseconds()}, &t)
+	return t.Refused, err
+}
+
+// SetMember implements cluster.Membership.
+func (Raft) SetMember(ctx context.Context, dial cluster.Dial, leader, node string, as cluster.Suffrage) (cluster.Members, error) {
+	var m raftnode.Members
+	err := administer(ctx, dial, leader, raftnode.PathMember,
+		raftnode.MemberRequest{Node: node, As: string(as), Timeout: nodeTimeout(ctx).Milliseconds()}, &m)
+	return cluster.Members(m), err
+}
+
+// administer asks a node for something that only leaders do.
+func administer(ctx context.Context, dial cluster.Dial, node, path string, req, resp any) error {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return fmt.Errorf("%w: %w", harness.ErrFail, err)
+	}
+	c := newHTTPConn(dial, node)
+	c.greeting = raftnode.PathStatus
+	defer c.Close()
+	code, answer, err := c.do(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
+	if code == http.StatusOK {
+		return json.Unmarshal(answer, resp)
+	}
+	_, f := raftnode.DecodeAnswer(code, bytes.NewReader(answer))
+	if f.Happened == raftnode.DidNotHappen {
+		return fmt.Errorf("%w: %s: %s", harness.ErrFail, node, f.Reason)
+	}
+	return fmt.Errorf("%w: %s: %s", cluster.ErrPending, node, f.Reason)
+}

@@ -1,0 +1,208 @@
+package nemesis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+)
+
+// plain is a system that offers nothing beside what every system does.
+type plain struct{ cluster.System }
+
+func TestFaultsThatASystemCannotHave(t *testing.T) {
+	able := fakeSystem{newFake(3)}
+	for _, c := range []struct {
+		fault string
+		sys   cluster.System
+		nodes int
+		want  string
+	}{
+		{"transfer", able, 2, ""},
+		{"transfer", able, 1, "it needs 2 nodes"},
+		{"transfer", plain{able}, 3, "the leader of fake can't be told"},
+		{"membership", able, 3, ""},
+		{"membership", able, 2, "it needs 3"},
+		{"membership", plain{able}, 3, "the members of fake can't be changed"},
+	} {
+		err := Faults[c.fault].Needs(c.sys, c.nodes)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s with %d nodes: %v, want %q", c.fault, c.nodes, err, c.want)
+		}
+	}
+}
+
+// holds is the evidence of the strikes that bit.
+func holds(events []harness.Event) (said []string) {
+	for _, e := range events {
+		if e.Kind == harness.FaultHold {
+			said = append(said, e.Message)
+		}
+	}
+	return said
+}
+
+// told is what comes of a transfer while another strike has the dead.
+func told(f *fake, target string, seed uint64, dead ...string) (events []harness.Event) {
+	n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), Record: func(e harness.Event) { events = append(events, e) }}
+	n.claim(99, dead)
+	for _, node := range dead {
+		f.dead[node] = true
+	}
+	n.Run(context.Background(), []Entry{{For: time.Hour, Fault: "transfer", Target: target, Seed: seed}}) // it does not last
+	return events
+}
+
+func TestTransferToAFollowerThatLives(t *testing.T) {
+	for seed := range uint64(10) {
+		f := newFake(4)
+		said := holds(told(f, Follower, seed, "n3"))
+		want := fmt.Sprintf("n1 (term 1) has given the lead away to %s; %[1]s leads after that (term 2)", f.leader)
+		if f.leader == "n1" || f.leader == "n3" || !slices.Equal(said, []string{want}) {
+			t.Errorf("seed %d: %q, want %q", seed, said, want)
+		}
+	}
+	if events := told(newFake(3), Follower, 1, "n2", member("n3")); kinds(events) != "skip" {
+		t.Errorf("%v, want a skip: one follower is dead and one has no vote", events)
+	}
+}
+
+func TestTransferToAnyoneMeetsTheDead(t *testing.T) {
+	refused, given := 0, 0
+	for seed := range uint64(20) {
+		said := holds(told(newFake(3), Random, seed, "n3"))
+		switch {
+		case slices.Equal(said, []string{"n1 (term 1) was told to hand the lead to n3 and has not: n3 does not answer; n1 leads after that (term 1)"}):
+			refused++
+		case slices.Equal(said, []string{"n1 (term 1) has given the lead away to n2; n2 leads after that (term 2)"}):
+			given++
+		default:
+			t.Errorf("seed %d: %q", seed, said)
+		}
+	}
+	if refused == 0 || given == 0 {
+		t.Errorf("%d transfers to the dead and %d to the living, want some of each", refused, given)
+	}
+}
+
+func TestMembershipByMode(t *testing.T) {
+	for mode, want := range map[string]string{
+		Leave:  "n1 is no member by the word of n1 (voters n2 n3)",
+		Demote: "n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
+		Rejoin: "n1 was removed, and n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
+	} {
+		events := carryOut(t, newFake(3), Entry{For: time.Millisecond, Fault: "membership", Target: Leader, Mode: mode})
+		if said := holds(events); !slices.Equal(said, []string{want}) {
+			t.Errorf("%s: %q, want %q", mode, said, want)
+		}
+	}
+}
+
+func TestMembershipLeavesAMajority(t *testing.T) {
+	for _, size := range []int{3, 4, 5, 7} {
+		f := newFake(size)
+		var schedule []Entry
+		for seed := range uint64(6) {
+			schedule = append(schedule, Entry{At: time.Duration(seed) * 5 * time.Millisecond, For: 40 * time.Millisecond,
+				Fault: "membership", Target: []string{Minority, Random, Leader}[seed%3], Mode: Leave, Seed: seed})
+		}
+		carryOut(t, f, schedule...)
+		if voters := size - f.mostOut; voters <= size/2 || f.mostOut == 0 {
+			t.Errorf("of %d nodes %d were out at a time", size, f.mostOut)
+		}
+	}
+}
+
+// Neither a leader that is gone nor one that loses its lead keeps a node out.
+func TestMembershipIsHealedAgainstOdds(t *testing.T) {
+	f := newFake(3)
+	tries := 0
+	f.refuse = func() error {
+		if tries++; tries == 3 { // the removal was done with the second; this is the healing
+			f.leader = "n2"
+			return fmt.Errorf("%w: leadership lost", cluster.ErrPending)
+		}
+		if tries == 1 {
+			return fmt.Errorf("%w: a transfer is in progress", harness.ErrFail)
+		}
+		return nil
+	}
+	events := carryOut(t, f, Entry{For: 5 * time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave})
+	if kinds(events) != "start hold end" || events[2].Message != "" || tries != 7 { // three of them reinstate
+		t.Errorf("%v after %d tries", events, tries)
+	}
+}
+
+// A change that the leader has begun is a fault, though it has no majority to
+// finish it; one that no leader began is none.
+func TestMembershipThatIsNotConfirmed(t *testing.T) {
+	for err, want := range map[error]string{cluster.ErrPending: "start hold end", harness.ErrFail: "start miss end"} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(3)
+			var events []harness.Event
+			f.refuse = func() error { return err }
+			n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: time.Second,
+				Record: func(e harness.Event) { events = append(events, e) }}
+			n.Run(t.Context(), []Entry{{For: time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave}})
+			if kinds(events) != want || !strings.Contains(events[2].Message, "not healed") {
+				t.Errorf("%v", events)
+			}
+			if e := events[1].Message; err == cluster.ErrPending && !strings.Contains(e, "n1 has begun to make ") {
+				t.Errorf("evidence %q", e)
+			}
+			// The strike could not heal it. Reinstate says so, and then does it.
+			if got := n.Reinstate(t.Context()); got == nil || !strings.Contains(got.Error(), "could not be made a voter") {
+				t.Errorf("reinstate: %v", got)
+			}
+			f.refuse, f.out["n3"] = nil, cluster.Absent
+			if got := n.Reinstate(t.Context()); got != nil || len(f.out) != 0 {
+				t.Errorf("reinstate: %v, out %v", got, f.out)
+			}
+		})
+	}
+}
+
+func TestReinstateLeavesAloneWhatNobodyTouched(t *testing.T) {
+	f := newFake(3)
+	n := &Nemesis{Cluster: f, System: plain{fakeSystem{f}}, Runtime: harness.NewRuntime(), Record: func(harness.Event) {}}
+	n.Run(context.Background(), []Entry{{For: time.Millisecond, Fault: "kill", Target: Leader}})
+	if err := n.Reinstate(context.Background()); err != nil || f.asked != 0 {
+		t.Errorf("%v, asked %d times", err, f.asked)
+	}
+}
+
+func TestModes(t *testing.T) {
+	seen := map[string]bool{}
+	for _, e := range Schedule([]Spec{{"membership", Random}, {"kill", Random}}, 1, time.Second, time.Minute) {
+		if c, err := e.Complete(); err != nil || c != e {
+			t.Errorf("%+v becomes %+v (%v)", e, c, err)
+		}
+		if e.Fault == "membership" {
+			seen[e.Mode] = true
+			bare := e
+			bare.Mode = ""
+			if c, _ := bare.Complete(); c != e {
+				t.Errorf("%+v is completed to %+v", bare, c)
+			}
+		} else if e.Mode != "" {
+			t.Errorf("%+v has a mode", e)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("of the modes of membership these were drawn: %v", seen)
+	}
+	for e, want := range map[Entry]string{
+		{Fault: "membership", Mode: "go"}: `membership has no mode "go" (it has leave, demote, rejoin)`,
+		{Fault: "kill", Mode: "leave"}:    `kill has no mode "leave" (it has none)`,
+	} {
+		if _, err := e.Complete(); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+)
+
+// The modes of a change of membership.
+const (
+	Leave  = "leave"  // no member, until the strike ends
+	Demote = "demote" // no vote, until the strike ends
+	Rejoin = "rejoin" // removed, taken back at once, but without a vote until the strike ends
+)
+
+func needsMembership(sys cluster.System, nodes int) error {
+	if _, ok := sys.(cluster.Membership); !ok {
+		return fmt.Errorf("the members of %s can't be changed while it runs", sys.Name())
+	}
+	// Of two voters, one that leads and removes itself may be the only one that
+	// knows of it, and then neither can be elected (hashicorp/raft; section 4.2.2 of
+	// Ongaro's thesis says how it could): nobody could heal that.
+	if nodes < 3 {
+		return errors.New("two nodes can't do without one: it needs 3")
+	}
+	return nil
+}
+
+// membership takes the victims' votes, or removes them, through whichever node
+// leads, and makes them voters again in the end. At any time more than half of
+// all nodes are voters, whatever the strikes.
+func membership(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
+	if s.nodes = n.unseat(s.id, s.nodes); len(s.nodes) == 0 {
+		return nil, errNobody
+	}
+	s.begin()
+	heal := func(ctx context.Context) error {
+		for _, node := range s.nodes {
+			if _, err := n.setMember(ctx, node, cluster.Voter, harness.Forever); err != nil {
+				return err // the node stays out, until Reinstate
+			}
+		}
+		n.release(s.id)
+		return nil
+	}
+	var said []string
+	for _, node := range s.nodes {
+		as := cluster.Absent
+		if s.Mode == Demote {
+			as = cluster.Nonvoter
+		}
+		evidence, err := n.setMember(ctx, node, as, s.until)
+		if err == nil && s.Mode == Rejoin {
+			evidence, err = n.setMember(ctx, node, cluster.Nonvoter, s.until)
+			evidence = node + " was removed, and " + evidence
+		}
+		if err != nil {
+			return heal, err
+		}
+		said = append(said, evidence)
+	}
+	s.evidence = strings.Join(said, "; ")
+	return heal, nil
+}
+
+// unseat gives the strike those of nodes that are voters, and leaves a majority
+// of all.
+func (n *Nemesis) unseat(id int, nodes []string) []string {
+	n.mu.Lock()
+	n.unseated = true
+	all := n.names()
+	spare := (len(all) - 1) / 2
+	for _, name := range all {
+		if _, out := n.busy[member(name)]; out {
+			spare--
+		}
+	}
+	n.mu.Unlock()
+	var got []string
+	for _, node := range nodes {
+		if len(got) < spare && len(n.claim(id, []string{member(node)})) > 0 {
+			got = append(got, node)
+		}
+	}
+	return got
+}
+
+// member is what a strike claims that changes what a node is in the configuration.
+func member(node string) string { return "member " + node }
+
+// setMember makes a node a member as told, through whichever node leads, and
+// returns evidence. A change that a leader has begun and nobody has confirmed
+// is enough once it is the time until.
+func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrage, until time.Duration) (evidence string, err error) {
+	sys := n.System.(cluster.Membership) // or Needs has refused it
+	last := errors.New("no node leads")
+	pending := ""
+	for ; ctx.Err() == nil; harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+50*time.Millisecond) {
+		if pending != "" && n.Runtime.Now() >= until {
+			return pending, nil
+		}
+		leader, _ := n.leader(ctx)
+		if leader == "" {
+			continue
+		}
+		asked, cancel := n.Runtime.WithTimeout(ctx, adminPatience)
+		members, err := sys.SetMember(asked, n.Cluster.Dial, leader, node, as)
+		cancel()
+		if err == nil {
+			return fmt.Sprintf("%s is %s by the word of %s (%s)", node, article[as], leader, listed(members)), nil
+		}
+		if errors.Is(err, cluster.ErrPending) {
+			pending = fmt.Sprintf("%s has begun to make %s %s, and could not finish it", leader, node, article[as])
+		}
+		last = err
+	}
+	return "", fmt.Errorf("%s could not be made %s: %w", node, article[as], last)
+}
+
+var article = map[cluster.Suffrage]string{
+	cluster.Voter: "a voter", cluster.Nonvoter: "a non-voter", cluster.Absent: "no member",
+}
+
+func listed(m cluster.Members) string {
+	said := "voters " + strings.Join(m.Voters, " ")
+	if len(m.Nonvoters) > 0 {
+		said += ", non-voters " + strings.Join(m.Nonvoters, " ")
+	}
+	return said
+}
+
+// Reinstate makes every node a voter again, if a strike may have changed that.
+// The cluster has to be healed otherwise. It may be called at any time, and
+// again.
+func (n *Nemesis) Reinstate(ctx context.Context) error {
+	n.mu.Lock()
+	unseated := n.unseated
+	n.mu.Unlock()
+	if !unseated {
+		return nil
+	}
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	for _, node := range n.names() {
+		if _, err := n.setMember(ctx, node, cluster.Voter, harness.Forever); err != nil {
+			return err
+		}
+	}
+	return nil
+}
