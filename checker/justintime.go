@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math/bits"
 	"reflect"
 	"slices"
 	"time"
@@ -24,7 +25,7 @@ import (
 // tried in vain is remembered: the return, the state, and which of the
 // operations under way had taken effect.
 //
-// Four things keep the choices few, all without loss:
+// Some things keep the choices few, all without loss:
 //   - An operation that changes no state whatever it meets takes effect as soon
 //     as the state allows its answer: whoever explains the history with it
 //     later explains it with it now. This does not hold for one that merely
@@ -35,6 +36,11 @@ import (
 //     first called go first, and they are used only where they change the state.
 //   - What failed in vain with some open operations still to be had fails with
 //     fewer of them.
+//   - Once a blind write took effect, the others under way need not any more:
+//     each may have done so right before it, where nobody saw it. They are
+//     free, as open ones are, until they return. So after a blind write only
+//     what meets its value need be tried, not another; and what failed in vain
+//     with a free write fails where it is used up or has to come yet.
 func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
 	// Half of the time is left to the last resort.
 	if end, ok := b.Deadline(); ok {
@@ -46,11 +52,12 @@ func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decis
 	if err != nil {
 		return decision{}, false, nil //nolint:nilerr // too many operations at once: another tier may do
 	}
-	switch j.search(b) {
+	switch j.search(b, m.Init) {
 	case harness.Valid:
-		return decision{valid: harness.Valid, order: j.order}, true, nil
+		return decision{valid: harness.Valid, order: j.placed()}, true, nil
 	case harness.Invalid:
-		return decision{valid: harness.Invalid, proof: j.window()}, true, nil
+		proof, until := j.window()
+		return decision{valid: harness.Invalid, proof: proof, until: until}, true, nil
 	default:
 		return decision{explained: int(j.farthest)}, false, nil
 	}
@@ -68,18 +75,27 @@ func (m mask) has(slot int32) bool   { return m[slot/64]>>(slot%64)&1 != 0 }
 func (m mask) with(slot int32) mask  { m[slot/64] |= 1 << (slot % 64); return m }
 func (m mask) minus(slot int32) mask { m[slot/64] &^= 1 << (slot % 64); return m }
 
+func (m mask) without(other mask) mask {
+	for i := range m {
+		m[i] &^= other[i]
+	}
+	return m
+}
+
 // moment is a place in the search. Equal moments have equal futures.
 type moment struct {
 	next  int32 // the return that comes next, as an index into returns
 	state int32
 	used  int32 // open operations that took effect, as an index into usages
 	did   mask  // of the operations under way
+	free  mask  // blind writes under way that did not, and need not
+	fresh bool  // a blind write took effect, and nothing has met its value yet
 }
 
-// place is a moment without the open operations that were used.
+// place is a moment without what one moment can have more of than another.
 type place struct {
 	next, state int32
-	did         mask
+	did         mask // of the operations that are neither blind writes nor read-only
 }
 
 type choice struct {
@@ -93,6 +109,7 @@ type justInTime struct {
 	ops      []*harness.Operation
 	class    []int32 // of each operation: equal operations have equal classes
 	readOnly []bool  // of each class
+	blind    []bool  // of each class
 	sample   []int32 // of each class, one of its operations
 	slot     []int32 // of each completed operation
 	returns  []int32 // completed operations in the order of their returns
@@ -104,24 +121,26 @@ type justInTime struct {
 
 	states     []any
 	stateIndex map[any]int32
-	steps      map[uint64]int32 // class and state -> state after, none if the answer is impossible
+	steps      []stepTaken // those taken last, by a hash of state and class
 
 	usages     []string // for each of openClasses how many were used
 	usageIndex map[string]int32
 
 	current []int32 // for each slot the operation in it, or none
+	writes  mask    // the slots in which are blind writes
+	reads   mask    // and those in which are read-only operations
 	at      int32   // the return for which current holds
 
-	dead     map[place][]int32 // usages with which a place was left in vain
-	order    []int32
+	dead     map[place][]moment // with which a place was left in vain
+	order    []int32            // ^op says that op comes right before the last blind write
 	farthest int32
 }
 
 func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 	j := &justInTime{
 		m: m, ops: ops, class: make([]int32, len(ops)), slot: make([]int32, len(ops)),
-		stateIndex: map[any]int32{}, steps: map[uint64]int32{},
-		usageIndex: map[string]int32{}, dead: map[place][]int32{},
+		stateIndex: map[any]int32{},
+		steps:      make([]stepTaken, 1<<bits.Len(uint(min(8*len(ops), 1<<16)))), usageIndex: map[string]int32{}, dead: map[place][]moment{},
 	}
 	type likeness struct {
 		f       string
@@ -144,6 +163,7 @@ func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 			c = int32(len(j.sample))
 			j.sample = append(j.sample, int32(i))
 			j.readOnly = append(j.readOnly, m.readOnly(op))
+			j.blind = append(j.blind, m.Blind != nil && m.Blind(op))
 			if alike {
 				byLikeness[l] = c
 			}
@@ -205,18 +225,23 @@ func (j *justInTime) intern(state any) int32 {
 	return s
 }
 
+// stepTaken is what an operation of a class does to a state.
+type stepTaken struct {
+	class, state int32 // each one more than it is: 0 is no step
+	after        int32 // none if it cannot answer so
+}
+
 // step is the state after an operation of a class, none if it cannot answer so.
 func (j *justInTime) step(class, state int32) int32 {
-	key := uint64(class)<<32 | uint64(state)
-	after, known := j.steps[key]
-	if !known {
-		after = none
+	s := &j.steps[int(uint32(class)*0x9e3779b1^uint32(state)*0x85ebca77)>>7&(len(j.steps)-1)]
+	if s.class != class+1 || s.state != state+1 {
+		after := none
 		if next, ok := j.m.Step(j.states[state], j.ops[j.sample[class]]); ok {
 			after = j.intern(next)
 		}
-		j.steps[key] = after
+		*s = stepTaken{class + 1, state + 1, after}
 	}
-	return after
+	return s.after
 }
 
 // A usage is written as pairs of an open class and how many of it were used,
@@ -306,37 +331,54 @@ func (j *justInTime) within(a, b int32) bool {
 // moveTo makes current hold the operations under way at return n.
 func (j *justInTime) moveTo(n int32) {
 	for j.at < n {
-		j.current[j.slot[j.returns[j.at]]] = none
+		j.leave(j.returns[j.at])
 		from := j.upTo[j.at]
 		j.at++
 		if int(j.at) < len(j.returns) {
 			for _, op := range j.calls[from:j.upTo[j.at]] {
-				j.current[j.slot[op]] = op
+				j.begin(op)
 			}
 		}
 	}
 	for j.at > n {
 		if int(j.at) < len(j.returns) {
 			for _, op := range j.calls[j.upTo[j.at-1]:j.upTo[j.at]] {
-				j.current[j.slot[op]] = none
+				j.leave(op)
 			}
 		}
 		j.at--
-		op := j.returns[j.at]
-		j.current[j.slot[op]] = op
+		j.begin(j.returns[j.at])
 	}
+}
+
+func (j *justInTime) begin(op int32) {
+	j.current[j.slot[op]] = op
+	switch {
+	case j.blind[j.class[op]]:
+		j.writes = j.writes.with(j.slot[op])
+	case j.readOnly[j.class[op]]:
+		j.reads = j.reads.with(j.slot[op])
+	}
+}
+
+func (j *justInTime) leave(op int32) {
+	j.current[j.slot[op]] = none
+	j.writes = j.writes.minus(j.slot[op])
+	j.reads = j.reads.minus(j.slot[op])
 }
 
 // settle moves on from a moment as far as there is no choice.
 func (j *justInTime) settle(m moment) moment {
 	for {
 		j.moveTo(m.next)
+		j.farthest = max(j.farthest, m.next)
 		if int(m.next) == len(j.returns) {
 			return m
 		}
 		for slot, op := range j.current {
 			if op != none && !m.did.has(int32(slot)) && j.readOnly[j.class[op]] && j.step(j.class[op], m.state) == m.state {
 				m.did = m.did.with(int32(slot))
+				m.fresh = false
 				j.order = append(j.order, op)
 			}
 		}
@@ -344,28 +386,48 @@ func (j *justInTime) settle(m moment) moment {
 		if !m.did.has(slot) {
 			return m
 		}
-		m.did = m.did.minus(slot)
+		m.did, m.fresh = m.did.minus(slot), false
 		m.next++
-		j.farthest = max(j.farthest, m.next)
 	}
+}
+
+func (j *justInTime) placeOf(m moment) place {
+	return place{m.next, m.state, m.did.without(j.writes).without(j.reads)}
+}
+
+// covers says whether m leads nowhere if a, in the same place, leads nowhere:
+// whatever m may still use, a may, and whatever a must do yet, m must.
+func (j *justInTime) covers(a, m *moment) bool {
+	if a.fresh && !m.fresh {
+		return false
+	}
+	for i, writes := range j.writes {
+		bound := writes &^ a.free[i]
+		if (m.did[i]^a.did[i])&bound != 0 || m.free[i]&bound != 0 || m.did[i]&^a.did[i]&j.reads[i] != 0 {
+			return false
+		}
+	}
+	return j.within(a.used, m.used)
 }
 
 // inVain says whether the moment is known to lead nowhere.
 func (j *justInTime) inVain(m moment) bool {
-	for _, used := range j.dead[place{m.next, m.state, m.did}] {
-		if j.within(used, m.used) {
+	known := j.dead[j.placeOf(m)]
+	for i := range known {
+		if j.covers(&known[i], &m) {
 			return true
 		}
 	}
 	return false
 }
 
-// search looks for an order. It is left in j.order.
-func (j *justInTime) search(b context.Context) harness.Validity {
-	start := moment{state: j.intern(j.m.Init), used: j.internUsage("")}
-	if len(j.returns) > 0 {
+// search looks for an order of an object that is in this state at first. It is
+// left in j.order. What a search learned serves those after it.
+func (j *justInTime) search(b context.Context, first any) harness.Validity {
+	start := moment{state: j.intern(first), used: j.internUsage("")}
+	if j.moveTo(0); len(j.returns) > 0 {
 		for _, op := range j.calls[:j.upTo[0]] {
-			j.current[j.slot[op]] = op
+			j.begin(op)
 		}
 	}
 	var path []choice
@@ -375,14 +437,14 @@ func (j *justInTime) search(b context.Context) harness.Validity {
 		if int(m.next) == len(j.returns) {
 			return true
 		}
-		p := place{m.next, m.state, m.did}
 		if j.inVain(m) {
 			j.order = j.order[:length]
 			return false
 		}
 		// Whether it is in vain is seen when it is left; to come back to it in
 		// the meantime is in vain in any case.
-		j.dead[p] = append(slices.DeleteFunc(j.dead[p], func(used int32) bool { return j.within(m.used, used) }), m.used)
+		p := j.placeOf(m)
+		j.dead[p] = append(slices.DeleteFunc(j.dead[p], func(old moment) bool { return j.covers(&m, &old) }), m)
 		path = append(path, choice{moment: m, order: length})
 		return false
 	}
@@ -422,10 +484,18 @@ func (j *justInTime) search(b context.Context) harness.Validity {
 func (j *justInTime) candidate(c *choice) (moment, int32, bool) {
 	must := j.returns[c.next]
 	count := len(j.current) + len(j.open)
-	for c.try <= 2*count {
-		try := c.try - 1
+	for c.try <= 2*count+1 {
+		try := c.try - 2
 		c.try++
-		if try < 0 {
+		if try == -2 { // a free write returns: nobody saw it, or it takes effect now at the latest
+			if m, slot := c.moment, j.slot[must]; m.free.has(slot) {
+				m.free, m.fresh = m.free.minus(slot), false
+				m.next++
+				return m, ^must, true
+			}
+			continue
+		}
+		if try == -1 {
 			if m, ok := j.take(c, must); ok {
 				return m, must, true
 			}
@@ -466,19 +536,47 @@ func (j *justInTime) candidateAt(c *choice, place int) int32 {
 // there is reason to try it. That an open one is used up is left to the caller.
 func (j *justInTime) take(c *choice, op int32) (moment, bool) {
 	m := c.moment
-	open := j.ops[op].Type != harness.OK
-	if !open && m.did.has(j.slot[op]) {
+	open, blind := j.ops[op].Type != harness.OK, j.blind[j.class[op]]
+	if !open && m.did.has(j.slot[op]) || blind && c.fresh {
 		return m, false
 	}
-	m.state = j.step(j.class[op], c.state)
-	switch {
-	case m.state == none:
+	m.state, m.fresh = j.step(j.class[op], c.state), blind
+	if m.state == none || !open && j.equalFirst(c, op) {
 		return m, false
-	case open:
-		return m, m.state != c.state
 	}
-	m.did = m.did.with(j.slot[op])
-	return m, !j.equalFirst(c, op)
+	needless := open && m.state == c.state
+	if !open {
+		m.did = m.did.with(j.slot[op])
+	}
+	if blind {
+		due := j.writes.without(c.did).without(c.free)
+		if !open {
+			due = due.minus(j.slot[op])
+			needless = c.free.has(j.slot[op]) && m.state == c.state
+		}
+		needless = needless && due == mask{} || !j.isMet(c, m.state)
+		m.free = j.writes.without(m.did)
+	}
+	return m, !needless
+}
+
+// isMet says whether a blind write that makes the state what it says is of use:
+// it is the operation that must return or relieves it, or something meets it.
+func (j *justInTime) isMet(c *choice, state int32) bool {
+	if j.writes.has(j.slot[j.returns[c.next]]) {
+		return true
+	}
+	for slot, op := range j.current {
+		if op != none && !j.writes.has(int32(slot)) && !c.did.has(int32(slot)) && j.step(j.class[op], state) != none {
+			return true
+		}
+	}
+	for i := range j.open {
+		if op := j.candidateAt(c, len(j.current)+i); op != none && !j.blind[j.class[op]] && j.step(j.class[op], state) != state {
+			return true
+		}
+	}
+	return false
 }
 
 // equalFirst says whether an operation that is equal to op returns before it
@@ -493,14 +591,34 @@ func (j *justInTime) equalFirst(c *choice, op int32) bool {
 	return false
 }
 
+// placed is the order that was found, with the blind writes that nobody saw
+// in it.
+func (j *justInTime) placed() []int32 {
+	order := make([]int32, 0, len(j.order))
+	var unseen []int32 // right before the next blind write of those behind it
+	for _, op := range slices.Backward(j.order) {
+		if op < 0 {
+			unseen = append(unseen, ^op)
+			continue
+		}
+		order = append(order, op)
+		if j.blind[j.class[op]] {
+			order = append(order, unseen...)
+			unseen = unseen[:0]
+		}
+	}
+	slices.Reverse(order)
+	return order
+}
+
 // window is the operations that were called before the first return that
-// nothing explains.
-func (j *justInTime) window() (proof []int32) {
-	until := j.ops[j.returns[j.farthest]].Return
+// nothing explains, and that return.
+func (j *justInTime) window() (proof []int32, until int) {
+	until = j.ops[j.returns[j.farthest]].Return
 	for i, op := range j.ops {
 		if op.Call < until {
 			proof = append(proof, int32(i))
 		}
 	}
-	return proof
+	return proof, until
 }

@@ -24,8 +24,9 @@ type Linearizable struct {
 
 	// Timeout bounds the whole check; zero: a minute. A key that is not decided
 	// by then is unknown, and so is the verdict, unless another key shows a
-	// violation. Once one does, the others get no more than as much time again,
-	// and making the counterexample small takes a few seconds more at most.
+	// violation. Once one does, the others get no more than as much time again
+	// and half of what is left; making the counterexample small gets the rest,
+	// but a few seconds at most.
 	Timeout time.Duration
 	// MemoryBytes bounds what the heap of the process grows by while checking;
 	// zero: 1 GiB. Searches that run when it is reached are given up.
@@ -139,6 +140,8 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 	r.Details = d
 	r.Summary = d.summary(len(h.Operations))
 	if worst != nil {
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
 		small, models := l.shrink(ctx, g, worst)
 		b := g.start(ctx, attemptTime)
 		defer b.end()
@@ -232,7 +235,8 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 				mu.Lock()
 				broken = cmp.Or(broken, err)
 				if d.valid == harness.Invalid && found == nil {
-					found = time.AfterFunc(max(time.Second, time.Since(began)), func() { giveUp(elsewhere) })
+					patience := min(max(time.Second, time.Since(began)), time.Until(deadline)/2)
+					found = time.AfterFunc(patience, func() { giveUp(elsewhere) })
 				}
 				mu.Unlock()
 			}

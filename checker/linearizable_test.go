@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"context"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -317,5 +318,25 @@ func TestLongHistoriesOfRepeatedValues(t *testing.T) {
 	t.Logf("%d violate, %d of them are proved by 20 operations or fewer", found, small)
 	if found < 3 || small == 0 {
 		t.Errorf("%d violate, %d of them are proved by 20 operations or fewer", found, small)
+	}
+}
+
+// When the time is over, what the tier proved is shown as it is: not made
+// smaller, and not made larger either.
+func TestProofIsKeptWhenTimeIsOver(t *testing.T) {
+	m := RegisterModel()
+	h := parseHistory(t, m, `[write 1] [write 2] [read -> 1] [write 3] [read -> 3] [write 4] [read -> 4]`)
+	k := partition(m, h.Operations)[0]
+	d, err := decide(context.Background(), m, k.ops)
+	if err != nil || d.valid != harness.Invalid {
+		t.Fatal(d, err)
+	}
+	k.decision = d
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	g := newGuard(1 << 30)
+	defer g.close()
+	if small, _ := (Linearizable{Model: m}).shrink(over, g, k); len(small) != len(d.proof) || len(small) >= len(k.ops) {
+		t.Errorf("%d operations are shown; the proof has %d, the history %d", len(small), len(d.proof), len(k.ops))
 	}
 }

@@ -22,6 +22,10 @@ type Model struct {
 	Step func(state any, op *harness.Operation) (any, bool)
 	// ReadOnly says that op changes no state whatever it meets. Optional.
 	ReadOnly func(op *harness.Operation) bool
+	// Blind says that op is a blind write: it may happen whatever it meets, its
+	// answer tells nothing, and the state after it is the same whatever it met.
+	// Optional: it makes checking faster.
+	Blind func(op *harness.Operation) bool
 	// Text writes op for people. Optional.
 	Text func(op *harness.Operation) string
 	// Parts are the pieces that a failing history can be cut down by: sets of

@@ -46,6 +46,7 @@ func KVModel() Model {
 			panic(unknownFunction(op.F, "a string", "get, put, append"))
 		},
 		ReadOnly: func(op *harness.Operation) bool { return op.F == "get" },
+		Blind:    func(op *harness.Operation) bool { return op.F == "put" },
 		Text: func(op *harness.Operation) string {
 			if op.F == "get" {
 				if op.Type != harness.OK {

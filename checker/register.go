@@ -26,6 +26,7 @@ func RegisterModel() Model {
 			return state, true
 		},
 		ReadOnly: func(op *harness.Operation) bool { return !registerOp(op).writes },
+		Blind:    func(op *harness.Operation) bool { return op.F == "write" },
 		Text:     registerText,
 		Parts:    registerParts,
 		kind:     registerKind,

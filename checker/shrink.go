@@ -15,6 +15,10 @@ const (
 	attemptTime = time.Second
 )
 
+// readable is how many operations may be left for it to be worth while to look
+// for the last few that could go.
+const readable = 300
+
 // piece is something that a failing history can be cut down by.
 type piece struct {
 	ops []int // operations that go
@@ -40,28 +44,33 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	defer whole.end()
 	// What takes much longer than the whole did is not worth waiting for.
 	patience := min(attemptTime, 20*time.Millisecond+4*k.took)
-	failsBy := func(m Model, ops []harness.Operation) bool {
+	fails := func(ops []harness.Operation) bool {
 		b := g.start(whole, patience)
 		defer b.end()
-		d, err := decide(b, m, pointers(ops))
+		d, err := decide(b, l.Model, pointers(ops))
 		return err == nil && d.valid == harness.Invalid
 	}
-	fails := func(ops []harness.Operation) bool { return failsBy(l.Model, ops) }
 
 	ops := make([]harness.Operation, 0, len(k.proof))
 	for _, i := range k.proof {
 		ops = append(ops, settled(k.ops[i]))
 	}
-	if len(ops) == 0 || !fails(ops) {
+	if len(ops) == 0 || !fails(ops) && whole.Err() == nil {
 		ops = ops[:0]
 		for _, op := range k.ops {
 			ops = append(ops, settled(op))
 		}
 	}
-	ops = shortestPrefix(ops, fails)
+	if p := prefix(ops, k.until); k.until > 0 && fails(p) {
+		ops = p
+	} else {
+		ops = shortestPrefix(ops, fails)
+	}
 	if l.Model.kind == registerKind && k.tier != "zones" {
 		everFails := func(ops []harness.Operation) bool {
-			return !slices.ContainsFunc(firstStates(ops), func(s any) bool { return !failsBy(l.Model.startingIn(s), ops) })
+			b := g.start(whole, patience)
+			defer b.end()
+			return failsFromAny(b, l.Model, ops)
 		}
 		if window := shortestWindow(ops, everFails); len(window) < len(ops) {
 			ops = takeOut(window, l.Model.pieces(window), everFails)
@@ -91,6 +100,9 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 // the value came from that it replaced. In what it returns such operations are
 // writes.
 func withoutOrigins(m Model, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+	if len(ops) > readable {
+		return ops
+	}
 	for i := len(ops) - 1; i >= 0; i-- {
 		if i >= len(ops) || !succeeded(&ops[i]) {
 			continue

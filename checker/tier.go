@@ -17,6 +17,8 @@ type decision struct {
 	// proof is the proof of invalid: operations, as indexes into the history,
 	// that cannot be explained even without the others.
 	proof []int32
+	// until, if it is not 0, is the first return by which the proof fails.
+	until int
 	// explained is how many completed operations, in the order of their
 	// returns, were explained before the decision was given up.
 	explained int

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"context"
 	"slices"
 
 	"coup/harness"
@@ -43,6 +44,20 @@ func firstStates(ops []harness.Operation) []any {
 func (m Model) startingIn(state any) Model {
 	m.Init, m.kind = state, anyKind
 	return m
+}
+
+// failsFromAny says whether no first state explains ops.
+func failsFromAny(b context.Context, m Model, ops []harness.Operation) bool {
+	j, err := newJustInTime(m, pointers(ops))
+	if err != nil {
+		return false
+	}
+	for _, s := range firstStates(ops) {
+		if j.search(b, s) != harness.Invalid {
+			return false
+		}
+	}
+	return true
 }
 
 // since is the window of ops that begins at a position.
