@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 
@@ -60,11 +61,13 @@ func (s *setWatcher) complete(op *harness.Operation, now int, _ func() int) stri
 		}
 	}
 	if there < due {
+		missed := int64(math.MaxInt64) // the smallest, whatever the order of the map is
 		for v, e := range s.elements {
 			if e.known < op.Call && e.mark != s.marks {
-				return fmt.Sprintf("Process %d did not read %d, which was in the set when it began.", op.Process, v)
+				missed = min(missed, v)
 			}
 		}
+		return fmt.Sprintf("Process %d did not read %d, which was in the set when it began.", op.Process, missed)
 	}
 	for _, v := range read {
 		know(s.elements[v])

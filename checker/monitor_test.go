@@ -176,6 +176,39 @@ func TestMonitorForgets(t *testing.T) {
 	t.Logf("it kept %d things at most", most)
 }
 
+// A run that ends at a finding is recorded with its words: it can be repeated to
+// the byte only if they are always the same.
+func TestMonitorSaysTheSame(t *testing.T) {
+	for _, m := range []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel()} {
+		findings := 0
+		for n := range 50 {
+			rng := rand.New(rand.NewPCG(*seed, uint64(n)))
+			ops := generate(rng, m, shape{ops: 60, processes: 4, open: 0.05, fail: 0.05, faulty: 0.5})
+			swapAnswers(rng, ops)
+			lines, _ := linesOf(ops)
+			say := func() (all []Finding) {
+				mon := newMonitor(t, m)
+				for _, l := range lines {
+					if f, err := mon.Observe(l); err == nil && f != nil {
+						all = append(all, *f)
+					}
+				}
+				return all
+			}
+			first := say()
+			findings += len(first)
+			for range 10 {
+				if again := say(); !slices.Equal(again, first) {
+					t.Fatalf("%s: the same lines gave %v and %v", m.Name, first, again)
+				}
+			}
+		}
+		if findings == 0 {
+			t.Errorf("%s: there was nothing to say", m.Name)
+		}
+	}
+}
+
 func TestMonitorErrors(t *testing.T) {
 	mon := newMonitor(t, RegisterModel())
 	for i, c := range []struct {
