@@ -60,10 +60,14 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	}
 	s := &shrinking{ctx: ctx, soft: soft, o: o, want: verdict.checkers()}
 	s.best = Shrunk{Dir: dir, Plan: stored.Plan, Verdict: verdict, Before: stored.Plan}
+	if err := s.look(dir); err != nil {
+		return Shrunk{}, err
+	}
 	for {
 		before := s.best.Plan
+		// What makes every further run shorter comes first.
 		for _, pass := range []func(*shrinking){
-			shrinkSchedule, shrinkTime, shrinkNodes, shrinkLoad, shrinkStrikes,
+			shrinkEnd, shrinkNodes, shrinkLoad, shrinkSchedule, shrinkTime, shrinkStrikes,
 		} {
 			pass(s)
 		}
@@ -90,7 +94,8 @@ type shrinking struct {
 	o         ShrinkOptions
 	want      []string
 	best      Shrunk
-	own       string // the run directory of best, if it was made here
+	own       string        // the run directory of best, if it was made here
+	after     time.Duration // until the best ended its load at the violation; 0: it did not
 	runs      int
 	err       error
 }
@@ -138,6 +143,7 @@ func (s *shrinking) run(p Plan) (fails bool) {
 		}
 		s.own = dir
 		s.best.Dir, s.best.Plan, s.best.Verdict = dir, p, v
+		s.err = s.look(dir)
 		return true
 	}
 	os.RemoveAll(dir)
@@ -155,8 +161,15 @@ func faultsOf(schedule []Strike) []string {
 	return all
 }
 
+// look notes how long the load of the run in dir lasted if it ended at the
+// violation.
+func (s *shrinking) look(dir string) (err error) {
+	s.after, _, err = tillViolation(dir)
+	return err
+}
+
 func equalPlans(a, b Plan) bool {
-	return a.Nodes == b.Nodes && a.Time == b.Time && a.Concurrency == b.Concurrency && a.Rate == b.Rate &&
+	return a.FailFast == b.FailFast && a.Nodes == b.Nodes && a.Time == b.Time && a.Concurrency == b.Concurrency && a.Rate == b.Rate &&
 		a.Keys == b.Keys && slices.Equal(a.Schedule, b.Schedule)
 }
 
@@ -176,16 +189,31 @@ func shrinkSchedule(s *shrinking) {
 	}
 }
 
+// shrinkEnd ends the load at the violation, where that can be seen on the way.
+func shrinkEnd(s *shrinking) {
+	s.try("ending at the violation", func(p *Plan) { p.FailFast = true })
+	if s.after > 0 {
+		s.try("no time beyond the violation", func(p *Plan) {
+			setTime(p, (s.after + time.Second).Truncate(time.Second))
+		})
+	}
+}
+
+// setTime makes the load last no longer than d, and no strike longer than it.
+func setTime(p *Plan, d time.Duration) {
+	const shortest = time.Second
+	p.Time = min(p.Time, Duration(max(shortest, d)))
+	p.Schedule = slices.DeleteFunc(p.Schedule, func(st Strike) bool { return st.At >= p.Time })
+	for i := range p.Schedule {
+		p.Schedule[i].For = min(p.Schedule[i].For, p.Time-p.Schedule[i].At)
+	}
+}
+
 // shrinkTime ends the load sooner.
 func shrinkTime(s *shrinking) {
 	for _, part := range []float64{0.25, 0.5, 0.75, 0.9} {
 		for s.try(fmt.Sprintf("%.0f%% of the time", 100*part), func(p *Plan) {
-			const shortest = 2 * time.Second
-			p.Time = Duration(max(shortest, time.Duration(part*float64(p.Time)).Truncate(100*time.Millisecond)))
-			p.Schedule = slices.DeleteFunc(p.Schedule, func(st Strike) bool { return st.At >= p.Time })
-			for i := range p.Schedule {
-				p.Schedule[i].For = min(p.Schedule[i].For, p.Time-p.Schedule[i].At)
-			}
+			setTime(p, time.Duration(part*float64(p.Time)).Truncate(100*time.Millisecond))
 		}) {
 		}
 	}

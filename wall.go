@@ -37,30 +37,50 @@ func TryBug(ctx, soft context.Context, plan Plan, bug cluster.Bug, o RunOptions)
 		return t, err
 	}
 	t.Found = t.Verdict.Valid == harness.Invalid
-	var stored Stored
-	if err := results.ReadJSON(t.Dir, results.PlanFile, &stored); err != nil {
-		return t, err
-	}
-	h, _, err := readRun(t.Dir, stored)
+	found, h, err := tillViolation(t.Dir)
 	if err != nil {
 		return t, err
 	}
-	var from, to time.Duration
-	for _, e := range h.Events {
-		switch {
-		case e.Kind == harness.PhaseEvent && e.Message == "load":
-			from = e.Time
-		case e.Kind == harness.PhaseEvent && e.Message == "heal", e.Kind == harness.ViolationEvent:
-			if to == 0 {
-				to = e.Time
-			}
-		}
+	from, to := loadOf(h)
+	if t.After = to - from; found > 0 {
+		t.After = found
 	}
-	t.After = to - from
 	for _, op := range h.Operations {
-		if op.Start < to {
+		if op.Start < from+t.After {
 			t.Operations++
 		}
 	}
 	return t, nil
+}
+
+// tillViolation reads the run in dir, and how long its load lasted until it was
+// ended by a violation; 0 if it was not.
+func tillViolation(dir string) (after time.Duration, h *harness.History, err error) {
+	var stored Stored
+	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
+		return 0, nil, err
+	}
+	if h, _, err = readRun(dir, stored); err != nil {
+		return 0, nil, err
+	}
+	from, _ := loadOf(h)
+	for _, e := range h.Events {
+		if e.Kind == harness.ViolationEvent {
+			return e.Time - from, h, nil
+		}
+	}
+	return 0, h, nil
+}
+
+// loadOf is when the load of a run began and ended.
+func loadOf(h *harness.History) (from, to time.Duration) {
+	for _, e := range h.Events {
+		switch {
+		case e.Kind == harness.PhaseEvent && e.Message == "load":
+			from = e.Time
+		case e.Kind == harness.PhaseEvent && e.Message == "heal" && to == 0:
+			to = e.Time
+		}
+	}
+	return from, to
 }

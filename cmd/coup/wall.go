@@ -34,20 +34,26 @@ func newWall(soft context.Context) *cobra.Command {
 it, several times, until it is found or the time is over. A bug that is not
 found within --time at the median is a finding about coup.
 
-Exit codes: 0 every bug was found at the median, 1 one was not, 254 wrong usage,
-255 coup itself or its environment failed.`,
+On simulated machines a bug is looked for with one seed after the other, from
+several first seeds; what was found is shrunk, and the smallest plan is replayed
+three times, which must show the violation each time.
+
+Exit codes: 0 every bug was found at the median (and its smallest plan failed in
+every replay), 1 one was not, 254 wrong usage, 255 coup itself or its environment
+failed.`,
 		Example: `  coup wall
-  coup wall --runs 1 --bugs lost-log,early-ack`,
+  coup wall --runs 1 --bugs lost-log,early-ack
+  coup wall --backend sim --runs 5`,
 		Args: usageArgs(cobra.NoArgs),
 	}
 	f := cmd.Flags()
-	f.IntVar(&runs, "runs", 5, "runs of each bug")
+	f.IntVar(&runs, "runs", 5, "runs of each bug; with --backend sim, first seeds")
 	f.StringSliceVar(&only, "bugs", nil, "only these bugs")
 	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
 	f.StringVar(&plan.System, "system", plan.System, "the system under test")
 	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run (see coup run --help)")
 	f.TextVar(&plan.Time, "time", plan.Time, "how long a run may look for the bug")
-	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of the first run of each bug; the next runs count up")
+	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of the first run of each bug")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		sys, err := coup.FindSystem(plan.System)
 		if err != nil {
@@ -65,6 +71,9 @@ Exit codes: 0 every bug was found at the median, 1 one was not, 254 wrong usage,
 		bugs = slices.DeleteFunc(slices.Clone(bugs), func(b bug) bool {
 			return len(only) > 0 && !slices.Contains(only, b.Name) || plan.Backend != "sim" && simOnly(b)
 		})
+		if plan.Backend == "sim" {
+			return wallSim(cmd.Context(), soft, plan, bugs, runs, out)
+		}
 		return wall(cmd.Context(), soft, plan, bugs, runs, out)
 	}
 	return cmd
