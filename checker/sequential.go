@@ -145,24 +145,17 @@ func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
 	if count == 0 {
 		return nil, true
 	}
-	g.visits = len(g.from) + 1
-	for e := range g.from {
-		if g.kind[e] != process || component[g.from[e]] == none || component[g.from[e]] != component[g.to[e]] {
-			continue
-		}
-		way := g.path(g.to[e], g.from[e], ww|process, component)
-		if way == nil {
-			continue
-		}
-		var involved []int32
-		for _, s := range g.steps(append([]int32{int32(e)}, way...)) {
-			if pair, ok := evidence[[2]int32{s.from, s.to}]; ok {
-				involved = append(involved, pair[0], pair[1])
-			}
-		}
-		return z.closed(z.clustersOf(involved...), involved), true
+	cycle := g.cycle(process, ww|process, component)
+	if cycle == nil {
+		return nil, true
 	}
-	return nil, true
+	var involved []int32
+	for _, s := range cycle {
+		if pair, ok := evidence[[2]int32{s.from, s.to}]; ok {
+			involved = append(involved, pair[0], pair[1])
+		}
+	}
+	return z.closed(z.clustersOf(involved...), involved), true
 }
 
 func tellSequence(m Model, k *keyed, proof []int32) *harness.Counterexample {

@@ -160,15 +160,7 @@ func (s *sessions) broken(guarantee string) []step {
 	if count == 0 {
 		return nil
 	}
-	g.visits = len(g.from) + 1
-	for e := range g.from {
-		if g.kind[e] == process && component[g.from[e]] != none && component[g.from[e]] == component[g.to[e]] {
-			if way := g.path(g.to[e], g.from[e], ww|realtime|process, component); way != nil {
-				return g.steps(append([]int32{int32(e)}, way...))
-			}
-		}
-	}
-	return nil
+	return g.cycle(process, ww|realtime|process, component)
 }
 
 // session adds the edges that a guarantee demands of one process: from what it

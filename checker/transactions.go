@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -14,8 +15,16 @@ import (
 // reads showed: it infers which transactions must come before which, and finds
 // cycles and other anomalies (Adya, "Weak consistency", 1999; Kingsbury and
 // Alvaro, "Elle", 2020). It takes time linear in the length of the history,
-// and finds only what follows from the answers: every anomaly is real, but not
-// every one is found. Its Details are [TransactionDetails].
+// and every anomaly that it tells is real. Its Details are [TransactionDetails].
+//
+// Of lists, the verdict on strict serializability is exact: when it finds
+// nothing, there is an order of the transactions that explains what all of them
+// read. Of registers it finds only what follows from the answers, since a read
+// of a register does not tell what was there before.
+//
+// Transactions name the objects that they read. There are no predicates, such as
+// "all rows with x > 3", and so Adya's G2, a cycle over what a predicate did not
+// see, is here always G2-item.
 type Transactions struct {
 	// Registers says that the transactions work on registers (w and r);
 	// otherwise on lists (append and r), which tell much more.
@@ -45,6 +54,7 @@ const (
 	IncompatibleOrder = "incompatible-order" // two reads show the elements of a list in different orders
 	CyclicVersions    = "cyclic-versions"    // the versions of a register follow each other in a circle
 	Internal          = "internal"           // a transaction does not see what it did or saw itself
+	DirtyUpdate       = "dirty-update"       // a transaction replaced what one wrote that failed
 	G0                = "G0"                 // a cycle of writes
 	G1a               = "G1a"                // a value was read whose transaction failed
 	G1b               = "G1b"                // a value was read that its transaction replaced
@@ -53,6 +63,12 @@ const (
 	GSingle           = "G-single"           // a cycle with one read of what was then replaced
 	G2Item            = "G2-item"            // a cycle with several of these
 )
+
+// gravities are the kinds of anomalies, the gravest first.
+var gravities = []string{
+	Garbage, DuplicateElements, IncompatibleOrder, CyclicVersions, Internal, DirtyUpdate,
+	G0, G1a, G1b, G1c, LostUpdate, GSingle, G2Item,
+}
 
 // allowed are the anomalies that each promise does not exclude.
 var allowed = map[Isolation][]string{
@@ -73,18 +89,28 @@ func (i Isolation) excludes(kind string) bool {
 
 // TransactionDetails are the Details of [Transactions].
 type TransactionDetails struct {
-	Level        Isolation    `json:"level"`
-	Transactions int          `json:"transactions"` // that took effect
-	Anomalies    []TxnAnomaly `json:"anomalies"`    // one of each kind, the gravest first
+	Level        Isolation `json:"level"`
+	Transactions int       `json:"transactions"` // that took effect
+	// Components are the groups of transactions of which each must come before
+	// all others and before itself: the strongly connected components of the
+	// graph of what must come before what, time and processes included.
+	Components int          `json:"components"`
+	Anomalies  []TxnAnomaly `json:"anomalies"` // one of each kind, the gravest first
 }
 
-// TxnAnomaly is the first anomaly of a kind.
+// TxnAnomaly is an anomaly of a kind: the first one, or the shortest cycle that
+// was found.
 type TxnAnomaly struct {
 	Kind     string   `json:"kind"`
 	Excluded bool     `json:"excluded"` // by the level
-	Count    int      `json:"count"`    // how many were seen; cycles are not counted one by one
+	Count    int      `json:"count"`    // how many were seen; of cycles, in how many components
 	Story    []string `json:"story"`
-	txns     []int32
+
+	txns  []int32  // those that it consists of
+	edges []step   // what must come before what, if that is a part of it
+	keys  []string // the objects that it is about
+	tail  []string // what is wrong, in sentences
+	cycle bool
 }
 
 // Name implements [harness.Checker].
@@ -100,22 +126,16 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 	if _, known := allowed[level]; !known && level != StrictSerializable {
 		return r, fmt.Errorf("no level of isolation %q", level)
 	}
-	t := newTxns(h.Operations)
-	for i := range t.ops {
-		_, in := t.ops[i].Input.(Txn)
-		_, out := t.ops[i].Output.(Txn)
-		if !in || !out && t.ops[i].Type == harness.OK {
-			return r, fmt.Errorf("expected transactions: %s of process %d at %s has the input %v and the output %v",
-				t.ops[i].F, t.ops[i].Process, seconds(t.ops[i].Start), t.ops[i].Input, t.ops[i].Output)
-		}
+	t, err := newTxns(h.Operations)
+	if err != nil {
+		return r, err
 	}
-	var infer func() error
 	if c.Registers {
-		infer = (&registerTxns{txns: t}).infer
+		err = (&registerTxns{txns: t}).infer()
 	} else {
-		infer = (&listTxns{txns: t}).infer
+		err = (&listTxns{txns: t}).infer()
 	}
-	if err := infer(); err != nil {
+	if err != nil {
 		return r, err
 	}
 	if ctx.Err() == nil {
@@ -123,11 +143,12 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 		t.cycles(ctx)
 	}
 
-	d := TransactionDetails{Level: level, Transactions: t.committed(), Anomalies: []TxnAnomaly{}}
+	d := TransactionDetails{Level: level, Transactions: t.committed(), Components: t.components, Anomalies: []TxnAnomaly{}}
 	worst := -1
 	for i := range t.anomalies {
 		a := t.anomalies[i]
 		a.Excluded = level.excludes(a.Kind)
+		a.Story = t.tell(a).Story
 		d.Anomalies = append(d.Anomalies, a)
 	}
 	slices.SortStableFunc(d.Anomalies, func(a, b TxnAnomaly) int { return cmp.Compare(gravity(a.Kind), gravity(b.Kind)) })
@@ -145,9 +166,11 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 	case worst >= 0:
 		r.Valid = harness.Invalid
 		r.Summary = fmt.Sprintf("Not %s: %s.", level, strings.Join(kinds, ", "))
-		r.Counterexample = t.counterexample(d.Anomalies[worst])
+		r.Counterexample = t.tell(d.Anomalies[worst])
 	case ctx.Err() != nil:
 		r.Valid, r.Summary = harness.Unknown, "There was no time to look for cycles."
+	case t.gaveUp && level == SnapshotIsolation:
+		r.Valid, r.Summary = harness.Unknown, "There are too many cycles to say of each whether "+string(level)+" allows it."
 	default:
 		r.Summary = fmt.Sprintf("Nothing in %s speaks against %s.", plural(d.Transactions, "transaction"), level)
 	}
@@ -156,9 +179,8 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 
 // gravity orders anomalies, the gravest first.
 func gravity(kind string) int {
-	order := []string{Garbage, DuplicateElements, IncompatibleOrder, CyclicVersions, Internal, G0, G1a, G1b, G1c, LostUpdate, GSingle, G2Item}
 	base := strings.TrimSuffix(strings.TrimSuffix(kind, "-realtime"), "-process")
-	g := 4 * slices.Index(order, base)
+	g := 4 * slices.Index(gravities, base)
 	if strings.HasSuffix(kind, "-process") {
 		return g + 1
 	}
@@ -170,23 +192,67 @@ func gravity(kind string) int {
 
 // txns are the transactions of a history and what is known of them.
 type txns struct {
-	ops       []*harness.Operation
-	did       []bool // took effect: it was acknowledged, or somebody saw what it wrote
-	graph     depGraph
-	keys      map[string]int32
-	names     []string
-	anomalies []TxnAnomaly
-	why       func(s step) string // tells an edge of the kinds ww, wr, rw
+	ops        []*harness.Operation
+	did        []bool // took effect: it was acknowledged, or somebody saw what it wrote
+	graph      depGraph
+	names      []string // of the keys, which are numbered
+	first      []int32  // by transaction: where its steps begin in stepKeys
+	stepKeys   []int32  // the key of every step of every transaction
+	anomalies  []TxnAnomaly
+	components int
+	gaveUp     bool // not all that could be a cycle was looked at
+	// why tells an edge of the kinds ww, wr and rw, and on which key it is.
+	why func(s step, from, to string) (key, text string)
 }
 
-func newTxns(ops []harness.Operation) *txns {
-	t := &txns{keys: map[string]int32{}, ops: pointers(ops), did: make([]bool, len(ops))}
+// newTxns numbers the keys. An error says which operation is no transaction.
+func newTxns(ops []harness.Operation) (*txns, error) {
+	t := &txns{ops: pointers(ops), did: make([]bool, len(ops)), first: make([]int32, len(ops)+1)}
+	steps := 0
 	for i := range ops {
+		in, ok := ops[i].Input.(Txn)
+		out, answered := ops[i].Output.(Txn)
+		if !ok || ops[i].Type == harness.OK && (!answered || !sameSteps(in, out)) {
+			return nil, fmt.Errorf("expected transactions, with the same steps in the answer: %s of process %d at %s has the input %v and the output %v",
+				ops[i].F, ops[i].Process, seconds(ops[i].Start), ops[i].Input, ops[i].Output)
+		}
 		t.did[i] = ops[i].Type == harness.OK
+		t.first[i] = int32(steps)
+		steps += len(in)
+	}
+	if t.first[len(ops)] = int32(steps); steps > math.MaxInt32 {
+		return nil, fmt.Errorf("%d steps of transactions are more than can be looked at", steps)
+	}
+	t.stepKeys = make([]int32, 0, steps)
+	keys := map[string]int32{}
+	for i := range ops {
+		for _, m := range ops[i].Input.(Txn) {
+			k, known := keys[m.Key]
+			if !known {
+				k = int32(len(t.names))
+				keys[m.Key] = k
+				t.names = append(t.names, m.Key)
+			}
+			t.stepKeys = append(t.stepKeys, k)
+		}
 	}
 	t.graph.txns, t.graph.nodes = len(ops), len(ops)
-	return t
+	return t, nil
 }
+
+// sameSteps says whether an answer is one to these steps.
+func sameSteps(in, out Txn) bool {
+	return slices.EqualFunc(in, out, func(a, b Micro) bool {
+		return a.F == b.F && a.Key == b.Key && (a.F == "r" || a.Value == b.Value)
+	})
+}
+
+// key is the number of the key of a step.
+func (t *txns) key(txn int32, step int) int32 { return t.stepKeys[int(t.first[txn])+step] }
+
+// input and output are the steps of a transaction.
+func (t *txns) input(i int32) Txn  { return t.ops[i].Input.(Txn) }
+func (t *txns) output(i int32) Txn { return t.ops[i].Output.(Txn) }
 
 func (t *txns) committed() (n int) {
 	for _, did := range t.did {
@@ -197,30 +263,25 @@ func (t *txns) committed() (n int) {
 	return n
 }
 
-func (t *txns) key(name string) int32 {
-	k, known := t.keys[name]
-	if !known {
-		k = int32(len(t.names))
-		t.keys[name] = k
-		t.names = append(t.names, name)
-	}
-	return k
-}
-
-// found records an anomaly; only the first of a kind is told.
-func (t *txns) found(kind string, txns []int32, format string, args ...any) {
+// found records an anomaly on a key. Only the first of a kind is told.
+func (t *txns) found(kind, key string, txns []int32, format string, args ...any) *TxnAnomaly {
 	for i := range t.anomalies {
 		if t.anomalies[i].Kind == kind {
 			t.anomalies[i].Count++
-			return
+			return nil
 		}
 	}
-	t.anomalies = append(t.anomalies, TxnAnomaly{Kind: kind, Count: 1, txns: txns, Story: []string{fmt.Sprintf(format, args...)}})
+	t.anomalies = append(t.anomalies, TxnAnomaly{
+		Kind: kind, Count: 1, txns: txns, keys: []string{key}, tail: []string{fmt.Sprintf(format, args...)},
+	})
+	return &t.anomalies[len(t.anomalies)-1]
 }
 
-// txn names a transaction in a story.
-func (t *txns) txn(i int32) string {
-	return fmt.Sprintf("process %d's transaction of %s", t.ops[i].Process, seconds(t.ops[i].Start))
+// with adds edges to an anomaly that is the first of its kind.
+func (a *TxnAnomaly) with(edges ...step) {
+	if a != nil {
+		a.edges = edges
+	}
 }
 
 // order adds the order of each process and that of time. The latter is a chain
@@ -261,166 +322,4 @@ func (t *txns) order() {
 			t.graph.edge(moment, int32(i), link)
 		}
 	}
-}
-
-// How many edges are tried as the beginning of a cycle of a kind, and how many
-// transactions are looked at for each kind. There may be thousands of cycles,
-// and one is enough.
-const (
-	mostTries  = 2000
-	mostVisits = 3_000_000
-)
-
-// cycles looks for cycles: of each kind one, first without the order of
-// processes and of time, then with it.
-func (t *txns) cycles(ctx context.Context) {
-	g := &t.graph
-	g.seal()
-	const whatever = ww | wr | rw | process | realtime
-	all, total := g.components(whatever)
-	if total == 0 {
-		return
-	}
-	have := map[string]bool{}
-	for _, order := range []struct {
-		suffix string
-		kinds  dependency
-	}{{"", 0}, {"-process", process}, {"-realtime", realtime}} {
-		for _, c := range []struct {
-			name  string
-			first dependency // the edge that the cycle begins with
-			rest  dependency
-			least int // edges of the kind first
-			most  int
-		}{
-			{G0, ww, ww, 1, 0},
-			{G1c, wr, ww | wr, 1, 0},
-			{GSingle, rw, ww | wr, 1, 1},
-			{G2Item, rw, ww | wr | rw, 2, 0},
-		} {
-			if have[c.name] || ctx.Err() != nil {
-				continue
-			}
-			component, count := all, total
-			if kinds := c.first | c.rest | order.kinds; kinds != whatever {
-				component, count = g.components(kinds)
-			}
-			if count == 0 {
-				continue
-			}
-			tries := 0
-			g.visits = mostVisits
-			for e := range g.from {
-				from, to := g.from[e], g.to[e]
-				if g.kind[e] != c.first || component[from] == none || component[from] != component[to] {
-					continue
-				}
-				if tries++; tries > mostTries {
-					break
-				}
-				way := g.path(to, from, c.rest|order.kinds, component)
-				if way == nil {
-					continue
-				}
-				cycle := g.steps(append([]int32{int32(e)}, way...))
-				if n := countKind(cycle, c.first); n < c.least || c.most > 0 && n > c.most {
-					continue
-				}
-				have[c.name] = true
-				t.tellCycle(c.name+order.suffix, cycle)
-				break
-			}
-		}
-	}
-	if len(have) > 0 {
-		return
-	}
-	// There are cycles, but none of a plain kind was found: take any.
-	for e := range g.from {
-		from, to := g.from[e], g.to[e]
-		if all[from] == none || all[from] != all[to] {
-			continue
-		}
-		g.visits = len(g.from)
-		cycle := g.steps(append([]int32{int32(e)}, g.path(to, from, whatever, all)...))
-		t.tellCycle(nameOfCycle(cycle), cycle)
-		return
-	}
-}
-
-func nameOfCycle(cycle []step) string {
-	name := G0
-	switch n := countKind(cycle, rw); {
-	case n > 1:
-		name = G2Item
-	case n == 1:
-		name = GSingle
-	case countKind(cycle, wr) > 0:
-		name = G1c
-	}
-	switch {
-	case countKind(cycle, realtime) > 0:
-		return name + "-realtime"
-	case countKind(cycle, process) > 0:
-		return name + "-process"
-	}
-	return name
-}
-
-func countKind(cycle []step, kind dependency) (n int) {
-	for _, s := range cycle {
-		if s.kind == kind {
-			n++
-		}
-	}
-	return n
-}
-
-func (t *txns) tellCycle(name string, cycle []step) {
-	a := TxnAnomaly{Kind: name, Count: 1}
-	for _, s := range cycle {
-		a.txns = append(a.txns, s.from)
-		var why string
-		switch s.kind {
-		case process:
-			why = fmt.Sprintf("process %d had performed it before", t.ops[s.from].Process)
-		case realtime:
-			why = fmt.Sprintf("it had ended at %s, when the other began at %s", seconds(t.ops[s.from].End), seconds(t.ops[s.to].Start))
-		default:
-			why = t.why(s)
-		}
-		a.Story = append(a.Story, fmt.Sprintf("%s%s must come before %s: %s.",
-			strings.ToUpper(t.txn(s.from)[:1]), t.txn(s.from)[1:], t.txn(s.to), why))
-	}
-	a.Story = append(a.Story, "So each of them must come before itself.")
-	t.anomalies = append(t.anomalies, a)
-}
-
-func (t *txns) counterexample(a TxnAnomaly) *harness.Counterexample {
-	involved := slices.Clone(a.txns)
-	slices.Sort(involved)
-	involved = slices.Compact(involved)
-	c := &harness.Counterexample{Witness: []harness.Witness{}}
-	var ops []harness.Operation
-	for _, i := range involved {
-		op := t.ops[i]
-		ops = append(ops, *op)
-		verb := "performed"
-		end := fmt.Sprintf(", acknowledged at %s", seconds(op.End))
-		if op.Type != harness.OK {
-			verb, end = "tried", "; whether it happened, its process never learned"
-			if op.Type == harness.Fail {
-				end = "; it failed"
-			}
-		}
-		through := ""
-		if op.Node != "" {
-			through = " through " + op.Node
-		}
-		c.Story = append(c.Story, fmt.Sprintf("At %s process %d %s the transaction %s%s%s.",
-			seconds(op.Start), op.Process, verb, txnText(op), through, end))
-	}
-	c.Story = append(c.Story, a.Story...)
-	c.Witness = witnesses(Model{Name: "transaction", Text: txnText}, ops)
-	return c
 }

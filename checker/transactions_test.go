@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +116,33 @@ func TestTransactions(t *testing.T) {
 		{"list: G1b", false, "G1b G-single", `
 			[append x 1; append x 2]
 			[r x {1}               ]   [r x {1 2}]`},
+		{"list: no G1b", false, "", `
+			[append x 1; append x 2]
+			                           [r x {1 2}]`},
+		{"list: dirty update", false, "dirty-update G1a", `[append x 1! [append x 2] [r x {1 2}]`},
+		{"list: an update of what may have happened", false, "", `[append x 1> [append x 2] [r x {1 2}]`},
+		{"list: a failed append that nobody saw", false, "", `[append x 1! [append x 2] [r x {2}]`},
+		{"list: its own appends in another order", false, "incompatible-order G1b", `[append x 1; append x 2] [r x {2 1}]`},
+		{"list: its own appends in their order", false, "", `[append x 2; append x 1] [r x {2 1}]`},
+		{"list: sees what it will append", false, "internal", `[r x {1}; append x 1]`},
+		{"list: does not see what it will append", false, "", `[r x nil; append x 1]`},
+		{"list: reads twice", false, "", `
+			[append x 1           ]
+			[r x {1}; r x {1}     ]`},
+		{"list: one after the other updates", false, "", `
+			[r x nil; append x 1]
+			[r x {1}; append x 2]   [r x {1 2}]`},
+		{"list: G1c of three", false, "G1c", `
+			[append x 1; r z {1}]
+			[append y 1; r x {1}]
+			[append z 1; r y {1}]`},
+		{"list: G1c against time", false, "G1c-realtime", `
+			[r x {1}]
+			           [append x 1]`},
+		{"list: write skew against time", false, "G2-item-realtime", `
+			[append x 1; r y nil]                           [r x {1}; r y {1}]
+			[append z 1; r x nil   ]  [append y 1]
+			                       [r z nil]`},
 		{"list: G1c", false, "G1c", `
 			[append x 1; r y {1}]
 			[append y 1; r x {1}]`},
@@ -158,6 +187,42 @@ func TestTransactions(t *testing.T) {
 		{"register: no write skew", true, "", `
 			[r x nil; w y 1]
 			[r y 1; w x 1  ]`},
+		{"register: dirty update", true, "dirty-update G1a", `[w x 1! [r x 1; w x 2]`},
+		{"register: an update of what may have happened", true, "", `[w x 1> [r x 1; w x 2]`},
+		{"register: versions in a circle", true, "cyclic-versions G0 G1c", `
+			[r x 1; w x 2]
+			[r x 2; w x 1]`},
+		{"register: versions in a row", true, "", `
+			[r x nil; w x 2]
+			[r x 2; w x 1  ]`},
+		{"register: G0", true, "G0 G1c", `
+			[r x 1; w x 2; w y 1]
+			[r y 1; w y 2; w x 1]
+			[r x 2; r y 2       ]`},
+		{"register: no G1a", true, "", `[w x 1> [r x 1]`},
+		{"register: no G1b", true, "", `
+			[w x 1; w x 2]
+			[r x 2       ]`},
+		{"register: no G1c", true, "", `
+			[w x 1; r y 1  ]
+			[w y 1; r x nil]`},
+		{"register: sees its own write", true, "", `[w x 1; r x 1]`},
+		{"register: sees what it will write", true, "internal", `[r x 1; w x 1]`},
+		{"register: one after the other updates", true, "", `
+			[w x 1] [r x 1; w x 2]
+			        [r x 2; w x 3]`},
+		{"register: the first update is lost", true, "lost-update G2-item", `
+			[r x nil; w x 1]
+			[r x nil; w x 2]`},
+		{"register: G-single", true, "G-single", `
+			[w x 1; w y 1  ]
+			[r x 1; r y nil]`},
+		{"register: no G-single", true, "", `
+			[w x 1; w y 1]
+			[r x 1; r y 1]`},
+		{"register: a process goes back", true, "G-single-process", `
+			                       [w x 1                                  ]
+			[r y nil]                         [r x 1]  [r x nil]`},
 		{"register: stale", true, "G-single-realtime", `
 			[w x 1  ]
 			          [r x nil]`},
@@ -182,6 +247,57 @@ func TestTransactions(t *testing.T) {
 				t.Errorf("story:\n%s", strings.Join(r.Counterexample.Story, "\n"))
 			}
 		})
+	}
+}
+
+// Of the cycles of a kind the shortest is told, and it is told well.
+func TestShortestCycle(t *testing.T) {
+	r := check(t, Transactions{}, parseTxns(t, `
+		[append x 1; r z {1}]   [append a 1; r b {1}; r e nil]
+		[append y 1; r x {1}]   [append b 1; r a {1}; r e nil]
+		[append z 1; r y {1}]`, false))
+	d := r.Details.(TransactionDetails)
+	if d.Components != 2 || len(d.Anomalies) != 1 || d.Anomalies[0].Kind != G1c || d.Anomalies[0].Count != 2 {
+		t.Errorf("%+v", d)
+	}
+	c := r.Counterexample
+	if len(c.Witness) != 2 || len(c.Edges) != 2 || c.Witness[0].Name != "T1" || c.Witness[1].Name != "T2" {
+		t.Fatalf("%+v", c)
+	}
+	if e := c.Edges[0]; e.From != 0 || e.To != 1 || e.Kind != "wr" || e.Key != "a" {
+		t.Errorf("edge %+v", e)
+	}
+	if c.Witness[0].Text != "append a 1, r b [1] (and 1 step elsewhere)" {
+		t.Errorf("T1 is %q", c.Witness[0].Text)
+	}
+	want := []string{
+		"T1: At # s process 0 performed append a 1, r b [1] (and 1 step elsewhere) through n1, acknowledged at # s.",
+		"T2: At # s process 1 performed append b 1, r a [1] (and 1 step elsewhere) through n2, acknowledged at # s.",
+		"T2 read a as [1], with the 1 that T1 appended: so T1 came before T2 (wr).",
+		"T1 read b as [1], with the 1 that T2 appended: so T2 came before T1 (wr).",
+		"But then T1 came before T2, and T2 came before T1: no order of these transactions explains what was read.",
+	}
+	times := regexp.MustCompile(`[0-9.]+ s\b`)
+	if got := times.ReplaceAllString(strings.Join(c.Story, "\n"), "# s"); got != strings.Join(want, "\n") {
+		t.Errorf("story:\n%s", got)
+	}
+}
+
+// A list with a thousand elements is told where it matters.
+func TestLongListsAreToldInPart(t *testing.T) {
+	var list []int64
+	for v := range int64(1000) {
+		list = append(list, v)
+	}
+	other := append(slices.Clone(list[:500]), 7000, 7001)
+	for _, c := range []struct{ got, want string }{
+		{endText(list[:10]), "[0 1 2 3 4 5 6 7 8 9]"}, {endText(list), "[… 996 997 998 999]"}, {endText(nil), "[]"},
+		{aroundText(list, 500), "[… 498 499 500 501 502 …]"}, {aroundText(list, 0), "[0 1 2 …]"}, {aroundText(list, 999), "[… 997 998 999]"},
+		{apartText(list, other), "[… 498 499 500 501 …]"}, {apartText(other, list), "[… 498 499 7000 7001]"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s, expected %s", c.got, c.want)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"coup/harness"
 )
@@ -148,24 +147,4 @@ func decodeMicro(triple []json.RawMessage, list, output bool) (m Micro, err erro
 		m.Seen, err = parseMaybe(triple[2])
 	}
 	return m, err
-}
-
-// txnText writes a transaction for people.
-func txnText(op *harness.Operation) string {
-	steps, ok := op.Output.(Txn)
-	if !ok {
-		steps, _ = op.Input.(Txn)
-	}
-	var b strings.Builder
-	for i, m := range steps {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		if m.F == "r" && !ok {
-			b.WriteString("r " + m.Key)
-		} else {
-			b.WriteString(m.String())
-		}
-	}
-	return b.String()
 }

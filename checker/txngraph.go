@@ -1,6 +1,9 @@
 package checker
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // dependency is why one transaction must come before another (Adya 1999). The
 // kinds are bits, so that a set of them is a number.
@@ -18,18 +21,29 @@ const (
 // depGraph is a graph of transactions. Nodes from txns on are no transactions:
 // they stand for sets of edges. One kind of edge leads into such a node, and
 // links lead on.
+//
+// Edges are gathered in chunks, and grouped by their node once all are there:
+// neither is ever copied to grow.
 type depGraph struct {
-	txns  int
-	nodes int
-	from  []int32
+	txns   int
+	nodes  int
+	chunks []edgeChunk
+
+	// Once sealed, the edges of node n are those from start[n] to start[n+1].
+	start []int32
 	to    []int32
 	kind  []dependency
 
-	start []int32 // where the edges of each node begin in next
-	next  []int32 // edges, grouped by their node
-
-	visits int // how many nodes all calls of path together may still look at
+	visits int      // how many nodes all calls of path together may still look at
+	search searched // what path has found, kept to be used again
 }
+
+type edgeChunk struct {
+	from, to []int32
+	kind     []dependency
+}
+
+const chunkSize = 1 << 16
 
 // node adds a node that is no transaction.
 func (g *depGraph) node() int32 {
@@ -38,54 +52,88 @@ func (g *depGraph) node() int32 {
 }
 
 func (g *depGraph) edge(from, to int32, kind dependency) {
-	if from != to {
-		g.from, g.to, g.kind = append(g.from, from), append(g.to, to), append(g.kind, kind)
+	if from == to {
+		return
 	}
+	n := len(g.chunks)
+	switch {
+	case n == 0:
+		g.chunks = append(g.chunks, edgeChunk{})
+		n++
+	case len(g.chunks[n-1].to) == chunkSize:
+		g.chunks = append(g.chunks, edgeChunk{make([]int32, 0, chunkSize), make([]int32, 0, chunkSize), make([]dependency, 0, chunkSize)})
+		n++
+	}
+	c := &g.chunks[n-1]
+	c.from, c.to, c.kind = append(c.from, from), append(c.to, to), append(c.kind, kind)
 }
 
-// fan adds an edge from each of some transactions to each of others, in as many
-// edges as there are transactions, but for those that are on both sides.
+// fan adds an edge from each of some transactions to each of others, but for
+// those that are on both sides, in no more edges than a small multiple of the
+// transactions. The others come in ascending order.
 func (g *depGraph) fan(from, to []int32, kind dependency) {
 	if len(from) == 0 || len(to) == 0 {
 		return
 	}
-	target := make(map[int32]bool, len(to))
-	for _, t := range to {
-		target[t] = true
-	}
-	hub := none
-	for _, f := range from {
-		if target[f] {
-			for _, t := range to {
-				g.edge(f, t, kind)
+	// A chain of nodes that lead to the first, the first two, ... of the others,
+	// and where one is on both sides, a chain that leads to the last ones.
+	chain := func(at func(int) int32) []int32 {
+		hubs := make([]int32, len(to))
+		for i := range to {
+			hubs[i] = g.node()
+			g.edge(hubs[i], at(i), link)
+			if i > 0 {
+				g.edge(hubs[i], hubs[i-1], link)
 			}
+		}
+		return hubs
+	}
+	var first, last []int32
+	for _, f := range from {
+		if first == nil {
+			first = chain(func(i int) int32 { return to[i] })
+		}
+		at, both := slices.BinarySearch(to, f)
+		if !both {
+			g.edge(f, first[len(to)-1], kind)
 			continue
 		}
-		if hub == none {
-			hub = g.node()
-			for _, t := range to {
-				g.edge(hub, t, link)
-			}
+		if last == nil {
+			last = chain(func(i int) int32 { return to[len(to)-1-i] })
 		}
-		g.edge(f, hub, kind)
+		if at > 0 {
+			g.edge(f, first[at-1], kind)
+		}
+		if at < len(to)-1 {
+			g.edge(f, last[len(to)-2-at], kind)
+		}
 	}
 }
 
-// seal makes the graph ready to be walked.
+// seal makes the graph ready to be walked. No edge can be added any more.
 func (g *depGraph) seal() {
-	g.start = make([]int32, g.nodes+1)
-	for _, n := range g.from {
-		g.start[n+1]++
+	g.start = make([]int32, g.nodes+2)
+	edges := 0
+	for _, c := range g.chunks {
+		edges += len(c.from)
+		for _, n := range c.from {
+			g.start[n+2]++
+		}
 	}
-	for i := 1; i <= g.nodes; i++ {
+	for i := 2; i < len(g.start); i++ {
 		g.start[i] += g.start[i-1]
 	}
-	at := slices.Clone(g.start)
-	g.next = make([]int32, len(g.from))
-	for e, n := range g.from {
-		g.next[at[n]] = int32(e)
-		at[n]++
+	// start[n+1] counts up from where node n begins to where it ends.
+	g.to, g.kind = make([]int32, edges), make([]dependency, edges)
+	for i, c := range g.chunks {
+		for e, n := range c.from {
+			at := g.start[n+1]
+			g.to[at], g.kind[at] = c.to[e], c.kind[e]
+			g.start[n+1]++
+		}
+		g.chunks[i] = edgeChunk{}
 	}
+	g.chunks = nil
 }
 
 // components numbers the strongly connected components of the graph that has
@@ -93,13 +141,13 @@ func (g *depGraph) seal() {
 // nodes have number none. The algorithm is Tarjan's (1972), without recursion.
 func (g *depGraph) components(kinds dependency) (component []int32, count int32) {
 	kinds |= link
+	const open = none - 1 // not decided yet: not seen, or on the stack
 	component = make([]int32, g.nodes)
 	index := make([]int32, g.nodes) // 0: not seen
 	low := make([]int32, g.nodes)
-	on := make([]bool, g.nodes)
 	at := make([]int32, g.nodes)
 	for i := range component {
-		component[i] = none
+		component[i] = open
 	}
 	var stack, path []int32
 	seen := int32(0)
@@ -114,21 +162,19 @@ func (g *depGraph) components(kinds dependency) (component []int32, count int32)
 				seen++
 				index[n], low[n], at[n] = seen, seen, g.start[n]
 				stack = append(stack, n)
-				on[n] = true
 			}
 			deeper := false
 			for ; at[n] < g.start[n+1]; at[n]++ {
-				e := g.next[at[n]]
-				if g.kind[e]&kinds == 0 {
+				if g.kind[at[n]]&kinds == 0 {
 					continue
 				}
-				to := g.to[e]
+				to := g.to[at[n]]
 				if index[to] == 0 {
 					path = append(path, to)
 					deeper = true
 					break
 				}
-				if on[to] {
+				if component[to] == open {
 					low[n] = min(low[n], low[to])
 				}
 			}
@@ -153,8 +199,7 @@ func (g *depGraph) components(kinds dependency) (component []int32, count int32)
 			for range size {
 				m := stack[len(stack)-1]
 				stack = stack[:len(stack)-1]
-				on[m] = false
-				if size > 1 {
+				if component[m] = none; size > 1 {
 					component[m] = count
 				}
 			}
@@ -166,39 +211,95 @@ func (g *depGraph) components(kinds dependency) (component []int32, count int32)
 	return component, count
 }
 
-// path is a shortest way over edges of the kinds between two nodes that does
-// not leave their component, as edges; nil if there is none, or if the visits
-// are used up.
-func (g *depGraph) path(from, to int32, kinds dependency, component []int32) []int32 {
+// searched is what a search for a way knows of each node.
+type searched struct {
+	run       int32   // the number of the search
+	in        []int32 // the search that last reached the node
+	dist      []int32 // how many steps it took
+	came      []int32 // over which edge, and from where
+	from      []int32
+	now, next []int32
+}
+
+// path is a way with the fewest steps over edges of the kinds between two nodes
+// that does not leave their component, as nodes and the edges that lead on from
+// them; nil if there is none of at most so many steps, or if the visits are used up.
+// A link is no step.
+func (g *depGraph) path(from, to int32, kinds dependency, component []int32, most int32) []hop {
 	kinds |= link
-	came := map[int32]int32{from: none}
-	queue := []int32{from}
-	for len(queue) > 0 && g.visits > 0 {
-		n := queue[0]
-		queue = queue[1:]
-		g.visits--
-		for _, e := range g.next[g.start[n]:g.start[n+1]] {
-			m := g.to[e]
-			if g.kind[e]&kinds == 0 || component[m] != component[from] {
-				continue
+	s := &g.search
+	if s.in == nil {
+		s.in, s.dist = make([]int32, g.nodes), make([]int32, g.nodes)
+		s.came, s.from = make([]int32, g.nodes), make([]int32, g.nodes)
+	}
+	s.run++
+	s.in[from], s.dist[from], s.came[from] = s.run, 0, none
+	s.now, s.next = append(s.now[:0], from), s.next[:0]
+	for steps := int32(0); len(s.now) > 0 && steps <= most; steps++ {
+		for len(s.now) > 0 {
+			n := s.now[len(s.now)-1]
+			s.now = s.now[:len(s.now)-1]
+			if n == to {
+				return g.way(from, to)
 			}
-			if _, seen := came[m]; seen {
-				continue
+			if s.dist[n] != steps {
+				continue // there was a shorter way
 			}
-			came[m] = e
-			if m == to {
-				var way []int32
-				for m != from {
-					way = append(way, came[m])
-					m = g.from[came[m]]
+			if g.visits--; g.visits < 0 {
+				return nil
+			}
+			for e := g.start[n]; e < g.start[n+1]; e++ {
+				m := g.to[e]
+				if g.kind[e]&kinds == 0 || component[m] != component[from] {
+					continue
 				}
-				slices.Reverse(way)
-				return way
+				far := steps + 1
+				if g.kind[e] == link {
+					far = steps
+				}
+				if s.in[m] == s.run && s.dist[m] <= far {
+					continue
+				}
+				s.in[m], s.dist[m], s.came[m], s.from[m] = s.run, far, e, n
+				switch {
+				case far == steps && m == to:
+					return g.way(from, to)
+				case far == steps:
+					s.now = append(s.now, m)
+				default:
+					s.next = append(s.next, m)
+				}
 			}
-			queue = append(queue, m)
+		}
+		s.now, s.next = s.next, s.now[:0]
+	}
+	return nil
+}
+
+// cycle is a cycle over edges of the kinds that begins with one of the kind
+// first; nil if there is none. component is that of the kinds.
+func (g *depGraph) cycle(first, kinds dependency, component []int32) []step {
+	g.visits = math.MaxInt
+	for from := range int32(g.nodes) {
+		for e := g.start[from]; e < g.start[from+1]; e++ {
+			if to := g.to[e]; g.kind[e]&first != 0 && component[from] != none && component[from] == component[to] {
+				return g.steps(append([]hop{{from, e}}, g.path(to, from, kinds, component, math.MaxInt32)...))
+			}
 		}
 	}
 	return nil
+}
+
+// hop is an edge with the node that it begins at.
+type hop struct{ from, edge int32 }
+
+// way is what the last search found between two nodes.
+func (g *depGraph) way(from, to int32) (way []hop) {
+	for n := to; n != from; n = g.search.from[n] {
+		way = append(way, hop{g.search.from[n], g.search.came[n]})
+	}
+	slices.Reverse(way)
+	return way
 }
 
 // step is an edge between two transactions.
@@ -207,22 +308,22 @@ type step struct {
 	kind     dependency
 }
 
-// steps are the edges of a way or cycle as steps between transactions: links
-// are part of the step that led to them.
-func (g *depGraph) steps(way []int32) []step {
+// steps are the edges of a cycle as steps between transactions: links are part
+// of the step that led to them.
+func (g *depGraph) steps(cycle []hop) []step {
 	// A cycle may begin within a chain of links.
-	for i, e := range way {
-		if int(g.from[e]) < g.txns {
-			way = append(slices.Clone(way[i:]), way[:i]...)
+	for i, h := range cycle {
+		if int(h.from) < g.txns {
+			cycle = append(slices.Clone(cycle[i:]), cycle[:i]...)
 			break
 		}
 	}
 	var list []step
-	for _, e := range way {
+	for _, h := range cycle {
 		if n := len(list); n > 0 && int(list[n-1].to) >= g.txns {
-			list[n-1].to = g.to[e]
+			list[n-1].to = g.to[h.edge]
 		} else {
-			list = append(list, step{g.from[e], g.to[e], g.kind[e]})
+			list = append(list, step{h.from, g.to[h.edge], g.kind[h.edge]})
 		}
 	}
 	return list

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -12,32 +13,42 @@ import (
 // tells the whole past of its list: the longest read of a list is the order of
 // its versions, every other one is a prefix of it, and what no read shows comes
 // after it.
+//
+// So nothing is left open. If the order that follows is without a cycle, put the
+// transactions into a line that keeps it: then the appends to each list stand in
+// the order of its longest read with the unseen ones behind, and every read of
+// n elements stands behind the n-th of them and before the next.
 type listTxns struct {
 	*txns
-	writers map[item]writer
-	longest [][]int64 // by key
-	reader  []int32   // by key: who read it
-	by      [][]int32 // by key: the writers of the longest read, none if nobody wrote it
+	all     []appended // by key, and within a key by value
+	begin   []int32    // by key: where its elements begin in all
+	longest [][]int64  // by key: the longest read
+	reader  []int32    // by key: who read it
 
-	replacing map[version]int32 // who read a version of a list and then appended to it
+	// What the longest read of key k shows at place n was written by
+	// by[place[k]+n]. The version of n elements was read, and then appended to,
+	// by replaced[place[k]+k+n].
+	place    []int32
+	by       []int32
+	replaced []int32
+
+	mine  []int32 // by key: 1 + its index in views, while a transaction is looked at
+	views []view
 }
 
-// version is a list of a certain length.
-type version struct {
-	key    int32
-	length int
-}
-
-// item is an element of a list or a version of a register.
-type item struct {
-	key   int32
+// appended is a value that a transaction appends.
+type appended struct {
 	value int64
+	txn   int32
+	pos   int32 // in the longest read of its list; none: no read shows it
 }
 
-// writer is the transaction that wrote an item.
-type writer struct {
-	txn   int32
-	final bool // it wrote nothing to the same key afterwards
+// view is what a transaction knows of a list.
+type view struct {
+	key   int32
+	list  []int64 // what the list was seen to be, own appends included
+	whole bool    // and not only its end
+	fresh bool    // nothing was appended yet
 }
 
 func (l *listTxns) infer() error {
@@ -46,6 +57,7 @@ func (l *listTxns) infer() error {
 	}
 	l.why = l.explain
 	l.versions()
+	l.mine = make([]int32, len(l.names))
 	for i, op := range l.ops {
 		if op.Type == harness.OK {
 			l.reads(int32(i))
@@ -55,152 +67,230 @@ func (l *listTxns) infer() error {
 	return nil
 }
 
-// gather finds the writers and the longest reads.
+// gather finds the appended elements and the longest reads.
 func (l *listTxns) gather() error {
-	l.writers, l.replacing = make(map[item]writer, len(l.ops)), map[version]int32{}
+	keys := len(l.names)
+	l.begin = make([]int32, keys+2)
+	for i := range l.ops {
+		for at, m := range l.input(int32(i)) {
+			if m.F == "append" {
+				l.begin[l.key(int32(i), at)+2]++
+			}
+		}
+	}
+	for k := 2; k < len(l.begin); k++ {
+		l.begin[k] += l.begin[k-1]
+	}
+	l.all = make([]appended, l.begin[keys+1])
+	l.longest, l.reader = make([][]int64, keys), make([]int32, keys)
+	for k := range l.reader {
+		l.reader[k] = none
+	}
 	for i, op := range l.ops {
-		steps := op.Input.(Txn)
-		for at, m := range steps {
-			k := l.list(m.Key)
-			if m.F != "append" {
-				continue
+		for at, m := range l.input(int32(i)) {
+			if m.F == "append" {
+				// begin[k+1] counts up from where key k begins to where it ends.
+				next := &l.begin[l.key(int32(i), at)+1]
+				l.all[*next] = appended{m.Value, int32(i), none}
+				*next++
 			}
-			w := writer{txn: int32(i), final: !slices.ContainsFunc(steps[at+1:], func(n Micro) bool { return n.F == "append" && n.Key == m.Key })}
-			if other, twice := l.writers[item{k, m.Value}]; twice {
-				return fmt.Errorf("%d is appended to %s by %s and by %s: elements must be unique", m.Value, m.Key, l.txn(other.txn), l.txn(int32(i)))
-			}
-			l.writers[item{k, m.Value}] = w
 		}
 		if op.Type != harness.OK {
 			continue
 		}
-		for _, m := range op.Output.(Txn) {
-			if m.F != "r" {
-				continue
-			}
-			k := l.list(m.Key)
-			if len(m.List) > len(l.longest[k]) || l.reader[k] == none {
+		for at, m := range l.output(int32(i)) {
+			if k := l.key(int32(i), at); m.F == "r" && (len(m.List) > len(l.longest[k]) || l.reader[k] == none) {
 				l.longest[k], l.reader[k] = m.List, int32(i)
+			}
+		}
+	}
+	byValue := func(a, b appended) int { return cmp.Compare(a.value, b.value) }
+	for k := range keys {
+		list := l.elements(int32(k))
+		if !slices.IsSortedFunc(list, byValue) {
+			slices.SortStableFunc(list, byValue)
+		}
+		for n := 1; n < len(list); n++ {
+			if list[n-1].value == list[n].value {
+				return fmt.Errorf("%d is appended to %s by %s and by %s: elements must be unique",
+					list[n].value, l.names[k], l.txn(list[n-1].txn), l.txn(list[n].txn))
 			}
 		}
 	}
 	return nil
 }
 
-// list is the number of a key.
-func (l *listTxns) list(name string) int32 {
-	k := l.key(name)
-	if int(k) == len(l.longest) {
-		l.longest, l.reader = append(l.longest, nil), append(l.reader, none)
+// elements are what is appended to a list, by value.
+func (l *listTxns) elements(k int32) []appended { return l.all[l.begin[k]:l.begin[k+1]] }
+
+// find is the element of a value; nil if nobody appends it.
+func (l *listTxns) find(k int32, v int64) *appended {
+	list := l.elements(k)
+	at, ok := slices.BinarySearchFunc(list, v, func(e appended, v int64) int { return cmp.Compare(e.value, v) })
+	if !ok {
+		return nil
 	}
-	return k
+	return &list[at]
 }
 
 // versions orders the writers of each list.
 func (l *listTxns) versions() {
-	l.by = make([][]int32, len(l.longest))
+	l.place = make([]int32, len(l.longest)+1)
 	for k, list := range l.longest {
-		by := make([]int32, len(list))
-		seen := make(map[int64]bool, len(list))
+		l.place[k+1] = l.place[k] + int32(len(list))
+	}
+	l.by = make([]int32, l.place[len(l.longest)])
+	l.replaced = make([]int32, len(l.by)+len(l.longest))
+	for i := range l.replaced {
+		l.replaced[i] = none
+	}
+	for k, list := range l.longest {
+		by, before := l.writers(int32(k)), none
 		for n, v := range list {
-			if seen[v] {
-				l.found(DuplicateElements, []int32{l.reader[k]}, "%d stands twice in %s.", v, l.names[k])
-			}
-			seen[v] = true
-			w, known := l.writers[item{int32(k), v}]
-			if !known {
+			e := l.find(int32(k), v)
+			if e == nil {
 				by[n] = none
-				l.found(Garbage, []int32{l.reader[k]}, "Nobody appended %d to %s.", v, l.names[k])
+				l.found(Garbage, l.names[k], []int32{l.reader[k]}, "Nobody appended %d to %s.", v, l.names[k])
 				continue
 			}
-			by[n] = w.txn
-			if l.ops[w.txn].Type == harness.Fail {
-				l.found(G1a, []int32{w.txn, l.reader[k]}, "%d in %s was appended by a transaction that failed.", v, l.names[k])
+			if e.pos != none {
+				l.found(DuplicateElements, l.names[k], []int32{l.reader[k]}, "%d stands twice in %s.", v, l.names[k])
+			} else {
+				e.pos = int32(n)
 			}
-			l.did[w.txn] = true
+			by[n] = e.txn
+			if l.ops[e.txn].Type == harness.Fail {
+				l.readOfFailed(l.names[k], e.txn, l.reader[k], v)
+			} else if before != none && l.ops[before].Type == harness.Fail {
+				l.found(DirtyUpdate, l.names[k], []int32{before, e.txn}, "%d was appended to %s behind what a transaction had appended that failed.", v, l.names[k]).
+					with(step{before, e.txn, ww})
+			}
+			l.did[e.txn] = true
+			before = e.txn
 		}
 		for n := 1; n < len(by); n++ {
-			if by[n-1] != none && by[n] != none {
+			switch {
+			case by[n-1] == none || by[n] == none:
+			case by[n-1] != by[n]:
 				l.graph.edge(by[n-1], by[n], ww)
+			case l.stepOf(by[n], l.names[k], list[n-1]) > l.stepOf(by[n], l.names[k], list[n]):
+				l.found(IncompatibleOrder, l.names[k], []int32{by[n], l.reader[k]}, "%s was read as %s, but the transaction appended %d before %d.",
+					l.names[k], aroundText(list, list[n]), list[n], list[n-1])
 			}
 		}
-		l.by[k] = by
 	}
+}
+
+func (l *listTxns) readOfFailed(key string, writer, reader int32, v int64) {
+	l.found(G1a, key, []int32{writer, reader}, "%s was read with %d in it, which a transaction appended that failed.", key, v).
+		with(step{writer, reader, wr})
+}
+
+// writers are those of the elements of the longest read of a list.
+func (l *listTxns) writers(k int32) []int32 { return l.by[l.place[k]:l.place[k+1]] }
+
+// stepOf is the step in which a transaction appended v.
+func (l *listTxns) stepOf(i int32, key string, v int64) int {
+	return slices.IndexFunc(l.input(i), func(m Micro) bool { return m.F == "append" && m.Key == key && m.Value == v })
+}
+
+// final says whether v is the last that the transaction appended to the list.
+func (l *listTxns) final(i int32, key string, v int64) bool {
+	for _, m := range slices.Backward(l.input(i)) {
+		if m.F == "append" && m.Key == key {
+			return m.Value == v
+		}
+	}
+	return false
 }
 
 // reads judges what a transaction read.
 func (l *listTxns) reads(i int32) {
-	type known struct {
-		list  []int64 // what the list was seen to be, own appends included
-		whole bool    // and not only its end
-		fresh bool    // nothing was appended yet
-	}
-	own := map[string]*known{}
-	for _, m := range l.ops[i].Output.(Txn) {
-		o := own[m.Key]
+	for at, m := range l.output(i) {
+		k := l.key(i, at)
+		known := l.mine[k] > 0
+		if !known {
+			l.views = append(l.views, view{key: k})
+			l.mine[k] = int32(len(l.views))
+		}
+		o := &l.views[l.mine[k]-1]
 		if m.F == "append" {
-			if o == nil {
-				o = &known{}
-				own[m.Key] = o
-			}
 			if o.whole && o.fresh {
-				l.replace(i, l.key(m.Key), o.list)
+				l.replace(i, k, o.list)
 			}
 			o.list, o.fresh = append(slices.Clip(o.list), m.Value), false
 			continue
 		}
-		if o != nil {
+		if known {
 			right := slices.Equal(o.list, m.List)
 			if !o.whole {
 				right = len(m.List) >= len(o.list) && slices.Equal(o.list, m.List[len(m.List)-len(o.list):])
 			}
 			if !right {
-				l.found(Internal, []int32{i}, "The transaction read %s as %s, after it had seen or made it end with %s.", m.Key, listText(m.List), listText(o.list))
+				l.found(Internal, m.Key, []int32{i}, "The transaction read %s as %s, after it had seen or made it end with %s.", m.Key, endText(m.List), endText(o.list))
 				continue
 			}
 		}
-		own[m.Key] = &known{m.List, true, o == nil || o.fresh}
-		l.read(i, l.key(m.Key), m.List)
+		if n := len(m.List); !known && n > 0 {
+			if e := l.find(k, m.List[n-1]); e != nil && e.txn == i {
+				l.found(Internal, m.Key, []int32{i}, "The transaction read %s with %d in it before it appended that.", m.Key, e.value)
+				continue
+			}
+		}
+		o.list, o.whole, o.fresh = m.List, true, !known || o.fresh
+		l.read(i, k, m.List)
 	}
+	for _, o := range l.views {
+		l.mine[o.key] = 0
+	}
+	l.views = l.views[:0]
+}
+
+// prefix says whether a read fits the longest one of its list.
+func (l *listTxns) prefix(k int32, list []int64) bool {
+	longest := l.longest[k]
+	return len(list) <= len(longest) && slices.Equal(list, longest[:len(list)])
 }
 
 // replace notes that a transaction read a version of a list and appended to it.
 func (l *listTxns) replace(i, k int32, list []int64) {
-	longest := l.longest[k]
-	if len(list) > len(longest) || !slices.Equal(list, longest[:len(list)]) {
+	if !l.prefix(k, list) {
 		return
 	}
-	v := version{k, len(list)}
-	if other, twice := l.replacing[v]; twice {
-		l.found(LostUpdate, []int32{other, i}, "Two transactions read %s as %s, and both appended to it.", l.names[k], listText(list))
+	first := &l.replaced[l.place[k]+k+int32(len(list))]
+	if *first == none {
+		*first = i
 		return
 	}
-	l.replacing[v] = i
+	l.found(LostUpdate, l.names[k], []int32{*first, i}, "Two transactions read %s as %s, and both appended to it, the other's append unseen.", l.names[k], endText(list)).
+		with(step{*first, i, rw}, step{i, *first, rw})
 }
 
 // read adds what follows from a read of a list.
 func (l *listTxns) read(i, k int32, list []int64) {
-	longest := l.longest[k]
-	if len(list) > len(longest) || !slices.Equal(list, longest[:len(list)]) {
-		l.found(IncompatibleOrder, []int32{i, l.reader[k]}, "%s was read as %s and as %s.", l.names[k], listText(list), listText(longest))
+	if !l.prefix(k, list) {
+		l.found(IncompatibleOrder, l.names[k], []int32{i, l.reader[k]}, "%s was read as %s and as %s: neither is what the other was before.",
+			l.names[k], apartText(list, l.longest[k]), apartText(l.longest[k], list))
 		l.stray(i, k, list)
 		return
 	}
+	by := l.writers(k)
 	if n := len(list); n > 0 {
-		if w := l.by[k][n-1]; w != none && w != i {
+		if w := by[n-1]; w != none && w != i {
 			l.graph.edge(w, i, wr)
-			if !l.writers[item{k, list[n-1]}].final {
-				l.found(G1b, []int32{w, i}, "%s was read with %d as its last element, but the transaction that appended it appended more to it.", l.names[k], list[n-1])
+			if !l.final(w, l.names[k], list[n-1]) {
+				l.found(G1b, l.names[k], []int32{w, i}, "%s was read with %d as its last element, but the transaction that appended it appended more to it.", l.names[k], list[n-1]).
+					with(step{w, i, wr})
 			}
 		}
 	}
 	// What comes next was written after the read.
 	n := len(list)
-	for n < len(longest) && l.by[k][n] == i {
+	for n < len(by) && by[n] == i {
 		n++ // its own
 	}
-	if n < len(longest) && l.by[k][n] != none {
-		l.graph.edge(i, l.by[k][n], rw)
+	if n < len(by) && by[n] != none {
+		l.graph.edge(i, by[n], rw)
 	}
 }
 
@@ -209,106 +299,87 @@ func (l *listTxns) stray(i, k int32, list []int64) {
 	seen := make(map[int64]bool, len(list))
 	for _, v := range list {
 		if seen[v] {
-			l.found(DuplicateElements, []int32{i}, "%d stands twice in %s.", v, l.names[k])
+			l.found(DuplicateElements, l.names[k], []int32{i}, "%d stands twice in %s.", v, l.names[k])
 		}
 		seen[v] = true
-		w, known := l.writers[item{k, v}]
-		switch {
-		case !known:
-			l.found(Garbage, []int32{i}, "Nobody appended %d to %s.", v, l.names[k])
-		case l.ops[w.txn].Type == harness.Fail:
-			l.found(G1a, []int32{w.txn, i}, "%d in %s was appended by a transaction that failed.", v, l.names[k])
+		switch e := l.find(k, v); {
+		case e == nil:
+			l.found(Garbage, l.names[k], []int32{i}, "Nobody appended %d to %s.", v, l.names[k])
+		case l.ops[e.txn].Type == harness.Fail:
+			l.readOfFailed(l.names[k], e.txn, i, v)
 		}
 	}
 }
 
-// unseen orders the acknowledged appends that no read shows: they come after
-// everything that the longest read shows, and after that read.
+// unseen orders the appends that took effect though no read shows them: they
+// come after everything that the longest read shows, and after that read.
 func (l *listTxns) unseen() {
-	shown := make([]map[int64]bool, len(l.longest))
 	late := make([][]int32, len(l.longest)) // by key: who appended what no read shows
-	for i, op := range l.ops {
-		if !l.did[i] {
+	some := false
+	for k := range late {
+		if l.reader[k] == none {
 			continue
 		}
-		for _, m := range op.Input.(Txn) {
-			k := l.key(m.Key)
-			if m.F != "append" || l.reader[k] == none {
-				continue
-			}
-			if shown[k] == nil {
-				shown[k] = make(map[int64]bool, len(l.longest[k]))
-				for _, v := range l.longest[k] {
-					shown[k][v] = true
-				}
-			}
-			if n := len(late[k]); !shown[k][m.Value] && (n == 0 || late[k][n-1] != int32(i)) {
-				late[k] = append(late[k], int32(i))
+		for _, e := range l.elements(int32(k)) {
+			if e.pos == none && l.did[e.txn] {
+				late[k], some = append(late[k], e.txn), true
 			}
 		}
+		slices.Sort(late[k])
+		late[k] = slices.Compact(late[k])
+	}
+	if !some {
+		return
 	}
 	readers := make([][]int32, len(l.longest))
 	for i, op := range l.ops {
 		if op.Type != harness.OK {
 			continue
 		}
-		for _, m := range op.Output.(Txn) {
-			if m.F != "r" {
-				continue
-			}
-			if k := l.key(m.Key); len(late[k]) > 0 && slices.Equal(m.List, l.longest[k]) {
+		for at, m := range l.output(int32(i)) {
+			if k := l.key(int32(i), at); m.F == "r" && len(late[k]) > 0 && len(m.List) == len(l.longest[k]) && l.prefix(k, m.List) {
 				readers[k] = append(readers[k], int32(i))
 			}
 		}
 	}
 	for k := range late {
-		l.graph.fan(readers[k], late[k], rw)
-		if n := len(l.by[k]); n > 0 && l.by[k][n-1] != none {
-			l.graph.fan(l.by[k][n-1:], late[k], ww)
+		l.graph.fan(slices.Compact(readers[k]), late[k], rw)
+		if by := l.writers(int32(k)); len(by) > 0 && by[len(by)-1] != none {
+			l.graph.fan(by[len(by)-1:], late[k], ww)
 		}
 	}
 }
 
-// explain tells why one transaction must come before another.
-func (l *listTxns) explain(s step) string {
-	for _, m := range l.ops[s.to].Input.(Txn) {
-		k := l.key(m.Key)
+// explain tells why one transaction must come before another, and on which list.
+func (l *listTxns) explain(s step, from, to string) (key, why string) {
+	for at, m := range l.input(s.to) {
 		if m.F != "append" || s.kind == wr {
 			continue
 		}
+		k := l.key(s.to, at)
 		for _, n := range l.effects(s.from) {
-			if n.Key != m.Key {
-				continue
-			}
-			if s.kind == rw && n.F == "r" && !slices.Contains(n.List, m.Value) {
-				return fmt.Sprintf("it read %s as %s, without the other's %d", m.Key, listText(n.List), m.Value)
-			}
-			if s.kind == ww && n.F == "append" && l.before(k, n.Value, m.Value) {
-				return fmt.Sprintf("its %d comes before the other's %d in %s", n.Value, m.Value, m.Key)
+			switch {
+			case n.Key != m.Key:
+			case s.kind == rw && n.F == "r" && !slices.Contains(n.List, m.Value):
+				return m.Key, fmt.Sprintf("%s read %s as %s, without the %d that %s appended", from, m.Key, endText(n.List), m.Value, to)
+			case s.kind == ww && n.F == "append" && l.before(k, n.Value, m.Value):
+				return m.Key, fmt.Sprintf("%s appended %d to %s, and %s appended %d behind it", from, n.Value, m.Key, to, m.Value)
 			}
 		}
 	}
 	for _, m := range l.effects(s.to) {
 		for _, n := range l.effects(s.from) {
 			if s.kind == wr && m.F == "r" && n.F == "append" && n.Key == m.Key && slices.Contains(m.List, n.Value) {
-				return fmt.Sprintf("the other read %s as %s, with its %d", m.Key, listText(m.List), n.Value)
+				return m.Key, fmt.Sprintf("%s read %s as %s, with the %d that %s appended", to, m.Key, aroundText(m.List, n.Value), n.Value, from)
 			}
 		}
 	}
-	return "what was read says so"
+	return "", "what was read says so"
 }
 
 // before says whether a comes before b in the longest read of a list, which
 // need not show b.
 func (l *listTxns) before(k int32, a, b int64) bool {
-	i, j := slices.Index(l.longest[k], a), slices.Index(l.longest[k], b)
-	return i >= 0 && (j < 0 || i < j)
-}
-
-// effects are the steps of a transaction with what is known of its reads.
-func (t *txns) effects(i int32) Txn {
-	if out, ok := t.ops[i].Output.(Txn); ok {
-		return out
-	}
-	return slices.DeleteFunc(slices.Clone(t.ops[i].Input.(Txn)), func(m Micro) bool { return m.F == "r" })
+	x, y := l.find(k, a), l.find(k, b)
+	return x != nil && y != nil && x.pos != none && (y.pos == none || x.pos < y.pos)
 }

@@ -95,10 +95,21 @@ type Counterexample struct {
 	Key     string    `json:"key,omitempty"`
 	Story   []string  `json:"story"`   // plain sentences, in order, for a reader who saw nothing else
 	Witness []Witness `json:"witness"` // the operations it rests on, in order of invocation
+	Edges   []Edge    `json:"edges,omitempty"`
+}
+
+// Edge says that one operation of a counterexample must come before another.
+type Edge struct {
+	From int    `json:"from"` // places in Witness
+	To   int    `json:"to"`
+	Kind string `json:"kind"` // ww, wr, rw (Adya), process, realtime
+	Key  string `json:"key,omitempty"`
+	Text string `json:"text"` // why, in a sentence
 }
 
 // Witness is an operation of a counterexample, its values as JSON.
 type Witness struct {
+	Name    string          `json:"name,omitempty"` // what the story calls it
 	Process int             `json:"process"`
 	F       string          `json:"f"`
 	Key     string          `json:"key,omitempty"`
