@@ -294,6 +294,29 @@ func (r *run) output(node string, line []byte) {
 	r.event(e)
 }
 
+// gaveUp starts a node again that ended because its disk had failed it, as an
+// init system would: again and again until it stays.
+func (r *run) gaveUp(ctx context.Context, node, why string) {
+	r.event(harness.Event{Time: r.rt.Now(), Kind: harness.GiveUpEvent, Node: node, Message: why})
+	if !r.isUp() {
+		return // no fault strikes before
+	}
+	taken := r.nemesis.Take(node) // no strike can hit what is not there
+	r.rt.Start(func() {
+		for {
+			harness.Sleep(ctx, r.rt, r.rt.Now()+restartAfter)
+			if ctx.Err() != nil {
+				return
+			}
+			if taken = taken || r.nemesis.Take(node); taken {
+				break
+			}
+		}
+		r.cluster.Start(ctx, node)
+		r.nemesis.Free(node)
+	})
+}
+
 // exited starts a node again that ended though nobody had ended it.
 func (r *run) exited(ctx context.Context, node string, code int) {
 	r.event(harness.Event{Time: r.rt.Now(), Kind: harness.ExitEvent, Node: node,

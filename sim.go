@@ -102,6 +102,7 @@ func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
 	return sim.Up(ctx, r.rt.(*sim.World), sim.Config{
 		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(), Trace: tracing,
 		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
+		GaveUp: func(node, why string) { r.gaveUp(ctx, node, why) },
 	})
 }
 

@@ -33,6 +33,9 @@ type Spec struct {
 	DataDir    string   // the directory that must survive the process
 	PeerPort   int      // where the other nodes reach it
 	ClientPort int      // where clients reach it
+	// Sealed are the files in DataDir, as patterns of package path, in which the
+	// program notices a flipped bit when it starts, and then ends.
+	Sealed []string
 }
 
 // Dial connects to a node's client port from outside the cluster. ctx bounds
@@ -150,6 +153,14 @@ type Cut struct {
 }
 
 func (c Cut) String() string { return fmt.Sprintf("%s->%s %.0f%%", c.From, c.To, c.Loss*100) }
+
+// DiskFault is what is wrong with a node's disk; the zero value is nothing.
+type DiskFault struct {
+	Delay time.Duration // every fsync takes this much longer
+	Hang  bool          // no fsync ends
+	Fail  bool          // every fsync fails (EIO), and some of what it should have written never will be
+	Full  bool          // nothing more can be stored: files do not grow, and there are no new ones
+}
 
 // Cluster is a running cluster. All methods are safe for concurrent use.
 // The methods that break something return evidence, in words, that it broke:

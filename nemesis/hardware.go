@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"coup/cluster"
 )
 
-// The faults of clocks and disks, which containers share with the machine that
+// The faults of parts of a machine, which containers share with the machine that
 // they are on.
 
 // clocked is a cluster whose machines have clocks of their own.
@@ -16,12 +18,6 @@ type clocked interface {
 	// SetClock moves a node's wall clock from the right time by jump, and makes
 	// all its clocks run faster by drift millionths.
 	SetClock(ctx context.Context, node string, jump time.Duration, drift int64) (evidence string, err error)
-}
-
-// disked is a cluster whose machines have disks of their own.
-type disked interface {
-	// SetSync makes every fsync of a node take longer by delay.
-	SetSync(ctx context.Context, node string, delay time.Duration) (evidence string, err error)
 }
 
 var errShared = errors.New("the machines of this backend have no clocks and disks of their own")
@@ -45,18 +41,6 @@ func (n *Nemesis) clocks(ctx context.Context, s *strike, jump time.Duration, dri
 	return n.parts(s, "clock",
 		func(node string) (string, error) { return c.SetClock(ctx, node, jump, drift) },
 		func(ctx context.Context, node string) error { _, err := c.SetClock(ctx, node, 0, 0); return err })
-}
-
-// slowDisk makes an fsync of the victims take 20 to 300 ms longer.
-func slowDisk(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
-	c, ok := n.Cluster.(disked)
-	if !ok {
-		return nil, errShared
-	}
-	delay := 20*time.Millisecond + time.Duration(s.rand.Int64N(int64(280*time.Millisecond)))
-	return n.parts(s, "disk",
-		func(node string) (string, error) { return c.SetSync(ctx, node, delay) },
-		func(ctx context.Context, node string) error { _, err := c.SetSync(ctx, node, 0); return err })
 }
 
 // parts applies hurt to a part of each victim's machine that no other strike
@@ -99,8 +83,11 @@ func (n *Nemesis) healParts(ctx context.Context, node string) (err error) {
 	if c, ok := n.Cluster.(clocked); ok {
 		_, err = c.SetClock(ctx, node, 0, 0)
 	}
+	if c, ok := n.Cluster.(rotting); ok && err == nil {
+		err = c.Unrot(ctx, node)
+	}
 	if c, ok := n.Cluster.(disked); ok && err == nil {
-		_, err = c.SetSync(ctx, node, 0)
+		_, err = c.SetDisk(ctx, node, cluster.DiskFault{})
 	}
 	return err
 }

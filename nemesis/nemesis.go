@@ -52,6 +52,10 @@ var Faults = map[string]Fault{
 	"clock-drift":     {Doc: "the node's clocks run up to a tenth faster or slower (backend sim only)", Targets: nodeTargets, Sim: true, inject: clockDrift},
 	"clock-jump":      {Doc: "the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: clockJump},
 	"slow-disk":       {Doc: "every fsync of the node takes 20 to 300 ms longer (backend sim only)", Targets: nodeTargets, Sim: true, inject: slowDisk},
+	"stalled-disk":    {Doc: "no fsync of the node ends (backend sim only)", Targets: nodeTargets, Sim: true, inject: stalledDisk},
+	"failing-disk":    {Doc: "every fsync of the node fails, and what it should have written may be lost (backend sim only)", Targets: nodeTargets, Sim: true, inject: failingDisk},
+	"full-disk":       {Doc: "the node can store nothing new (backend sim only)", Targets: nodeTargets, Sim: true, inject: fullDisk},
+	"bit-rot":         {Doc: "the node is killed, a bit of what it had stored flips, and it is started; flipped back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: bitRot},
 	"crash":           {Doc: "the machine loses power, and what was not synced; switched on again afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: crash},
 	"kill":            {Doc: "SIGKILL to the node's processes; started again afterwards", Targets: nodeTargets, inject: kill},
 	"stop":            {Doc: "SIGTERM, and wait until the node has ended; started again afterwards", Targets: nodeTargets, inject: stop},
@@ -187,7 +191,7 @@ func (n *Nemesis) Heal(ctx context.Context) error {
 	errs := []error{err}
 	nodes := n.Cluster.Nodes()
 	for _, node := range nodes {
-		errs = append(errs, n.Cluster.Resume(ctx, node.Name), n.Cluster.Start(ctx, node.Name), n.healParts(ctx, node.Name))
+		errs = append(errs, n.healParts(ctx, node.Name), n.Cluster.Resume(ctx, node.Name), n.Cluster.Start(ctx, node.Name))
 	}
 	var links []harness.Link
 	for _, a := range nodes {

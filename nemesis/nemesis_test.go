@@ -68,8 +68,14 @@ func (f *fake) SetClock(_ context.Context, n string, jump time.Duration, drift i
 	return f.impair("clock", n, jump != 0 || drift != 0)
 }
 
-func (f *fake) SetSync(_ context.Context, n string, delay time.Duration) (string, error) {
-	return f.impair("disk", n, delay != 0)
+func (f *fake) SetDisk(_ context.Context, n string, d cluster.DiskFault) (string, error) {
+	return f.impair("disk", n, d != (cluster.DiskFault{}))
+}
+
+func (f *fake) Rot(_ context.Context, n string) (string, error) { return f.impair("bits", n, true) }
+func (f *fake) Unrot(_ context.Context, n string) error {
+	_, err := f.impair("bits", n, false)
+	return err
 }
 
 // impair puts a part of a node out of order, or in order again.
@@ -427,7 +433,7 @@ func TestParseSpec(t *testing.T) {
 		t.Errorf("kill alone: %v, %v", s, err)
 	}
 	for spec, want := range map[string]string{
-		"kil:leader":   `there is no fault "kil" (there are clock-drift, clock-jump, crash, isolate-clients, kill,`,
+		"kil:leader":   `there is no fault "kil" (there are bit-rot, clock-drift, clock-jump, crash, failing-disk,`,
 		"kill:halves":  `kill can't be aimed at "halves" (but at leader,`,
 		"":             `there is no fault ""`,
 		"partition:x:": `partition can't be aimed at "x:"`,

@@ -88,6 +88,22 @@ func (n *Nemesis) isBusy(node string) bool {
 	return busy
 }
 
+// Take makes the node's processes untouchable for strikes until Free, because
+// they have ended by themselves. It reports false if a strike has them.
+func (n *Nemesis) Take(node string) bool { return len(n.claim(taken, []string{node})) > 0 }
+
+// Free is the inverse of Take.
+func (n *Nemesis) Free(node string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.busy[node] == taken {
+		delete(n.busy, node)
+	}
+}
+
+// taken stands for a strike's id, which are from 1 on.
+const taken = -1
+
 // Has reports whether the nemesis has taken the node's processes: whether it
 // is no wonder that the node does not run.
 func (n *Nemesis) Has(node string) bool { return n.isBusy(node) }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
+	"path"
 	"time"
 
 	"coup/cluster"
@@ -25,6 +27,9 @@ type Config struct {
 	Output func(node string, line []byte)
 	// Exited is called when a node's process ends that nobody had ended.
 	Exited func(node string, code int)
+	// GaveUp is called instead when it ended with status 1, in its own way, after
+	// its disk had failed it.
+	GaveUp func(node, why string)
 	// Trace is told everything that happens, in the words of System if that is
 	// a trace.Reader. It changes nothing of what happens; nil costs nothing.
 	Trace *trace.Writer
@@ -69,6 +74,9 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 		}
 		m := newMachine(w, c.net, cfg.Program, node.Name)
 		m.args, m.speed, c.port = spec.Args, cfg.Disk, spec.ClientPort
+		for _, pattern := range spec.Sealed {
+			m.sealed = append(m.sealed, path.Join(spec.DataDir, pattern))
+		}
 		m.output = func(line []byte) {
 			w.trace.log(m, line)
 			if cfg.Output != nil {
@@ -76,7 +84,10 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 			}
 		}
 		m.exit = func(p *process) {
-			if !p.killed && !c.asked[m.name] && !c.closed && cfg.Exited != nil {
+			switch unasked := !p.killed && !c.asked[m.name] && !c.closed; {
+			case unasked && p.code == 1 && p.refused > 0 && cfg.GaveUp != nil:
+				cfg.GaveUp(m.name, fmt.Sprintf("status 1; failures of its disk before: %d", p.refused))
+			case unasked && cfg.Exited != nil:
 				cfg.Exited(m.name, p.code)
 			}
 			w.Wake()
@@ -140,8 +151,12 @@ func (c *Cluster) Crash(_ context.Context, node string) (evidence string, err er
 	if !m.host.up {
 		return "", fmt.Errorf("%s is switched off", node)
 	}
+	when := ""
+	if m.awaitFlush() {
+		when = " in the middle of an fsync"
+	}
 	lost := m.powerOff()
-	return fmt.Sprintf("%s: power lost, and %d unsynced changes of its disk", node, lost), nil
+	return fmt.Sprintf("%s: power lost%s, and %d unsynced changes of its disk", node, when, lost), nil
 }
 
 // SetClock moves a node's wall clock from the right time by jump, and makes all
@@ -157,16 +172,31 @@ func (c *Cluster) SetClock(_ context.Context, node string, jump time.Duration, d
 	return node + ": " + now, nil
 }
 
-// SetSync makes every fsync of a node take longer by delay.
-func (c *Cluster) SetSync(_ context.Context, node string, delay time.Duration) (evidence string, err error) {
+// Rot flips a bit of what a node's disk has held for a while, in a file whose
+// damage the system is said to notice (see cluster.Spec). What was synced last
+// is spared: nobody could tell it from a write that a power cut tore. The bit
+// reads wrong until it is written again, or Unrot.
+func (c *Cluster) Rot(_ context.Context, node string) (evidence string, err error) {
 	m, err := c.machine(node)
 	if err != nil {
 		return "", err
 	}
-	m.delay = delay
-	now := fmt.Sprintf("an fsync takes %v longer", delay.Round(time.Millisecond))
+	what, ok := m.disk.rot(m.sealed)
+	if !ok {
+		return "", fmt.Errorf("%s: there is nothing at rest on its disk", node)
+	}
+	now := what + " reads wrong"
 	c.w.trace.node(trace.Machine, node, 0, now)
 	return node + ": " + now, nil
+}
+
+// Unrot makes everything on a node's disk read right again.
+func (c *Cluster) Unrot(_ context.Context, node string) error {
+	m, err := c.machine(node)
+	if err == nil {
+		m.disk.unrot()
+	}
+	return err
 }
 
 // stopPatience is how long a node may take to end when asked.
@@ -189,7 +219,11 @@ func (c *Cluster) Stop(ctx context.Context, node string) (string, error) {
 	}
 	if !p.ended {
 		p.kill()
-		return "", fmt.Errorf("%s had not ended %v after SIGTERM, and was killed", node, stopPatience)
+		late := fmt.Sprintf("%s had not ended %v after SIGTERM, and was killed", node, stopPatience)
+		if m.fault.Hang { // as it must be then, by whatever supervises it
+			return late, nil
+		}
+		return "", errors.New(late)
 	}
 	return fmt.Sprintf("%s: ended with status %d, %v after SIGTERM", node, p.code, (c.w.now - since).Round(time.Millisecond)), nil
 }

@@ -20,6 +20,7 @@ import (
 	"coup/cluster/trace"
 	"coup/harness"
 	"coup/internal/testnode"
+	"coup/nemesis"
 )
 
 // inWorld runs body in a world of its own with a cluster of n raft nodes.
@@ -38,6 +39,7 @@ func inTracedWorld(t testing.TB, traced *trace.Writer, seed uint64, n int, body 
 			Program: program, Nodes: n, System: systems.Raft{}, Trace: traced,
 			Output: func(node string, line []byte) { output = append(output, node+" "+string(line)) },
 			Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
+			GaveUp: func(node, why string) { output = append(output, node+" gave up: "+why) },
 		})
 		if err != nil {
 			return err
@@ -89,13 +91,27 @@ func turmoil(t testing.TB, seed uint64, traced *trace.Writer) string {
 		}
 		sleep(1500 * time.Millisecond)
 		_, err := c.Crash(ctx, "n1")
-		c.SetCuts(ctx, []cluster.Cut{{From: "n2", To: "n3", Loss: 0.3}, {To: "n3", Loss: 1}})
-		sleep(500 * time.Millisecond)
+		c.SetCuts(ctx, []cluster.Cut{{From: "n2", To: "n3", Loss: 0.6}, {From: "n3", To: "n2", Loss: 0.6}, {To: "n3", Loss: 1}})
+		sleep(1500 * time.Millisecond)
 		_, err2 := c.Kill(ctx, "n2")
 		_, err3 := c.Pause(ctx, "n3")
 		sleep(300 * time.Millisecond)
 		err = errors.Join(err, err2, err3, c.Start(ctx, "n1"), c.Start(ctx, "n2"), c.Resume(ctx, "n3"), c.SetCuts(ctx, nil))
-		sleep(2 * time.Second)
+		sleep(500 * time.Millisecond)
+		for node, f := range []cluster.DiskFault{{Fail: true}, {Hang: true}, {Full: true}} {
+			_, failed := c.SetDisk(ctx, fmt.Sprintf("n%d", node+1), f)
+			err = errors.Join(err, failed)
+		}
+		sleep(500 * time.Millisecond)
+		for _, n := range c.Nodes() {
+			_, failed := c.SetDisk(ctx, n.Name, cluster.DiskFault{})
+			err = errors.Join(err, failed, c.Start(ctx, n.Name))
+		}
+		sleep(time.Second)
+		_, err2 = c.Kill(ctx, "n1")
+		_, err3 = c.Rot(ctx, "n1")
+		err = errors.Join(err, err2, err3, c.Start(ctx, "n1"))
+		sleep(time.Second)
 		sum = c.Fingerprint()
 		return err
 	})
@@ -262,6 +278,132 @@ func TestWhatWasAcknowledgedSurvivesPowerCuts(t *testing.T) {
 			return errors.New("the counter can't be read any more")
 		})
 	}
+}
+
+// leaderOf waits until a node leads, and returns it.
+func leaderOf(ctx context.Context, w *sim.World, c *sim.Cluster) string {
+	for {
+		if leader, _ := nemesis.LeaderOf(nemesis.Statuses(ctx, w, systems.Raft{}, c)); leader != "" {
+			return leader
+		}
+		harness.Sleep(ctx, w, w.Now()+20*time.Millisecond)
+	}
+}
+
+// count adds to a counter until it has been acknowledged n times.
+func count(ctx context.Context, w *sim.World, c *sim.Cluster, n int) error {
+	for until, tries := w.Now()+10*time.Second, 0; n > 0; tries++ {
+		if w.Now() > until {
+			return errors.New("the counter can't be added to")
+		}
+		conn, err := systems.Raft{}.Open(c.Dial, c.Nodes()[tries%3].Name, cluster.Options{})
+		if err != nil {
+			return err
+		}
+		bounded, cancel := w.WithTimeout(ctx, time.Second)
+		if conn.(cluster.Counter).CounterAdd(bounded, "k", 1) == nil {
+			n--
+		}
+		cancel()
+		conn.Close()
+	}
+	return nil
+}
+
+// A node whose disk fails stops by itself and says why, the others go on, and
+// once the disk is whole the node comes back; one whose disk hangs goes on when
+// it does not hang any more.
+func TestNodesWhoseDisksFail(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault   cluster.DiskFault
+		rot     bool
+		says    string // the evidence
+		givesUp string // what the node says before it ends
+	}{
+		"slow":    {fault: cluster.DiskFault{Delay: 50 * time.Millisecond}, says: "took 5"},
+		"stalled": {fault: cluster.DiskFault{Hang: true}, says: "does not end"},
+		"failing": {fault: cluster.DiskFault{Fail: true}, says: "input/output error", givesUp: "the disk failed"},
+		"full":    {fault: cluster.DiskFault{Full: true}, says: "could not be stored", givesUp: "the disk failed"},
+		"rotten":  {rot: true, says: "reads wrong", givesUp: "damaged at byte"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gone := false
+			output := inWorld(t, 1, 3, func(w *sim.World, cl *sim.Cluster) error {
+				ctx := context.Background()
+				if err := count(ctx, w, cl, 5); err != nil {
+					return err
+				}
+				leader := leaderOf(ctx, w, cl)
+				var evidence string
+				var err error
+				if c.rot {
+					if _, err := cl.Kill(ctx, leader); err != nil {
+						return err
+					}
+					evidence, err = cl.Rot(ctx, leader)
+					err = errors.Join(err, cl.Start(ctx, leader))
+				} else {
+					evidence, err = cl.SetDisk(ctx, leader, c.fault)
+				}
+				if err != nil || !strings.Contains(evidence, c.says) {
+					t.Errorf("evidence %q, %v; want %q", evidence, err, c.says)
+				}
+				if c.fault.Hang {
+					// The leader's heartbeats go on beside the loop that waits for the
+					// disk: nobody takes its place.
+					if count(ctx, w, cl, 1) == nil {
+						t.Error("acknowledged, though the leader's log can't be written")
+					}
+				} else if err := count(ctx, w, cl, 20); err != nil {
+					return err
+				}
+				_, err = cl.Pause(ctx, leader) // fails if it does not run
+				gone = err != nil
+				_, err = cl.SetDisk(ctx, leader, cluster.DiskFault{})
+				if err = errors.Join(err, cl.Unrot(ctx, leader), cl.Start(ctx, leader), cl.Resume(ctx, leader)); err != nil {
+					return err
+				}
+				if err := count(ctx, w, cl, 5); err != nil {
+					return err
+				}
+				if harness.Sleep(ctx, w, w.Now()+2*time.Second); len(nemesis.Statuses(ctx, w, systems.Raft{}, cl)) != 3 {
+					t.Error("a node does not come back")
+				}
+				return nil
+			})
+			all := strings.Join(output, "\n")
+			if gone != (c.givesUp != "") || gone != strings.Contains(all, "gave up: status 1") || !strings.Contains(all, c.givesUp) {
+				t.Errorf("gone: %v, want %q, and it said %q", gone, c.givesUp, output[max(0, len(output)-3):])
+			}
+		})
+	}
+}
+
+// Some power cuts strike while an fsync is under way.
+func TestPowerCutsInTheMiddleOfAnFsync(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, 3, func(w *sim.World, c *sim.Cluster) error {
+		ctx := context.Background()
+		middle := 0
+		const cuts = 12
+		for range cuts {
+			leader := leaderOf(ctx, w, c)
+			w.Start(func() { count(ctx, w, c, 20) })
+			harness.Sleep(ctx, w, w.Now()+20*time.Millisecond)
+			evidence, err := c.Crash(ctx, leader)
+			if err := errors.Join(err, c.Start(ctx, leader)); err != nil {
+				return err
+			}
+			if strings.Contains(evidence, "in the middle of an fsync") {
+				middle++
+			}
+		}
+		if middle == 0 || middle == cuts {
+			t.Errorf("%d of %d", middle, cuts)
+		}
+		return nil
+	})
 }
 
 // odd is a system whose nodes run the program misbehave.

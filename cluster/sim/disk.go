@@ -17,6 +17,10 @@ import (
 // might: changes of names in their order up to some point (a sync of anything
 // makes all names durable that were changed before it), and of each file the
 // writes up to some point, of which the last may be torn.
+//
+// After an fsync that failed it is as on most Linux file systems: programs still
+// read what they wrote, but some of it is not on the disk, and no later fsync
+// puts it there unless it is written again.
 type disk struct {
 	rand  *rand.Rand
 	root  *inode
@@ -38,6 +42,10 @@ type inode struct {
 	entries map[string]*inode
 	data    []byte
 	dirty   []change // of data since the last sync, oldest first
+	holes   []hole   // what a failed sync did not write
+	synced  int      // how long it was at its newest sync
+	rest    int      // how much of it was there before its newest sync, or all if there was one only
+	flips   []flip   // bits that read wrong
 	mtime   int64    // Unix nanoseconds
 }
 
@@ -197,6 +205,7 @@ func (d *disk) write(n *inode, b []byte, off int) {
 	n.dirty = append(n.dirty, c)
 	n.grow(off + len(b))
 	copy(n.data[off:], b)
+	n.unflip(off, off+len(b))
 }
 
 // grow makes the file at least size long.
@@ -214,6 +223,7 @@ func (d *disk) truncate(n *inode, size int) {
 	}
 	n.dirty = append(n.dirty, c)
 	n.grow(size)
+	n.unflip(size, c.size)
 }
 
 func (n *inode) undo(c change) {
@@ -225,7 +235,13 @@ func (n *inode) undo(c change) {
 // sync makes durable what was changed up to the change seq: of n's data, and
 // of all names.
 func (d *disk) sync(n *inode, seq uint64) {
-	n.dirty = slices.DeleteFunc(n.dirty, func(c change) bool { return c.seq <= seq })
+	n.dirty = slices.DeleteFunc(n.dirty, func(c change) bool {
+		if c.seq <= seq {
+			n.fill(c)
+		}
+		return c.seq <= seq
+	})
+	n.settle()
 	d.names = slices.DeleteFunc(d.names, func(c naming) bool { return c.seq <= seq })
 }
 
@@ -265,8 +281,10 @@ func (d *disk) all() []*inode {
 
 // crash keeps some of the changes, tears the one after them and undoes the rest.
 func (n *inode) crash(r *rand.Rand) (lost int) {
+	lost = len(n.holes)
+	defer n.lose()
 	if len(n.dirty) == 0 {
-		return 0
+		return lost
 	}
 	keep := r.IntN(len(n.dirty) + 1)
 	for i := len(n.dirty) - 1; i > keep; i-- {

@@ -11,6 +11,8 @@
 //	network.go  links, connections, loss, cuts
 //	conn.go     a client's end of a connection
 //	disk.go     files, and what of them survives a power cut
+//	damage.go   bits that flip, and what a failed fsync leaves behind
+//	fsync.go    how long an fsync takes, and how it fails
 //	fs.go       files as WASI asks for them
 //	clock.go    a machine's clocks, right or wrong
 //	machine.go  a machine: power, processes, freezing
@@ -49,6 +51,19 @@
 // names and renames that were not synced are lost or torn, and peers hear
 // nothing. Pause freezes the program while the kernel goes on taking data and
 // connections. Cuts lose packets by direction; a connection retransmits what was
-// lost with growing pauses, as TCP does. Clocks jump and drift, and an fsync
-// can be slow.
+// lost with growing pauses, as TCP does. Clocks jump and drift.
+//
+// Half of the power cuts wait for an fsync to be under way. An fsync can be
+// slow, hang, or fail; after one that failed, programs read what they wrote, but
+// part of it is lost at the next power cut, whatever is synced later, as on
+// ext4. On a full disk files don't grow; programs are told EIO, because wazero's
+// WASI has no ENOSPC. A process that ends with status 1 after such an error gave
+// up, as a correct node must; it has not crashed.
+//
+// A bit that flips reads wrong until it is written again or flipped back, as by a
+// mirror. It flips in files whose checksums the system is said to verify when
+// it starts (cluster.Spec), and not in what the newest fsync of a file wrote: no
+// checksum tells that from a torn write. A node that notices does not start
+// before the fault is over. To wipe its disk instead would not be fair: a voter
+// that forgot is none of the failures that raft promises to survive.
 package sim

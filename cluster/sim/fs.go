@@ -10,6 +10,7 @@ import (
 	wsys "github.com/tetratelabs/wazero/sys"
 
 	"coup/cluster/sim/guest"
+	"coup/harness"
 )
 
 // files shows a process its machine's disk, and the file of its events.
@@ -42,8 +43,16 @@ func (f files) Lstat(p string) (wsys.Stat_t, sys.Errno) { return f.Stat(p) }
 
 // Mkdir implements sys.FS.
 func (f files) Mkdir(p string, _ fs.FileMode) sys.Errno {
-	_, errno := f.disk().create(p, true)
+	_, errno := f.create(p, true)
 	return f.named(errno, "mkdir", p, "")
+}
+
+func (f files) create(p string, dir bool) (*inode, sys.Errno) {
+	if f.p.m.fault.Full {
+		f.p.refused++
+		return nil, noSpace
+	}
+	return f.disk().create(p, dir)
 }
 
 // Rename implements sys.FS.
@@ -82,7 +91,7 @@ func (f files) OpenFile(p string, flag sys.Oflag, _ fs.FileMode) (sys.File, sys.
 	n, errno := f.disk().walk(p)
 	switch {
 	case errno == sys.ENOENT && flag&sys.O_CREAT != 0:
-		n, errno = f.disk().create(p, false)
+		n, errno = f.create(p, false)
 		f.named(errno, "create", p, "")
 	case errno == 0 && flag&sys.O_CREAT != 0 && flag&sys.O_EXCL != 0:
 		errno = sys.EEXIST
@@ -167,7 +176,9 @@ func (f *file) Pread(b []byte, off int64) (int, sys.Errno) {
 	case off >= int64(len(f.n.data)):
 		return 0, 0
 	}
-	return copy(b, f.n.data[off:]), 0
+	n, wrong := f.n.read(b, int(off))
+	f.p.refused += wrong
+	return n, 0
 }
 
 // Readdir implements sys.File.
@@ -202,6 +213,13 @@ func (f *file) Pwrite(b []byte, off int64) (int, sys.Errno) {
 	case off < 0:
 		return 0, sys.EINVAL
 	}
+	if over := int(off) + len(b) - len(f.n.data); over > 0 {
+		b = b[:len(b)-over+f.p.m.extend(over)]
+		if len(b) == 0 {
+			f.p.refused++
+			return 0, noSpace
+		}
+	}
 	f.p.m.w.trace.write(f, b, off)
 	f.p.m.disk.write(f.n, b, int(off))
 	f.n.mtime = f.p.wall()
@@ -216,6 +234,10 @@ func (f *file) Truncate(size int64) sys.Errno {
 	case size < 0:
 		return sys.EINVAL
 	}
+	if over := int(size) - len(f.n.data); over > 0 && f.p.m.extend(over) < over {
+		f.p.refused++
+		return noSpace
+	}
 	f.p.m.w.trace.name(f.p, "truncate", f.path, "")
 	f.p.m.disk.truncate(f.n, int(size))
 	return 0
@@ -224,13 +246,21 @@ func (f *file) Truncate(size int64) sys.Errno {
 // Sync implements sys.File: the program waits for it as a whole. Programs that
 // want to do something else meanwhile call guest.Sync.
 func (f *file) Sync() sys.Errno {
-	d := f.p.m.disk
-	seq := d.seq
-	traced := f.p.m.w.trace.sync(f.p, f.path)
-	f.p.stall(f.p.m.syncTime())
-	d.sync(f.n, seq)
-	f.p.m.w.trace.synced(f.p, f.path, traced)
-	return 0
+	p, ended := f.p, false
+	var errno sys.Errno
+	traced := p.m.w.trace.sync(p, f.path)
+	p.m.fsync(f.n, p.ahead, func(e sys.Errno) {
+		errno, ended = e, true
+		p.wakeAt(p.m.w.now)
+	})
+	for !ended {
+		p.park(harness.Forever, false)
+	}
+	if errno != 0 {
+		p.refused++
+	}
+	p.m.w.trace.synced(p, f.path, traced, errno)
+	return errno
 }
 
 // eventFile is where a process reads its events.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"coup/cluster"
 	"coup/cluster/trace"
 )
 
@@ -28,14 +29,15 @@ type machine struct {
 	frozen  bool
 	slow    int // times slower than usual; 0 is 1
 	clock   clock
-	speed   DiskSpeed
-	delay   time.Duration // of every fsync, beyond that
+	power   int // how often it was lost
+
+	speed    DiskSpeed
+	fault    cluster.DiskFault
+	room     int      // left on a disk that is full
+	sealed   []string // the files that bits flip in
+	flushing int      // fsyncs under way
+	hung     []func() // that end when the disk is whole again
 }
-
-// DiskSpeed is how long an fsync takes: at least Min, Jitter more on average.
-type DiskSpeed struct{ Min, Jitter time.Duration }
-
-var defaultDisk = DiskSpeed{Min: 500 * time.Microsecond, Jitter: 500 * time.Microsecond}
 
 func newMachine(w *World, n *network, program *Program, name string) *machine {
 	r := w.random("machine " + name)
@@ -54,11 +56,6 @@ func (m *machine) runs() bool { return m.process != nil && !m.process.ended }
 // startTime is how long it takes to start a program.
 func (m *machine) startTime() time.Duration {
 	return 20*time.Millisecond + time.Duration(m.rand.Int64N(int64(20*time.Millisecond)))
-}
-
-// syncTime is how long an fsync takes.
-func (m *machine) syncTime() time.Duration {
-	return m.delay + m.speed.Min + time.Duration(m.rand.ExpFloat64()*float64(m.speed.Jitter))
 }
 
 func (m *machine) slowness() int { return max(1, m.slow) }
@@ -85,6 +82,8 @@ func (m *machine) powerOff() (lost int) {
 		m.process.kill()
 	}
 	m.frozen = false
+	m.power++
+	m.flushing, m.hung = 0, nil
 	lost = m.disk.crash()
 	m.w.trace.node(trace.Power, m.name, 0, fmt.Sprintf("%d unsynced changes of its disk are lost or torn", lost))
 	return lost

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 	wsys "github.com/tetratelabs/wazero/sys"
 
@@ -52,10 +53,11 @@ type process struct {
 	output lines
 	errors lines
 
-	ended  bool
-	killed bool
-	code   int
-	failed error
+	ended   bool
+	killed  bool
+	code    int
+	refused int // times that the disk did not do what it was asked to, or read wrong
+	failed  error
 }
 
 // lines hands over what is written line by line.
@@ -203,9 +205,6 @@ func (p *process) park(until time.Duration, polling bool) {
 	}
 }
 
-// stall makes the whole program wait.
-func (p *process) stall(d time.Duration) { p.park(p.m.w.now+p.ahead+d, false) }
-
 // spend charges the program for a call.
 func (p *process) spend(d time.Duration) { p.ahead += d * time.Duration(p.m.slowness()) }
 
@@ -294,14 +293,18 @@ func (p *process) sync(id uint32, path string) {
 		p.tell(guest.Synced, id, []byte(errno.Error()))
 		return
 	}
-	seq := d.seq
 	traced := p.m.w.trace.sync(p, path)
-	p.m.w.after(p.ahead+p.m.syncTime(), func() {
-		if !p.ended { // a kernel would go on; a machine without power does not
-			d.sync(n, seq)
-			p.m.w.trace.synced(p, path, traced)
-			p.tell(guest.Synced, id, nil)
+	p.m.fsync(n, p.ahead, func(errno sys.Errno) {
+		if p.ended {
+			return
 		}
+		p.m.w.trace.synced(p, path, traced, errno)
+		if errno == 0 {
+			p.tell(guest.Synced, id, nil)
+			return
+		}
+		p.refused++
+		p.tell(guest.Synced, id, []byte(errno.Error()))
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tetratelabs/wazero/experimental/sys"
+
 	"coup/cluster"
 	"coup/cluster/sim/guest"
 	"coup/cluster/trace"
@@ -181,10 +183,15 @@ func (t *tracer) sync(p *process, path string) (id uint64) {
 	return id
 }
 
-func (t *tracer) synced(p *process, path string, id uint64) {
-	if t != nil {
-		t.file(p, trace.Event{Kind: trace.Synced, Path: path, ID: id})
+func (t *tracer) synced(p *process, path string, id uint64, errno sys.Errno) {
+	if t == nil {
+		return
 	}
+	e := trace.Event{Kind: trace.Synced, Path: path, ID: id}
+	if errno != 0 {
+		e.Text = errno.Error()
+	}
+	t.file(p, e)
 }
 
 // longestLine is as much as is kept of a line of output.

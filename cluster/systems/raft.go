@@ -71,6 +71,7 @@ func (Raft) Spec(node cluster.Node, all []cluster.Node, o cluster.Options) clust
 		DataDir:    raftDataDir,
 		PeerPort:   raftPeerPort,
 		ClientPort: raftClientPort,
+		Sealed:     []string{"raft.wal", "snapshots/*/state.bin"},
 	}
 }
 

@@ -38,7 +38,7 @@ const (
 	Write     = "write"     // Node wrote Bytes to Path at Offset; Text is what, if the system can tell
 	Name      = "name"      // Node changed a name on its disk; Text says how
 	Sync      = "sync"      // Node begins fsync number ID, of Path
-	Synced    = "synced"    // fsync number ID is done: what was written before it began is safe
+	Synced    = "synced"    // fsync number ID is done: what was written before it began is safe, unless Text says what went wrong
 	Power     = "power"     // Node lost power; Text says what the disk lost
 	Boot      = "boot"      // Node's process number ID is started
 	Exit      = "exit"      // process number ID ended; Text says how

@@ -81,6 +81,9 @@ func gatherLanes(names []string, events []harness.Event, faults []*fault, end ti
 			if e.Message != byNemesis {
 				b.mark(e, "ended by itself"+colon(e.Message))
 			}
+		case harness.GiveUpEvent:
+			builder(e.Node).become(e.Time, roleDown, 0)
+			builder(e.Node).mark(e, "gave up"+colon(e.Message))
 		case harness.ElectionEvent:
 			builder(e.Node).mark(e, "calls for an election in term "+strconv.FormatUint(e.Term, 10))
 		case harness.SnapshotEvent:
@@ -112,7 +115,7 @@ const byNemesis = "\x00nemesis"
 func withKills(events []harness.Event, faults []*fault) []harness.Event {
 	all := slices.Clone(events)
 	for _, f := range faults {
-		if f.Name != "kill" && f.Name != "stop" || f.Missed {
+		if !slices.Contains([]string{"kill", "stop", "crash", "bit-rot"}, f.Name) || f.Missed {
 			continue
 		}
 		for _, n := range f.Nodes {
