@@ -1,6 +1,7 @@
 package raftnode
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -146,10 +147,15 @@ func patience(timeout int64) time.Duration {
 }
 
 func decodeRequest(body io.Reader) (Request, error) {
-	var req Request
-	dec := json.NewDecoder(body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&req); err != nil {
+	b, err := io.ReadAll(body)
+	req, ok := decodePlain(b)
+	if err == nil && !ok {
+		req = Request{}
+		dec := json.NewDecoder(bytes.NewReader(b))
+		dec.DisallowUnknownFields()
+		err = dec.Decode(&req)
+	}
+	if err != nil {
 		return req, errors.New("bad request: " + err.Error())
 	}
 	switch req.Reads {
@@ -173,7 +179,7 @@ func (n *Node) do(ctx context.Context, req Request, op operation) (Response, *Fa
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
-	b, err := json.Marshal(body)
+	b, err := encodeAnswer(body)
 	if err != nil {
 		status, b = http.StatusInternalServerError, []byte("{}")
 	}

@@ -1,9 +1,6 @@
 package raftnode
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "errors"
 
 // The operations of the state machine.
 const (
@@ -20,31 +17,51 @@ const (
 
 // command is an entry of the log.
 type command struct {
-	Op     string  `json:"op"`
-	Key    string  `json:"k,omitempty"`
-	Value  int64   `json:"v,omitempty"`
-	From   *int64  `json:"f,omitempty"` // what a cas expects; nil: nothing
-	Txn    []Micro `json:"x,omitempty"` // the steps of a transaction
-	Client string  `json:"c,omitempty"` // with Seq, the command's identity
-	Seq    uint64  `json:"s,omitempty"`
-	Retry  bool    `json:"r,omitempty"` // was proposed before
-	At     int64   `json:"t,omitempty"` // when it was proposed, in Unix nanoseconds (local-clock-apply)
+	Op     string
+	Key    string
+	Value  int64
+	From   *int64  // what a cas expects; nil: nothing
+	Txn    []Micro // the steps of a transaction
+	Client string  // with Seq, the command's identity
+	Seq    uint64
+	Retry  bool  // was proposed before
+	At     int64 // when it was proposed, in Unix nanoseconds (local-clock-apply)
 }
 
 func (c command) encode() []byte {
-	b, err := json.Marshal(c)
-	if err != nil {
-		panic(err) // a struct of numbers and strings
-	}
-	return b
+	code := coder{write: true}
+	code.command(&c)
+	return code.out
 }
 
-func decodeCommand(b []byte) (command, error) {
-	var c command
-	if err := json.Unmarshal(b, &c); err != nil {
-		return c, fmt.Errorf("log entry is no command: %w", err)
+func decodeCommand(b []byte) (c command, err error) {
+	code := coder{fields: fields{b: b}}
+	if code.command(&c); code.bad || len(code.b) > 0 {
+		return command{}, errors.New("log entry is no command")
 	}
 	return c, nil
+}
+
+// command codes the fields in their order.
+func (c *coder) command(m *command) {
+	c.string(&m.Op)
+	c.string(&m.Key)
+	c.int(&m.Value)
+	c.optional(&m.From)
+	n := uint64(len(m.Txn))
+	c.uint(&n)
+	for i := uint64(0); i < n && !c.bad; i++ {
+		if !c.write {
+			m.Txn = append(m.Txn, Micro{})
+		}
+		c.string(&m.Txn[i].F)
+		c.string(&m.Txn[i].Key)
+		c.int(&m.Txn[i].Value)
+	}
+	c.string(&m.Client)
+	c.uint(&m.Seq)
+	c.bool(&m.Retry)
+	c.int(&m.At)
 }
 
 // result is what applying a command gave.

@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// coder writes or reads a message of raft's, field by field: one function for
-// each message says what it consists of, for both directions.
+// coder writes or reads a message of raft's or a command, field by field: one
+// function for each says what it consists of, for both directions.
 type coder struct {
 	fields        // what is left to read
 	out    []byte // what was written
@@ -21,6 +21,26 @@ func (c *coder) uint(v *uint64) {
 	} else {
 		*v = c.fields.uint()
 	}
+}
+
+func (c *coder) int(v *int64) {
+	if c.write {
+		c.out = binary.AppendVarint(c.out, *v)
+	} else {
+		*v = c.fields.int()
+	}
+}
+
+// optional codes a number that may be missing.
+func (c *coder) optional(v **int64) {
+	there := *v != nil
+	if c.bool(&there); !there {
+		return
+	}
+	if !c.write {
+		*v = new(int64)
+	}
+	c.int(*v)
 }
 
 func (c *coder) bool(v *bool) {
@@ -39,6 +59,16 @@ func (c *coder) bytes(v *[]byte) {
 		c.out = append(c.out, *v...)
 	} else {
 		*v = c.fields.bytes(n)
+	}
+}
+
+func (c *coder) string(v *string) {
+	n := uint64(len(*v))
+	c.uint(&n)
+	if c.write {
+		c.out = append(c.out, *v...)
+	} else {
+		*v = string(c.fields.bytes(n))
 	}
 }
 
