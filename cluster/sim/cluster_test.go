@@ -89,7 +89,13 @@ func turmoil(t testing.TB, seed uint64, traced *trace.Writer) string {
 				conn.(cluster.Counter).CounterAdd(ctx, "k", 1)
 			})
 		}
-		sleep(1500 * time.Millisecond)
+		sleep(time.Second)
+		// Whoever leads says more on a connection before what was lost is sent again.
+		c.SetCuts(ctx, []cluster.Cut{
+			{From: "n1", To: "n2", Loss: 0.3}, {From: "n2", To: "n3", Loss: 0.3}, {From: "n3", To: "n1", Loss: 0.3},
+			{From: "n2", To: "n1", Loss: 0.3}, {From: "n3", To: "n2", Loss: 0.3}, {From: "n1", To: "n3", Loss: 0.3},
+		})
+		sleep(500 * time.Millisecond)
 		_, err := c.Crash(ctx, "n1")
 		c.SetCuts(ctx, []cluster.Cut{{From: "n2", To: "n3", Loss: 0.6}, {From: "n3", To: "n2", Loss: 0.6}, {To: "n3", Loss: 1}})
 		sleep(1500 * time.Millisecond)
