@@ -13,6 +13,7 @@ import (
 
 	"coup/checker"
 	"coup/checker/foreign"
+	"coup/cluster"
 	"coup/harness"
 	"coup/results"
 	"coup/results/report"
@@ -72,8 +73,19 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 		Faults: faults, MinOK: p.minOK(), MinPerFunction: min(5, 1+p.minOK()/10), Needs: w.Needs,
 	}}
 	all = append(all, promises(p, w)...)
+	sys, err := FindSystem(p.System)
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := sys.(cluster.Leased); ok {
+		all = append(all, checker.Deposed{Within: l.Lease(p.options()) + overtime[p.Backend]})
+	}
 	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
 }
+
+// overtime is what a deposed leader may take beside its lease: on real machines
+// a process may have to wait for a processor.
+var overtime = map[string]time.Duration{"docker": 5 * time.Second, "sim": time.Second}
 
 // promises are the checkers of what the workload promises, within the bounds
 // of the plan.

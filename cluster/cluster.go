@@ -81,6 +81,13 @@ type System interface {
 	Bugs() []Bug
 }
 
+// Leased is a System whose leader steps down by itself when it hears nothing of
+// a majority.
+type Leased interface {
+	// Lease is how long such a leader may go on.
+	Lease(o Options) time.Duration
+}
+
 // Bug is a deliberate mistake of a system under test.
 type Bug struct {
 	Name     string

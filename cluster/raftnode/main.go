@@ -106,6 +106,15 @@ func CheckArgs(args []string) error {
 	return err
 }
 
+// LeaseOf is how long a leader with these arguments goes on without a majority.
+func LeaseOf(args []string) time.Duration {
+	f, err := parseFlags(args, io.Discard)
+	if err != nil {
+		return 0 // such a node does not start
+	}
+	return f.lease()
+}
+
 func parseFlags(args []string, help io.Writer) (*flags, error) {
 	f := &flags{Settings: DefaultSettings(), logLevel: hclog.Info}
 	fs := flag.NewFlagSet("raftnode", flag.ContinueOnError)

@@ -79,13 +79,15 @@ func DefaultSettings() Settings {
 	}
 }
 
+func (s Settings) lease() time.Duration { return cmp.Or(s.Lease, s.Heartbeat/2) }
+
 // raft is what the settings mean to raft, for the node called id.
 func (s Settings) raft(id string) (*raft.Config, error) {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(id)
 	c.HeartbeatTimeout = s.Heartbeat
 	c.ElectionTimeout = cmp.Or(s.Election, s.Heartbeat)
-	c.LeaderLeaseTimeout = cmp.Or(s.Lease, s.Heartbeat/2)
+	c.LeaderLeaseTimeout = s.lease()
 	c.CommitTimeout = s.Commit
 	c.SnapshotThreshold = s.SnapshotThreshold
 	c.SnapshotInterval = s.SnapshotInterval

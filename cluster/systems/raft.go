@@ -61,7 +61,13 @@ func (Raft) Check(o cluster.Options) error {
 			return fmt.Errorf("system raft has no setting %q; known are %s", name, strings.Join(raftSettings, ", "))
 		}
 	}
-	return raftnode.CheckArgs(raftArgs(cluster.Node{Name: "n1", Host: "n1"}, []cluster.Node{{Name: "n1", Host: "n1"}}, o))
+	return raftnode.CheckArgs(raftAlone(o))
+}
+
+// raftAlone are the arguments of a node that is the only one.
+func raftAlone(o cluster.Options) []string {
+	n1 := cluster.Node{Name: "n1", Host: "n1"}
+	return raftArgs(n1, []cluster.Node{n1}, o)
 }
 
 // Spec implements cluster.System.
@@ -97,6 +103,9 @@ func raftArgs(node cluster.Node, all []cluster.Node, o cluster.Options) []string
 	}
 	return args
 }
+
+// Lease implements cluster.Leased.
+func (Raft) Lease(o cluster.Options) time.Duration { return raftnode.LeaseOf(raftAlone(o)) }
 
 // Status implements cluster.System.
 func (Raft) Status(ctx context.Context, dial cluster.Dial, node string) (cluster.Status, error) {
