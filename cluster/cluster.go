@@ -154,12 +154,30 @@ type Micro struct {
 
 // Cut is a one-way impairment of the network: packets from From to To are
 // dropped with probability Loss (1: all of them). From "" is every client.
+//
+// The rest is for simulated machines alone: other backends do not know it.
 type Cut struct {
 	From, To string
 	Loss     float64
+	Delay    time.Duration // every packet takes this much longer
+	Jitter   time.Duration // and this much more on average, some far more
+	Rate     int           // bytes that pass in a second; 0: there is no limit
+	Reset    bool          // connections are reset, and new ones refused
 }
 
-func (c Cut) String() string { return fmt.Sprintf("%s->%s %.0f%%", c.From, c.To, c.Loss*100) }
+func (c Cut) String() string {
+	s := fmt.Sprintf("%s->%s %.0f%%", c.From, c.To, c.Loss*100)
+	if c.Delay > 0 || c.Jitter > 0 {
+		s += fmt.Sprintf(" +%v~%v", c.Delay, c.Jitter)
+	}
+	if c.Rate > 0 {
+		s += fmt.Sprintf(" %d B/s", c.Rate)
+	}
+	if c.Reset {
+		s += " reset"
+	}
+	return s
+}
 
 // DiskFault is what is wrong with a node's disk; the zero value is nothing.
 type DiskFault struct {

@@ -20,7 +20,13 @@ type clocked interface {
 	SetClock(ctx context.Context, node string, jump time.Duration, drift int64) (evidence string, err error)
 }
 
-var errShared = errors.New("the machines of this backend have no clocks and disks of their own")
+// paced is a cluster whose machines have processors of their own.
+type paced interface {
+	// SetCPU makes a node so many times as slow as usual.
+	SetCPU(ctx context.Context, node string, slow int) (evidence string, err error)
+}
+
+var errShared = errors.New("the machines of this backend have no clocks, processors, disks and links of their own")
 
 // clockJump moves the victims' wall clocks by up to ten seconds, either way.
 func clockJump(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
@@ -31,6 +37,18 @@ func clockJump(ctx context.Context, n *Nemesis, s *strike) (func(context.Context
 // clockDrift makes the victims' clocks run up to a tenth faster or slower.
 func clockDrift(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
 	return n.clocks(ctx, s, 0, s.rand.Int64N(200_001)-100_000)
+}
+
+// slowCPU makes the victims' processors 20 to 200 times as slow.
+func slowCPU(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
+	c, ok := n.Cluster.(paced)
+	if !ok {
+		return nil, errShared
+	}
+	slow := 20 + s.rand.IntN(181)
+	return n.parts(s, "processor",
+		func(node string) (string, error) { return c.SetCPU(ctx, node, slow) },
+		func(ctx context.Context, node string) error { _, err := c.SetCPU(ctx, node, 1); return err })
 }
 
 func (n *Nemesis) clocks(ctx context.Context, s *strike, jump time.Duration, drift int64) (func(context.Context) error, error) {
@@ -82,6 +100,9 @@ func (n *Nemesis) parts(s *strike, part string, hurt func(node string) (string, 
 func (n *Nemesis) healParts(ctx context.Context, node string) (err error) {
 	if c, ok := n.Cluster.(clocked); ok {
 		_, err = c.SetClock(ctx, node, 0, 0)
+	}
+	if c, ok := n.Cluster.(paced); ok && err == nil {
+		_, err = c.SetCPU(ctx, node, 1)
 	}
 	if c, ok := n.Cluster.(rotting); ok && err == nil {
 		err = c.Unrot(ctx, node)

@@ -72,6 +72,35 @@ func (f *fake) SetDisk(_ context.Context, n string, d cluster.DiskFault) (string
 	return f.impair("disk", n, d != (cluster.DiskFault{}))
 }
 
+func (f *fake) SetCPU(_ context.Context, n string, slow int) (string, error) {
+	return f.impair("processor", n, slow > 1)
+}
+
+func (f *fake) Ping(_ context.Context, from, to string, size int) (d time.Duration, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.cuts {
+		if c.From == from && c.To == to {
+			d += c.Delay
+			if c.Rate > 0 {
+				d += time.Duration(size+1) * time.Second / time.Duration(c.Rate)
+			}
+		}
+	}
+	return d, nil
+}
+
+func (f *fake) Connections(_ context.Context, from, to string) (open int, refused bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.cuts {
+		if c.Reset && c.From == from && c.To == to {
+			return 0, true, nil
+		}
+	}
+	return 1, false, nil
+}
+
 func (f *fake) Rot(_ context.Context, n string) (string, error) { return f.impair("bits", n, true) }
 func (f *fake) Unrot(_ context.Context, n string) error {
 	_, err := f.impair("bits", n, false)
@@ -433,7 +462,7 @@ func TestParseSpec(t *testing.T) {
 		t.Errorf("kill alone: %v, %v", s, err)
 	}
 	for spec, want := range map[string]string{
-		"kil:leader":   `there is no fault "kil" (there are bit-rot, clock-drift, clock-jump, crash, failing-disk,`,
+		"kil:leader":   `there is no fault "kil" (there are bandwidth, bit-rot, clock-drift, clock-jump, crash, delay,`,
 		"kill:halves":  `kill can't be aimed at "halves" (but at leader,`,
 		"":             `there is no fault ""`,
 		"partition:x:": `partition can't be aimed at "x:"`,

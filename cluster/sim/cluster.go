@@ -172,6 +172,27 @@ func (c *Cluster) SetClock(_ context.Context, node string, jump time.Duration, d
 	return node + ": " + now, nil
 }
 
+// SetCPU makes a node so many times as slow as usual: its program is charged for
+// what it asks of the machine, and for every time that it gets control.
+func (c *Cluster) SetCPU(_ context.Context, node string, slow int) (evidence string, err error) {
+	m, err := c.machine(node)
+	if err != nil {
+		return "", err
+	}
+	m.slow = slow
+	now := fmt.Sprintf("the program is %d times as slow", m.slowness())
+	c.w.trace.node(trace.Machine, node, 0, now)
+	if m.slowness() == 1 {
+		return "", nil
+	}
+	before := m.busy
+	c.w.sleep(cpuWatch)
+	return fmt.Sprintf("%s: %s, and computed for %v of %v", node, now, (m.busy - before).Round(time.Millisecond), cpuWatch), nil
+}
+
+// cpuWatch is how long is looked at a processor that was slowed down.
+const cpuWatch = 100 * time.Millisecond
+
 // Rot flips a bit of what a node's disk has held for a while, in a file whose
 // damage the system is said to notice (see cluster.Spec). What was synced last
 // is spared: nobody could tell it from a write that a power cut tore. The bit
@@ -285,7 +306,7 @@ func (c *Cluster) Probe(_ context.Context, from, to string) (float64, error) {
 	for range probes {
 		if !c.net.lost(from, to) && c.net.up(to) && (from == "" || c.net.up(from)) {
 			arrived++
-			last = max(last, c.net.latency())
+			last = max(last, c.net.travel(from, to, 0))
 		}
 	}
 	if arrived < probes {

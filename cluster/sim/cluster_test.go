@@ -108,7 +108,13 @@ func turmoil(t testing.TB, seed uint64, traced *trace.Writer) string {
 			_, failed := c.SetDisk(ctx, fmt.Sprintf("n%d", node+1), f)
 			err = errors.Join(err, failed)
 		}
+		_, failed := c.SetCPU(ctx, "n2", 50)
+		err = errors.Join(err, failed, c.SetCuts(ctx, []cluster.Cut{
+			{From: "n1", To: "n2", Delay: 50 * time.Millisecond, Jitter: 20 * time.Millisecond},
+			{From: "n2", To: "n3", Rate: 2000}, {From: "n1", To: "n3", Reset: true},
+		}))
 		sleep(500 * time.Millisecond)
+		err = errors.Join(err, c.SetCuts(ctx, nil))
 		for _, n := range c.Nodes() {
 			_, failed := c.SetDisk(ctx, n.Name, cluster.DiskFault{})
 			err = errors.Join(err, failed, c.Start(ctx, n.Name))
@@ -384,6 +390,40 @@ func TestNodesWhoseDisksFail(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A leader whose processor is slow serves more slowly, and goes on to lead.
+func TestSlowProcessor(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 1, 3, func(w *sim.World, c *sim.Cluster) error {
+		ctx := context.Background()
+		took := func() time.Duration {
+			since := w.Now()
+			if err := count(ctx, w, c, 30); err != nil {
+				t.Error(err)
+			}
+			return w.Now() - since
+		}
+		took()
+		leader, usual := leaderOf(ctx, w, c), took()
+		evidence, err := c.SetCPU(ctx, leader, 100)
+		if err != nil || !strings.Contains(evidence, "100 times as slow") {
+			t.Errorf("%q, %v", evidence, err)
+		}
+		if slow := took(); slow < 2*usual {
+			t.Errorf("with a slow processor it took %v, and %v before", slow, usual)
+		}
+		if now := leaderOf(ctx, w, c); now != leader {
+			t.Errorf("%s leads in place of %s", now, leader)
+		}
+		if _, err := c.SetCPU(ctx, leader, 1); err != nil {
+			return err
+		}
+		if again := took(); again > 2*usual {
+			t.Errorf("afterwards it took %v, and %v before", again, usual)
+		}
+		return nil
+	})
 }
 
 // Some power cuts strike while an fsync is under way.

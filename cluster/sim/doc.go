@@ -8,7 +8,8 @@
 //
 //	world.go    the clock and the scheduler: one heap of events
 //	task.go     the harness's own concurrency; makes World a harness.Runtime
-//	network.go  links, connections, loss, cuts
+//	network.go  hosts and their connections
+//	link.go     what links do to packets: loss, delay, limits, resets
 //	conn.go     a client's end of a connection
 //	disk.go     files, and what of them survives a power cut
 //	damage.go   bits that flip, and what a failed fsync leaves behind
@@ -51,7 +52,15 @@
 // names and renames that were not synced are lost or torn, and peers hear
 // nothing. Pause freezes the program while the kernel goes on taking data and
 // connections. Cuts lose packets by direction; a connection retransmits what was
-// lost with growing pauses, as TCP does. Clocks jump and drift.
+// lost with growing pauses, as TCP does. Links can be late, with a long tail, or
+// narrow: packets queue for up to half a second, and beyond that are dropped. They can
+// also reset connections. What the network carries is streams, as TCP does: a packet
+// that came twice or early would be put right below them, and all that a program
+// could notice is time. So there is no fault that duplicates; packets of different
+// connections overtake each other at any time, and far more under delay. A
+// connection whose peer has forgotten it in a power cut looks alive until
+// something is sent. Clocks jump and drift. On a slow processor a program is charged
+// for every time that it gets control, and more for what it asks.
 //
 // Half of the power cuts wait for an fsync to be under way. An fsync can be
 // slow, hang, or fail; after one that failed, programs read what they wrote, but

@@ -27,7 +27,8 @@ type machine struct {
 	process *process // the newest; nil: none yet
 	started int      // how many there were
 	frozen  bool
-	slow    int // times slower than usual; 0 is 1
+	slow    int           // times slower than usual; 0 is 1
+	busy    time.Duration // for how long its programs have computed
 	clock   clock
 	power   int // how often it was lost
 
@@ -59,6 +60,13 @@ func (m *machine) startTime() time.Duration {
 }
 
 func (m *machine) slowness() int { return max(1, m.slow) }
+
+// A program computes for about this long when it gets control. It is charged
+// for it only where the machine is slower than that.
+const usualTurn = 50 * time.Microsecond
+
+// turnTime is what a program is charged for getting control.
+func (m *machine) turnTime() time.Duration { return usualTurn * time.Duration(m.slowness()-1) }
 
 // freeze stops the program where it is; thaw lets it go on.
 func (m *machine) freeze() {

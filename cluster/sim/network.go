@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"coup/cluster"
 	"coup/cluster/sim/guest"
 	"coup/cluster/trace"
 )
@@ -21,12 +20,9 @@ type network struct {
 	w     *World
 	rand  *rand.Rand
 	hosts map[string]*host
-	loss  map[link]float64
+	links map[link]*quality // that something is wrong with
 	speed Latency
 }
-
-// link is a direction between two hosts; the clients' is "".
-type link struct{ from, to string }
 
 // Latency is how long a packet takes: at least Min, Jitter more on average, and
 // once in TailOneIn packets up to Tail more.
@@ -91,7 +87,7 @@ type segment struct {
 
 func newNetwork(w *World, speed Latency) *network {
 	return &network{
-		w: w, rand: w.random("network"), hosts: map[string]*host{}, loss: map[link]float64{}, speed: speed,
+		w: w, rand: w.random("network"), hosts: map[string]*host{}, links: map[link]*quality{}, speed: speed,
 	}
 }
 
@@ -99,23 +95,6 @@ func (n *network) addHost(name string) *host {
 	h := &host{name: name, listeners: map[int]owner{}, sockets: map[uint32]*socket{}}
 	n.hosts[name] = h
 	return h
-}
-
-// setCuts makes the network have exactly these cuts. A link that is cut
-// several times loses what any of the cuts loses.
-func (n *network) setCuts(cuts []cluster.Cut) {
-	clear(n.loss)
-	for _, c := range cuts {
-		l := link{c.From, c.To}
-		n.loss[l] = 1 - (1-n.loss[l])*(1-c.Loss)
-	}
-	n.w.trace.cuts(cuts)
-}
-
-// lost draws whether a packet is lost on its way.
-func (n *network) lost(from, to string) bool {
-	p := n.loss[link{from, to}]
-	return p > 0 && (p >= 1 || n.rand.Float64() < p)
 }
 
 func (n *network) up(name string) bool {
@@ -162,7 +141,7 @@ func (s *socket) knock() {
 	s.net.w.after(connectFirst<<s.tries, s.knock)
 	s.tries++
 	if !s.net.lost(s.host, s.remote) {
-		s.net.w.after(s.net.latency(), func() { s.knocked(h) })
+		s.net.w.after(s.net.travel(s.host, s.remote, 0), func() { s.knocked(h) })
 	}
 }
 
@@ -173,7 +152,7 @@ func (s *socket) knocked(h *host) {
 	}
 	answer := func(say func()) {
 		if !s.net.lost(h.name, s.host) {
-			s.net.w.after(s.net.latency(), func() {
+			s.net.w.after(s.net.travel(h.name, s.host, 0), func() {
 				if !s.gone && s.owner != nil && s.tries >= 0 {
 					s.tries = -1 // no more knocking
 					say()
@@ -183,7 +162,7 @@ func (s *socket) knocked(h *host) {
 	}
 	if s.peer == nil {
 		o := h.listeners[s.port]
-		if o == nil {
+		if o == nil || s.net.resets(s.host, h.name) {
 			answer(func() { s.refused("connection refused") })
 			return
 		}
@@ -268,7 +247,7 @@ func (s *socket) resend() {
 
 // carry has a segment arrive after a while, behind those before it.
 func (s *socket) carry(g segment) {
-	at := s.net.w.now + s.net.latency()
+	at := s.net.w.now + s.net.travel(s.host, s.remote, len(g.data))
 	if s.owner != nil {
 		at += s.owner.lead()
 	}
@@ -309,16 +288,23 @@ func (s *socket) refuse() {
 	if s.net.lost(s.host, s.remote) {
 		return
 	}
-	s.net.w.after(s.net.latency(), func() {
-		if peer.gone || peer.host != "" && !s.net.up(peer.host) {
-			return
+	s.net.w.after(s.net.travel(s.host, s.remote, 0), func() {
+		if !peer.gone && (peer.host == "" || s.net.up(peer.host)) {
+			peer.reset()
 		}
-		if peer.owner != nil {
-			s.net.w.trace.reset(peer)
-			peer.owner.notify(peer, guest.Reset, nil)
-		}
-		peer.forget()
 	})
+}
+
+// reset is when this end hears that the connection is broken.
+func (s *socket) reset() {
+	if s.gone {
+		return
+	}
+	if s.owner != nil {
+		s.net.w.trace.reset(s)
+		s.owner.notify(s, guest.Reset, nil)
+	}
+	s.forget()
 }
 
 // forget removes the socket from its host.

@@ -149,7 +149,7 @@ func (p *process) resume() {
 		return
 	}
 	p.m.w.trace.wake(p)
-	p.parked, p.polling, p.running, p.ahead = false, false, true, 0
+	p.parked, p.polling, p.running, p.ahead = false, false, true, p.m.turnTime()
 	p.m.w.watchdog.begin(&p.m.name)
 	_, more := p.next()
 	p.m.w.watchdog.finish()
@@ -190,6 +190,7 @@ func (p *process) kill() {
 // an event. It is called from within the program's calls.
 func (p *process) park(until time.Duration, polling bool) {
 	p.free = p.m.w.now + p.ahead
+	p.m.busy += p.ahead
 	p.parked, p.polling = true, polling
 	if until != harness.Forever {
 		p.wakeAt(until)
@@ -339,7 +340,6 @@ func (p *process) poll(mem api.Memory, in, out, count, result uint32) uint32 {
 	}
 	if due := p.m.w.now + p.ahead; until > due && !(reading && len(p.inbox) > 0) {
 		p.park(until, reading)
-		p.ahead = 0
 		// Memory may have moved while others ran.
 		if subs, ok = mem.Read(in, count*subscriptionSize); !ok {
 			return errnoFault

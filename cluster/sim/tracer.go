@@ -71,7 +71,8 @@ func (t *tracer) cuts(all []cluster.Cut) {
 	}
 	var words []string
 	for _, c := range all {
-		words = append(words, fmt.Sprintf("%s to %s %.0f%%", endName(c.From), endName(c.To), c.Loss*100))
+		c.From = endName(c.From)
+		words = append(words, c.String())
 	}
 	t.out.Write(&trace.Event{Time: t.w.now, Kind: trace.Cuts, Text: strings.Join(words, ", ")})
 }

@@ -1,0 +1,151 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"coup/cluster"
+)
+
+// link is a direction between two hosts; the clients' is "".
+type link struct{ from, to string }
+
+// quality is what is wrong with a link.
+type quality struct {
+	loss          float64
+	delay, jitter time.Duration
+	rate          int // bytes in a second; 0: no limit
+	reset         bool
+	free          time.Duration // when what was sent so far has passed a link with a limit
+}
+
+const (
+	// One in slowOneIn packets that jitter waits slowTimes as long.
+	slowOneIn, slowTimes = 20, 10
+	// header is what a packet takes beside its data.
+	header = 60
+	// A link with a limit drops what would have to wait longer, as a router does
+	// whose buffer is full.
+	longestQueue = 500 * time.Millisecond
+)
+
+// setCuts makes the network have exactly these cuts. A link that is cut
+// several times loses what any of the cuts loses, is as late as all of them
+// together, and as narrow as the narrowest.
+func (n *network) setCuts(cuts []cluster.Cut) {
+	before := n.links
+	n.links = map[link]*quality{}
+	for _, c := range cuts {
+		l := link{c.From, c.To}
+		q := n.links[l]
+		if q == nil {
+			q = &quality{}
+			n.links[l] = q
+			if old := before[l]; old != nil {
+				q.free = old.free
+			}
+		}
+		q.loss = 1 - (1-q.loss)*(1-c.Loss)
+		q.delay += c.Delay
+		q.jitter += c.Jitter
+		if c.Rate > 0 && (q.rate == 0 || c.Rate < q.rate) {
+			q.rate = c.Rate
+		}
+		q.reset = q.reset || c.Reset
+	}
+	n.w.trace.cuts(cuts)
+	for _, c := range cuts {
+		if c.Reset {
+			n.breakAll(c.From, c.To)
+		}
+	}
+}
+
+// lost draws whether a packet is lost on its way.
+func (n *network) lost(from, to string) bool {
+	q := n.links[link{from, to}]
+	switch {
+	case q == nil:
+		return false
+	case q.rate > 0 && q.free > n.w.now+longestQueue:
+		return true
+	}
+	return q.loss > 0 && (q.loss >= 1 || n.rand.Float64() < q.loss)
+}
+
+// travel is how long a packet takes that is not lost.
+func (n *network) travel(from, to string, size int) time.Duration {
+	d := n.latency()
+	q := n.links[link{from, to}]
+	if q == nil {
+		return d
+	}
+	if q.rate > 0 {
+		q.free = max(q.free, n.w.now) + time.Duration(size+header)*time.Second/time.Duration(q.rate)
+		d += q.free - n.w.now
+	}
+	d += q.delay
+	if q.jitter > 0 {
+		more := time.Duration(n.rand.ExpFloat64() * float64(q.jitter))
+		if n.rand.IntN(slowOneIn) == 0 {
+			more *= slowTimes
+		}
+		d += more
+	}
+	return d
+}
+
+// resets says whether connections over a link, in either direction, are reset.
+func (n *network) resets(a, b string) bool {
+	for _, l := range []link{{a, b}, {b, a}} {
+		if q := n.links[l]; q != nil && q.reset {
+			return true
+		}
+	}
+	return false
+}
+
+// breakAll resets the connections between two hosts, as something between them
+// does that tells each end the other has hung up.
+func (n *network) breakAll(from, to string) {
+	if h := n.hosts[from]; h != nil {
+		for _, s := range h.sortedSockets() {
+			if s.remote == to && s.peer != nil {
+				s.reset()
+				s.peer.reset()
+			}
+		}
+	}
+}
+
+// connections counts the open ones between two hosts.
+func (n *network) connections(from, to string) (open int) {
+	if h := n.hosts[from]; h != nil {
+		for _, s := range h.sortedSockets() {
+			if s.remote == to && s.peer != nil && s.owner != nil {
+				open++
+			}
+		}
+	}
+	return open
+}
+
+// Ping has a packet of so many bytes pass from one node to another, and says how
+// long it took. None is lost.
+func (c *Cluster) Ping(_ context.Context, from, to string, size int) (time.Duration, error) {
+	if _, err := c.machine(to); err != nil {
+		return 0, err
+	}
+	d := c.net.travel(from, to, size)
+	c.w.sleep(d)
+	return d, nil
+}
+
+// Connections says how many connections are open between two nodes, and whether
+// another one would be refused on the way.
+func (c *Cluster) Connections(_ context.Context, from, to string) (open int, refused bool, err error) {
+	if _, err := c.machine(to); err != nil {
+		return 0, false, err
+	}
+	return c.net.connections(from, to), c.net.resets(from, to), nil
+}
