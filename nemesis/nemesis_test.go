@@ -286,8 +286,8 @@ func TestEveryFaultAtEveryTarget(t *testing.T) {
 				if target == Follower && slices.Contains(start.Nodes, "n1") {
 					t.Errorf("victims %v, but n1 leads", start.Nodes)
 				}
-				if held := end.Time - hold.Time; held < 10*time.Millisecond {
-					t.Errorf("held for %v, want about 20ms", held)
+				if lasted := end.Time - start.Time; lasted < 10*time.Millisecond {
+					t.Errorf("lasted for %v, want about 20ms", lasted)
 				}
 			})
 		}
