@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"coup/checker"
 	"coup/checker/foreign"
 	"coup/cluster"
+	"coup/cluster/trace"
 	"coup/harness"
 	"coup/results"
 	"coup/results/report"
@@ -253,6 +257,16 @@ func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error
 		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
 		Events:  h.Events, Operations: h.Operations,
 		Plan: stored.fields(),
+	}
+	if stored.Plan.Backend == "sim" {
+		in.TraceCommand = "coup replay " + shellQuote(dir) + " --trace"
+	}
+	f, err := os.Open(filepath.Join(dir, results.TraceFile))
+	if err == nil {
+		defer f.Close()
+		in.Trace = func(wanted func(time.Duration) bool) iter.Seq2[*trace.Event, error] { return trace.Read(f, wanted) }
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return results.WriteFile(dir, results.ReportFile, func(w io.Writer) error { return report.Write(w, in) })
 }

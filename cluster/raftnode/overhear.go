@@ -40,8 +40,14 @@ var notUnderstood = []trace.Message{{Kind: "?", Text: "not understood"}}
 type peerTalk struct {
 	asked, answered []byte // not yet whole messages
 	data            int64  // bytes of a snapshot that are still to come
-	open            []any  // responses that are to come, empty
+	open            []exchange
 	lost            bool
+}
+
+// exchange is a request whose response is to come.
+type exchange struct {
+	req, resp any
+	keys      []string
 }
 
 // Said implements trace.Conversation.
@@ -91,24 +97,46 @@ func (p *peerTalk) message(dialler bool, kind byte, body []byte) (m trace.Messag
 		if code.message(req); code.bad || len(code.b) > 0 {
 			return m, false
 		}
-		p.open = append(p.open, resp)
 		if s, ok := req.(*raft.InstallSnapshotRequest); ok {
 			p.data = s.Size
 		}
-		return tellPeer(req), true
+		m = tellPeer(req)
+		p.open = append(p.open, exchange{req, resp, m.Keys})
+		return m, true
 	}
 	if len(p.open) == 0 {
 		return m, false
 	}
-	resp := p.open[0]
+	asked, resp := p.open[0].req, p.open[0].resp
+	m.Keys = p.open[0].keys
 	p.open = p.open[1:]
 	if kind != 0 {
-		return trace.Message{Kind: rpcName(resp), Reply: true, Text: "error: " + string(body)}, true
+		m.Kind, m.Reply, m.Text = rpcName(resp), true, "error: "+string(body)
+		return m, true
 	}
 	if code.message(resp); code.bad || len(code.b) > 0 {
 		return m, false
 	}
-	return tellPeer(resp), true
+	keys := m.Keys
+	if a, ok := resp.(*raft.AppendEntriesResponse); ok && a.Success {
+		m = tellAppended(asked.(*raft.AppendEntriesRequest), a)
+	} else {
+		m = tellPeer(resp)
+	}
+	m.Keys = keys
+	return m, true
+}
+
+// tellAppended tells that entries were taken. Raft notes in its answer where
+// the log ended before; what it is committed to follows from the two.
+func tellAppended(asked *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) trace.Message {
+	if n := len(asked.Entries); n > 0 {
+		resp.LastLog = max(resp.LastLog, asked.Entries[n-1].Index)
+	}
+	m := tellPeer(resp)
+	m.Idle = len(asked.Entries) == 0
+	m.Sender.Commit = min(asked.LeaderCommitIndex, resp.LastLog)
+	return m
 }
 
 // rpcName is AppendEntries for an AppendEntriesResponse.
@@ -130,17 +158,14 @@ func tellPeer(m any) trace.Message {
 			say("heartbeat, term %d", m.Term)
 			break
 		}
-		say("term %d, after %d of term %d", m.Term, m.PrevLogEntry, m.PrevLogTerm)
+		words := "no entries"
 		if n := len(m.Entries); n > 0 {
 			t.Sender.Last = m.Entries[n-1].Index
-			var words string
 			words, t.Keys = tellEntries(m.Entries)
-			t.Text += ": " + words
 		}
-		t.Text += fmt.Sprintf("; commit %d", m.LeaderCommitIndex)
+		say("%s; term %d, after %d of term %d, commit %d", words, m.Term, m.PrevLogEntry, m.PrevLogTerm, m.LeaderCommitIndex)
 	case *raft.AppendEntriesResponse:
 		t.Reply, t.Sender = true, &trace.Belief{Term: m.Term, Last: m.LastLog}
-		t.Idle = m.Success
 		say("%s, term %d, log to %d", yesNo(m.Success), m.Term, m.LastLog)
 	case *raft.RequestVoteRequest:
 		t.Sender = &trace.Belief{Role: "candidate", Term: m.Term, Last: m.LastLogIndex}
@@ -279,8 +304,13 @@ func tellTxn(txn []Micro) string {
 // clientTalk follows requests and answers in HTTP.
 type clientTalk struct {
 	asked, answered []byte
-	open            []*http.Request // whose answers are to come
+	open            []question // whose answers are to come
 	lost            bool
+}
+
+type question struct {
+	req  *http.Request
+	keys []string
 }
 
 // Said implements trace.Conversation.
@@ -319,7 +349,7 @@ func (c *clientTalk) request(r *bufio.Reader) (m trace.Message, err error) {
 	if err != nil {
 		return m, err
 	}
-	c.open = append(c.open, req)
+	defer func() { c.open = append(c.open, question{req, m.Keys}) }()
 	m = trace.Message{Kind: path.Base(req.URL.Path)}
 	if req.URL.Path == PathStatus {
 		m.Idle = true
@@ -361,7 +391,8 @@ func (c *clientTalk) answer(r *bufio.Reader) (m trace.Message, err error) {
 	if len(c.open) == 0 {
 		return m, errors.New("an answer that nobody asked for")
 	}
-	resp, err := http.ReadResponse(r, c.open[0])
+	to := c.open[0]
+	resp, err := http.ReadResponse(r, to.req)
 	if err != nil {
 		return m, err
 	}
@@ -369,10 +400,9 @@ func (c *clientTalk) answer(r *bufio.Reader) (m trace.Message, err error) {
 	if err != nil {
 		return m, err
 	}
-	m = trace.Message{Kind: path.Base(c.open[0].URL.Path), Reply: true}
-	status := c.open[0].URL.Path == PathStatus
 	c.open = c.open[1:]
-	if status {
+	m = trace.Message{Kind: path.Base(to.req.URL.Path), Reply: true, Keys: to.keys}
+	if to.req.URL.Path == PathStatus {
 		m.Idle = true
 		var s Status
 		if json.Unmarshal(body, &s) == nil && resp.StatusCode == http.StatusOK {

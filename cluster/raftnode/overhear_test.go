@@ -98,7 +98,7 @@ func TestPeersAreOverheard(t *testing.T) {
 	respond(b, func(rpc raft.RPC) (any, error) {
 		switch m := rpc.Command.(type) {
 		case *raft.AppendEntriesRequest:
-			return &raft.AppendEntriesResponse{Term: 3, LastLog: 12, Success: m.PrevLogEntry != 99}, nil
+			return &raft.AppendEntriesResponse{Term: 3, LastLog: 10, Success: m.PrevLogEntry != 99}, nil
 		case *raft.RequestVoteRequest:
 			return &raft.RequestVoteResponse{Term: 4, Granted: true}, nil
 		case *raft.RequestPreVoteRequest:
@@ -136,13 +136,13 @@ func TestPeersAreOverheard(t *testing.T) {
 		t.Error("an error became an answer")
 	}
 	want := `AppendEntries: heartbeat, term 3 (idle)
-AppendEntries reply: yes, term 3, log to 12 (idle)
-AppendEntries: term 3, after 10 of term 2: #11 write k1 5, #12 cas k2 7 to 8; commit 9
-AppendEntries reply: yes, term 3, log to 12 (idle)
-AppendEntries: term 3, after 12 of term 3; commit 12 (idle)
-AppendEntries reply: yes, term 3, log to 12 (idle)
-AppendEntries: term 3, after 99 of term 3; commit 12 (idle)
-AppendEntries reply: no, term 3, log to 12
+AppendEntries reply: yes, term 3, log to 10 (idle)
+AppendEntries: #11 write k1 5, #12 cas k2 7 to 8; term 3, after 10 of term 2, commit 9
+AppendEntries reply: yes, term 3, log to 12
+AppendEntries: no entries; term 3, after 12 of term 3, commit 12 (idle)
+AppendEntries reply: yes, term 3, log to 10 (idle)
+AppendEntries: no entries; term 3, after 99 of term 3, commit 12 (idle)
+AppendEntries reply: no, term 3, log to 10
 RequestVote: for term 4, log to 12 of term 3
 RequestVote reply: yes, term 4
 InstallSnapshot: term 3, state at 12 of term 3, 100000 bytes
@@ -160,8 +160,13 @@ RequestPreVote reply: error: no such message
 	if want := (trace.Belief{Role: "leader", Term: 3, Leader: "n1", Last: 12, Commit: 9}); sender == nil || *sender != want {
 		t.Errorf("of its sender it tells %+v, want %+v", sender, want)
 	}
-	if got := h.all[2].Keys; !reflect.DeepEqual(got, []string{"k1", "k2"}) {
-		t.Errorf("it concerns %q", got)
+	if want := (trace.Belief{Term: 3, Last: 12, Commit: 9}); *h.all[3].Sender != want {
+		t.Errorf("its answer tells %+v, want %+v", h.all[3].Sender, want)
+	}
+	for _, m := range h.all[2:4] {
+		if !reflect.DeepEqual(m.Keys, []string{"k1", "k2"}) {
+			t.Errorf("%s concerns %q", m.Text, m.Keys)
+		}
 	}
 }
 

@@ -182,7 +182,7 @@ func TestDeterminism(t *testing.T) {
 
 // turmoilIsTold looks into the trace of turmoil for all that happened there.
 func turmoilIsTold(t *testing.T, traced []byte) {
-	kinds, said := map[string]int{}, map[string]int{}
+	kinds, said, files := map[string]int{}, map[string]int{}, map[string]int{}
 	packets := map[uint64]string{} // by number, what became of each
 	var last time.Duration
 	for e, err := range trace.Read(bytes.NewReader(traced), nil) {
@@ -217,6 +217,7 @@ func turmoilIsTold(t *testing.T, traced []byte) {
 			if e.Path == "data/raft.wal" && e.Text == "" {
 				t.Error("what is written to the log is not told")
 			}
+			files[e.Path]++
 		}
 	}
 	for _, kind := range []string{
@@ -234,6 +235,9 @@ func turmoilIsTold(t *testing.T, traced []byte) {
 		if said[what] == 0 {
 			t.Errorf("nobody said %s: %v", what, said)
 		}
+	}
+	if files["data/raft.wal"] < 10 { // which is written as another file, and renamed
+		t.Errorf("%v was written", files)
 	}
 	if kinds[trace.Arrive] < kinds[trace.Send]/2 {
 		t.Errorf("%d of %d packets arrived", kinds[trace.Arrive], kinds[trace.Send])

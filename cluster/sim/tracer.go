@@ -18,8 +18,9 @@ import (
 type tracer struct {
 	w      *World
 	out    *trace.Writer
-	reader trace.Reader // nil: nobody understands what is said
-	ids    uint64       // of packets, connections and fsyncs
+	reader trace.Reader      // nil: nobody understands what is said
+	ids    uint64            // of packets, connections and fsyncs
+	names  map[*inode]string // of files that were renamed, perhaps while they were open
 }
 
 func newTracer(w *World, out *trace.Writer, system cluster.System) *tracer {
@@ -27,7 +28,7 @@ func newTracer(w *World, out *trace.Writer, system cluster.System) *tracer {
 		return nil
 	}
 	reader, _ := system.(trace.Reader)
-	return &tracer{w: w, out: out, reader: reader}
+	return &tracer{w: w, out: out, reader: reader, names: map[*inode]string{}}
 }
 
 // talk is a traced connection.
@@ -159,8 +160,11 @@ func (t *tracer) write(f *file, b []byte, off int64) {
 		return
 	}
 	e := trace.Event{Kind: trace.Write, Path: f.path, Offset: off, Bytes: len(b)}
+	if now, ok := t.names[f.n]; ok {
+		e.Path = now
+	}
 	if t.reader != nil {
-		e.Text = t.reader.Wrote(f.path, b)
+		e.Text = t.reader.Wrote(e.Path, b)
 	}
 	t.file(f.p, e)
 }
@@ -171,6 +175,9 @@ func (t *tracer) name(p *process, how, path, to string) {
 	}
 	if to != "" {
 		how += " to " + to
+		if n, errno := p.m.disk.walk(to); errno == 0 {
+			t.names[n] = to
+		}
 	}
 	t.file(p, trace.Event{Kind: trace.Name, Path: path, Text: how})
 }

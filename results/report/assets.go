@@ -30,10 +30,10 @@ var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.F
 // The scripts share one scope: they are put one behind the other into one
 // function. Order matters only in that main starts when all others are there.
 var scriptFiles = []string{
-	"util.js", "state.js", "faults.js", "series.js", "plots.js", "dots.js", "lanes.js", "counterexample.js", "decode.js", "operations.js", "main.js",
+	"util.js", "state.js", "faults.js", "series.js", "plots.js", "dots.js", "lanes.js", "counterexample.js", "decode.js", "operations.js", "tracelanes.js", "trace.js", "main.js",
 }
 
-var styleFiles = []string{"page.css", "plots.css", "operations.css", "print.css"}
+var styleFiles = []string{"page.css", "plots.css", "operations.css", "trace.css", "print.css"}
 
 // assets are the parts of the page that are the same in every report.
 type assets struct {

@@ -281,6 +281,12 @@ func TestBrowserRunsNothingHostile(t *testing.T) {
 	for _, query := range []string{"", "?theme=dark&from=0&to=1"} {
 		b.open(hostileInput(), query)
 		b.eval(`document.querySelector(".witness .op").dispatchEvent(new MouseEvent("click"))`)
+		b.wait(`!document.getElementById("trace-view").hidden`)
+		b.eval(`for (const box of document.querySelectorAll("#trace-toggles input")) box.click()`)
+		if got := b.eval(`document.querySelector("#trace-list").textContent.includes("evil.example")`); got != true {
+			t.Error("the hostile message is not shown as text")
+		}
+		b.eval(`for (const e of document.querySelectorAll("#trace-list tr, #trace-lanes .message, #trace-ops button")) e.dispatchEvent(new MouseEvent("click", { bubbles: true }))`)
 		if got := b.eval(`document.querySelectorAll("img").length`); got != 0.0 {
 			t.Errorf("%v images came from the run's values", got)
 		}
@@ -413,6 +419,78 @@ func TestBrowserZooms(t *testing.T) {
 	b.eval(`document.querySelector("#plot-nodes .plot").dispatchEvent(new KeyboardEvent("keydown", { key: "+" }))`)
 	if from, to := span(); from != 10 || to != 30 {
 		t.Errorf("the plus key shows %v to %v, want the middle half", from, to)
+	}
+	b.noTrouble()
+}
+
+func TestBrowserShowsTheTrace(t *testing.T) {
+	b := startBrowser(t)
+	b.size(1280, 900)
+	b.open(tracedInput(), "")
+	b.wait(`!document.getElementById("trace-view").hidden`)
+	text := func(id string) string { return b.eval(`document.getElementById("` + id + `").textContent`).(string) }
+	arrows := func() float64 { return b.eval(`document.querySelectorAll("#trace-lanes .message").length`).(float64) }
+	// What each node believed when the wrong answer was given comes first.
+	if got, want := text("trace-says"), "At 2.102 s, when process 2 got its answer to read -> 1 from n1 (leader of term 2): n1 (term 2) and n2 (term 3) took themselves for the leader."; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+	if got, want := b.eval(`[...document.querySelectorAll("#trace-beliefs tr")].map((r) => [...r.cells].map((c) => c.textContent).join(" ")).join("; ")`), "n1 leader 2 (behind) n1 – –; n2 leader 3 n2 8 7; n3 unknown 3 – 8 7"; got != want {
+		t.Errorf("the beliefs are %q, want %q", got, want)
+	}
+	// The operations' own messages, the vote and another client's read; no heartbeat.
+	if got := arrows(); got != 7 {
+		t.Errorf("%v messages are drawn, want 7", got)
+	}
+	if got := b.eval(`document.querySelectorAll("#trace-lanes .beat.lost").length`); got != 14.0 {
+		t.Errorf("%v lost heartbeats are noted, want 14", got)
+	}
+	toggle := func(name string) {
+		b.eval(`document.querySelector("#trace-toggles input[value=` + name + `]").click()`)
+	}
+	toggle("idle")
+	if got := arrows(); got != 23 {
+		t.Errorf("with heartbeats, %v messages are drawn, want 23", got)
+	}
+	toggle("idle")
+	toggle("key")
+	if got := arrows(); got != 6 {
+		t.Errorf("without the other read, %v messages are drawn, want 6", got)
+	}
+	if got := text("trace-list"); !strings.Contains(got, "election won") || !strings.Contains(got, "fsync data/raft.wal") || strings.Contains(got, "wakes") {
+		t.Errorf("the list is %q", got)
+	}
+
+	// One click for the wrong answer's own messages, one for what a message says.
+	b.eval(`document.querySelectorAll("#trace-ops button")[1].click()`)
+	if got := arrows(); got != 2 {
+		t.Errorf("during the read, %v messages are drawn, want 2", got)
+	}
+	area := b.eval(`(() => { document.getElementById("trace-lanes").scrollIntoView({ block: "center" }); const r = document.querySelector("#trace-lanes .message .grip").getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`).([]any)
+	b.mouse("mouseMoved", area[0].(float64), area[1].(float64), 0)
+	b.mouse("mousePressed", area[0].(float64), area[1].(float64), 1)
+	b.mouse("mouseReleased", area[0].(float64), area[1].(float64), 1)
+	if got := text("trace-picked"); !strings.Contains(got, "clients → n1") || !strings.Contains(got, "read: x") || !strings.Contains(got, "1.0 ms later") {
+		t.Errorf("of the message picked it says %q", got)
+	}
+	// A click beside it asks about another moment; a double click shows all again.
+	b.eval(`document.querySelector("[data-trace=all]").click()`)
+	place := b.eval(`(() => { const r = document.getElementById("trace-lanes").getBoundingClientRect(); return [r.left + 70, r.top + r.height - 3]; })()`).([]any)
+	b.mouse("mousePressed", place[0].(float64), place[1].(float64), 1)
+	b.mouse("mouseReleased", place[0].(float64), place[1].(float64), 1)
+	if got := text("trace-says"); !strings.HasSuffix(got, ": n1 (term 2) took itself for the leader.") {
+		t.Errorf("at the beginning it says %q", got)
+	}
+	b.eval(`document.getElementById("trace-lanes").dispatchEvent(new KeyboardEvent("keydown", { key: "+" }))`)
+	if got := b.eval(`document.querySelectorAll("#trace-lanes .tick").length > 2 && document.querySelectorAll("#trace-lanes .moment").length`); got != 1.0 {
+		t.Errorf("zoomed in towards the moment, it is not in view: %v", got)
+	}
+	b.noTrouble()
+
+	plain := tracedInput()
+	plain.Trace, plain.TraceCommand = nil, "coup replay DIR --trace"
+	b.open(plain, "")
+	if got := b.eval(`document.querySelector(".again-traced").textContent`).(string); !strings.Contains(got, plain.TraceCommand) {
+		t.Errorf("a counterexample without a trace says %q", got)
 	}
 	b.noTrouble()
 }

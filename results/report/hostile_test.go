@@ -2,8 +2,10 @@ package report
 
 import (
 	"encoding/json"
+	"iter"
 	"time"
 
+	"coup/cluster/trace"
 	"coup/harness"
 )
 
@@ -14,7 +16,21 @@ func hostileInput() Input {
 	value, _ := json.Marshal(hostile)
 	return Input{
 		Title: hostile, Command: hostile, Started: time.Unix(0, 0).UTC(), Nodes: []string{hostile},
-		Plan: []Field{{hostile, hostile}},
+		Plan:         []Field{{hostile, hostile}},
+		TraceCommand: hostile,
+		Trace: traceOf(
+			trace.Event{Time: 1, Kind: trace.Send, Node: hostile, To: trace.Clients, ID: 1, Messages: []trace.Message{
+				{Kind: hostile, Text: hostile, Keys: []string{hostile}, Sender: &trace.Belief{Role: hostile, Leader: hostile, Term: 1}},
+			}},
+			trace.Event{Time: 2, Kind: trace.Arrive, ID: 1},
+			trace.Event{Time: 2, Kind: trace.Lost, ID: 99},
+			trace.Event{Time: 3, Kind: trace.Log, Node: hostile, Text: hostile},
+			trace.Event{Time: 4, Kind: trace.Write, Node: hostile, Path: hostile, Text: hostile},
+			trace.Event{Time: 5, Kind: trace.Machine, Node: "nobody", Text: hostile},
+			trace.Event{Time: 6, Kind: trace.Boot, Node: "nobody"},
+			trace.Event{Time: 7, Kind: trace.Exit, Node: "nobody"},
+			trace.Event{Time: 8, Kind: hostile, Node: hostile},
+		),
 		Verdict: Verdict{Valid: harness.Invalid, Reasons: []string{hostile}, Results: []harness.Result{{
 			Checker: hostile, Valid: harness.Invalid, Summary: hostile, Details: map[string]string{hostile: hostile},
 			Counterexample: &harness.Counterexample{Key: hostile, Story: []string{hostile}, Witness: []harness.Witness{
@@ -37,5 +53,18 @@ func hostileInput() Input {
 			{Process: 1, F: hostile, Key: hostile, Input: json.RawMessage(value), Output: hostile, Type: harness.OK, Start: time.Millisecond, End: 2 * time.Millisecond, Node: hostile},
 			{Process: 2, F: hostile, Key: hostile, Input: hostile, Type: harness.Fail, Start: time.Millisecond, End: 2 * time.Millisecond, Node: hostile, Error: hostile},
 		},
+	}
+}
+
+// traceOf is a trace of these events.
+func traceOf(events ...trace.Event) Trace {
+	return func(wanted func(time.Duration) bool) iter.Seq2[*trace.Event, error] {
+		return func(yield func(*trace.Event, error) bool) {
+			for i := range events {
+				if wanted(events[i].Time) && !yield(&events[i], nil) {
+					return
+				}
+			}
+		}
 	}
 }

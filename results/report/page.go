@@ -28,8 +28,11 @@ type page struct {
 	Total    int  // operations of the run
 	Listed   int  // of these in the list
 	AllFails bool // all that failed are listed
-	Data     data
-	Columns  template.HTML // the operations, packed; base64 needs no escaping
+	Trace    tracePart
+	// TraceCommand is how to get a trace of the run, where there is none.
+	TraceCommand string
+	Data         data
+	Columns      template.HTML // the operations, packed; base64 needs no escaping
 }
 
 type resultRow struct {
@@ -110,6 +113,16 @@ func newPage(in *Input) (*page, error) {
 	p.Data.addEvents(in.Events, faults)
 	for _, c := range p.Proofs {
 		p.Data.Proofs = append(p.Data.Proofs, dataProofOf(c, calls, list.rows))
+	}
+	if in.Trace != nil {
+		var changes failoverDetails
+		details(in.Verdict.Results, "failovers", &changes)
+		windows, left := chooseWindows(in, p.Proofs, changes.Failovers, faults, end)
+		if p.Trace, err = gatherTrace(in, windows, left, p.Data.Lanes, faults); err != nil {
+			return nil, fmt.Errorf("trace: %w", err)
+		}
+	} else if len(p.Proofs) > 0 {
+		p.TraceCommand = in.TraceCommand
 	}
 	p.Verdict = sayVerdict(in, p, end)
 	p.Figures = gatherFigures(in, p)

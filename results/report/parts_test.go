@@ -160,17 +160,21 @@ func TestPercentile(t *testing.T) {
 }
 
 // unpack reads packed columns as the page does.
-func unpack(t *testing.T, packed string) map[string]any {
+func unpack(t *testing.T, packed string) (c map[string]any) {
+	t.Helper()
+	unpackInto(t, packed, &c)
+	return c
+}
+
+func unpackInto(t *testing.T, packed string, c any) {
 	t.Helper()
 	b, err := io.ReadAll(flate.NewReader(base64.NewDecoder(base64.StdEncoding, bytes.NewReader([]byte(packed)))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c map[string]any
-	if err := json.Unmarshal(b, &c); err != nil {
+	if err := json.Unmarshal(b, c); err != nil {
 		t.Fatalf("%v in %s", err, b)
 	}
-	return c
 }
 
 func TestColumns(t *testing.T) {

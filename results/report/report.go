@@ -27,6 +27,11 @@ type Input struct {
 	Events     []harness.Event     // in the order of time
 	Operations []harness.Operation // in the order of invocation
 
+	// Trace is what every simulated machine did; nil if the run was not traced.
+	Trace Trace
+	// TraceCommand traces the run when it is run again, or is "".
+	TraceCommand string
+
 	// MaxOperations bounds the operations that the file lists, and by that its
 	// size; 0 means 300,000. Above it those that ended info or belong to a
 	// counterexample stay and the others are thinned out evenly, so that as

@@ -240,8 +240,8 @@ func TestHostileValuesAreText(t *testing.T) {
 			}
 		}
 	})
-	if n := bytes.Count(page, []byte("</script>")); n != 4 {
-		t.Errorf("there are %d ends of scripts, want 4", n)
+	if n := bytes.Count(page, []byte("</script>")); n != 5 {
+		t.Errorf("there are %d ends of scripts, want 5", n)
 	}
 	if bytes.Contains(page, []byte("<img")) || bytes.Contains(page, []byte("<!--")) {
 		t.Error("a value is in the page as markup")

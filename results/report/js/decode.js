@@ -1,10 +1,14 @@
 // The operations, from the packed columns in the page. See encode in
 // operations.go for the form.
 
-async function decodeOperations() {
-  const bytes = Uint8Array.from(atob($("columns").textContent.trim()), (c) => c.charCodeAt(0));
+async function unpack(id) {
+  const bytes = Uint8Array.from(atob($(id).textContent.trim()), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  const c = JSON.parse(await new Response(stream).text());
+  return JSON.parse(await new Response(stream).text());
+}
+
+async function decodeOperations() {
+  const c = await unpack("columns");
   const n = c.count;
   const start = new Float64Array(n), took = new Float64Array(n), line = new Float64Array(n);
   for (let i = 0, t = 0, at = 0; i < n; i++) {

@@ -21,3 +21,4 @@ startPlots();
 startProofs();
 startCopy();
 startOperations();
+startTrace();
