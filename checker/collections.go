@@ -100,7 +100,7 @@ func QueueModel() Model {
 			}
 			panic(unknownFunction(op.F, "a queue", "enqueue, dequeue"))
 		},
-		ReadOnly: emptyDequeue,
+		ReadOnly: tookNothing,
 		Text: func(op *harness.Operation) string {
 			if op.F == "enqueue" {
 				return fmt.Sprintf("enqueue %d", op.Input)
@@ -110,43 +110,9 @@ func QueueModel() Model {
 			}
 			return "dequeue"
 		},
-		Parts: queueParts,
+		Parts: elementParts,
 		kind:  queueKind,
 	}
-}
-
-func emptyDequeue(op *harness.Operation) bool {
-	got, ok := op.Output.(Maybe)
-	return ok && op.F == "dequeue" && !got.Set
-}
-
-// queueParts: a dequeue that found nothing can go alone; an element can go
-// with everything that put it in or took it out. A dequeue that nobody knows
-// the result of stays: it may have taken any of the others.
-func queueParts(ops []harness.Operation) [][]int {
-	var parts [][]int
-	byElement := map[int64]int{}
-	for i := range ops {
-		var v int64
-		if emptyDequeue(&ops[i]) {
-			parts = append(parts, []int{i})
-			continue
-		} else if got, ok := ops[i].Output.(Maybe); ok {
-			v = got.Int
-		} else if ops[i].F == "enqueue" {
-			v = ops[i].Input.(int64)
-		} else {
-			continue
-		}
-		p, seen := byElement[v]
-		if !seen {
-			p = len(parts)
-			byElement[v] = p
-			parts = append(parts, nil)
-		}
-		parts[p] = append(parts[p], i)
-	}
-	return parts
 }
 
 // CounterModel is a number, 0 at first, with add and read.

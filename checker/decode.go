@@ -62,6 +62,30 @@ func DecodeCounter(t harness.Type, f string, raw json.RawMessage) (any, error) {
 	return nil, unknownFunction(f, "a counter", "add, read")
 }
 
+// DecodeStack is the [harness.Decoder] of stacks: push takes an int64, pop
+// returns a [Maybe], null if the stack was empty.
+func DecodeStack(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	switch f {
+	case "push":
+		return decode(t, f, raw, anInt, nothing)
+	case "pop":
+		return decode(t, f, raw, nothing, aMaybe)
+	}
+	return nil, unknownFunction(f, "a stack", "push, pop")
+}
+
+// DecodePriorityQueue is the [harness.Decoder] of priority queues: insert takes
+// an int64, delete-min returns a [Maybe], null if the queue was empty.
+func DecodePriorityQueue(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	switch f {
+	case "insert":
+		return decode(t, f, raw, anInt, nothing)
+	case "delete-min":
+		return decode(t, f, raw, nothing, aMaybe)
+	}
+	return nil, unknownFunction(f, "a priority queue", "insert, delete-min")
+}
+
 func unknownFunction(f, of, known string) error {
 	return fmt.Errorf("%s has no function %q, only %s", of, f, known)
 }

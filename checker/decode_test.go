@@ -106,4 +106,8 @@ func FuzzDecodeRegisterTxn(f *testing.F) {
 	f.Add(uint8(1), "txn", `[["w","x",1],["r",2,null]]`)
 	fuzzDecoder(f, DecodeRegisterTxn, "txn")
 }
+func FuzzDecodeStack(f *testing.F) { fuzzDecoder(f, DecodeStack, "push", "pop") }
+func FuzzDecodePriorityQueue(f *testing.F) {
+	fuzzDecoder(f, DecodePriorityQueue, "insert", "delete-min")
+}
 func FuzzDecodeList(f *testing.F) { fuzzDecoder(f, DecodeList, "append", "read") }

@@ -18,10 +18,11 @@ var (
 	seed      = flag.Uint64("seed", 1, "what made-up histories are made from")
 )
 
-var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel(), ListModel()}
+var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel(), ListModel(), StackModel(), PriorityQueueModel()}
 
-// judged is what all procedures say of one history. They must agree.
-func judged(t *testing.T, m Model, s shape, ops []harness.Operation) harness.Validity {
+// judged is what all procedures say of one history. They must agree. It counts
+// what each tier decided.
+func judged(t *testing.T, m Model, s shape, ops []harness.Operation, decided []int) harness.Validity {
 	t.Helper()
 	keys := partition(m, ops)
 	if len(keys) == 0 {
@@ -37,7 +38,7 @@ func judged(t *testing.T, m Model, s shape, ops []harness.Operation) harness.Val
 			t.Fatalf("porcupine says %v, brute force %v:\n%s", reference, brute, describe(m, view))
 		}
 	}
-	for _, tier := range tiers {
+	for i, tier := range tiers {
 		d, ok, err := tier.decide(context.Background(), m, view)
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", tier.name, err, describe(m, view))
@@ -45,6 +46,7 @@ func judged(t *testing.T, m Model, s shape, ops []harness.Operation) harness.Val
 		if !ok {
 			continue
 		}
+		decided[i]++
 		if d.valid != reference {
 			t.Fatalf("%s says %v, porcupine %v:\n%s", tier.name, d.valid, reference, describe(m, view))
 		}
@@ -138,9 +140,10 @@ func TestTiersAgree(t *testing.T) {
 				t.Parallel()
 				rng := rand.New(rand.NewPCG(*seed, uint64(s.ops)<<16|uint64(s.processes)<<8|uint64(s.values)))
 				count := [3]int{}
+				decided := make([]int, len(tiers))
 				for total := 0; total < *histories; total++ {
 					ops := generate(rng, m, s)
-					v := judged(t, m, s, ops)
+					v := judged(t, m, s, ops, decided)
 					count[v]++
 					for range 8 { // at least half of them should violate
 						if count[harness.Invalid] >= count[harness.Valid] {
@@ -148,11 +151,16 @@ func TestTiersAgree(t *testing.T) {
 						}
 						swapAnswers(rng, ops)
 						hurry(rng, ops)
-						count[judged(t, m, s, ops)]++
+						count[judged(t, m, s, ops, decided)]++
 						total++
 					}
 				}
 				t.Logf("%d violate, %d do not", count[harness.Invalid], count[harness.Valid])
+				for i, n := range decided {
+					if n > 0 {
+						t.Logf("%s decided %d", tiers[i].name, n)
+					}
+				}
 				if count[harness.Invalid]*10 < count[harness.Valid]*9 {
 					t.Errorf("too few violate: %v", count)
 				}

@@ -31,6 +31,11 @@
 //   - fifo: queues whose elements are enqueued once each, dequeues of an empty
 //     queue and open dequeues included. O(n log n). After Henzinger, Sezgin and
 //     Vafeiadis, "Aspect-oriented linearizability proofs", CONCUR 2013.
+//   - lifo: stacks whose elements are pushed once each. O(n c log n). After Lee
+//     and Mathur, "Efficient decrease-and-conquer linearizability monitoring",
+//     OOPSLA 2025. If open pops may have taken what was left over, it decides
+//     what it can, and passes the rest on.
+//   - priority: priority queues in the same way. O(n log n).
 //   - inclusion: sets that grow and are read as a whole. Linear in what the
 //     reads show, but for sorting.
 //   - prefix: lists that are appended to and read as a whole, elements once each.

@@ -39,12 +39,13 @@ func fifoTier(_ context.Context, m Model, ops []*harness.Operation) (decision, b
 	if m.kind != queueKind {
 		return decision{}, false, nil
 	}
-	q := fifo{ops: ops}
-	ok, proof := q.gather()
+	p, ok, proof := gather(ops, m.kind.puts())
 	if !ok {
 		return decision{}, false, nil
 	}
+	q := fifo{p}
 	if proof == nil {
+		q.guess()
 		proof = q.disorder()
 	}
 	if proof == nil {
@@ -57,95 +58,21 @@ func fifoTier(_ context.Context, m Model, ops []*harness.Operation) (decision, b
 	return decision{valid: harness.Valid, order: q.order()}, true, nil
 }
 
-const (
-	never   = harness.Open     // no operation takes the element
-	anytime = harness.Open - 1 // an open dequeue takes it, as late as need be
-)
-
-// passage is the way of an element through the queue.
-type passage struct {
-	enq, deq       int32
-	ec, er, dc, dr int
-	guessed        bool // deq is an open dequeue, or there is none: nobody got the element
-}
-
-// vacancy is a dequeue that found nothing, and the moment right after the
-// position z at which the queue can have been empty.
-type vacancy struct {
-	op int32
-	z  int
-}
-
 type fifo struct {
-	ops       []*harness.Operation
-	elements  []passage
-	pending   []int32 // open dequeues
-	vacancies []vacancy
-	byIn      []int32 // the elements in order of er
+	passages
 }
 
-// gather finds the elements. It returns false if one is enqueued twice, and a
-// proof if one is dequeued twice or before it is enqueued.
-func (q *fifo) gather() (ok bool, proof []int32) {
-	index := make(map[int64]int32, len(q.ops)/2)
-	for i, op := range q.ops {
-		if op.F != "enqueue" {
-			continue
-		}
-		v := op.Input.(int64)
-		if _, twice := index[v]; twice {
-			return false, nil
-		}
-		index[v] = int32(len(q.elements))
-		q.elements = append(q.elements, passage{enq: int32(i), deq: none, ec: op.Call, er: ret(op)})
-	}
-	for i, op := range q.ops {
-		if op.F == "enqueue" {
-			continue
-		}
-		got, done := op.Output.(Maybe)
-		switch {
-		case op.Type != harness.OK || !done:
-			q.pending = append(q.pending, int32(i))
-		case !got.Set:
-			q.vacancies = append(q.vacancies, vacancy{op: int32(i)})
-		default:
-			at, known := index[got.Int]
-			if !known {
-				return true, []int32{int32(i)}
-			}
-			e := &q.elements[at]
-			if e.deq != none {
-				return true, []int32{e.enq, e.deq, int32(i)}
-			}
-			e.deq, e.dc, e.dr = int32(i), max(op.Call, e.ec), op.Return
-			e.er = min(e.er, e.dr)
-			if e.ec > e.dr {
-				return true, []int32{e.enq, e.deq}
-			}
-		}
-	}
-	// Nobody got it and nobody knows whether it was enqueued: it was not.
-	q.elements = slices.DeleteFunc(q.elements, func(e passage) bool { return e.deq == none && e.er == harness.Open })
-	q.byIn = make([]int32, len(q.elements))
-	for i := range q.byIn {
-		q.byIn[i] = int32(i)
-	}
-	slices.SortFunc(q.byIn, func(a, b int32) int { return cmp.Compare(q.elements[a].er, q.elements[b].er) })
+// guess gives open dequeues to elements that nobody is known to have got.
+func (q *fifo) guess() {
 	next := 0
 	for _, i := range q.byIn {
 		e := &q.elements[i]
-		if e.deq != none {
-			continue
-		}
-		e.guessed, e.dc, e.dr = true, never, never
-		if next < len(q.pending) {
+		if e.guessed && next < len(q.pending) {
 			e.deq = q.pending[next]
 			e.dc, e.dr = max(q.ops[e.deq].Call, e.ec), anytime
 			next++
 		}
 	}
-	return true, nil
 }
 
 // disorder finds elements a and b with er(a) < ec(b) and dr(b) < dc(a).
@@ -191,56 +118,12 @@ func (q *fifo) place() []int32 {
 		at, _ := slices.BinarySearchFunc(full, op.Call, func(s stretch, at int) int { return cmp.Compare(s.to, at) })
 		if at < len(full) && full[at].from < op.Call { // and so op.Call < full[at].to
 			if v.z = full[at].to; v.z > op.Return {
-				return append(q.prove(q.cover(op.Call, op.Return)...), v.op)
+				return append(q.prove(q.cover(q.byIn, op.Call, op.Return)...), v.op)
 			}
 		}
 	}
 	slices.SortFunc(q.vacancies, func(a, b vacancy) int { return cmp.Or(cmp.Compare(a.z, b.z), cmp.Compare(a.op, b.op)) })
 	return nil
-}
-
-// cover is a smallest set of elements of which at every moment between from
-// and to one is certainly in the queue.
-func (q *fifo) cover(from, to int) (chain []int32) {
-	next := 0
-	for at := from; at < to; {
-		best := none
-		for ; next < len(q.byIn) && q.elements[q.byIn[next]].er < at; next++ {
-			if i := q.byIn[next]; best == none || q.elements[i].dc > q.elements[best].dc {
-				best = i
-			}
-		}
-		if best == none { // the stretch would have ended here
-			break
-		}
-		chain = append(chain, best)
-		at = q.elements[best].dc
-	}
-	return chain
-}
-
-// prove is the operations of the elements. Where nobody got one of them, those
-// that may have are needed, and those that had a better claim to them.
-func (q *fifo) prove(elements ...int32) (proof []int32) {
-	guessed := false
-	for _, i := range elements {
-		e := &q.elements[i]
-		proof = append(proof, e.enq)
-		if e.guessed {
-			guessed = true
-		} else {
-			proof = append(proof, e.deq)
-		}
-	}
-	if guessed && len(q.pending) > 0 {
-		proof = append(proof, q.pending...)
-		for i := range q.elements {
-			if q.elements[i].guessed {
-				proof = append(proof, q.elements[i].enq)
-			}
-		}
-	}
-	return proof
 }
 
 // order makes an order of the operations that explains all answers. It exists.

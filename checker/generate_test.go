@@ -100,6 +100,9 @@ func (s *simulated) value(values int) int64 {
 	return s.last
 }
 
+// scattered is a number that is no larger for being made up later.
+func scattered(v int64) int64 { return v * 0x9e3779b1 % 0xffffffff }
+
 func (s *simulated) invent(m Model, op *harness.Operation, values int) {
 	x := s.rng.IntN(10)
 	switch m.kind {
@@ -138,6 +141,12 @@ func (s *simulated) invent(m Model, op *harness.Operation, values int) {
 			op.F = "dequeue"
 		} else {
 			op.F, op.Input = "enqueue", s.value(values)
+		}
+	case stackKind, priorityKind:
+		if x < 5 {
+			op.F = map[kind]string{stackKind: "pop", priorityKind: "delete-min"}[m.kind]
+		} else {
+			op.F, op.Input = m.kind.puts(), scattered(s.value(values))
 		}
 	case counterKind:
 		if x < 5 {
@@ -211,11 +220,20 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 			read = read[:n-1]
 		}
 		op.Output = append([]int64{}, read...)
-	case queueKind:
-		if op.F == "enqueue" {
-			if !s.wrong() {
-				s.queue = append(s.queue, op.Input.(int64))
+	case queueKind, stackKind, priorityKind:
+		// The element that comes out next is at the front.
+		if v, ok := op.Input.(int64); ok {
+			if s.wrong() {
+				return
 			}
+			at := len(s.queue)
+			if m.kind == stackKind {
+				at = 0
+			}
+			if m.kind == priorityKind {
+				at, _ = slices.BinarySearch(s.queue, v)
+			}
+			s.queue = slices.Insert(s.queue, at, v)
 			return
 		}
 		if s.wrong() && len(s.queue) > 1 {

@@ -169,6 +169,59 @@ func TestQueueHistories(t *testing.T) {
 	})
 }
 
+func TestStackHistories(t *testing.T) {
+	runCases(t, StackModel(), []historyCase{
+		{"in order", harness.Valid, `
+			[push 1] [push 2] [pop -> 2] [pop -> 1] [pop -> nil]`, ""},
+		{"concurrent pushes", harness.Valid, `
+			[push 1 ]
+			[push 2 ] [pop -> 1] [pop -> 2]`, ""},
+		{"out of order", harness.Invalid, `
+			[push 1] [push 2] [pop -> 1] [pop -> 2]`, "pushed 1 on the stack"},
+		{"left over on top", harness.Invalid, `[push 1] [push 2] [pop -> 1]`, ""},
+		{"left over below", harness.Valid, `[push 1] [push 2] [pop -> 2]`, ""},
+		{"lost", harness.Invalid, `[push 1] [pop -> nil]`, "was told that it was empty"},
+		{"twice", harness.Invalid, `[push 1] [pop -> 1] [pop -> 1]`, ""},
+		{"from nowhere", harness.Invalid, `[pop -> 1] [push 1]`, ""},
+		{"open push may be seen", harness.Valid, `
+			[push 1] [pop -> 2] [pop -> 1]
+			[push 2>`, ""},
+		{"open pop took what was on top", harness.Valid, `[push 1] [push 2] [pop>  [pop -> 1]`, ""},
+		{"open pop took one only", harness.Invalid, `[push 1] [push 2] [push 3] [pop>  [pop -> 1]`, ""},
+		{"open pop comes too late", harness.Invalid, `
+			[push 1] [push 2] [pop -> 1]
+			                             [pop>`, ""},
+		{"nested", harness.Valid, `
+			[push 1] [push 2] [pop -> 2] [push 3] [pop -> 3] [pop -> 1]`, ""},
+		{"crossing", harness.Invalid, `
+			[push 1] [push 2] [pop -> 1] [push 3] [pop -> 2] [pop -> 3]`, ""},
+	})
+}
+
+func TestPriorityQueueHistories(t *testing.T) {
+	runCases(t, PriorityQueueModel(), []historyCase{
+		{"in order", harness.Valid, `
+			[insert 2] [insert 1] [delete-min -> 1] [delete-min -> 2] [delete-min -> nil]`, ""},
+		{"not yet there", harness.Valid, `
+			[insert 2] [delete-min -> 2] [delete-min -> 1]
+			[insert 1                                    ]`, ""},
+		{"out of order", harness.Invalid, `
+			[insert 2] [insert 1] [delete-min -> 2] [delete-min -> 1]`, "inserted 1 into the priority-queue"},
+		{"left over", harness.Invalid, `[insert 2] [insert 1] [delete-min -> 2]`, ""},
+		{"larger left over", harness.Valid, `[insert 2] [insert 1] [delete-min -> 1]`, ""},
+		{"lost", harness.Invalid, `[insert 1] [delete-min -> nil]`, ""},
+		{"one after the other is in the way", harness.Invalid, `
+			[insert 5] [insert 1]
+			                       [delete-min -> 5        ]
+			                        [insert 2]
+			                                   [delete-min -> 1    ]
+			                                                   [delete-min -> 2]`, ""},
+		{"open delete-min took it", harness.Valid, `[insert 2] [insert 1] [delete-min>  [delete-min -> 2]`, ""},
+		{"open delete-min took one only", harness.Invalid, `
+			[insert 3] [insert 2] [insert 1] [delete-min>  [delete-min -> 3]`, ""},
+	})
+}
+
 func TestListHistories(t *testing.T) {
 	runCases(t, ListModel(), []historyCase{
 		{"grows", harness.Valid, `[append 1] [read -> {1}] [append 2] [read -> {1 2}] [append 3]`, ""},

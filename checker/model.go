@@ -47,7 +47,22 @@ const (
 	queueKind
 	counterKind
 	listKind
+	stackKind
+	priorityKind
 )
+
+// puts is the function that puts an element into a queue, a stack or a
+// priority queue.
+func (k kind) puts() string {
+	switch k {
+	case stackKind:
+		return "push"
+	case priorityKind:
+		return "insert"
+	default:
+		return "enqueue"
+	}
+}
 
 func (m Model) text(op *harness.Operation) string {
 	if m.Text != nil {

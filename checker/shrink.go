@@ -87,8 +87,8 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	}
 	ops = takeOut(ops, l.Model.pieces(ops), fails)
 	switch l.Model.kind {
-	case queueKind:
-		ops = withoutIdleDequeues(ops, fails)
+	case queueKind, stackKind, priorityKind:
+		ops = withoutIdleDequeues(l.Model.kind.puts(), ops, fails)
 	case registerKind:
 		ops = withoutOrigins(l.Model, ops, fails)
 	}
@@ -331,9 +331,9 @@ func setPieces(ops []harness.Operation) []piece {
 }
 
 // withoutIdleDequeues leaves out dequeues of unknown result once everything
-// that is enqueued is known to have been dequeued by somebody else: they can
-// have found nothing.
-func withoutIdleDequeues(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+// that is put in is known to have been taken out by somebody else: they can have
+// found nothing.
+func withoutIdleDequeues(puts string, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
 	taken := map[int64]bool{}
 	for i := range ops {
 		if got, ok := ops[i].Output.(Maybe); ok && got.Set {
@@ -342,10 +342,10 @@ func withoutIdleDequeues(ops []harness.Operation, fails func([]harness.Operation
 	}
 	var rest []harness.Operation
 	for i := range ops {
-		if ops[i].F == "enqueue" && !taken[ops[i].Input.(int64)] {
+		if ops[i].F == puts && !taken[ops[i].Input.(int64)] {
 			return ops
 		}
-		if ops[i].F == "enqueue" || ops[i].Type == harness.OK {
+		if ops[i].F == puts || ops[i].Type == harness.OK {
 			rest = append(rest, ops[i])
 		}
 	}

@@ -150,6 +150,10 @@ func deed(op *harness.Operation, object string) (did, got string) {
 			return fmt.Sprintf("appended %d to %s", in, object), ""
 		case "enqueue":
 			return fmt.Sprintf("enqueued %d in %s", in, object), ""
+		case "push":
+			return fmt.Sprintf("pushed %d on %s", in, object), ""
+		case "insert":
+			return fmt.Sprintf("inserted %d into %s", in, object), ""
 		}
 	case CAS:
 		if other, ok := op.Output.(Other); ok {
@@ -166,14 +170,19 @@ func deed(op *harness.Operation, object string) (did, got string) {
 	}
 	switch out := op.Output.(type) {
 	case Maybe:
-		switch {
-		case op.F == "dequeue" && !out.Set:
-			return "dequeued from " + object, "was told that it was empty"
-		case op.F == "dequeue":
-			return "dequeued from " + object, "got " + out.String()
-		default:
-			return "read " + object, "got " + out.String()
+		did := "read "
+		switch op.F {
+		case "dequeue":
+			did = "dequeued from "
+		case "pop":
+			did = "popped from "
+		case "delete-min":
+			did = "took the smallest out of "
 		}
+		if did != "read " && !out.Set {
+			return did + object, "was told that it was empty"
+		}
+		return did + object, "got " + out.String()
 	case []int64:
 		return "read " + object, "got " + listText(out)
 	case int64:
@@ -203,12 +212,19 @@ func wish(op *harness.Operation, object string) string {
 			return fmt.Sprintf("append %d to %s", in, object)
 		case "enqueue":
 			return fmt.Sprintf("enqueue %d in %s", in, object)
+		case "push":
+			return fmt.Sprintf("push %d on %s", in, object)
+		case "insert":
+			return fmt.Sprintf("insert %d into %s", in, object)
 		}
 	case CAS:
 		return fmt.Sprintf("change %s from %s to %d by compare-and-set", object, in.From, in.To)
 	case nil:
-		if op.F == "dequeue" {
-			return "dequeue from " + object
+		switch op.F {
+		case "dequeue", "pop":
+			return op.F + " from " + object
+		case "delete-min":
+			return "take the smallest out of " + object
 		}
 		return op.F + " " + object
 	}

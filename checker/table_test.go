@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ var (
 	tableMemory  = flag.Uint64("memory", 1<<30, "in the table: the memory that each check may take, in bytes")
 	tableMost    = flag.Int("most", 1_000_000, "in the table: the longest history")
 	tableClients = flag.Int("clients", 0, "in the table: this many clients only")
+	tableModels  = flag.String("models", "register,queue", "in the table: these models; also stack, priority-queue")
 	tableRepeat  = flag.Bool("repeat", false, "in the table: only the rows in which values repeat")
 )
 
@@ -33,7 +36,10 @@ func TestTable(t *testing.T) {
 	fmt.Printf("each check may take %v and %d MiB; the history itself is not counted\n", *tableLimit, *tableMemory>>20)
 	fmt.Println("ratios are of times: the verdict alone, which is all that porcupine gives, and with the small counterexample")
 	fmt.Printf("%-10s %-8s %7s %9s %5s  %8s  %22s  %22s  %s\n", "model", "kind", "clients", "ops", "open", "verdict", "coup", "porcupine", "coup/porcupine")
-	for _, m := range []Model{RegisterModel(), QueueModel()} {
+	for _, m := range []Model{RegisterModel(), QueueModel(), StackModel(), PriorityQueueModel()} {
+		if !slices.Contains(strings.Split(*tableModels, ","), m.Name) {
+			continue
+		}
 		for _, values := range []int{0, 8} {
 			for _, faulty := range []bool{false, true} {
 				for _, clients := range []int{5, 10, 20, 50} {
@@ -43,7 +49,7 @@ func TestTable(t *testing.T) {
 					for _, open := range []float64{0, 0.01, 0.05, 0.2} {
 						lost := false // porcupine could not do a smaller one
 						for n := 1000; n <= *tableMost; n *= 10 {
-							if values == 0 && *tableRepeat || values > 0 && (n > 10_000 || open > 0.01 || m.kind == queueKind) {
+							if values == 0 && *tableRepeat || values > 0 && (n > 10_000 || open > 0.01 || m.kind != registerKind) {
 								continue
 							}
 							row(t, m, clients, n, values, open, faulty, &lost)
@@ -132,9 +138,9 @@ func spoil(m Model, ops []harness.Operation) []harness.Operation {
 					return ops
 				}
 			}
-		case m.kind == queueKind && op.F == "dequeue" && op.Output.(Maybe).Set:
+		case m.kind != registerKind && op.F != m.kind.puts() && op.Output.(Maybe).Set:
 			for j := i / 2; j < i; j++ { // an element comes out far too late, another too early
-				if early := &ops[j]; early.F == "dequeue" && early.Type == harness.OK && early.Output.(Maybe).Set {
+				if early := &ops[j]; early.F == op.F && early.Type == harness.OK && early.Output.(Maybe).Set {
 					early.Output, op.Output = op.Output, early.Output
 					return ops
 				}

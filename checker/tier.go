@@ -35,6 +35,8 @@ type tier struct {
 var tiers = []tier{
 	{"zones", zonesTier},
 	{"fifo", fifoTier},
+	{"lifo", lifoTier},
+	{"priority", priorityTier},
 	{"inclusion", inclusionTier},
 	{"prefix", prefixTier},
 	{"bounds", boundsTier},

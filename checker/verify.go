@@ -50,6 +50,10 @@ func newObject(m Model) object {
 		return &setObject{}
 	case queueKind:
 		return &queueObject{}
+	case stackKind:
+		return &stackObject{}
+	case priorityKind:
+		return &priorityObject{}
 	case listKind:
 		return &listObject{}
 	default: // the state is small
@@ -121,4 +125,37 @@ func (o *listObject) perform(op *harness.Operation) bool {
 		return true
 	}
 	return op.Type != harness.OK || slices.Equal(op.Output.([]int64), o.elements)
+}
+
+type stackObject struct {
+	elements []int64
+}
+
+func (o *stackObject) perform(op *harness.Operation) bool {
+	if op.F == "push" {
+		o.elements = append(o.elements, op.Input.(int64))
+		return true
+	}
+	took := Maybe{}
+	if n := len(o.elements); n > 0 {
+		took = Just(o.elements[n-1])
+		o.elements = o.elements[:n-1]
+	}
+	return op.Type != harness.OK || op.Output.(Maybe) == took
+}
+
+type priorityObject struct {
+	elements smallest
+}
+
+func (o *priorityObject) perform(op *harness.Operation) bool {
+	if op.F == "insert" {
+		o.elements.add(op.Input.(int64))
+		return true
+	}
+	took := Maybe{}
+	if len(o.elements) > 0 {
+		took = Just(o.elements.take())
+	}
+	return op.Type != harness.OK || op.Output.(Maybe) == took
 }

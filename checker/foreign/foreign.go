@@ -44,15 +44,17 @@ type Options struct {
 func Models() map[string]harness.Checker {
 	linearizable := func(m checker.Model) harness.Checker { return checker.Linearizable{Model: m} }
 	return map[string]harness.Checker{
-		"register":     linearizable(checker.RegisterModel()),
-		"cas-register": linearizable(checker.RegisterModel()),
-		"set":          linearizable(checker.SetModel()),
-		"queue":        linearizable(checker.QueueModel()),
-		"counter":      linearizable(checker.CounterModel()),
-		"mutex":        linearizable(checker.MutexModel()),
-		"kv":           linearizable(checker.KVModel()),
-		"list-append":  checker.Transactions{},
-		"rw-register":  checker.Transactions{Registers: true},
+		"register":       linearizable(checker.RegisterModel()),
+		"cas-register":   linearizable(checker.RegisterModel()),
+		"set":            linearizable(checker.SetModel()),
+		"queue":          linearizable(checker.QueueModel()),
+		"stack":          linearizable(checker.StackModel()),
+		"priority-queue": linearizable(checker.PriorityQueueModel()),
+		"counter":        linearizable(checker.CounterModel()),
+		"mutex":          linearizable(checker.MutexModel()),
+		"kv":             linearizable(checker.KVModel()),
+		"list-append":    checker.Transactions{},
+		"rw-register":    checker.Transactions{Registers: true},
 	}
 }
 

@@ -138,6 +138,10 @@ func TestMeanings(t *testing.T) {
 		{"mutex in turn", `[0 :invoke :acquire nil] [1 :invoke :acquire nil] [0 :ok :acquire nil] [0 :invoke :release nil] [0 :ok :release nil] [1 :ok :acquire nil]`, Options{Model: "mutex"}, harness.Valid},
 		{"set", `[0 :invoke :add 1] [0 :ok :add 1] [0 :invoke :read nil] [0 :ok :read #{1 2}]`, Options{Model: "set"}, harness.Invalid},
 		{"queue", `[0 :invoke :enqueue 1] [0 :ok :enqueue 1] [0 :invoke :dequeue nil] [0 :ok :dequeue 1]`, Options{Model: "queue"}, harness.Valid},
+		{"stack", `[0 :invoke :push 1] [0 :ok :push 1] [0 :invoke :push 2] [0 :ok :push 2] [0 :invoke :pop nil] [0 :ok :pop 2]`, Options{Model: "stack"}, harness.Valid},
+		{"stack upside down", `[0 :invoke :push 1] [0 :ok :push 1] [0 :invoke :push 2] [0 :ok :push 2] [0 :invoke :pop nil] [0 :ok :pop 1]`, Options{Model: "stack"}, harness.Invalid},
+		{"priority queue", `[0 :invoke :insert 2] [0 :ok :insert 2] [0 :invoke :insert 1] [0 :ok :insert 1] [0 :invoke :delete-min nil] [0 :ok :delete-min 1]`, Options{Model: "priority-queue"}, harness.Valid},
+		{"priority queue by age", `[0 :invoke :insert 2] [0 :ok :insert 2] [0 :invoke :insert 1] [0 :ok :insert 1] [0 :invoke :delete-min nil] [0 :ok :delete-min 2]`, Options{Model: "priority-queue"}, harness.Invalid},
 		{"counter", `[0 :invoke :inc nil] [0 :ok :inc nil] [0 :invoke :read nil] [0 :ok :read 2]`, Options{Model: "counter"}, harness.Invalid},
 	}
 	for _, c := range cases {
@@ -272,6 +276,11 @@ func FuzzRead(f *testing.F) {
 	f.Add(`[[0 :invoke :add 1] [0 :ok :add 1] [0 :invoke :read nil] [0 :ok :read #{1}]]`, "set")
 	f.Add(`{:process 2, :type :invoke, :f :append, :key "1", :value "x 2 0 y"}`, "kv")
 	f.Add(`{:process 0 :type :invoke :f :txn :value [[:append 5 1] [:r 5 nil]]} {:process 0 :type :ok :f :txn :value [[:append 5 1] [:r 5 [1]]]}`, "list-append")
+	f.Add(`[[0 :invoke :push 1] [1 :invoke :pop nil] [1 :ok :pop 1] [0 :info :push 1]]`, "stack")
+	f.Add(`[[0 :invoke :insert 1] [1 :invoke :delete-min nil] [1 :info :delete-min nil]]`, "priority-queue")
+	f.Add(`{"time":1,"process":0,"type":"invoke","f":"read","key":"x","value":null}`, "register")
+	f.Add("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00", "register")
+	f.Add("BZh9\x17rE8P\x90\x00\x00\x00\x00", "register")
 	f.Add(`#a#b{"\u0000" \u0041 ##Inf}`, "queue")
 	f.Fuzz(func(t *testing.T, text, model string) {
 		h, err := Read(strings.NewReader(text), Options{Model: model, FailedCASDiffers: true})

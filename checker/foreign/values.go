@@ -23,15 +23,17 @@ func (c converter) name(f string) string {
 }
 
 var converters = map[string]converter{
-	"register":     {input: registerInput, output: registerOutput},
-	"cas-register": {input: registerInput, output: registerOutput},
-	"set":          {input: setInput, output: setOutput},
-	"queue":        {input: queueInput, output: queueOutput},
-	"counter":      {names: map[string]string{"inc": "add", "increment": "add"}, input: counterInput, output: counterOutput},
-	"mutex":        {names: map[string]string{"lock": "acquire", "unlock": "release"}, input: mutexInput, output: noOutput},
-	"kv":           {input: kvInput, output: kvOutput},
-	"list-append":  {input: listInput, output: listOutput},
-	"rw-register":  {input: rwInput, output: rwOutput},
+	"register":       {input: registerInput, output: registerOutput},
+	"cas-register":   {input: registerInput, output: registerOutput},
+	"set":            {input: setInput, output: setOutput},
+	"queue":          {input: elementInput("enqueue", "dequeue"), output: elementOutput},
+	"stack":          {input: elementInput("push", "pop"), output: elementOutput},
+	"priority-queue": {input: elementInput("insert", "delete-min"), output: elementOutput},
+	"counter":        {names: map[string]string{"inc": "add", "increment": "add"}, input: counterInput, output: counterOutput},
+	"mutex":          {names: map[string]string{"lock": "acquire", "unlock": "release"}, input: mutexInput, output: noOutput},
+	"kv":             {input: kvInput, output: kvOutput},
+	"list-append":    {input: listInput, output: listOutput},
+	"rw-register":    {input: rwInput, output: rwOutput},
 }
 
 func anInt(v any) (int64, error) {
@@ -128,21 +130,25 @@ func setOutput(op *harness.Operation, v any, o Options) (bool, error) {
 	return false, err
 }
 
-func queueInput(op *harness.Operation, v any) (any, error) {
-	switch op.F {
-	case "dequeue":
-		return nil, nil
-	case "enqueue":
-		i, err := anInt(v)
-		return i, err
+// elementInput is the input of objects that elements are put into and taken
+// out of.
+func elementInput(put, take string) func(op *harness.Operation, v any) (any, error) {
+	return func(op *harness.Operation, v any) (any, error) {
+		switch op.F {
+		case take:
+			return nil, nil
+		case put:
+			i, err := anInt(v)
+			return i, err
+		}
+		return nil, unknown(op, put+", "+take)
 	}
-	return nil, unknown(op, "enqueue, dequeue")
 }
 
-// queueOutput: a dequeue that failed found the queue empty or did not happen;
-// nobody can tell which, so it is left out.
-func queueOutput(op *harness.Operation, v any, o Options) (bool, error) {
-	if op.F != "dequeue" || op.Type != harness.OK {
+// elementOutput: an operation that failed to take something found nothing or
+// did not happen; nobody can tell which, so it is left out.
+func elementOutput(op *harness.Operation, v any, o Options) (bool, error) {
+	if op.Input != nil || op.Type != harness.OK {
 		return false, nil
 	}
 	m, err := aMaybe(v)
