@@ -51,7 +51,7 @@ const (
 const (
 	Garbage           = "garbage"            // a value was read that nobody wrote
 	DuplicateElements = "duplicate-elements" // an element stands twice in a list
-	IncompatibleOrder = "incompatible-order" // two reads show the elements of a list in different orders
+	IncompatibleOrder = "incompatible-order" // two reads show the elements of a list in orders that do not go together
 	CyclicVersions    = "cyclic-versions"    // the versions of a register follow each other in a circle
 	Internal          = "internal"           // a transaction does not see what it did or saw itself
 	DirtyUpdate       = "dirty-update"       // a transaction replaced what one wrote that failed
@@ -60,14 +60,14 @@ const (
 	G1b               = "G1b"                // a value was read that its transaction replaced
 	G1c               = "G1c"                // a cycle of writes and reads
 	LostUpdate        = "lost-update"        // two transactions read one version, and both replaced it
-	GSingle           = "G-single"           // a cycle with one read of what was then replaced
-	G2Item            = "G2-item"            // a cycle with several of these
+	GSingle           = "G-single"           // a cycle with one read of what another transaction then replaced
+	G2Item            = "G2-item"            // a cycle with several reads of what other transactions then replaced
 )
 
 // gravities are the kinds of anomalies, the gravest first.
 var gravities = []string{
-	Garbage, DuplicateElements, IncompatibleOrder, CyclicVersions, Internal, DirtyUpdate,
-	G0, G1a, G1b, G1c, LostUpdate, GSingle, G2Item,
+	Garbage, DuplicateElements, IncompatibleOrder, CyclicVersions, Internal,
+	G0, G1a, DirtyUpdate, G1b, G1c, LostUpdate, GSingle, G2Item,
 }
 
 // allowed are the anomalies that each promise does not exclude.
@@ -83,7 +83,7 @@ func (i Isolation) excludes(kind string) bool {
 	if i == StrictSerializable || i == "" {
 		return true
 	}
-	base := strings.TrimSuffix(strings.TrimSuffix(kind, "-realtime"), "-process")
+	base, _ := kindOf(kind)
 	return base == kind && !slices.Contains(allowed[i], kind)
 }
 
@@ -179,7 +179,7 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 
 // gravity orders anomalies, the gravest first.
 func gravity(kind string) int {
-	base := strings.TrimSuffix(strings.TrimSuffix(kind, "-realtime"), "-process")
+	base, _ := kindOf(kind)
 	g := 4 * slices.Index(gravities, base)
 	if strings.HasSuffix(kind, "-process") {
 		return g + 1

@@ -119,7 +119,7 @@ func TestTransactions(t *testing.T) {
 		{"list: no G1b", false, "", `
 			[append x 1; append x 2]
 			                           [r x {1 2}]`},
-		{"list: dirty update", false, "dirty-update G1a", `[append x 1! [append x 2] [r x {1 2}]`},
+		{"list: dirty update", false, "G1a dirty-update", `[append x 1! [append x 2] [r x {1 2}]`},
 		{"list: an update of what may have happened", false, "", `[append x 1> [append x 2] [r x {1 2}]`},
 		{"list: a failed append that nobody saw", false, "", `[append x 1! [append x 2] [r x {2}]`},
 		{"list: its own appends in another order", false, "incompatible-order G1b", `[append x 1; append x 2] [r x {2 1}]`},
@@ -187,7 +187,7 @@ func TestTransactions(t *testing.T) {
 		{"register: no write skew", true, "", `
 			[r x nil; w y 1]
 			[r y 1; w x 1  ]`},
-		{"register: dirty update", true, "dirty-update G1a", `[w x 1! [r x 1; w x 2]`},
+		{"register: dirty update", true, "G1a dirty-update", `[w x 1! [r x 1; w x 2]`},
 		{"register: an update of what may have happened", true, "", `[w x 1> [r x 1; w x 2]`},
 		{"register: versions in a circle", true, "cyclic-versions G0 G1c", `
 			[r x 1; w x 2]
@@ -267,15 +267,16 @@ func TestShortestCycle(t *testing.T) {
 	if e := c.Edges[0]; e.From != 0 || e.To != 1 || e.Kind != "wr" || e.Key != "a" {
 		t.Errorf("edge %+v", e)
 	}
-	if c.Witness[0].Text != "append a 1, r b [1] (and 1 step elsewhere)" {
+	if c.Witness[0].Text != "append a 1, r b [1] (+1 step)" {
 		t.Errorf("T1 is %q", c.Witness[0].Text)
 	}
 	want := []string{
-		"T1: At # s process 0 performed append a 1, r b [1] (and 1 step elsewhere) through n1, acknowledged at # s.",
-		"T2: At # s process 1 performed append b 1, r a [1] (and 1 step elsewhere) through n2, acknowledged at # s.",
+		"T1: At # s process 0 appended 1 to a and read b as [1] through n1, all as one with 1 step on other keys, acknowledged at # s.",
+		"T2: At # s process 1 appended 1 to b and read a as [1] through n2, all as one with 1 step on other keys, acknowledged at # s.",
 		"T2 read a as [1], with the 1 that T1 appended: so T1 came before T2 (wr).",
 		"T1 read b as [1], with the 1 that T2 appended: so T2 came before T1 (wr).",
 		"But then T1 came before T2, and T2 came before T1: no order of these transactions explains what was read.",
+		"This is called G1c: a cycle of writes and reads.",
 	}
 	times := regexp.MustCompile(`[0-9.]+ s\b`)
 	if got := times.ReplaceAllString(strings.Join(c.Story, "\n"), "# s"); got != strings.Join(want, "\n") {

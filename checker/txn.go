@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"coup/harness"
 )
@@ -63,6 +64,38 @@ func (t Txn) AppendJSON(b []byte) []byte {
 	return append(b, ']')
 }
 
+// Asked is a transaction before it was performed, for people.
+func (t Txn) Asked() string {
+	var steps []string
+	for _, m := range t {
+		if m.F == "r" {
+			steps = append(steps, "r "+m.Key)
+		} else {
+			steps = append(steps, m.String())
+		}
+	}
+	return strings.Join(steps, ", ")
+}
+
+// Answered is what the reads of a transaction saw, for people.
+func (t Txn) Answered() string {
+	var reads []string
+	for _, m := range t {
+		if m.F == "r" {
+			reads = append(reads, m.Key+" "+m.saw())
+		}
+	}
+	return strings.Join(reads, ", ")
+}
+
+// saw is what a read showed.
+func (m Micro) saw() string {
+	if m.List != nil {
+		return endText(m.List)
+	}
+	return m.Seen.String()
+}
+
 // MarshalJSON writes the list of triples.
 func (t Txn) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
 
@@ -70,14 +103,10 @@ func (t Txn) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
 func (m Micro) MarshalJSON() ([]byte, error) { return m.appendJSON(nil), nil }
 
 func (m Micro) String() string {
-	switch {
-	case m.F != "r":
+	if m.F != "r" {
 		return fmt.Sprintf("%s %s %d", m.F, m.Key, m.Value)
-	case m.List != nil:
-		return fmt.Sprintf("r %s %s", m.Key, listText(m.List))
-	default:
-		return fmt.Sprintf("r %s %s", m.Key, m.Seen)
 	}
+	return "r " + m.Key + " " + m.saw()
 }
 
 // DecodeListTxn is the [harness.Decoder] of transactions over lists: the

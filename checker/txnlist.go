@@ -160,10 +160,14 @@ func (l *listTxns) versions() {
 			}
 			by[n] = e.txn
 			if l.ops[e.txn].Type == harness.Fail {
-				l.readOfFailed(l.names[k], e.txn, l.reader[k], v)
+				if a := l.found(G1a, l.names[k], []int32{e.txn}, failedRead, l.names[k], v); a != nil {
+					a.read(e.txn, l.firstReader(int32(k), n))
+				}
 			} else if before != none && l.ops[before].Type == harness.Fail {
-				l.found(DirtyUpdate, l.names[k], []int32{before, e.txn}, "%d was appended to %s behind what a transaction had appended that failed.", v, l.names[k]).
-					with(step{before, e.txn, ww})
+				if a := l.found(DirtyUpdate, l.names[k], []int32{before, e.txn}, "%d was appended to %s behind what a transaction had appended that failed.", v, l.names[k]); a != nil {
+					a.edges = []step{{before, e.txn, ww}}
+					a.read(e.txn, l.firstReader(int32(k), n))
+				}
 			}
 			l.did[e.txn] = true
 			before = e.txn
@@ -181,9 +185,14 @@ func (l *listTxns) versions() {
 	}
 }
 
-func (l *listTxns) readOfFailed(key string, writer, reader int32, v int64) {
-	l.found(G1a, key, []int32{writer, reader}, "%s was read with %d in it, which a transaction appended that failed.", key, v).
-		with(step{writer, reader, wr})
+const failedRead = "%s was read with %d in it, which a transaction appended that failed."
+
+// read adds to an anomaly that a transaction read what another wrote.
+func (a *TxnAnomaly) read(writer, reader int32) {
+	a.txns = append(a.txns, reader)
+	if reader != writer {
+		a.edges = append(a.edges, step{writer, reader, wr})
+	}
 }
 
 // writers are those of the elements of the longest read of a list.
@@ -227,7 +236,14 @@ func (l *listTxns) reads(i int32) {
 				right = len(m.List) >= len(o.list) && slices.Equal(o.list, m.List[len(m.List)-len(o.list):])
 			}
 			if !right {
-				l.found(Internal, m.Key, []int32{i}, "The transaction read %s as %s, after it had seen or made it end with %s.", m.Key, endText(m.List), endText(o.list))
+				must := "after it had read it as %s: nobody else's step may come in between"
+				switch {
+				case !o.whole:
+					must = "but must find what it appended itself, %s, at the end"
+				case !o.fresh:
+					must = "but with what it appended itself it must be %s"
+				}
+				l.found(Internal, m.Key, []int32{i}, "The transaction read %s as %s, "+must+".", m.Key, endText(m.List), endText(o.list))
 				continue
 			}
 		}
@@ -269,8 +285,10 @@ func (l *listTxns) replace(i, k int32, list []int64) {
 // read adds what follows from a read of a list.
 func (l *listTxns) read(i, k int32, list []int64) {
 	if !l.prefix(k, list) {
-		l.found(IncompatibleOrder, l.names[k], []int32{i, l.reader[k]}, "%s was read as %s and as %s: neither is what the other was before.",
-			l.names[k], apartText(list, l.longest[k]), apartText(l.longest[k], list))
+		if a := l.found(IncompatibleOrder, l.names[k], []int32{i}, "%s was read as %s and as %s: neither is what the other was before.",
+			l.names[k], apartText(list, l.longest[k]), apartText(l.longest[k], list)); a != nil {
+			a.txns = append(a.txns, l.firstReader(k, apartAt(list, l.longest[k])))
+		}
 		l.stray(i, k, list)
 		return
 	}
@@ -294,6 +312,22 @@ func (l *listTxns) read(i, k int32, list []int64) {
 	}
 }
 
+// firstReader is the first transaction that read a list with what its longest
+// read has at place n.
+func (l *listTxns) firstReader(k int32, n int) int32 {
+	for i, op := range l.ops {
+		if op.Type != harness.OK {
+			continue
+		}
+		for at, m := range l.output(int32(i)) {
+			if m.F == "r" && l.key(int32(i), at) == k && len(m.List) > n && l.prefix(k, m.List) {
+				return int32(i)
+			}
+		}
+	}
+	return l.reader[k]
+}
+
 // stray looks at the elements of a read that fits in no order.
 func (l *listTxns) stray(i, k int32, list []int64) {
 	seen := make(map[int64]bool, len(list))
@@ -306,7 +340,9 @@ func (l *listTxns) stray(i, k int32, list []int64) {
 		case e == nil:
 			l.found(Garbage, l.names[k], []int32{i}, "Nobody appended %d to %s.", v, l.names[k])
 		case l.ops[e.txn].Type == harness.Fail:
-			l.readOfFailed(l.names[k], e.txn, i, v)
+			if a := l.found(G1a, l.names[k], []int32{e.txn}, failedRead, l.names[k], v); a != nil {
+				a.read(e.txn, i)
+			}
 		}
 	}
 }

@@ -49,11 +49,41 @@ func (t *txns) tell(a TxnAnomaly) *harness.Counterexample {
 		c.Story = append(c.Story, "But then "+strings.Join(chain, ", and ")+": no order of these transactions explains what was read.")
 	}
 	c.Story = append(c.Story, a.tail...)
+	base, order := kindOf(a.Kind)
+	c.Story = append(c.Story, fmt.Sprintf("This is called %s: %s%s.", a.Kind, anomalyDocs[base], order))
 	c.Witness = witnesses(Model{Name: "transaction", Text: func(op *harness.Operation) string { return stepsText(op, keys) }}, ops)
 	for i := range c.Witness {
 		c.Witness[i].Name = name(involved[i])
 	}
 	return c
+}
+
+// anomalyDocs say what the kinds of anomalies are.
+var anomalyDocs = map[string]string{
+	Garbage:           "a value was read that nobody wrote",
+	DuplicateElements: "an element stands twice in a list",
+	IncompatibleOrder: "two reads show the elements of a list in orders that do not go together",
+	CyclicVersions:    "the versions of a register follow each other in a circle",
+	Internal:          "a transaction does not see what it did or saw itself",
+	DirtyUpdate:       "a transaction replaced what one wrote that failed",
+	G0:                "a cycle of writes",
+	G1a:               "a value was read whose transaction failed",
+	G1b:               "a value was read that its transaction replaced",
+	G1c:               "a cycle of writes and reads",
+	LostUpdate:        "two transactions read one version, and both replaced it",
+	GSingle:           "a cycle with one read of what another transaction then replaced",
+	G2Item:            "a cycle with several reads of what other transactions then replaced",
+}
+
+// kindOf takes a kind apart: the anomaly, and what order is a part of it.
+func kindOf(kind string) (base, order string) {
+	if base, ok := strings.CutSuffix(kind, "-realtime"); ok {
+		return base, ", which the order of time closes"
+	}
+	if base, ok := strings.CutSuffix(kind, "-process"); ok {
+		return base, ", which the order of one process closes"
+	}
+	return kind, ""
 }
 
 // reason tells why a transaction came before another; key is the object on which
@@ -94,14 +124,52 @@ func did(op *harness.Operation, keys []string) string {
 		through = " through " + op.Node
 	}
 	head := fmt.Sprintf("At %s process %d", seconds(op.Start), op.Process)
-	switch op.Type {
-	case harness.OK:
-		return fmt.Sprintf("%s performed %s%s, acknowledged at %s.", head, stepsText(op, keys), through, seconds(op.End))
-	case harness.Fail:
-		return fmt.Sprintf("%s tried %s%s, which failed: nothing of it may ever show.", head, stepsText(op, keys), through)
-	default:
-		return fmt.Sprintf("%s tried %s%s; whether that happened, it was never told.", head, stepsText(op, keys), through)
+	steps, left := deeds(op, keys)
+	with := ""
+	if left > 0 {
+		with = " with " + plural(left, "step") + " on other keys"
 	}
+	what := strings.Join(steps, ", ")
+	if n := len(steps); n > 1 {
+		what = strings.Join(steps[:n-1], ", ") + " and " + steps[n-1]
+	}
+	switch {
+	case op.Type == harness.Fail:
+		return fmt.Sprintf("%s tried to %s%s%s, which failed: nothing of it may ever show.", head, what, with, through)
+	case op.Type != harness.OK:
+		return fmt.Sprintf("%s tried to %s%s%s; whether that happened, it was never told.", head, what, with, through)
+	case len(op.Output.(Txn)) > 1:
+		with = ", all as one" + with
+	}
+	return fmt.Sprintf("%s %s%s%s, acknowledged at %s.", head, what, through, with, seconds(op.End))
+}
+
+// deeds tells the steps of a transaction on some objects, as done or to be done,
+// and how many others there are.
+func deeds(op *harness.Operation, keys []string) (told []string, left int) {
+	t, done := op.Output.(Txn)
+	if !done {
+		t = op.Input.(Txn)
+	}
+	for _, m := range t {
+		switch {
+		case !slices.Contains(keys, m.Key):
+			left++
+		case m.F == "append" && done:
+			told = append(told, fmt.Sprintf("appended %d to %s", m.Value, m.Key))
+		case m.F == "append":
+			told = append(told, fmt.Sprintf("append %d to %s", m.Value, m.Key))
+		case m.F == "w" && done:
+			told = append(told, fmt.Sprintf("wrote %d to %s", m.Value, m.Key))
+		case m.F == "w":
+			told = append(told, fmt.Sprintf("write %d to %s", m.Value, m.Key))
+		case done:
+			told = append(told, fmt.Sprintf("read %s as %s", m.Key, m.saw()))
+		default:
+			told = append(told, "read "+m.Key)
+		}
+	}
+	return told, left
 }
 
 // txn names a transaction where it has no number.
@@ -127,19 +195,15 @@ func stepsText(op *harness.Operation, keys []string) string {
 	for _, m := range steps {
 		switch {
 		case !slices.Contains(keys, m.Key):
-		case m.F != "r":
-			told = append(told, m.String())
-		case !answered:
+		case !answered && m.F == "r":
 			told = append(told, "r "+m.Key)
-		case m.List != nil:
-			told = append(told, "r "+m.Key+" "+endText(m.List))
 		default:
 			told = append(told, m.String())
 		}
 	}
 	text := strings.Join(told, ", ")
 	if left := len(steps) - len(told); left > 0 {
-		text += fmt.Sprintf(" (and %s elsewhere)", plural(left, "step"))
+		text += fmt.Sprintf(" (+%s)", plural(left, "step"))
 	}
 	return text
 }
@@ -180,9 +244,15 @@ func aroundText(list []int64, v int64) string {
 
 // apartText writes a list around the first place where it differs from another.
 func apartText(list, other []int64) string {
+	at := apartAt(list, other)
+	return partText(list, at-listPart/2, at+listPart/2)
+}
+
+// apartAt is the first place where two lists differ.
+func apartAt(a, b []int64) int {
 	at := 0
-	for at < len(list) && at < len(other) && list[at] == other[at] {
+	for at < len(a) && at < len(b) && a[at] == b[at] {
 		at++
 	}
-	return partText(list, at-listPart/2, at+listPart/2)
+	return at
 }

@@ -386,6 +386,43 @@ func TestBrowserFindsOperations(t *testing.T) {
 	b.noTrouble()
 }
 
+// Arrows tell which transaction came before which, and their words stand apart.
+func TestBrowserDrawsEdges(t *testing.T) {
+	b := startBrowser(t)
+	b.size(1280, 900)
+	in := transactionsInput()
+	b.open(in, "")
+	if got := b.eval(`document.querySelectorAll(".witness .op").length`); got != 4.0 {
+		t.Errorf("%v transactions are drawn", got)
+	}
+	labels := b.eval(`[...document.querySelectorAll(".witness .edge-label text")].map((l) => l.textContent).join(" | ")`)
+	if want := "wr x · was read by | rw y · did not see | realtime · ended before | process · same process, before"; labels != want {
+		t.Errorf("the arrows say %q, want %q", labels, want)
+	}
+	if apart := b.eval(`(() => {
+		const all = [...document.querySelectorAll(".witness .edge-label")].map((l) => l.getBoundingClientRect());
+		return all.every((p, i) => all.every((q, j) => i === j || p.right <= q.left || q.right <= p.left || p.bottom <= q.top || q.bottom <= p.top));
+	})()`); apart != true {
+		t.Error("the words of two arrows lie over each other")
+	}
+	// Every arrow begins and ends at the edge of a bar.
+	if met := b.eval(`(() => {
+		const bars = [...document.querySelectorAll(".witness .op rect")].map((r) => r.getBBox());
+		return [...document.querySelectorAll(".witness .edge")].every((e) => {
+			const line = e.querySelector("path:not(.head)"), tip = e.querySelector("path.head").getBBox();
+			const from = line.getPointAtLength(0);
+			const at = (x, y) => bars.some((r) => x >= r.x - 1 && x <= r.x + r.width + 1 && (Math.abs(y - r.y) < 2 || Math.abs(y - r.y - r.height) < 2));
+			return at(from.x, from.y) && (at(tip.x + tip.width / 2, tip.y) || at(tip.x + tip.width / 2, tip.y + tip.height) || at(tip.x, tip.y + tip.height) || at(tip.x + tip.width, tip.y));
+		});
+	})()`); met != true {
+		t.Error("an arrow hangs in the air")
+	}
+	if text := b.eval(`document.querySelector("#list .row .value").textContent`); text != "append x 1, append y 1" {
+		t.Errorf("a transaction is listed as %q", text)
+	}
+	b.noTrouble()
+}
+
 func TestBrowserZooms(t *testing.T) {
 	b := startBrowser(t)
 	b.size(1280, 900)

@@ -325,3 +325,28 @@ func staleRead(in *Input) *harness.Counterexample {
 	in.Operations = ops
 	return c
 }
+
+// transactionsInput is a run with a counterexample of transactions that has
+// arrows of several kinds, between lanes and within one.
+func transactionsInput() Input {
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	txn := func(process, from, to int, in, out checker.Txn) harness.Operation {
+		return harness.Operation{Process: process, F: "txn", Input: in, Output: out, Type: harness.OK, Start: ms(from), End: ms(to), Node: "n1", Call: from, Return: to}
+	}
+	appends := checker.Txn{{F: "append", Key: "x", Value: 1}, {F: "append", Key: "y", Value: 1}}
+	asks := checker.Txn{{F: "r", Key: "x"}, {F: "r", Key: "y"}}
+	reads := checker.Txn{{F: "r", Key: "x", List: []int64{1}}, {F: "r", Key: "y", List: []int64{}}}
+	in := Input{Title: "transactions", Nodes: []string{"n1"}, Operations: []harness.Operation{
+		txn(1, 100, 180, appends, appends), txn(2, 110, 130, asks, reads), txn(3, 200, 220, asks, reads), txn(3, 230, 260, asks, reads),
+	}}
+	c := &harness.Counterexample{Story: []string{"T2 read x with the 1 that T1 appended."}, Edges: []harness.Edge{
+		{From: 0, To: 1, Kind: "wr", Key: "x", Text: "T2 read x."}, {From: 1, To: 0, Kind: "rw", Key: "y", Text: "T2 did not see y."},
+		{From: 0, To: 2, Kind: "realtime", Text: "T1 ended before."}, {From: 2, To: 3, Kind: "process", Text: "T3 came first."},
+	}}
+	for i, op := range in.Operations {
+		c.Witness = append(c.Witness, harness.Witness{Name: fmt.Sprint("T", i+1), Process: op.Process, F: op.F, Type: op.Type,
+			Text: op.Input.(checker.Txn).Asked(), Start: int64(op.Start), End: int64(op.End), Node: op.Node})
+	}
+	in.Verdict = Verdict{Valid: harness.Invalid, Results: []harness.Result{{Checker: "transactions", Valid: harness.Invalid, Counterexample: c}}}
+	return in
+}

@@ -35,7 +35,7 @@ func hostileInput() Input {
 			Checker: hostile, Valid: harness.Invalid, Summary: hostile, Details: map[string]string{hostile: hostile},
 			Counterexample: &harness.Counterexample{Key: hostile, Story: []string{hostile}, Witness: []harness.Witness{
 				{Process: 1, F: hostile, Key: hostile, Input: value, Output: value, Type: harness.OK, Text: hostile, Start: 1e6, End: 2e6, Node: hostile, Line: 1},
-			}},
+			}, Edges: []harness.Edge{{From: 0, To: 0, Kind: hostile, Key: hostile, Text: hostile}, {From: 0, To: 7}, {From: -1, To: 0}}},
 		}, {
 			Checker: "failovers", Valid: harness.Valid, Details: map[string]any{"failovers": []map[string]any{{
 				"cause": hostile, "fault": hostile, "target": hostile, "old": hostile, "new": hostile, "at": 5,

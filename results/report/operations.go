@@ -152,10 +152,10 @@ func (l listed) encode() (string, error) {
 	numbers("key", func(op *harness.Operation) int64 { return keys.number(op.Key) })
 	numbers("node", func(op *harness.Operation) int64 { return nodes.number(op.Node) })
 	numbers("error", func(op *harness.Operation) int64 { return errs.number(op.Error) })
-	if err := values("input", func(op *harness.Operation) any { return op.Input }); err != nil {
+	if err := values("input", func(op *harness.Operation) any { return worded(op.Input, told.Asked) }); err != nil {
 		return "", err
 	}
-	if err := values("output", func(op *harness.Operation) any { return op.Output }); err != nil {
+	if err := values("output", func(op *harness.Operation) any { return worded(op.Output, told.Answered) }); err != nil {
 		return "", err
 	}
 	names, err := json.Marshal(map[string][]string{"f": fs.names, "key": keys.names, "node": nodes.names, "error": errs.names})
@@ -188,11 +188,30 @@ func deflate(b []byte) (string, error) {
 	return packed.String(), nil
 }
 
+// told is implemented by values that people read better in other words than JSON.
+type told interface {
+	Asked() string    // as the value of an invocation
+	Answered() string // as that of a completion
+}
+
+// text is a value in words.
+type text string
+
+func worded(v any, words func(told) string) any {
+	if t, ok := v.(told); ok {
+		return text(words(t))
+	}
+	return v
+}
+
 func appendValue(b []byte, v any) ([]byte, error) {
 	if v == nil {
 		return append(b, "null"...), nil
 	}
 	raw, ok := v.(json.RawMessage)
+	if t, told := v.(text); told {
+		raw, ok = json.RawMessage(t), true
+	}
 	if !ok {
 		var err error
 		if raw, err = json.Marshal(v); err != nil {

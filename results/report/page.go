@@ -136,7 +136,7 @@ func (p *page) addResults(results []harness.Result) {
 			Figures: r.Valid == harness.Valid && (r.Checker == "availability" || r.Checker == "failovers"),
 		})
 		if c := r.Counterexample; c != nil {
-			p.Proofs = append(p.Proofs, proof{len(p.Proofs), r.Checker, r.Summary, c.Key, c.Story, slices.Clone(c.Witness)})
+			p.Proofs = append(p.Proofs, proof{len(p.Proofs), r.Checker, r.Summary, c.Key, c.Story, slices.Clone(c.Witness), c.Edges})
 		}
 	}
 	var changes failoverDetails

@@ -209,6 +209,19 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+// What reads better in words is listed in words.
+func TestTransactionsAreListedInWords(t *testing.T) {
+	in := transactionsInput()
+	packed, err := listed{ops: in.Operations, rows: []int{0, 1}}.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := unpack(t, packed)
+	if got := fmt.Sprint(c["input"], c["output"]); got != "[append x 1, append y 1 r x, r y] [<nil> x [1], y []]" {
+		t.Errorf("listed as %s", got)
+	}
+}
+
 func TestChooseOperations(t *testing.T) {
 	ops := make([]harness.Operation, 10_000)
 	for i := range ops {

@@ -15,14 +15,17 @@ type proof struct {
 	Key     string
 	Story   []string
 	Witness []harness.Witness
+	Edges   []harness.Edge
 }
 
 type dataProof struct {
-	Key string          `json:"key"`
-	Ops []dataWitnessed `json:"ops"`
+	Key   string          `json:"key"`
+	Ops   []dataWitnessed `json:"ops"`
+	Edges []harness.Edge  `json:"edges"`
 }
 
 type dataWitnessed struct {
+	Name    string  `json:"name,omitempty"`
 	Process int     `json:"process"`
 	Key     string  `json:"key"`
 	Text    string  `json:"text"`
@@ -72,7 +75,7 @@ func fillLines(proofs []proof, ops []harness.Operation, calls map[call]int) {
 }
 
 func dataProofOf(c proof, calls map[call]int, rows []int) dataProof {
-	d := dataProof{Key: c.Key, Ops: []dataWitnessed{}}
+	d := dataProof{Key: c.Key, Ops: []dataWitnessed{}, Edges: append([]harness.Edge{}, c.Edges...)}
 	for _, w := range c.Witness {
 		row := -1
 		if i, ok := calls[callOf(w)]; ok {
@@ -81,7 +84,7 @@ func dataProofOf(c proof, calls map[call]int, rows []int) dataProof {
 			}
 		}
 		o := dataWitnessed{
-			Process: w.Process, Key: w.Key, Text: w.Text, Type: typeName(w.Type),
+			Name: w.Name, Process: w.Process, Key: w.Key, Text: w.Text, Type: typeName(w.Type),
 			Start: inSeconds(time.Duration(w.Start)), End: -1, Node: w.Node, Line: w.Line, Row: row,
 		}
 		if w.End >= 0 && (w.Type == harness.OK || w.Type == harness.Fail) {

@@ -69,10 +69,14 @@ function drawProof(figure, proof) {
   const cuts = page.faults.filter((f) => !f.missed && overlaps(f)).map((f) => ({ ...f, text: f.label + (f.victims ? ": " + f.victims : "") }));
   const leaderRows = packStrips(leaders), cutRows = packStrips(cuts);
 
+  const left = proof.ops.length - ops.length;
+  const edges = proof.edges.map((e) => ({ ...e, from: e.from - left, to: e.to - left })).filter((e) => ops[e.from] && ops[e.to]);
+  const gap = edges.length ? edgeGap : laneGap;
+
   const processes = [...new Set(ops.map((o) => o.process))];
   const needs = [];
   for (const o of ops) {
-    o.what = cut(o.text || "?", 48);
+    o.what = cut((o.name ? o.name + "  " : "") + (o.text || "?"), o.name ? 80 : 48);
     o.where = cut([o.node && "on " + o.node, o.end < 0 ? "never answered" : o.type].filter(Boolean).join(" · "), 40);
     const width = Math.max(o.what.length * charWidth, o.where.length * 5.9) + 18;
     needs.push([o.start, o.end < 0 ? end : o.end, width]);
@@ -86,8 +90,9 @@ function drawProof(figure, proof) {
 
   const strips = leaderRows + cutRows;
   const top = strips * stripHeight + (strips ? 8 : 0);
-  const laneTop = (p) => top + processes.indexOf(p) * (opHeight + laneGap);
-  const bottom = top + processes.length * (opHeight + laneGap);
+  const laneTop = (p) => top + processes.indexOf(p) * (opHeight + gap);
+  const within = edges.some((e) => ops[e.from].process === ops[e.to].process); // arrows below the last lane
+  const bottom = top + processes.length * (opHeight + gap) - (within ? 0 : gap - laneGap);
   const height = bottom + axisHeight;
 
   const heads = svg("svg", { width: headWidth, height, class: "heads", "aria-hidden": "true" });
@@ -101,7 +106,7 @@ function drawProof(figure, proof) {
   for (const s of cuts) drawing.append(strip(s, x, (leaderRows + s.row) * stripHeight, "cut"));
   processes.forEach((p, i) => {
     const y = laneTop(p);
-    if (i % 2 === 0) drawing.append(svg("rect", { class: "stripe", x: 0, y: y - laneGap / 2, width, height: opHeight + laneGap }));
+    if (i % 2 === 0) drawing.append(svg("rect", { class: "stripe", x: 0, y: y - laneGap / 2, width, height: opHeight + (i === processes.length - 1 && !within ? laneGap : gap) }));
     head("process " + p, y + opHeight / 2 + 4);
   });
   let free = -Infinity;
@@ -114,6 +119,10 @@ function drawProof(figure, proof) {
     free = at + half + 6;
   }
   for (const o of ops) drawing.append(bar(o, x, laneTop(o.process), width));
+  drawEdges(drawing, edges, ops.map((o) => {
+    const [from, to] = extent(o, x, width);
+    return { x: from, y: laneTop(o.process), width: to - from, height: opHeight };
+  }), width);
   frame.append(heads, drawing);
   figure.querySelector(".frame")?.remove();
   figure.querySelector(".left-out")?.remove();
@@ -130,8 +139,11 @@ function strip(s, x, y, kind) {
   return g;
 }
 
+// extent is where the bar of an operation begins and ends.
+const extent = (o, x, width) => [x(o.start), o.end < 0 ? width - 2 : Math.max(x(o.end), x(o.start) + 4)];
+
 function bar(o, x, y, width) {
-  const a = x(o.start), open = o.end < 0, b = open ? width - 2 : Math.max(x(o.end), a + 4);
+  const [a, b] = extent(o, x, width), open = o.end < 0;
   const shape = open
     // A side that is torn: nobody knows when it ended.
     ? svg("path", { class: "bar", d: `M${b} ${y}H${a}V${y + opHeight}H${b}l-6 -${opHeight / 4}l6 -${opHeight / 4}l-6 -${opHeight / 4}Z` })
