@@ -88,8 +88,8 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 }
 
 // overtime is what a deposed leader may take beside its lease: on real machines
-// a process may have to wait for a processor.
-var overtime = map[string]time.Duration{"docker": 5 * time.Second, "sim": time.Second}
+// a process may have to wait long for a processor or a disk.
+var overtime = map[string]time.Duration{"docker": 20 * time.Second, "sim": time.Second}
 
 // promises are the checkers of what the workload promises, within the bounds
 // of the plan.
