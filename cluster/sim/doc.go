@@ -19,6 +19,7 @@
 //	machine.go  a machine: power, processes, freezing
 //	process.go  a running program: its calls, its events, its time
 //	program.go  the compiled module, and the functions that it imports
+//	image.go    the data of a module, put together once for all processes
 //	cluster.go  all of it as a cluster.Cluster
 //	tracer.go   what happens, for who wants to see it (package trace)
 //

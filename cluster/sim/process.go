@@ -101,7 +101,7 @@ func (m *machine) start(ctx context.Context) {
 		WithStdout(&p.output).WithStderr(&p.errors).
 		WithRandSource(random).
 		WithFSConfig(wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(files{p: p}, "/"))
-	ctx = withMemory(context.WithValue(context.WithoutCancel(ctx), processKey{}, p))
+	ctx = withMemory(context.WithValue(context.WithoutCancel(ctx), processKey{}, p), m.program.pages)
 	p.next, p.end = iter.Pull(func(yield func(struct{}) bool) {
 		p.yield = yield
 		mod, err := m.program.runtime.InstantiateModule(ctx, m.program.module, config)

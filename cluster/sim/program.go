@@ -22,7 +22,8 @@ type Program struct {
 	// Hash is the SHA-256 of the module: with a seed, it determines a run.
 	Hash    string
 	runtime wazero.Runtime
-	module  wazero.CompiledModule
+	module  wazero.CompiledModule // without the data that are in pages
+	pages   *pages                // nil: none
 }
 
 // Memory that a process may have: a program that wants more ends by itself.
@@ -43,9 +44,16 @@ func Load(ctx context.Context, module []byte, cache string) (_ *Program, err err
 	p := &Program{Hash: hex.EncodeToString(hash[:]), runtime: wazero.NewRuntimeWithConfig(ctx, config)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.runtime.Close(ctx))
+			err = errors.Join(err, p.Close(ctx))
 		}
 	}()
+	if rest, image, ok := takeData(module); ok {
+		if p.pages, err = newPages(image); err == nil {
+			module = rest
+		} else if !errors.Is(err, errors.ErrUnsupported) {
+			return nil, err
+		}
+	}
 	if err := importWASI(ctx, p.runtime); err != nil {
 		return nil, err
 	}
@@ -59,7 +67,13 @@ func Load(ctx context.Context, module []byte, cache string) (_ *Program, err err
 }
 
 // Close releases the program. No world may use it any more.
-func (p *Program) Close(ctx context.Context) error { return p.runtime.Close(ctx) }
+func (p *Program) Close(ctx context.Context) error {
+	err := p.runtime.Close(ctx)
+	if p.pages != nil {
+		err = errors.Join(err, p.pages.close())
+	}
+	return err
+}
 
 // CacheDir is where compiled modules are kept for this user, or "".
 func CacheDir() string {
