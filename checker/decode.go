@@ -86,6 +86,39 @@ func DecodePriorityQueue(t harness.Type, f string, raw json.RawMessage) (any, er
 	return nil, unknownFunction(f, "a priority queue", "insert, delete-min")
 }
 
+// DecodeMutex is the [harness.Decoder] of mutexes: acquire and release take and
+// return nothing.
+func DecodeMutex(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	switch f {
+	case "acquire", "release":
+		return decode(t, f, raw, nothing, nothing)
+	}
+	return nil, unknownFunction(f, "a mutex", "acquire, release")
+}
+
+// DecodeLock is the [harness.Decoder] of locks: acquire and renew return a
+// [Grant], release nothing.
+func DecodeLock(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	switch f {
+	case "acquire", "renew":
+		return decode(t, f, raw, nothing, aGrant)
+	case "release":
+		return decode(t, f, raw, nothing, nothing)
+	}
+	return nil, unknownFunction(f, "a lock", "acquire, renew, release")
+}
+
+func aGrant(raw json.RawMessage) (any, error) {
+	var g Grant
+	if absent(raw) {
+		return g, nil
+	}
+	if err := g.UnmarshalJSON(raw); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
 func unknownFunction(f, of, known string) error {
 	return fmt.Errorf("%s has no function %q, only %s", of, f, known)
 }

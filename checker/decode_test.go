@@ -106,6 +106,8 @@ func FuzzDecodeRegisterTxn(f *testing.F) {
 	f.Add(uint8(1), "txn", `[["w","x",1],["r",2,null]]`)
 	fuzzDecoder(f, DecodeRegisterTxn, "txn")
 }
+func FuzzDecodeMutex(f *testing.F) { fuzzDecoder(f, DecodeMutex, "acquire", "release") }
+func FuzzDecodeLock(f *testing.F)  { fuzzDecoder(f, DecodeLock, "acquire", "renew", "release") }
 func FuzzDecodeStack(f *testing.F) { fuzzDecoder(f, DecodeStack, "push", "pop") }
 func FuzzDecodePriorityQueue(f *testing.F) {
 	fuzzDecoder(f, DecodePriorityQueue, "insert", "delete-min")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"coup/harness"
 )
@@ -18,7 +19,7 @@ var (
 	seed      = flag.Uint64("seed", 1, "what made-up histories are made from")
 )
 
-var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel(), ListModel(), StackModel(), PriorityQueueModel()}
+var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel(), ListModel(), StackModel(), PriorityQueueModel(), MutexModel(), LockModel()}
 
 // judged is what all procedures say of one history. They must agree. It counts
 // what each tier decided.
@@ -108,8 +109,10 @@ func hurry(rng *rand.Rand, ops []harness.Operation) {
 	for pos, m := range marks {
 		if !called[m.op] {
 			called[m.op], ops[m.op].Call = true, pos
+			ops[m.op].Start = time.Duration(pos) * time.Millisecond
 		} else {
 			ops[m.op].Return = pos
+			ops[m.op].End = time.Duration(pos) * time.Millisecond
 		}
 	}
 }

@@ -36,6 +36,10 @@
 //     OOPSLA 2025. If open pops may have taken what was left over, it decides
 //     what it can, and passes the rest on.
 //   - priority: priority queues in the same way. O(n log n).
+//   - turns: mutexes, whoever holds them. O(n log n).
+//   - holds: locks that know their holder, with leases and fencing tokens, if all
+//     grants have tokens or none has. O(n log n). As zones; leases after Gray and
+//     Cheriton, "Leases", SOSP 1989.
 //   - inclusion: sets that grow and are read as a whole. Linear in what the
 //     reads show, but for sorting.
 //   - prefix: lists that are appended to and read as a whole, elements once each.

@@ -32,7 +32,7 @@ type madeUp struct {
 func generate(rng *rand.Rand, m Model, s shape) []harness.Operation {
 	var done []harness.Operation
 	open := make([]*madeUp, s.processes)
-	sim := &simulated{rng: rng, faulty: s.faulty, vague: s.values > 0}
+	sim := &simulated{rng: rng, faulty: s.faulty, vague: s.values > 0, holder: -1, mine: map[int]bool{}}
 	pos, begun, process := 0, 0, s.processes
 	names := make([]int, s.processes)
 	for i := range names {
@@ -90,6 +90,10 @@ type simulated struct {
 	queue  []int64
 	set    []int64
 	seen   []any // answers given before
+	holder int   // the process that holds the lock, -1 if none does
+	until  time.Duration
+	clock  time.Duration
+	mine   map[int]bool // processes that believe that they hold it
 }
 
 func (s *simulated) value(values int) int64 {
@@ -147,6 +151,17 @@ func (s *simulated) invent(m Model, op *harness.Operation, values int) {
 			op.F = map[kind]string{stackKind: "pop", priorityKind: "delete-min"}[m.kind]
 		} else {
 			op.F, op.Input = m.kind.puts(), scattered(s.value(values))
+		}
+	case mutexKind:
+		op.F = []string{"acquire", "release"}[x%2]
+	case lockKind:
+		switch {
+		case !s.mine[op.Process] && !s.wrong() || x < 2:
+			op.F = "acquire"
+		case x < 4:
+			op.F = "renew"
+		default:
+			op.F = "release"
 		}
 	case counterKind:
 		if x < 5 {
@@ -247,6 +262,8 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 		if !s.wrong() || s.rng.IntN(2) == 0 {
 			s.queue = s.queue[1:]
 		}
+	case mutexKind, lockKind:
+		s.lock(m, op)
 	case counterKind:
 		now := int64(0)
 		if len(s.now) > 0 {
@@ -263,6 +280,52 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 	if op.Type != harness.OK {
 		op.Output = nil
 	}
+}
+
+// lock performs an operation on a mutex or a lock, or lets it fail. Clocks tell
+// when operations were called.
+func (s *simulated) lock(m Model, op *harness.Operation) {
+	s.clock = max(s.clock, op.Start)
+	if s.clock >= s.until && m.kind == lockKind {
+		s.holder = -1
+	}
+	me := 0
+	if m.kind == lockKind {
+		me = op.Process
+	}
+	possible := s.holder == me
+	if op.F == "acquire" {
+		possible = s.holder < 0
+	}
+	if !possible && (!s.wrong() || m.kind == lockKind && s.rng.IntN(3) > 0) {
+		if op.Type == harness.OK {
+			op.Type = harness.Fail
+		}
+		s.mine[op.Process] = s.mine[op.Process] && s.holder == op.Process
+		return
+	}
+	if op.F == "release" {
+		s.mine[op.Process] = false
+		s.holder = -1
+		return
+	}
+	s.mine[op.Process], s.holder, s.until = true, me, time.Duration(harness.Open)
+	if m.kind == mutexKind {
+		return
+	}
+	g := Grant{}
+	if !s.vague || s.rng.IntN(8) == 0 {
+		s.last++
+		g.Token = Just(s.last)
+		if s.wrong() && s.rng.IntN(3) == 0 {
+			g.Token.Int -= s.rng.Int64N(3)
+		}
+	}
+	if s.rng.IntN(4) > 0 {
+		g.Lease = time.Duration(s.rng.IntN(12)+1) * time.Millisecond
+		s.until = op.Start + g.Lease
+	}
+	op.Output = g
 }
 
 // bruteForce tries every order and every fate of open operations. It is as

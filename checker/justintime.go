@@ -154,7 +154,7 @@ func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 		if l.open {
 			l.out = nil
 		}
-		alike := comparable(l.in) && comparable(l.out)
+		alike := comparable(l.in) && comparable(l.out) && !m.personal
 		c, known := int32(0), false
 		if alike {
 			c, known = byLikeness[l]

@@ -253,6 +253,9 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 // operation on each. Left out is what constrains nothing: operations that
 // failed, and those that only read and never returned.
 func partition(m Model, ops []harness.Operation) []*keyed {
+	if m.prepare != nil {
+		ops = m.prepare(ops)
+	}
 	byKey := map[string]*keyed{}
 	var keys []*keyed
 	for i := range ops {

@@ -222,6 +222,113 @@ func TestPriorityQueueHistories(t *testing.T) {
 	})
 }
 
+func TestMutexHistories(t *testing.T) {
+	runCases(t, MutexModel(), []historyCase{
+		{"in turn", harness.Valid, `[acquire] [release] [acquire] [release]`, ""},
+		{"handed over", harness.Valid, `
+			[acquire] [release]
+			      [acquire      ] [release]`, ""},
+		{"twice", harness.Invalid, `
+			[acquire]
+			          [acquire]`, "acquired the mutex"},
+		{"nobody held it", harness.Invalid, `[acquire] [release] [release]`, ""},
+		{"open release may have happened", harness.Valid, `
+			[acquire] [release>
+			                    [acquire]`, ""},
+		{"open release happened once", harness.Invalid, `
+			[acquire] [release>
+			                    [acquire] [acquire]`, ""},
+		{"open acquire may not have happened", harness.Valid, `
+			[acquire>
+			          [acquire]`, ""},
+		{"open acquire may have happened", harness.Valid, `
+			[acquire>
+			          [release]`, ""},
+	})
+}
+
+// What a window of a long history shows by itself is all that is told.
+func TestMutexCounterexampleIsSmall(t *testing.T) {
+	m := MutexModel()
+	text := strings.Repeat("[acquire] [release] ", 50) + "[acquire] [acquire] " + strings.Repeat("[release] [acquire] ", 50)
+	r := check(t, Linearizable{Model: m}, parseHistory(t, m, text))
+	if r.Valid != harness.Invalid || len(r.Counterexample.Witness) != 2 || !r.Details.(LinearizableDetails).Confirmed {
+		t.Errorf("%v:\n%s", r.Valid, strings.Join(r.Counterexample.Story, "\n"))
+	}
+}
+
+func TestLockHistories(t *testing.T) {
+	runCases(t, LockModel(), []historyCase{
+		{"in turn", harness.Valid, `
+			[acquire -> 1] [release]
+			                         [acquire -> 2] [release]`, ""},
+		{"two holders", harness.Invalid, `
+			[acquire -> 1]                [release]
+			               [acquire -> 2]`, "At 0.028 s processes 0 and 1 both held the lock: process 0 had been given it by 0.013 s, "},
+		{"never given back", harness.Invalid, `
+			[acquire]
+			           [acquire]`, "both held the lock"},
+		{"not even oneself", harness.Invalid, `[acquire] [acquire]`, ""},
+		{"released by somebody else", harness.Invalid, `
+			[acquire]
+			          [release]`, "Process 1 did not hold the lock when its release succeeded."},
+		{"released twice", harness.Invalid, `[acquire] [release] [release]`, "Process 0 did not hold the lock when its release succeeded."},
+		{"what failed says nothing", harness.Valid, `
+			[acquire]           [release]
+			          [acquire!
+			          [release!`, ""},
+		{"tokens go back", harness.Invalid, `
+			[acquire -> 2] [release]
+			                         [acquire -> 1]`, "Process 1 was given token 1 after process 0 had been given token 2."},
+		{"a token twice", harness.Invalid, `
+			[acquire -> 2] [release]
+			                         [acquire -> 2]`, "Processes 0 and 1 were given the same token."},
+		{"tokens may skip", harness.Valid, `
+			[acquire -> 2] [release] [acquire -> 7]`, ""},
+		{"tokens tell the order of those who overlap", harness.Invalid, `
+			[acquire -> 2       ]            [release]
+			[acquire -> 1       ] [release     ]`, ""},
+		{"open release frees it", harness.Valid, `
+			[acquire] [release>
+			                    [acquire]`, ""},
+		{"open acquire is no excuse for another", harness.Invalid, `
+			[acquire>
+			          [release]`, ""},
+		{"open acquire need not have happened", harness.Valid, `
+			[acquire>
+			          [acquire]`, ""},
+		// Whoever holds a lease may count on it from the moment it asked for it.
+		{"the lease is over", harness.Valid, `
+			[acquire -> 1 30ms]
+			                     [acquire -> 2 30ms]`, ""},
+		{"the lease is not over", harness.Invalid, `
+			[acquire -> 1 60ms]
+			                     [acquire -> 2 30ms]`, "nor had its lease run out"},
+		{"the lease may be over before the answer", harness.Valid, `
+			[acquire -> 1 5ms                                 ]
+			                     [acquire -> 2 30ms]`, ""},
+		{"released before the lease is over", harness.Valid, `
+			[acquire -> 1 90ms] [release]
+			                               [acquire -> 2 30ms]`, ""},
+		{"a release says that the lease held until then", harness.Invalid, `
+			[acquire -> 1 20ms]                      [release]
+			                     [acquire -> 2]`, "had neither begun to release it"},
+		{"renewed", harness.Invalid, `
+			[acquire -> 1 20ms] [renew -> 90ms]
+			                                    [acquire -> 2]`, "asked to keep the lock"},
+		{"renewed for too short", harness.Valid, `
+			[acquire -> 1 90ms] [renew -> 5ms]
+			                                    [acquire -> 2]`, ""},
+		{"renewed too late", harness.Invalid, `
+			[acquire -> 1 20ms]                              [renew -> 20ms]
+			                     [acquire -> 2] [release]`, ""},
+		{"an open renewal need not have happened", harness.Valid, `
+			[acquire -> 1 30ms] [renew>
+			                            [acquire -> 2]`, ""},
+		{"keys are independent", harness.Valid, `[x: acquire] [y: acquire]`, ""},
+	})
+}
+
 func TestListHistories(t *testing.T) {
 	runCases(t, ListModel(), []historyCase{
 		{"grows", harness.Valid, `[append 1] [read -> {1}] [append 2] [read -> {1 2}] [append 3]`, ""},

@@ -18,7 +18,8 @@ type Model struct {
 	Init any
 	// Step performs op in state. It returns the state after, and whether op may
 	// return in that state what it returned. An operation whose Type is not OK
-	// may return anything: its step never fails. Step is a pure function.
+	// may return anything: its step never fails. Step is a pure function of the
+	// state and of the function, the input, the output and the type of op.
 	Step func(state any, op *harness.Operation) (any, bool)
 	// ReadOnly says that op changes no state whatever it meets. Optional.
 	ReadOnly func(op *harness.Operation) bool
@@ -33,6 +34,11 @@ type Model struct {
 	// explains so that the rest is still explained. An operation in no part
 	// stays. Optional: without it only read-only operations are taken out.
 	Parts func(ops []harness.Operation) [][]int
+
+	// personal says that Step looks at who performs op and when, too.
+	personal bool
+	// prepare adds to a history what only its times tell. Optional.
+	prepare func([]harness.Operation) []harness.Operation
 
 	kind kind // a special procedure of this package, if there is one
 }
@@ -49,6 +55,8 @@ const (
 	listKind
 	stackKind
 	priorityKind
+	mutexKind
+	lockKind
 )
 
 // puts is the function that puts an element into a queue, a stack or a

@@ -82,6 +82,8 @@ func parseHistory(t testing.TB, m Model, text string) *harness.History {
 						list = append(list, number(t, w))
 					}
 					op.Output = list
+				case m.kind == lockKind:
+					op.Output = grant(t, output)
 				case m.kind == counterKind:
 					op.Output = number(t, output)
 				default:
@@ -120,6 +122,19 @@ func parseHistory(t testing.TB, m Model, text string) *harness.History {
 	}
 	slices.SortFunc(h.Operations, func(a, b harness.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	return h
+}
+
+// grant reads a fencing token, how long the lease is, or both: 5 10ms.
+func grant(t testing.TB, s string) (g Grant) {
+	t.Helper()
+	for _, w := range strings.Fields(s) {
+		if d, err := time.ParseDuration(w); err == nil {
+			g.Lease = d
+		} else {
+			g.Token = Just(number(t, w))
+		}
+	}
+	return g
 }
 
 func number(t testing.TB, s string) int64 {

@@ -66,17 +66,19 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	} else {
 		ops = shortestPrefix(ops, fails)
 	}
-	if l.Model.kind == registerKind && k.tier != "zones" {
+	if l.Model.windowed() && k.tier != "zones" {
 		everFails := func(ops []harness.Operation) bool {
 			b := g.start(whole, patience)
 			defer b.end()
 			return failsFromAny(b, l.Model, ops)
 		}
-		if window := shortestWindow(ops, everFails); len(window) < len(ops) {
+		if window := l.Model.shortestWindow(ops, everFails); len(window) < len(ops) {
 			ops = takeOut(window, l.Model.pieces(window), everFails)
-			ops = withoutOrigins(l.Model, ops, everFails)
+			if l.Model.kind == registerKind {
+				ops = withoutOrigins(l.Model, ops, everFails)
+			}
 			var models []Model
-			for _, s := range firstStates(ops) {
+			for _, s := range l.Model.firstStates(ops) {
 				models = append(models, l.Model.startingIn(s))
 			}
 			return ops, models

@@ -121,6 +121,9 @@ func sentence(m Model, ops []harness.Operation, i int) string {
 		}
 		return b.String()
 	}
+	if op.F == lapse {
+		return fmt.Sprintf("At %s the lease of process %d was over; from then on %s may have passed to others.", seconds(op.Start), op.Process, object)
+	}
 	fmt.Fprintf(&b, "began to %s", wish(op, object))
 	if op.Node != "" {
 		b.WriteString(" through " + op.Node)
@@ -169,6 +172,11 @@ func deed(op *harness.Operation, object string) (did, got string) {
 		}
 	}
 	switch out := op.Output.(type) {
+	case Grant:
+		if op.F == "renew" {
+			return "asked to keep " + object, "was given it on (" + out.String() + ")"
+		}
+		return "asked for " + object, "was given it (" + out.String() + ")"
 	case Maybe:
 		did := "read "
 		switch op.F {
@@ -187,6 +195,14 @@ func deed(op *harness.Operation, object string) (did, got string) {
 		return "read " + object, "got " + listText(out)
 	case int64:
 		return "read " + object, fmt.Sprintf("got %d", out)
+	}
+	switch op.F {
+	case "acquire":
+		return "acquired " + object, ""
+	case "release":
+		return "released " + object, ""
+	case "renew":
+		return "renewed its lease of " + object, ""
 	}
 	did = op.F
 	if op.Input != nil {

@@ -37,6 +37,8 @@ var tiers = []tier{
 	{"fifo", fifoTier},
 	{"lifo", lifoTier},
 	{"priority", priorityTier},
+	{"turns", turnsTier},
+	{"holds", holdsTier},
 	{"inclusion", inclusionTier},
 	{"prefix", prefixTier},
 	{"bounds", boundsTier},

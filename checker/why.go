@@ -21,6 +21,8 @@ func (m Model) why(ops []harness.Operation) string {
 		found := newAnomalies("unexpected", "duplicated", "disordered", "hidden", "lost")
 		judgeQueue("", pointers(ops), &QueueDetails{}, found)
 		return untilThen.Replace(found.gravest())
+	case lockKind:
+		return whyLock(ops)
 	case counterKind:
 		found := newAnomalies("high", "low", "backward")
 		judgeCounter("", pointers(ops), &CounterDetails{}, found)

@@ -13,9 +13,16 @@ import (
 // window and had not returned may still take effect in it, or have done so
 // before: it is open. If the whole can be explained, then so can every window.
 
-// firstStates are states that stand for all that a register can have been in
-// when the operations began: what they mention, nothing, and something else.
-func firstStates(ops []harness.Operation) []any {
+// windowed says whether histories of the model are cut so.
+func (m Model) windowed() bool { return m.kind == registerKind || m.kind == mutexKind }
+
+// firstStates are states that stand for all that the object can have been in
+// when the operations began: of a register what they mention, nothing, and
+// something else.
+func (m Model) firstStates(ops []harness.Operation) []any {
+	if m.kind == mutexKind {
+		return []any{false, true}
+	}
 	states := []any{Maybe{}}
 	other := int64(0)
 	know := func(m Maybe) {
@@ -52,7 +59,7 @@ func failsFromAny(b context.Context, m Model, ops []harness.Operation) bool {
 	if err != nil {
 		return false
 	}
-	for _, s := range firstStates(ops) {
+	for _, s := range m.firstStates(ops) {
 		if j.search(b, s) != harness.Invalid {
 			return false
 		}
@@ -61,11 +68,11 @@ func failsFromAny(b context.Context, m Model, ops []harness.Operation) bool {
 }
 
 // since is the window of ops that begins at a position.
-func since(ops []harness.Operation, at int) []harness.Operation {
+func (m Model) since(ops []harness.Operation, at int) []harness.Operation {
 	var w []harness.Operation
 	for _, op := range ops {
 		if op.Call < at {
-			if ret(&op) < at || !registerOp(&op).writes {
+			if ret(&op) < at || m.readOnly(&op) {
 				continue
 			}
 			op = settled(&harness.Operation{
@@ -79,12 +86,12 @@ func since(ops []harness.Operation, at int) []harness.Operation {
 }
 
 // shortestWindow is the last window of ops that fails.
-func shortestWindow(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+func (m Model) shortestWindow(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
 	smallest := ops
 	lo, hi := 0, len(ops)-1 // the window from ops[lo] on fails, or is all there is
 	for lo < hi {
 		mid := int(uint(lo+hi+1) / 2)
-		if w := since(ops, ops[mid].Call); fails(w) {
+		if w := m.since(ops, ops[mid].Call); fails(w) {
 			smallest, lo = w, mid
 		} else {
 			hi = mid - 1

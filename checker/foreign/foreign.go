@@ -51,6 +51,7 @@ func Models() map[string]harness.Checker {
 		"stack":          linearizable(checker.StackModel()),
 		"priority-queue": linearizable(checker.PriorityQueueModel()),
 		"counter":        linearizable(checker.CounterModel()),
+		"lock":           linearizable(checker.LockModel()),
 		"mutex":          linearizable(checker.MutexModel()),
 		"kv":             linearizable(checker.KVModel()),
 		"list-append":    checker.Transactions{},

@@ -136,6 +136,13 @@ func TestMeanings(t *testing.T) {
 		{"by key", `[0 :invoke :write [x 1]] [0 :ok :write [x 1]] [0 :invoke :read [y nil]] [0 :ok :read [y nil]]`, Options{Model: "register"}, harness.Valid},
 		{"mutex", `[0 :invoke :acquire nil] [1 :invoke :acquire nil] [0 :ok :acquire nil] [1 :ok :acquire nil]`, Options{Model: "mutex"}, harness.Invalid},
 		{"mutex in turn", `[0 :invoke :acquire nil] [1 :invoke :acquire nil] [0 :ok :acquire nil] [0 :invoke :release nil] [0 :ok :release nil] [1 :ok :acquire nil]`, Options{Model: "mutex"}, harness.Valid},
+		{"lock of another", `[0 :invoke :acquire nil] [0 :ok :acquire 5] [1 :invoke :release nil] [1 :ok :release nil]`, Options{Model: "lock"}, harness.Invalid},
+		{"lock in turn", `[0 :invoke :lock nil] [0 :ok :lock {:fence 5}] [0 :invoke :unlock nil] [0 :ok :unlock nil] [1 :invoke :lock nil] [1 :ok :lock {:fence 6}]`, Options{Model: "lock"}, harness.Valid},
+		{"fences go back", `[0 :invoke :lock nil] [0 :ok :lock {:fence 5}] [0 :invoke :unlock nil] [0 :ok :unlock nil] [1 :invoke :lock nil] [1 :ok :lock {:fence 4}]`, Options{Model: "lock"}, harness.Invalid},
+		{"a lease runs out", `{:process 0 :type :invoke :f :acquire :time 1} {:process 0 :type :ok :f :acquire :value {:token 1 :lease-ms 5} :time 2}
+			{:process 1 :type :invoke :f :acquire :time 5000001} {:process 1 :type :ok :f :acquire :value {:token 2 :lease-ms 5} :time 5000002}`, Options{Model: "lock"}, harness.Valid},
+		{"a lease has not run out", `{:process 0 :type :invoke :f :acquire :time 1} {:process 0 :type :ok :f :acquire :value {:token 1 :lease-ms 5} :time 2}
+			{:process 1 :type :invoke :f :acquire :time 4000001} {:process 1 :type :ok :f :acquire :value {:token 2 :lease-ms 5} :time 5000000}`, Options{Model: "lock"}, harness.Invalid},
 		{"set", `[0 :invoke :add 1] [0 :ok :add 1] [0 :invoke :read nil] [0 :ok :read #{1 2}]`, Options{Model: "set"}, harness.Invalid},
 		{"queue", `[0 :invoke :enqueue 1] [0 :ok :enqueue 1] [0 :invoke :dequeue nil] [0 :ok :dequeue 1]`, Options{Model: "queue"}, harness.Valid},
 		{"stack", `[0 :invoke :push 1] [0 :ok :push 1] [0 :invoke :push 2] [0 :ok :push 2] [0 :invoke :pop nil] [0 :ok :pop 2]`, Options{Model: "stack"}, harness.Valid},
@@ -281,6 +288,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(`{"time":1,"process":0,"type":"invoke","f":"read","key":"x","value":null}`, "register")
 	f.Add("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00", "register")
 	f.Add("BZh9\x17rE8P\x90\x00\x00\x00\x00", "register")
+	f.Add(`{:process 0 :type :invoke :f :acquire} {:process 0 :type :ok :f :acquire :value {:token 1 :lease-ms 5}}`, "lock")
 	f.Add(`#a#b{"\u0000" \u0041 ##Inf}`, "queue")
 	f.Fuzz(func(t *testing.T, text, model string) {
 		h, err := Read(strings.NewReader(text), Options{Model: model, FailedCASDiffers: true})

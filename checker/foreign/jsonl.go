@@ -13,6 +13,7 @@ import (
 var decoders = map[string]harness.Decoder{
 	"register": checker.DecodeRegister, "cas-register": checker.DecodeRegister,
 	"set": checker.DecodeSet, "queue": checker.DecodeQueue, "counter": checker.DecodeCounter,
+	"mutex": checker.DecodeMutex, "lock": checker.DecodeLock,
 	"stack": checker.DecodeStack, "priority-queue": checker.DecodePriorityQueue,
 	"list-append": checker.DecodeListTxn, "rw-register": checker.DecodeRegisterTxn,
 }

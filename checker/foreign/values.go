@@ -2,6 +2,10 @@ package foreign
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
 
 	"coup/checker"
 	"coup/harness"
@@ -30,7 +34,8 @@ var converters = map[string]converter{
 	"stack":          {input: elementInput("push", "pop"), output: elementOutput},
 	"priority-queue": {input: elementInput("insert", "delete-min"), output: elementOutput},
 	"counter":        {names: map[string]string{"inc": "add", "increment": "add"}, input: counterInput, output: counterOutput},
-	"mutex":          {names: map[string]string{"lock": "acquire", "unlock": "release"}, input: mutexInput, output: noOutput},
+	"mutex":          {names: lockNames, input: lockInput("acquire", "release"), output: noOutput},
+	"lock":           {names: lockNames, input: lockInput("acquire", "renew", "release"), output: lockOutput},
 	"kv":             {input: kvInput, output: kvOutput},
 	"list-append":    {input: listInput, output: listOutput},
 	"rw-register":    {input: rwInput, output: rwOutput},
@@ -186,16 +191,48 @@ func counterOutput(op *harness.Operation, v any, o Options) (bool, error) {
 	return false, err
 }
 
-func mutexInput(op *harness.Operation, _ any) (any, error) {
-	switch op.F {
-	case "acquire", "lock":
-		op.F = "acquire"
-	case "release", "unlock":
-		op.F = "release"
-	default:
-		return nil, unknown(op, "acquire, release")
+var lockNames = map[string]string{"lock": "acquire", "unlock": "release"}
+
+func lockInput(functions ...string) func(*harness.Operation, any) (any, error) {
+	return func(op *harness.Operation, _ any) (any, error) {
+		if f, other := lockNames[op.F]; other {
+			op.F = f
+		}
+		if !slices.Contains(functions, op.F) {
+			return nil, unknown(op, strings.Join(functions, ", "))
+		}
+		return nil, nil
 	}
-	return nil, nil
+}
+
+// lockOutput: an acquire or a renewal may tell its fencing token, alone or in a
+// map as :token or :fence, and in the map how many milliseconds the lease is, as
+// :lease-ms. Other keys say nothing.
+func lockOutput(op *harness.Operation, v any, _ Options) (bool, error) {
+	if op.F == "release" || op.Type != harness.OK {
+		return false, nil
+	}
+	var g checker.Grant
+	token, lease := v, any(nil)
+	if m, ok := v.(ednMap); ok {
+		token, lease = m.get("token"), m.get("lease-ms")
+		if token == nil {
+			token = m.get("fence")
+		}
+	}
+	var err error
+	if g.Token, err = aMaybe(token); err != nil {
+		return false, fmt.Errorf("a fencing token: %w", err)
+	}
+	if lease != nil {
+		ms, err := anInt(lease)
+		if err != nil || ms < 0 || ms > math.MaxInt64/int64(time.Millisecond) {
+			return false, fmt.Errorf("expected a number of milliseconds as :lease-ms, not %v", lease)
+		}
+		g.Lease = time.Duration(ms) * time.Millisecond
+	}
+	op.Output = g
+	return false, nil
 }
 
 func noOutput(*harness.Operation, any, Options) (bool, error) { return false, nil }

@@ -24,8 +24,8 @@ history by itself, without a run directory around it, is judged as that of
 With --model, the history may be one that another tool has recorded: Jepsen's
 history.edn (maps or vectors), the log lines that Jepsen prints, or coup's own
 history.jsonl, each also compressed by gzip or bzip2; "-" is standard input.
-Models: cas-register, counter, kv, list-append, mutex, priority-queue, queue,
-register, rw-register, set, stack.
+Models: cas-register, counter, kv, list-append, lock, mutex, priority-queue,
+queue, register, rw-register, set, stack.
 
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage or a
 history that makes no sense, 255 coup itself failed.`,
