@@ -493,7 +493,7 @@ func TestBrowserShowsTheTrace(t *testing.T) {
 	if got := arrows(); got != 6 {
 		t.Errorf("without the other read, %v messages are drawn, want 6", got)
 	}
-	if got := text("trace-list"); !strings.Contains(got, "election won") || !strings.Contains(got, "fsync data/raft.wal") || strings.Contains(got, "wakes") {
+	if got := text("trace-list"); !strings.Contains(got, "election won") || !strings.Contains(got, "fsync data/raft.wal: input/output error") || strings.Contains(got, "wakes") {
 		t.Errorf("the list is %q", got)
 	}
 

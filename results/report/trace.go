@@ -239,6 +239,9 @@ func (b *windowBuilder) take(e *trace.Event) {
 	case trace.Synced:
 		if s := b.syncs[e.ID]; s != nil {
 			s.row[1] = e.Time.Microseconds()
+			if e.Text != "" {
+				s.text += ": " + e.Text
+			}
 			delete(b.syncs, e.ID)
 		}
 	case trace.Write:

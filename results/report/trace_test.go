@@ -62,7 +62,7 @@ func tracedInput() Input {
 		say(at(t), "n1", "n2", took, trace.Message{Kind: "AppendEntries", Idle: true, Text: "heartbeat, term 2", Sender: &trace.Belief{Role: "leader", Term: 2, Leader: "n1"}})
 	}
 	events = append(events,
-		trace.Event{Time: at(1890), Kind: trace.Sync, Node: "n2", ID: 500, Path: "data/raft.wal"}, trace.Event{Time: at(1892), Kind: trace.Synced, Node: "n2", ID: 500},
+		trace.Event{Time: at(1890), Kind: trace.Sync, Node: "n2", ID: 500, Path: "data/raft.wal"}, trace.Event{Time: at(1892), Kind: trace.Synced, Node: "n2", ID: 500, Text: "input/output error"},
 		trace.Event{Time: at(1890), Kind: trace.Log, Node: "n2", Text: "election won"}, trace.Event{Time: at(1880), Kind: trace.Wake, Node: "n2", Text: "timer"})
 	say(at(1880), "n2", "n3", at(1), trace.Message{Kind: "RequestVote", Text: "for term 3", Sender: &trace.Belief{Role: "candidate", Term: 3, Last: 7}})
 	say(at(2000), trace.Clients, "n2", at(1), trace.Message{Kind: "write", Text: "x 2", Keys: []string{"x"}})

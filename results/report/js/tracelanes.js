@@ -55,7 +55,9 @@ function drawTraceLanes(figure, shown) {
     bar.op = w.ops.find((all) => all.start === o.start && all.process === o.process);
   }
   drawTicks(view, w, lanes, scale, shown);
-  for (const e of chosen) {
+  // Where there is no room for all words, those that tell most come first.
+  const tells = (e) => (e === traced.picked ? 0 : e.flags & flagOwn ? 1 : e.flags & flagElection ? 2 : 3);
+  for (const e of [...chosen].sort((a, b) => tells(a) - tells(b))) {
     const text = labels(e, scale);
     if (text) view.append(text);
   }
