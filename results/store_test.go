@@ -1,6 +1,7 @@
 package results_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -168,4 +169,42 @@ func TestLocate(t *testing.T) {
 	if _, _, err := results.Locate(filepath.Join(dir, "nowhere")); err == nil {
 		t.Error("nothing was found nowhere")
 	}
+}
+
+// Whatever a killed run or a broken disk left behind is read or refused with
+// the name of the file, and what is read makes sense.
+func FuzzReadHistory(f *testing.F) {
+	invoke := `{"time":1,"process":0,"type":"invoke","f":"read","key":"k","value":null}` + "\n"
+	f.Add([]byte(invoke+`{"time":2,"process":0,"type":"ok","f":"read","key":"k","value":3}`+"\n"), []byte(`{"time":9,"kind":"boot","node":"n1"}`+"\n"))
+	f.Add([]byte(invoke+`{"time":2,"proc`), []byte(`{"time":9,"kind":"boot"}`+"\n"+`{"time":4,"kind":"bo`))
+	f.Add([]byte("garbage"), []byte("\x00"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, history, events []byte) {
+		path := filepath.Join(dir, results.HistoryFile)
+		for name, content := range map[string][]byte{path: history, filepath.Join(dir, results.EventsFile): events} {
+			if err := os.WriteFile(name, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h, torn, err := results.ReadHistory(dir, path, decode)
+		if err != nil {
+			if !strings.Contains(err.Error(), dir) {
+				t.Fatalf("an error that does not say where: %v", err)
+			}
+			return
+		}
+		if torn != "" && bytes.HasSuffix(history, []byte("\n")) {
+			t.Fatalf("%s, but it ends with a line break", torn)
+		}
+		for i, op := range h.Operations {
+			if op.Return <= op.Call || i > 0 && op.Call <= h.Operations[i-1].Call {
+				t.Fatalf("operation %d: call %d, return %d", i, op.Call, op.Return)
+			}
+		}
+		for i := range h.Events {
+			if i > 0 && h.Events[i].Time < h.Events[i-1].Time {
+				t.Fatal("events out of order")
+			}
+		}
+	})
 }
