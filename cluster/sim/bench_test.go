@@ -3,6 +3,7 @@ package sim_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -22,8 +23,8 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// How much time passes in a world for a second of one core: clusters without
-// anything to do, and with five clients.
+// How much time passes in a world for a second of one core, and for how much
+// work: clusters without anything to do, and with five clients.
 func BenchmarkWorld(b *testing.B) {
 	for _, nodes := range []int{3, 5} {
 		for _, clients := range []int{0, 5} {
@@ -57,15 +58,21 @@ func BenchmarkWorld(b *testing.B) {
 					}
 					const span = 10 * time.Second
 					b.ResetTimer()
-					before, events := cpu(), w.Events()
+					var mem, memAfter runtime.MemStats
+					runtime.ReadMemStats(&mem)
+					before, events, calls := cpu(), w.Events(), w.Calls()
 					for range b.N {
 						harness.Sleep(ctx, w, w.Now()+span)
 					}
 					spent := (cpu() - before).Seconds()
+					runtime.ReadMemStats(&memAfter)
 					simulated := float64(b.N) * span.Seconds()
 					b.ReportMetric(simulated/spent, "sim-s/cpu-s")
 					b.ReportMetric(float64(operations)/simulated, "ops/sim-s")
 					b.ReportMetric(float64(w.Events()-events)/simulated, "events/sim-s")
+					b.ReportMetric(float64(w.Calls()-calls)/simulated, "calls/sim-s")
+					b.ReportMetric(float64(memAfter.TotalAlloc-mem.TotalAlloc)/simulated, "hostB/sim-s")
+					b.ReportMetric(float64(memAfter.Mallocs-mem.Mallocs)/simulated, "hostallocs/sim-s")
 					return nil
 				})
 			})

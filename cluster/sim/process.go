@@ -207,7 +207,10 @@ func (p *process) park(until time.Duration, polling bool) {
 }
 
 // spend charges the program for a call.
-func (p *process) spend(d time.Duration) { p.ahead += d * time.Duration(p.m.slowness()) }
+func (p *process) spend(d time.Duration) {
+	p.m.w.calls++
+	p.ahead += d * time.Duration(p.m.slowness())
+}
 
 // lead implements owner.
 func (p *process) lead() time.Duration {

@@ -24,6 +24,7 @@ type World struct {
 	seq     uint64
 	queue   eventQueue
 	events  uint64 // how many happened
+	calls   uint64 // of programs
 	err     error  // why the world must end
 	current *task
 	tasks   []*task // that were started and have not ended
@@ -138,6 +139,10 @@ func (w *World) Now() time.Duration { return w.now }
 
 // Events is how many events have happened: a measure of the work done.
 func (w *World) Events() uint64 { return w.events }
+
+// Calls is how often programs have asked their machine for the time, to wait, or
+// for what package guest has.
+func (w *World) Calls() uint64 { return w.calls }
 
 // checkWatched wakes everybody when a context that somebody watches has ended.
 // It is asked after every event rather than told by a goroutine, so that a

@@ -1,0 +1,62 @@
+package coup
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"coup/cluster/sim"
+	"coup/internal/testnode"
+	"coup/nemesis"
+)
+
+// How much simulated time a second of one core is worth in a whole run, from the
+// plan to the report: with five clients that ask 47 times a second, without
+// faults and with all that there are. BenchmarkWorld in cluster/sim has the rest.
+func BenchmarkSimulated(b *testing.B) {
+	b.Setenv(sim.NodeVariable, testnode.File(b, testnode.Node))
+	if _, err := simProgram(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	cpu := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	for _, nodes := range []int{3, 5} {
+		for _, faults := range [][]string{{}, nemesis.FaultNames()} {
+			b.Run(fmt.Sprintf("nodes=%d/faults=%d", nodes, len(faults)), func(b *testing.B) {
+				ctx := context.Background()
+				var simulated, real, spent time.Duration
+				strikes := 0
+				for range b.N {
+					plan := DefaultPlan()
+					plan.Backend, plan.Nodes, plan.Nemesis, plan.Seed = "sim", nodes, faults, 1
+					plan.Concurrency, plan.Rate, plan.Time = 5, 47, Duration(time.Minute)
+					if err := plan.Resolve(); err != nil {
+						b.Fatal(err)
+					}
+					strikes = len(plan.Schedule)
+					start, before := time.Now(), cpu()
+					dir, _, err := Run(ctx, ctx, plan, RunOptions{Out: b.TempDir()})
+					if err != nil {
+						b.Fatal(err)
+					}
+					real, spent = real+time.Since(start), spent+cpu()-before
+					lasted, err := lasted(dir)
+					if err != nil {
+						b.Fatal(err)
+					}
+					simulated += lasted
+				}
+				b.ReportMetric(simulated.Seconds()/spent.Seconds(), "sim-s/cpu-s")
+				b.ReportMetric(simulated.Seconds()/real.Seconds(), "sim-s/s")
+				b.ReportMetric(float64(strikes), "strikes")
+			})
+		}
+	}
+}
