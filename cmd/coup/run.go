@@ -83,12 +83,21 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 // nodeFlag names another program of the simulated nodes. It sets the variable
 // that does, which the processes that a hunt starts inherit.
 func nodeFlag(f *pflag.FlagSet) {
-	f.Func("node", "run this `FILE` on simulated machines instead of the bundled node: one that make node built with another release of raft", func(file string) error {
-		if _, err := os.Stat(file); err != nil {
-			return err
-		}
-		return os.Setenv(sim.NodeVariable, file)
-	})
+	f.Var(new(nodeFile), "node", "run this `FILE` on simulated machines instead of the bundled node: one that make node built with another release of raft")
+}
+
+// nodeFile is the value of the flag.
+type nodeFile string
+
+func (n *nodeFile) String() string { return string(*n) }
+func (n *nodeFile) Type() string   { return "file" }
+
+func (n *nodeFile) Set(file string) error {
+	if _, err := os.Stat(file); err != nil {
+		return err
+	}
+	*n = nodeFile(file)
+	return os.Setenv(sim.NodeVariable, file)
 }
 
 // nodeFits says so when another node was named, and would not run.
