@@ -84,6 +84,9 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 	if l, ok := sys.(cluster.Leased); ok {
 		all = append(all, checker.Deposed{Within: l.Lease(p.options()) + overtime[p.Backend]})
 	}
+	if p.Backend == "sim" {
+		all = append(all, checker.Steady{})
+	}
 	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
 }
 

@@ -1,0 +1,115 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"coup/harness"
+)
+
+// Steady checks that the lead does not go round while nothing is broken: a
+// cluster that elects one leader after the other serves now and then, so that
+// no other checker may say a word, and is of little use. A node that was made a
+// member without a vote, or none, is not broken.
+//
+// It is for machines whose nodes never starve: on others, an election proves
+// nothing about the system.
+type Steady struct{}
+
+// SteadyDetails are the Details of [Steady].
+type SteadyDetails struct {
+	Quiet time.Duration `json:"quiet"` // the time that was looked at, in nanoseconds
+	Most  int           `json:"most"`  // elections within [steadyWindow] of it
+}
+
+const (
+	steadyAfter  = 3 * time.Second  // what was broken before may show so long
+	steadyWindow = 10 * time.Second // in which
+	steadyMost   = 5                // elections are enough for whatever still has to be settled
+)
+
+// Name implements [harness.Checker].
+func (Steady) Name() string { return "steady" }
+
+// Check implements [harness.Checker].
+func (Steady) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: "steady", Valid: harness.Valid}
+	d := SteadyDetails{}
+	elections := leaderships(h)
+	for _, s := range unbroken(h) {
+		s.From += steadyAfter
+		if s.Length() < steadyWindow {
+			continue
+		}
+		d.Quiet += s.Length()
+		var within []harness.Event // the newest of the stretch
+		for _, e := range elections {
+			if e.Time < s.From || e.Time > s.To {
+				continue
+			}
+			within = append(within, e)
+			for e.Time-within[0].Time > steadyWindow {
+				within = within[1:]
+			}
+			d.Most = max(d.Most, len(within))
+			if len(within) > steadyMost && r.Counterexample == nil {
+				first := within[0]
+				r.Valid = harness.Invalid
+				r.Summary = fmt.Sprintf("Nothing was broken, and %d leaders were elected in %s.", len(within), seconds(e.Time-first.Time))
+				r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
+					fmt.Sprintf("From %s to %s every node ran, and packets passed between all of them.", seconds(s.From-steadyAfter), seconds(s.To)),
+				}}
+				for _, e := range within {
+					r.Counterexample.Story = append(r.Counterexample.Story,
+						fmt.Sprintf("At %s %s became the leader in term %d.", seconds(e.Time), e.Node, e.Term))
+				}
+			}
+		}
+	}
+	r.Details = d
+	switch {
+	case r.Valid == harness.Invalid:
+	case d.Quiet == 0:
+		r.Summary = fmt.Sprintf("There was always something broken in any %s.", seconds(steadyAfter+steadyWindow))
+	default:
+		r.Summary = fmt.Sprintf("In %s in which nothing was broken there were %s in any %s at most.", seconds(d.Quiet), plural(d.Most, "election"), seconds(steadyWindow))
+	}
+	return r, nil
+}
+
+// unbroken are the stretches of the run, from the beginning of the load on, in
+// which every node runs and can talk to every other one.
+func unbroken(h *harness.History) (all []Gap) {
+	at, end := time.Duration(-1), time.Duration(0)
+	unhealed := map[int]bool{}
+	for _, e := range h.Events {
+		switch {
+		case e.Kind == harness.PhaseEvent && e.Message == "load":
+			at = e.Time
+		case e.Kind == harness.FaultEnd && e.Message != "":
+			unhealed[e.ID] = true
+		}
+		end = max(end, e.Time)
+	}
+	if at < 0 {
+		return nil
+	}
+	for _, f := range faults(h, end) {
+		to := f.End
+		switch {
+		case f.Fault == "membership" && f.Hold >= 0:
+			to = f.Hold // the change is made
+		case unhealed[f.ID]:
+			to = end
+		}
+		if f.Start > at {
+			all = append(all, Gap{at, f.Start})
+		}
+		at = max(at, to)
+	}
+	if at < end {
+		all = append(all, Gap{at, end})
+	}
+	return all
+}
