@@ -41,6 +41,7 @@ type peerTalk struct {
 	asked, answered []byte // not yet whole messages
 	data            int64  // bytes of a snapshot that are still to come
 	open            []exchange
+	unnamed         bool // these nodes don't say who sent a message: see coder
 	lost            bool
 }
 
@@ -91,11 +92,13 @@ func (p *peerTalk) Said(dialler bool, b []byte) (all []trace.Message) {
 }
 
 func (p *peerTalk) message(dialler bool, kind byte, body []byte) (m trace.Message, ok bool) {
-	code := coder{fields: fields{b: body}}
 	if dialler {
 		req, resp := newMessages(kind)
-		if code.message(req); code.bad || len(code.b) > 0 {
-			return m, false
+		if !p.decode(req, body) {
+			p.unnamed = true
+			if req, _ = newMessages(kind); !p.decode(req, body) {
+				return m, false
+			}
 		}
 		if s, ok := req.(*raft.InstallSnapshotRequest); ok {
 			p.data = s.Size
@@ -114,7 +117,7 @@ func (p *peerTalk) message(dialler bool, kind byte, body []byte) (m trace.Messag
 		m.Kind, m.Reply, m.Text = rpcName(resp), true, "error: "+string(body)
 		return m, true
 	}
-	if code.message(resp); code.bad || len(code.b) > 0 {
+	if !p.decode(resp, body) {
 		return m, false
 	}
 	keys := m.Keys
@@ -125,6 +128,13 @@ func (p *peerTalk) message(dialler bool, kind byte, body []byte) (m trace.Messag
 	}
 	m.Keys = keys
 	return m, true
+}
+
+// decode reads a message, which is all that body holds.
+func (p *peerTalk) decode(m any, body []byte) bool {
+	code := coder{fields: fields{b: body}, unnamed: p.unnamed}
+	code.message(m)
+	return !code.bad && len(code.b) == 0
 }
 
 // tellAppended tells that entries were taken. Raft notes in its answer where
@@ -151,7 +161,12 @@ func tellPeer(m any) trace.Message {
 	say := func(format string, args ...any) { t.Text = fmt.Sprintf(format, args...) }
 	switch m := m.(type) {
 	case *raft.AppendEntriesRequest:
-		leader := nodeName(senderAddr(m))
+		addr := senderAddr(m)
+		if addr == nil {
+			//lint:ignore SA1019 where releases before 1.3.7 say it
+			addr = m.Leader
+		}
+		leader := nodeName(addr)
 		t.Sender = &trace.Belief{Role: "leader", Term: m.Term, Leader: leader, Commit: m.LeaderCommitIndex}
 		t.Idle = len(m.Entries) == 0
 		if isHeartbeat(m) {
@@ -183,7 +198,7 @@ func tellPeer(m any) trace.Message {
 		t.Reply = true
 		say("%s, term %d", yesNo(m.Granted), m.Term)
 	case *raft.InstallSnapshotRequest:
-		t.Sender = &trace.Belief{Role: "leader", Term: m.Term, Leader: nodeName(m.Addr)}
+		t.Sender = &trace.Belief{Role: "leader", Term: m.Term}
 		say("term %d, state at %d of term %d, %d bytes", m.Term, m.LastLogIndex, m.LastLogTerm, m.Size)
 	case *raft.InstallSnapshotResponse:
 		t.Reply, t.Sender = true, &trace.Belief{Term: m.Term}
@@ -240,11 +255,29 @@ func tellEntry(l *raft.Log) (what string, keys []string) {
 	case raft.LogNoop:
 		return "no-op of raft's", nil
 	case raft.LogConfiguration:
-		return "members", nil
+		return "members " + tellMembers(l.Data), nil
 	case raft.LogBarrier:
 		return "barrier", nil
 	}
 	return l.Type.String(), nil
+}
+
+// tellMembers tells a configuration of the cluster.
+func tellMembers(data []byte) (words string) {
+	defer func() {
+		if recover() != nil { // which is how raft says that it is none
+			words = "?"
+		}
+	}()
+	var parts []string
+	for _, s := range raft.DecodeConfiguration(data).Servers {
+		who := string(s.ID)
+		if s.Suffrage != raft.Voter {
+			who += " (no vote)"
+		}
+		parts = append(parts, who)
+	}
+	return strings.Join(parts, " ")
 }
 
 func tellCommand(c command) string {
@@ -355,6 +388,10 @@ func (c *clientTalk) request(r *bufio.Reader) (m trace.Message, err error) {
 		m.Idle = true
 		return m, nil
 	}
+	if !isOperation(req.URL.Path) {
+		m.Text = tellBody(body)
+		return m, nil
+	}
 	ask, err := decodeRequest(bytes.NewReader(body))
 	if err != nil {
 		m.Text = err.Error()
@@ -362,6 +399,21 @@ func (c *clientTalk) request(r *bufio.Reader) (m trace.Message, err error) {
 	}
 	m.Keys, m.Text = keysOf(ask.Key, ask.Txn), tellRequest(req.URL.Path, ask)
 	return m, nil
+}
+
+func isOperation(at string) bool {
+	return slices.ContainsFunc(operations, func(o operation) bool { return o.name == at })
+}
+
+// tellBody tells what is no operation on the data, such as a change of members,
+// as it was sent.
+func tellBody(body []byte) string {
+	const most = 200
+	text := strings.TrimSpace(string(body))
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }
 
 func tellRequest(at string, ask Request) string {
@@ -409,6 +461,10 @@ func (c *clientTalk) answer(r *bufio.Reader) (m trace.Message, err error) {
 			m.Sender = &trace.Belief{Role: s.Role, Term: s.Term, Leader: s.Leader, Last: s.Last, Commit: s.Commit}
 			m.Text = fmt.Sprintf("%s, term %d, leader %s, log to %d, commit %d, applied %d", s.Role, s.Term, orNobody(s.Leader), s.Last, s.Commit, s.Applied)
 		}
+		return m, nil
+	}
+	if !isOperation(to.req.URL.Path) {
+		m.Text = tellBody(body)
 		return m, nil
 	}
 	got, f := DecodeAnswer(resp.StatusCode, bytes.NewReader(body))

@@ -5,6 +5,7 @@ package raftnode
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -170,6 +171,35 @@ RequestPreVote reply: error: no such message
 	}
 }
 
+// Nodes with a release of raft before 1.3.7 don't say in every message who sent it.
+func TestOldPeersAreOverheard(t *testing.T) {
+	talk := OverhearPeers()
+	say := func(dialler bool, kind byte, m any) string {
+		code := coder{write: true, unnamed: true, out: []byte{kind, 0, 0, 0, 0}}
+		code.message(m)
+		binary.LittleEndian.PutUint32(code.out[1:], uint32(len(code.out)-wireHead))
+		told := talk.Said(dialler, code.out)
+		if len(told) != 1 {
+			return fmt.Sprint(told)
+		}
+		return fmt.Sprint(told[0].Text, " ", *told[0].Sender)
+	}
+	members := &raft.Log{Index: 5, Term: 3, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(raft.Configuration{Servers: []raft.Server{
+		{ID: "n1", Address: "n1:7000"}, {ID: "n2", Address: "n2:7000", Suffrage: raft.Nonvoter},
+	}})}
+	//lint:ignore SA1019 where those releases say it
+	asked := &raft.AppendEntriesRequest{Term: 3, Leader: []byte("n1:7000"), PrevLogEntry: 4, PrevLogTerm: 2, LeaderCommitIndex: 4, Entries: []*raft.Log{members}}
+	if got, want := say(true, wireAppend, asked), "#5 members n1 n2 (no vote); term 3, after 4 of term 2, commit 4 {leader 3 n1 5 4}"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	if got, want := say(false, 0, &raft.AppendEntriesResponse{Term: 3, LastLog: 4, Success: true}), "yes, term 3, log to 5 { 3  5 4}"; got != want {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	if got := tellMembers([]byte("nonsense")); got != "?" {
+		t.Errorf("nonsense is told as %q", got)
+	}
+}
+
 // A message that nobody has thought of here is told as one that isn't understood.
 func TestEveryMessageIsTold(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -204,6 +234,7 @@ func TestClientsAreOverheard(t *testing.T) {
 	for path, body := range map[string]any{
 		PathRegisterRead: Response{Value: &five}, PathRegisterCAS: Response{}, PathSetRead: Response{Values: []int64{1, 2, 3}},
 		PathTxn:    Response{Txn: []Micro{{F: MicroAppend, Key: "k1", Value: 4}, {F: MicroRead, Key: "k2", List: []int64{3, 9}}}},
+		PathMember: Members{Voters: []string{"n1", "n2"}},
 		PathStatus: Status{Node: "n1", Role: "leader", Term: 3, Leader: "n1", Last: 9, Commit: 8, Applied: 7},
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, body) })
@@ -220,7 +251,7 @@ func TestClientsAreOverheard(t *testing.T) {
 		return &tap{conn, h}, err
 	}}}
 	defer client.CloseIdleConnections()
-	ask := func(path string, req *Request) {
+	ask := func(path string, req any) {
 		var body []byte
 		if req != nil {
 			body, _ = json.Marshal(req)
@@ -246,6 +277,7 @@ func TestClientsAreOverheard(t *testing.T) {
 	ask(PathRegisterCAS, &Request{Key: "k1", Value: 6, Forwarded: true})
 	ask(PathSetRead, &Request{Key: "k2"})
 	ask(PathTxn, &Request{Txn: []Micro{{F: MicroAppend, Key: "k1", Value: 4}, {F: MicroRead, Key: "k2"}}, Client: "p3", Seq: 1})
+	ask(PathMember, &MemberRequest{Node: "n3", As: Absent})
 	want := `status:  (idle)
 status reply: leader, term 3, leader n1, log to 9, commit 8, applied 7 (idle)
 read: k1, stale
@@ -258,6 +290,8 @@ read: k2
 read reply: 1 2 3
 txn: append k1 4, read k2, number 1 of p3
 txn reply: append k1 4, read k2 [3 9]
+member: {"node":"n3","as":"absent"}
+member reply: {"voters":["n1","n2"]}
 `
 	if got := h.String(); got != want {
 		t.Errorf("overheard\n%s\nwant\n%s", got, want)

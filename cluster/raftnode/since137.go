@@ -18,6 +18,9 @@ func (n *Node) observedLeader(o raft.LeaderObservation) string { return string(o
 
 // sender codes who sent a message.
 func (c *coder) sender(h *raft.RPCHeader) {
+	if c.unnamed {
+		return
+	}
 	c.bytes(&h.ID)
 	c.bytes(&h.Addr)
 }

@@ -13,6 +13,9 @@ type coder struct {
 	fields        // what is left to read
 	out    []byte // what was written
 	write  bool
+	// unnamed: the message is of a release before 1.3.7, and does not say who
+	// sent it. Only who overhears other nodes can meet one.
+	unnamed bool
 }
 
 func (c *coder) uint(v *uint64) {

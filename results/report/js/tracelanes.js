@@ -38,7 +38,7 @@ function drawTraceLanes(figure, shown) {
   const base = svg("svg", { width: traceHead + room, height, class: "lanes" });
   const view = svg("svg", { x: traceHead, y: 0, width: room, height, class: "view" }); // clips what reaches out
 
-  for (const c of cuts) view.append(svg("rect", { class: "band", x: x(c.from), y: axisRoom, width: Math.max(x(c.to) - x(c.from), 1), height: height - axisRoom }));
+  for (const [from, to] of united(cuts)) view.append(svg("rect", { class: "band", x: x(from), y: axisRoom, width: Math.max(x(to) - x(from), 1), height: height - axisRoom }));
   drawTraceAxis(view, scale, height);
   for (const c of cuts) view.append(traceStrip(c, scale, axisRoom + c.row * stripHeight));
 
@@ -67,6 +67,18 @@ function drawTraceLanes(figure, shown) {
   figure.append(base);
   figure.drawing = { scale, shown };
   return { left: messages.length - chosen.length };
+}
+
+// united are the times in which there was any strike, so that several at a
+// time shade no more than one.
+function united(strikes) {
+  const all = [];
+  for (const s of [...strikes].sort((a, b) => a.from - b.from)) {
+    const last = all.at(-1);
+    if (last && s.from <= last[1]) last[1] = Math.max(last[1], s.to);
+    else all.push([s.from, s.to]);
+  }
+  return all;
 }
 
 function drawTraceAxis(view, scale, height) {
@@ -212,7 +224,7 @@ function traceLegend() {
     sample("election, snapshot", "message election", line()), sample("lost", "message lost", line(), svg("path", { class: "stop", d: "M7 0l8 8m0 -8l-8 8" })),
     sample("heartbeat arrived", "", svg("line", { class: "beat", x1: 0, x2: 0, y1: -4, y2: 4 })), sample("heartbeat lost", "", svg("path", { class: "beat lost", d: "M-3 -3l6 6m0 -6l-6 6" })),
     sample("fsync", "did sync", svg("rect", { x: -8, y: -3, width: 16, height: 6 })), sample("write", "did write", svg("path", { d: "M0 -4v8" })),
-    sample("log line", "did log", svg("path", { d: "M-1.5 -3h3v6h-3z" })), sample("start, end, freeze", "did life", svg("path", { d: "M0 -6v12" })));
+    sample("log line", "did log", svg("path", { d: "M-1.5 -3h3v6h-3z" })), sample("start, end, strike", "did life", svg("path", { d: "M0 -6v12" })));
 }
 
 function drawMoment(view, scale, height) {
