@@ -3,6 +3,7 @@ package checker
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,6 +95,13 @@ func (m Micro) saw() string {
 		return endText(m.List)
 	}
 	return m.Seen.String()
+}
+
+// Answers says whether t has the steps of in, whatever its reads saw.
+func (t Txn) Answers(in Txn) bool {
+	return slices.EqualFunc(in, t, func(a, b Micro) bool {
+		return a.F == b.F && a.Key == b.Key && (a.F == "r" || a.Value == b.Value)
+	})
 }
 
 // MarshalJSON writes the list of triples.

@@ -191,6 +191,32 @@ func TestTransactions(t *testing.T) {
 			{:type :invoke, :f :txn, :value [[:w :y 1] [:r :x nil]], :process 1}
 			{:type :ok, :f :txn, :value [[:w :x 1] [:r :y nil]], :process 0}
 			{:type :ok, :f :txn, :value [[:w :y 1] [:r :x nil]], :process 1}`, harness.Invalid},
+		// As Jepsen's histories stand in history.edn, with and without records, and
+		// what its workers log, then and now.
+		{"list-append", `
+			#jepsen.history.Op{:index 0, :time 3291485317, :type :invoke, :process 0, :f :txn, :value [[:r 9 nil] [:append 8 1]]}
+			#jepsen.history.Op{:index 1, :time 3295209422, :type :invoke, :process 1, :f :txn, :value [[:append 9 1] [:r 8 nil]]}
+			#jepsen.history.Op{:index 2, :time 3296209422, :type :info, :process :nemesis, :f :start, :value nil}
+			#jepsen.history.Op{:index 3, :time 3296309422, :type :ok, :process 0, :f :txn, :value [[:r 9 [1]] [:append 8 1]]}
+			#jepsen.history.Op{:index 4, :time 3297209422, :type :ok, :process 1, :f :txn, :value [[:append 9 1] [:r 8 [1]]]}`, harness.Invalid},
+		{"list-append", `[{:type :invoke, :value [[:append 9 1]], :process 0, :index 0}
+			{:type :info, :value [[:append 9 1]], :process 0, :index 1, :error :timeout}
+			{:type :invoke, :value [[:r 9 nil] [:append 9 2]], :process 1, :index 2}
+			{:type :fail, :value [[:r 9 nil] [:append 9 2]], :process 1, :index 3, :error [:conflict "no"]}
+			{:type :invoke, :value [[:r 9 nil]], :process 1, :index 4}
+			{:type :ok, :value [[:r 9 [1]]], :process 1, :index 5}]`, harness.Valid},
+		{"list-append", "INFO [2019-11-08 06:38:56,868] jepsen worker 4-n5 - jepsen.util 4\t:invoke\t:txn\t[[:append 9 1]]\n" +
+			"INFO [2019-11-08 06:38:56,869] jepsen nemesis - jepsen.util :nemesis\t:info\t:start\tnil\n" +
+			"INFO [2019-11-08 06:38:56,870] jepsen worker 4-n5 - jepsen.util 4\t:ok\t:txn\t[[:append 9 1]]\n" +
+			"INFO [2019-11-08 06:38:56,871] jepsen worker 4-n5 - jepsen.core Opening\n" +
+			"INFO [2019-11-08 06:38:56,872] jepsen worker 3-n4 - jepsen.util 3\t:invoke\t:txn\t[[:r 9 nil]]\n" +
+			"INFO [2019-11-08 06:38:56,880] jepsen worker 3-n4 - jepsen.util 3\t:ok\t:txn\t[[:r 9 nil]]\n", harness.Invalid},
+		{"list-append", "2020-09-11 15:37:05,049{GMT}\tINFO\t[jepsen worker 6-172.28.1.2] jepsen.util: 6\t:invoke\t:txn\t[[:append 9 1]]\n" +
+			"2020-09-11 15:37:05,050{GMT}\tINFO\t[jepsen worker 6-172.28.1.2] jepsen.util: 6\t:ok\t:txn\t[[:append 9 1]]\t{\"start_ts\" 419}\n" +
+			"2020-09-11 15:37:05,051{GMT}\tINFO\t[jepsen worker 6-172.28.1.2] jepsen.util: 6\t:invoke\t:txn\t[[:r 9 nil]]\n" +
+			"2020-09-11 15:37:05,052{GMT}\tINFO\t[jepsen worker 6-172.28.1.2] jepsen.util: 6\t:ok\t:txn\t[[:r 9 nil]]\n", harness.Invalid},
+		{"rw-register", "0\t:invoke\t:txn\t[[:w 9 1]]\n:nemesis\t:info\t:start\tnil\n0\t:ok\t:txn\t[[:w 9 1]]\n" +
+			"0\t:invoke\t:txn\t[[:r 9 nil]]\n0\t:ok\t:txn\t[[:r 9 nil]]\n", harness.Invalid},
 	}
 	for _, c := range cases {
 		h, err := Read(strings.NewReader(c.text), Options{Model: c.model})
@@ -202,10 +228,11 @@ func TestTransactions(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{:type :invoke, :f :txn, :value [[:w 9 1]], :process 0}`:        "expected :append or :r",
-		`{:type :invoke, :f :txn, :value [[:append 9]], :process 0}`:     "expected a step [function key value]",
-		`{:type :invoke, :f :txn, :value [[:append 9 "x"]], :process 0}`: "expected an integer",
-		`{:type :invoke, :f :txn, :value 3, :process 0}`:                 "expected a transaction",
+		`{:type :invoke, :f :txn, :value [[:w 9 1]], :process 0}`:                                                               "expected :append or :r",
+		`{:type :invoke, :f :txn, :value [[:append 9]], :process 0}`:                                                            "expected a step [function key value]",
+		`{:type :invoke, :f :txn, :value [[:append 9 "x"]], :process 0}`:                                                        "expected an integer",
+		`{:type :invoke, :f :txn, :value 3, :process 0}`:                                                                        "expected a transaction",
+		`{:type :invoke, :f :txn, :value [[:append 9 1]], :process 0} {:type :ok, :f :txn, :value [[:append 9 2]], :process 0}`: "expected the steps of the invocation, append 9 1, not append 9 2",
 	} {
 		if _, err := Read(strings.NewReader(text), Options{Model: "list-append"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, expected %q", text, err, want)
@@ -283,6 +310,9 @@ func FuzzRead(f *testing.F) {
 	f.Add(`[[0 :invoke :add 1] [0 :ok :add 1] [0 :invoke :read nil] [0 :ok :read #{1}]]`, "set")
 	f.Add(`{:process 2, :type :invoke, :f :append, :key "1", :value "x 2 0 y"}`, "kv")
 	f.Add(`{:process 0 :type :invoke :f :txn :value [[:append 5 1] [:r 5 nil]]} {:process 0 :type :ok :f :txn :value [[:append 5 1] [:r 5 [1]]]}`, "list-append")
+	f.Add("2020-09-11 15:37:05,049{GMT}\tINFO\t[jepsen worker 6] jepsen.util: 6\t:invoke\t:txn\t[[:append 9 1] [:r 9 nil]]\n", "list-append")
+	f.Add("0\t:invoke\t:txn\t[[:w 9 1] [:r 9 nil]]\n0\t:ok\t:txn\t[[:w 9 1] [:r 9 1]]\n", "rw-register")
+	f.Add(`{"time":1,"process":0,"type":"invoke","f":"txn","value":[["append","x",1]]}`, "list-append")
 	f.Add(`[[0 :invoke :push 1] [1 :invoke :pop nil] [1 :ok :pop 1] [0 :info :push 1]]`, "stack")
 	f.Add(`[[0 :invoke :insert 1] [1 :invoke :delete-min nil] [1 :info :delete-min nil]]`, "priority-queue")
 	f.Add(`{"time":1,"process":0,"type":"invoke","f":"read","key":"x","value":null}`, "register")

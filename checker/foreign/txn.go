@@ -7,8 +7,16 @@ import (
 	"coup/harness"
 )
 
-func listInput(op *harness.Operation, v any) (any, error) { return txn(op, v, "append", false) }
-func rwInput(op *harness.Operation, v any) (any, error)   { return txn(op, v, "w", false) }
+func listInput(op *harness.Operation, v any) (any, error) { return txnInput(op, v, "append") }
+func rwInput(op *harness.Operation, v any) (any, error)   { return txnInput(op, v, "w") }
+
+func txnInput(op *harness.Operation, v any, write string) (any, error) {
+	in, err := txn(op, v, write, false)
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
 
 func listOutput(op *harness.Operation, v any, _ Options) (bool, error) {
 	return false, txnOutput(op, v, "append")
@@ -23,12 +31,18 @@ func txnOutput(op *harness.Operation, v any, write string) error {
 		return nil
 	}
 	out, err := txn(op, v, write, true)
+	if err != nil {
+		return err
+	}
+	if !out.Answers(op.Input.(checker.Txn)) {
+		return fmt.Errorf("expected the steps of the invocation, %s, not %s", op.Input.(checker.Txn).Asked(), out.Asked())
+	}
 	op.Output = out
-	return err
+	return nil
 }
 
 // txn reads the steps of a transaction.
-func txn(op *harness.Operation, v any, write string, output bool) (any, error) {
+func txn(op *harness.Operation, v any, write string, output bool) (checker.Txn, error) {
 	op.F = "txn"
 	list, ok := v.([]any)
 	if !ok {
