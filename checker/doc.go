@@ -9,7 +9,8 @@
 //   - [Set], [Queue] and [Counter] judge element by element and say what became
 //     of each.
 //   - [Sequential], [Sessions] and [Staleness] judge reads that may be old.
-//   - [Transactions] finds the anomalies of transactions.
+//   - [Transactions] finds the anomalies of transactions; of lists its verdict
+//     on strict serializability is exact.
 //   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
 //     whether the run tested anything; [Availability] and [Failovers] only
 //     measure.

@@ -141,7 +141,7 @@ func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
 		evidence[[2]int32{block[before], block[i]}] = [2]int32{before, int32(i)}
 	}
 	g.seal()
-	component, count := g.components(ww | process)
+	component, count := g.components(ww|process, nil)
 	if count == 0 {
 		return nil, true
 	}

@@ -156,7 +156,7 @@ func (s *sessions) broken(guarantee string) []step {
 		s.session(s.byWho[who], guarantee)
 	}
 	g.seal()
-	component, count := g.components(ww | realtime | process)
+	component, count := g.components(ww|realtime|process, nil)
 	if count == 0 {
 		return nil
 	}

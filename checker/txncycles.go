@@ -16,15 +16,15 @@ func (t *txns) cycles(ctx context.Context) {
 	g := &t.graph
 	g.seal()
 	const whatever = ww | wr | rw | process | realtime
-	all, total := g.components(whatever)
+	all, total := g.components(whatever, nil)
 	t.components = int(total)
 	if total == 0 {
 		return
 	}
-	for _, order := range []dependency{0, process, realtime} {
+	for _, order := range []dependency{0, process, process | realtime} {
 		component, count := all, total
-		if order != realtime {
-			component, count = g.components(ww | wr | rw | order)
+		if order&realtime == 0 {
+			component, count = g.components(ww|wr|rw|order, all)
 		}
 		if count == 0 {
 			continue
@@ -43,7 +43,7 @@ func (t *txns) cycles(ctx context.Context) {
 			}
 			within, some := component, count
 			if k.first != rw { // what is left lies within smaller ones
-				within, some = g.components(k.rest | order)
+				within, some = g.components(k.rest|order, component)
 			}
 			if some > 0 {
 				t.search(k.name, k.first, k.rest|order, within, some)

@@ -138,8 +138,9 @@ func (g *depGraph) seal() {
 
 // components numbers the strongly connected components of the graph that has
 // only edges of the kinds: nodes of the same number reach each other. Single
-// nodes have number none. The algorithm is Tarjan's (1972), without recursion.
-func (g *depGraph) components(kinds dependency) (component []int32, count int32) {
+// nodes have number none. Of a graph with more kinds, within are the components:
+// these lie within those; nil: nothing is known. The algorithm is Tarjan's (1972), without recursion.
+func (g *depGraph) components(kinds dependency, within []int32) (component []int32, count int32) {
 	kinds |= link
 	const open = none - 1 // not decided yet: not seen, or on the stack
 	component = make([]int32, g.nodes)
@@ -152,6 +153,10 @@ func (g *depGraph) components(kinds dependency) (component []int32, count int32)
 	var stack, path []int32
 	seen := int32(0)
 	for root := range int32(g.nodes) {
+		if within != nil && within[root] == none {
+			component[root] = none
+			continue
+		}
 		if index[root] != 0 {
 			continue
 		}
@@ -169,6 +174,9 @@ func (g *depGraph) components(kinds dependency) (component []int32, count int32)
 					continue
 				}
 				to := g.to[at[n]]
+				if within != nil && within[to] != within[n] {
+					continue
+				}
 				if index[to] == 0 {
 					path = append(path, to)
 					deeper = true
