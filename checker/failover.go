@@ -142,7 +142,7 @@ func blame(all []*fault, old, now harness.Event) (*fault, string) {
 	var during, ongoing, healed *fault
 	for _, f := range all {
 		switch {
-		case f.Start > now.Time || f.Missed != "" && f.Hold < 0:
+		case f.Start > now.Time || (f.Missed != "" || f.skipped) && f.Hold < 0:
 		case f.touches(old.Node) && f.Start >= old.Time:
 			if during == nil || f.Start >= during.Start {
 				during = f

@@ -14,6 +14,7 @@ type fault struct {
 	Hold          time.Duration // -1: never seen to bite
 	End           time.Duration // the end of the run if it never ended
 	Missed        string        // why it did not bite, if it did not
+	skipped       bool          // there was nobody to do it, or to do it to
 	ended         bool
 }
 
@@ -24,11 +25,14 @@ func faults(h *harness.History, end time.Duration) []*fault {
 	byID := map[int]*fault{}
 	for _, e := range h.Events {
 		switch e.Kind {
-		case harness.FaultStart, harness.FaultHold, harness.FaultMiss, harness.FaultEnd:
+		case harness.FaultStart, harness.FaultHold, harness.FaultMiss, harness.FaultSkip, harness.FaultEnd:
 		default:
 			continue
 		}
 		f := byID[e.ID]
+		if f == nil && e.Kind == harness.FaultSkip {
+			continue // nothing was begun
+		}
 		if f == nil {
 			f = &fault{Event: e, Start: e.Time, Hold: -1, End: max(end, e.Time)}
 			byID[e.ID] = f
@@ -49,6 +53,8 @@ func faults(h *harness.History, end time.Duration) []*fault {
 			if f.Missed == "" {
 				f.Missed = "no reason was given"
 			}
+		case harness.FaultSkip:
+			f.skipped = true
 		case harness.FaultEnd:
 			f.End, f.ended = e.Time, true
 		}

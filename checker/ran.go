@@ -104,6 +104,9 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 
 	bit := map[string]bool{}
 	for _, f := range faults(h, 0) {
+		if f.skipped {
+			continue
+		}
 		d.Faults++
 		if f.Hold >= 0 {
 			d.Bit++

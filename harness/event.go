@@ -7,7 +7,7 @@ import (
 )
 
 // The kinds of events. A fault goes start -> hold -> end, or start -> miss ->
-// end, or is only skipped.
+// end, or start -> skip -> end, or is only skipped.
 const (
 	PhaseEvent     = "phase"     // the run entered the phase Message: setup, load, heal, final, done
 	FaultStart     = "start"     // the nemesis begins to apply fault ID to Nodes (or Links)

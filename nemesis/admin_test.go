@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,7 +95,7 @@ func TestMembershipByMode(t *testing.T) {
 	for mode, want := range map[string]string{
 		Leave:  "n1 is no member by the word of n1 (voters n2 n3)",
 		Demote: "n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
-		Rejoin: "n1 was removed, and n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
+		Rejoin: "n1 is no member by the word of n1 (voters n2 n3); n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
 	} {
 		events := carryOut(t, newFake(3), Entry{For: time.Millisecond, Fault: "membership", Target: Leader, Mode: mode})
 		if said := holds(events); !slices.Equal(said, []string{want}) {
@@ -135,6 +136,25 @@ func TestMembershipIsHealedAgainstOdds(t *testing.T) {
 	events := carryOut(t, f, Entry{For: 5 * time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave})
 	if kinds(events) != "start hold end" || events[2].Message != "" || tries != 7 { // three of them reinstate
 		t.Errorf("%v after %d tries", events, tries)
+	}
+}
+
+// A strike that has begun and then finds no leader any more is none.
+func TestALeaderThatGoesAway(t *testing.T) {
+	for _, e := range []Entry{{For: time.Millisecond, Fault: "membership", Target: Random, Mode: Leave}, {For: time.Millisecond, Fault: "transfer", Target: Random}} {
+		f := newFake(3)
+		gone := func() error {
+			f.leader = ""
+			return errors.New("unexpected EOF")
+		}
+		f.refuse = gone
+		var events []harness.Event
+		n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: 300 * time.Millisecond,
+			Record: func(e harness.Event) { events = append(events, e) }}
+		n.Run(t.Context(), []Entry{e})
+		if kinds(events) != "start skip end" || !strings.Contains(events[1].Message, "unexpected EOF, and then no node led") {
+			t.Errorf("%s: %v", e.Fault, events)
+		}
 	}
 }
 

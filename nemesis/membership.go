@@ -48,24 +48,33 @@ func membership(ctx context.Context, n *Nemesis, s *strike) (func(context.Contex
 		n.release(s.id)
 		return nil
 	}
-	var said []string
+	var evidence []string
 	for _, node := range s.nodes {
-		as := cluster.Absent
-		if s.Mode == Demote {
-			as = cluster.Nonvoter
+		var said string
+		var err error
+		for _, as := range steps[s.Mode] {
+			if said, err = n.setMember(ctx, node, as, s.until); err != nil {
+				break
+			}
+			evidence = append(evidence, said)
 		}
-		evidence, err := n.setMember(ctx, node, as, s.until)
-		if err == nil && s.Mode == Rejoin {
-			evidence, err = n.setMember(ctx, node, cluster.Nonvoter, s.until)
-			evidence = node + " was removed, and " + evidence
-		}
-		if err != nil {
+		if err != nil && len(evidence) == 0 {
 			return heal, err
 		}
-		said = append(said, evidence)
+		if err != nil { // what was done is a fault, too
+			evidence = append(evidence, err.Error())
+			break
+		}
 	}
-	s.evidence = strings.Join(said, "; ")
+	s.evidence = strings.Join(evidence, "; ")
 	return heal, nil
+}
+
+// steps are what a node is made, one after the other.
+var steps = map[string][]cluster.Suffrage{
+	Leave:  {cluster.Absent},
+	Demote: {cluster.Nonvoter},
+	Rejoin: {cluster.Absent, cluster.Nonvoter},
 }
 
 // unseat gives the strike those of nodes that are voters, and leaves a majority
@@ -95,17 +104,18 @@ func member(node string) string { return "member " + node }
 
 // setMember makes a node a member as told, through whichever node leads, and
 // returns evidence. A change that a leader has begun and nobody has confirmed
-// is enough once it is the time until.
+// is enough once it is the time until. The error wraps errNobody if in the end
+// no node led that could have been asked.
 func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrage, until time.Duration) (evidence string, err error) {
 	sys := n.System.(cluster.Membership) // or Needs has refused it
-	last := errors.New("no node leads")
-	pending := ""
+	var last error
+	pending, led := "", false
 	for ; ctx.Err() == nil; harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+50*time.Millisecond) {
 		if pending != "" && n.Runtime.Now() >= until {
 			return pending, nil
 		}
 		leader, _ := n.leader(ctx)
-		if leader == "" {
+		if led = leader != ""; !led {
 			continue
 		}
 		asked, cancel := n.Runtime.WithTimeout(ctx, adminPatience)
@@ -119,7 +129,18 @@ func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrag
 		}
 		last = err
 	}
+	if !led {
+		last = noLeader(last)
+	}
 	return "", fmt.Errorf("%s could not be made %s: %w", node, article[as], last)
+}
+
+// noLeader is the error of who waited in vain for a leader, after before.
+func noLeader(before error) error {
+	if before == nil {
+		return fmt.Errorf("%w: no node led", errNobody)
+	}
+	return fmt.Errorf("%w: %v, and then no node led", errNobody, before)
 }
 
 var article = map[cluster.Suffrage]string{

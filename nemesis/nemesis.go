@@ -131,6 +131,7 @@ func (n *Nemesis) bounded(ctx context.Context) (context.Context, context.CancelF
 }
 
 func (n *Nemesis) strike(ctx context.Context, e Entry) {
+	e.Mode = cmp.Or(e.Mode, e.defaultMode())
 	n.mu.Lock()
 	n.nextID++
 	s := &strike{Entry: e, id: n.nextID, rand: rand.New(rand.NewPCG(e.Seed, 1))}
@@ -160,7 +161,9 @@ func (n *Nemesis) strike(ctx context.Context, e Entry) {
 	switch {
 	case errors.Is(err, errNobody):
 		say(harness.FaultSkip, err.Error())
-		return
+		if !began {
+			return
+		}
 	case err != nil:
 		if !began {
 			s.begin()

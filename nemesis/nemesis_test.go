@@ -178,6 +178,8 @@ func (s fakeSystem) TransferLeader(_ context.Context, _ cluster.Dial, leader, to
 	switch {
 	case s.stubborn:
 		return "", errors.New("no answer")
+	case s.refuse != nil:
+		return "", s.refuse()
 	case leader != s.leader || s.dead[leader]:
 		return "", fmt.Errorf("%w: %s does not lead", harness.ErrFail, leader)
 	case s.dead[to] || s.out[to] != "":

@@ -32,11 +32,11 @@ func transfer(ctx context.Context, n *Nemesis, s *strike) (func(context.Context)
 	sys := n.System.(cluster.Transferer) // or Needs has refused it
 	names := n.names()
 	s.rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	began := false
-	last := fmt.Errorf("%w: no node led", errNobody)
+	began, led := false, false
+	var last error
 	for ; ctx.Err() == nil; harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+50*time.Millisecond) {
 		leader, term := n.leader(ctx)
-		if leader == "" {
+		if led = leader != ""; !led {
 			continue
 		}
 		to := ""
@@ -64,6 +64,9 @@ func transfer(ctx context.Context, n *Nemesis, s *strike) (func(context.Context)
 			return nil, nil
 		}
 		last = fmt.Errorf("%s was asked to hand the lead to %s: %w", leader, to, err)
+	}
+	if !led {
+		last = noLeader(last)
 	}
 	return nil, last
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/raft"
 )
@@ -47,6 +48,8 @@ func (n *Node) serveTransfer(w http.ResponseWriter, r *http.Request) {
 		f = didNotHappen(err.Error())
 	case err != nil && ctx.Err() != nil:
 		t.Refused = "raft has not said what came of it in " + patience(req.Timeout).String()
+	case err != nil && strings.HasPrefix(err.Error(), "cannot find replication state"): // for a pointer, it says
+		t.Refused = to.Name + " is no member"
 	case err != nil:
 		t.Refused = err.Error()
 	}
