@@ -87,6 +87,7 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 	if p.Backend == "sim" {
 		all = append(all, checker.Steady{})
 	}
+	all = append(all, checker.Liveness{Within: time.Duration(p.ServeWithin)})
 	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
 }
 

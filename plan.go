@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"coup/checker"
 	"coup/cluster"
 	"coup/cluster/systems"
 	"coup/nemesis"
@@ -43,6 +44,9 @@ type Plan struct {
 	Schedule []Strike `json:"schedule" yaml:"schedule"`    // drawn from Nemesis, Interval and Seed unless it is given
 
 	FailFast bool `json:"fail-fast,omitempty" yaml:"fail-fast,omitempty"` // end the load when a violation is found
+
+	// ServeWithin is how long the system may take to serve when nothing is broken; 0: 30 s.
+	ServeWithin Duration `json:"serve-within" yaml:"serve-within"`
 
 	Seed        uint64   `json:"seed" yaml:"seed"`
 	CheckTime   Duration `json:"check-time" yaml:"check-time"`     // bound on each checker
@@ -84,8 +88,9 @@ func DefaultPlan() Plan {
 		Backend: "docker", System: "raft", Nodes: 5, Reads: "linearizable",
 		Workload: "register", Time: Duration(30 * time.Second), Concurrency: 10, Timeout: Duration(time.Second),
 		Keys: 5, OpsPerKey: 200,
-		Nemesis:   []string{"kill:leader", "partition:leader"},
-		CheckTime: Duration(time.Minute), CheckMemory: 2048,
+		Nemesis:     []string{"kill:leader", "partition:leader"},
+		ServeWithin: Duration(checker.DefaultServeWithin),
+		CheckTime:   Duration(time.Minute), CheckMemory: 2048,
 	}
 }
 
@@ -152,6 +157,9 @@ func (p *Plan) Resolve() error {
 	if err := sys.Check(p.options()); err != nil {
 		return err
 	}
+	if p.ServeWithin == 0 { // as in plans that are older than it
+		p.ServeWithin = Duration(checker.DefaultServeWithin)
+	}
 	for _, bound := range []struct {
 		name          string
 		value, lo, hi float64
@@ -164,6 +172,7 @@ func (p *Plan) Resolve() error {
 		{"keys", float64(p.Keys), 1, 10000},
 		{"ops-per-key", float64(p.OpsPerKey), 1, 1e6},
 		{"interval", time.Duration(p.Interval).Seconds(), 0, 3600},
+		{"serve-within", time.Duration(p.ServeWithin).Seconds(), 1, 3600},
 		{"check-time", time.Duration(p.CheckTime).Seconds(), 0.001, 24 * 3600},
 		{"check-memory", float64(p.CheckMemory), 16, 1 << 20},
 	} {
@@ -292,6 +301,7 @@ func (p Plan) Command() string {
 	if p.FailFast {
 		args = append(args, "--fail-fast")
 	}
+	add(p.ServeWithin != d.ServeWithin, "serve-within", p.ServeWithin)
 	add(p.CheckTime != d.CheckTime, "check-time", p.CheckTime)
 	add(p.CheckMemory != d.CheckMemory, "check-memory", p.CheckMemory)
 	add(true, "seed", p.Seed)

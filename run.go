@@ -76,8 +76,9 @@ type Stored struct {
 }
 
 const (
-	servePatience    = 60 * time.Second      // for the cluster to come up, and to serve again after healing
+	servePatience    = 60 * time.Second      // for the cluster to come up
 	finalPatience    = 60 * time.Second      // for reading everything once more; at least as long as the load
+	lostPatience     = 10 * time.Second      // the same, of a cluster that has not served after healing
 	agreePatience    = 30 * time.Second      // for the nodes to reach the same state: raft waits up to 10 s between tries
 	restartAfter     = time.Second           // a node that ended by itself is started again, as an init system would
 	restAfterFailure = 20 * time.Millisecond // of a client that was told no, or nothing
@@ -158,6 +159,7 @@ type run struct {
 	loadStart time.Duration
 	inForce   map[int]string
 	keys      map[string]struct{}
+	awaited   map[string]struct{}      // functions that have to succeed until the run goes on
 	lastSaid  map[string]time.Duration // node -> time of its newest event
 	release   string                   // what the node that booted last said it runs
 }
@@ -247,21 +249,10 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	r.mu.Lock()
 	r.loadStart = r.rt.Now()
 	r.mu.Unlock()
-	r.enter("load")
 	next, err := r.load(ctx, soft)
 	if err != nil {
 		return err
 	}
-	r.enter("heal")
-	if err := r.nemesis.Heal(ctx); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("heal: %w", err)
-	}
-	// A cluster that does not come back is for the checkers to judge.
-	if err := r.nemesis.Reinstate(ctx); err != nil && ctx.Err() == nil {
-		r.o.Log.Warn("not healed", "says", err)
-		r.event(harness.Event{Time: r.rt.Now(), Kind: harness.UnhealedEvent, Message: err.Error()})
-	}
-	r.awaitService(ctx)
 	r.enter("final")
 	if err := r.final(ctx, next); err != nil {
 		return err
@@ -401,6 +392,7 @@ func (r *run) record(op *harness.Op) error {
 		}
 	case harness.OK:
 		r.progress.OK++
+		delete(r.awaited, op.F)
 	case harness.Fail:
 		r.progress.Fail++
 	case harness.Info:
@@ -419,26 +411,95 @@ func (r *run) record(op *harness.Op) error {
 	return nil
 }
 
-// load lets clients and nemesis work.
+// load lets clients and nemesis work, and the clients go on until the cluster,
+// healed, serves them again.
 func (r *run) load(ctx, soft context.Context) (next int, err error) {
-	soft, cancel := context.WithCancel(soft) // clients that end early end the nemesis too
-	defer cancel()
-	nemesisEnded := harness.Spawn(r.rt, func() { r.nemesis.Run(soft, r.plan.entries()) })
+	r.enter("load")
+	loading, end := context.WithCancel(soft)
+	defer end()
+	working, rest := context.WithCancel(ctx)
+	defer rest()
 	if r.plan.FailFast {
-		r.endLoad, r.monitor = cancel, r.work.Monitor()
+		r.endLoad, r.monitor = end, r.work.Monitor()
 		defer func() { r.monitor = nil }()
-		judged := harness.Spawn(r.rt, func() { r.judgeOnTheWay(soft) })
+		judged := harness.Spawn(r.rt, func() { r.judgeOnTheWay(loading) })
 		defer judged()
 		defer r.rt.Wake()
-		defer cancel()
+		defer end()
 	}
+	var broken error
+	healed := harness.Spawn(r.rt, func() {
+		broken = r.trouble(ctx, loading, end, rest)
+		rest()
+		r.rt.Wake()
+	})
 	g := r.work.Generator(workloads.Options{Keys: r.plan.Keys, OpsPerKey: r.plan.OpsPerKey})
-	g = gen.Until(r.rt.Now()+time.Duration(r.plan.Time), gen.Rate(r.plan.Rate, g))
-	next, err = harness.Run(ctx, soft, r.test(g, 0))
-	cancel()
+	next, err = harness.Run(ctx, working, r.test(gen.Rate(r.plan.Rate, g), 0))
+	end() // clients that end early end the nemesis too
 	r.rt.Wake()
-	nemesisEnded()
-	return next, err
+	healed()
+	return next, errors.Join(err, broken)
+}
+
+// trouble lets the nemesis work until loading is over, which it ends in time,
+// heals the cluster, and waits until it serves. A violation gives the clients rest at once.
+func (r *run) trouble(ctx, loading context.Context, end, rest func()) error {
+	struck := harness.Spawn(r.rt, func() { r.nemesis.Run(loading, r.plan.entries()) })
+	harness.Sleep(loading, r.rt, r.loadStart+time.Duration(r.plan.Time))
+	end()
+	if r.hasFound() {
+		rest()
+	}
+	r.rt.Wake()
+	struck()
+	r.enter("heal")
+	err := r.nemesis.Heal(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("heal: %w", err)
+	}
+	r.enter("serve")
+	r.awaitSuccesses(ctx)
+	// What is left is for the checkers to judge.
+	if err := r.nemesis.Reinstate(ctx); err != nil && ctx.Err() == nil {
+		r.o.Log.Warn("not healed", "says", err)
+		r.event(harness.Event{Time: r.rt.Now(), Kind: harness.UnhealedEvent, Message: err.Error()})
+	}
+	return nil
+}
+
+// awaitSuccesses returns when every function that the workload needs has
+// succeeded once, or when they have had all the time they must do it in.
+func (r *run) awaitSuccesses(ctx context.Context) {
+	r.mu.Lock()
+	r.awaited = map[string]struct{}{}
+	for _, f := range r.work.Needs {
+		r.awaited[f] = struct{}{}
+	}
+	r.mu.Unlock()
+	until := r.rt.Now() + time.Duration(r.plan.ServeWithin) + time.Second // a little more proves more
+	for {
+		if r.serves() || r.hasFound() || r.rt.Now() > until || ctx.Err() != nil {
+			return
+		}
+		harness.Sleep(ctx, r.rt, r.rt.Now()+20*time.Millisecond)
+	}
+}
+
+// serves reports whether nothing is awaited any more.
+func (r *run) serves() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.awaited) == 0
+}
+
+// hasFound reports whether a violation was found while the load lasted.
+func (r *run) hasFound() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.found
 }
 
 // endAt ends the load because a violation was found; the first one counts.
@@ -479,7 +540,11 @@ func (r *run) final(ctx context.Context, first int) error {
 	r.mu.Lock()
 	keys := slices.SortedFunc(maps.Keys(r.keys), byNumber)
 	r.mu.Unlock()
-	bounded, cancel := r.rt.WithTimeout(ctx, max(finalPatience, time.Duration(r.plan.Time)))
+	patience := max(finalPatience, time.Duration(r.plan.Time))
+	if !r.serves() && !r.hasFound() {
+		patience = lostPatience
+	}
+	bounded, cancel := r.rt.WithTimeout(ctx, patience)
 	defer cancel()
 	_, err := harness.Run(ctx, bounded, r.test(r.work.Final(keys), first))
 	return err

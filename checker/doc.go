@@ -12,7 +12,8 @@
 //   - [Transactions] finds the anomalies of transactions; of lists its verdict
 //     on strict serializability is exact.
 //   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
-//     whether the run tested anything; [Availability] and [Failovers] only
+//     whether the run tested anything, [Liveness] whether the system serves when
+//     nothing is broken; [Availability] and [Failovers] only
 //     measure.
 //   - [Monitor] watches objects while the run goes on.
 //

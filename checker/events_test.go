@@ -99,6 +99,8 @@ func TestRan(t *testing.T) {
 		{"fault missed", Ran{}, harness.Unknown, "there was no leader", `[write 1]`, []harness.Event{start, miss}},
 		{"fault may miss", Ran{Misses: 1}, harness.Valid, "0 of 1 fault bit", `[write 1]`, []harness.Event{start, miss}},
 		{"fault never held", Ran{}, harness.Unknown, "never seen to bite", `[write 1]`, []harness.Event{start}},
+		{"nobody was there to do it", Ran{}, harness.Valid, "0 of 0 faults bit", `[write 1]`, []harness.Event{start, {Kind: harness.FaultSkip, ID: start.ID}}},
+		{"what comes of healing is no load", Ran{}, harness.Unknown, "0 operations succeeded", `[write 1]`, []harness.Event{phase(0, "heal"), phase(9, "final")}},
 		{"a needed function was never tried", Ran{Needs: []string{"cas", "write"}}, harness.Unknown, "of 0 operations cas 0 succeeded", `[write 1]`, nil},
 		{"the last look is no load", Ran{}, harness.Unknown, "0 operations succeeded", `[write 1]`, []harness.Event{phase(0, "final")}},
 		{"fault never tried", Ran{Faults: []string{"partition"}}, harness.Unknown, "the fault partition never bit", `[write 1]`, nil},

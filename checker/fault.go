@@ -16,6 +16,7 @@ type fault struct {
 	Missed        string        // why it did not bite, if it did not
 	skipped       bool          // there was nobody to do it, or to do it to
 	ended         bool
+	trouble       bool // it was not healed when it ended
 }
 
 // faults gathers the events of each fault, in the order in which they began.
@@ -56,7 +57,7 @@ func faults(h *harness.History, end time.Duration) []*fault {
 		case harness.FaultSkip:
 			f.skipped = true
 		case harness.FaultEnd:
-			f.End, f.ended = e.Time, true
+			f.End, f.ended, f.trouble = e.Time, true, e.Message != ""
 		}
 	}
 	return fs

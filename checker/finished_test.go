@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,8 @@ func TestFinished(t *testing.T) {
 		{"nothing", harness.Unknown, "before it began", nil, nil},
 		{"never served again", harness.Unknown, "no operation succeeded", whole, []harness.Operation{
 			read("a", 2, harness.OK), read("a", 21, harness.Fail)}},
+		{"a node could not be taken back", harness.Unknown, "Not everything could be healed after the load: n3 is no member", slices.Insert(slices.Clone(whole), 3,
+			harness.Event{Time: 15, Kind: harness.UnhealedEvent, Message: "n3 is no member"}), []harness.Operation{read("a", 21, harness.OK)}},
 		{"one object was not seen", harness.Unknown, `1 of 2 objects could not be looked at: "b"`, whole, []harness.Operation{
 			read("a", 2, harness.OK), read("b", 3, harness.OK), read("a", 21, harness.OK), read("b", 21, harness.Info)}},
 	}

@@ -51,11 +51,11 @@ type MissedFault struct {
 	Reason string        `json:"reason"`
 }
 
-// finalPhase is when the load was over and the last look began; after
-// everything if it never did.
-func finalPhase(h *harness.History) time.Duration {
+// loadOver is when the load was over and everything was healed; after everything
+// if that never came.
+func loadOver(h *harness.History) time.Duration {
 	for _, e := range h.Events {
-		if e.Kind == harness.PhaseEvent && e.Message == "final" {
+		if e.Kind == harness.PhaseEvent && (e.Message == "heal" || e.Message == "final") {
 			return e.Time
 		}
 	}
@@ -73,11 +73,11 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	for _, f := range c.Needs {
 		byF[f] = &FunctionCounts{F: f}
 	}
-	final := finalPhase(h)
+	over := loadOver(h)
 	for i := range h.Operations {
 		op := &h.Operations[i]
-		if op.Start >= final {
-			continue // the last look is no load
+		if op.Start >= over {
+			continue // what comes of healing, and the last look, is no load
 		}
 		f := byF[op.F]
 		if f == nil {

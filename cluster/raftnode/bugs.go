@@ -29,6 +29,8 @@ const (
 	FracturedRead     Bug = "fractured-read"
 	ReadsOutsideLog   Bug = "reads-outside-log"
 	AbortedAppend     Bug = "aborted-append"
+	StuckTransfer     Bug = "stuck-transfer"
+	ShutdownOnRemove  Bug = "shutdown-on-remove"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -58,6 +60,8 @@ var Bugs = []BugDoc{
 	{FracturedRead, "a transaction that only reads reads one list after the other, each at a moment of its own"},
 	{ReadsOutsideLog, "a transaction reads the leader's state and then appends through the log"},
 	{AbortedAppend, "a transaction that takes longer than 100 ms to commit is called aborted and stays in the log"},
+	{StuckTransfer, "a leader that was told to hand the lead over, and could not, goes on to think that it is doing so, and refuses all writes"},
+	{ShutdownOnRemove, "a leader that is removed shuts its raft down, as is hashicorp/raft's default, and is of no use when it is taken back"},
 }
 
 // ParseBug finds a planted bug by name.

@@ -536,3 +536,38 @@ func TestAcknowledged(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestBugStuckTransfer(t *testing.T) {
+	t.Parallel()
+	bothWays(t, StuckTransfer, func(t *testing.T, bug Bug) {
+		c := startCluster(t, 3, func(cfg *testConfig) { cfg.Bug = bug })
+		c.write(1)
+		l := c.leader()
+		var tr Transferred
+		if f := c.admin(l, PathTransfer, TransferRequest{To: l.peer.Name}, &tr); f != nil || tr.Refused == "" {
+			t.Fatalf("%+v, %+v, want a refusal", tr, f)
+		}
+		_, f := c.post(l, PathCounterAdd, Request{Key: "a", Value: 1, Client: "x", Seq: 1})
+		if stuck := f != nil && f.Reason == raft.ErrLeadershipTransferInProgress.Error(); stuck != (bug != "") {
+			t.Errorf("a write after a transfer that failed: %+v", f)
+		}
+	})
+}
+
+func TestBugShutdownOnRemove(t *testing.T) {
+	t.Parallel()
+	bothWays(t, ShutdownOnRemove, func(t *testing.T, bug Bug) {
+		c := startCluster(t, 3, func(cfg *testConfig) { cfg.Bug = bug })
+		c.write(1)
+		old := c.leader()
+		c.member(old, Absent)
+		eventually(t, "another leader", func() bool { return c.leader() != old })
+		want := "follower"
+		if bug != "" {
+			want = "shutdown"
+		}
+		if role := old.Status().Role; role != want {
+			t.Errorf("the leader that was removed is a %s, want %s", role, want)
+		}
+	})
+}

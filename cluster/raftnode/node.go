@@ -93,7 +93,6 @@ func (s Settings) raft(id string) (*raft.Config, error) {
 	c.SnapshotInterval = s.SnapshotInterval
 	c.TrailingLogs = s.Trailing
 	plain(c)
-	c.ShutdownOnRemove = false // a node that was removed may be taken back
 	if err := raft.ValidateConfig(c); err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
@@ -117,6 +116,7 @@ type Node struct {
 	marking chan struct{} // held by who proposes the first entry of a term
 	believe atomic.Bool   // was elected and has heard of no other leader since (stale-leader-read)
 	dirty   proposals     // (dirty-read)
+	stuck   atomic.Bool   // a transfer has failed (stuck-transfer)
 }
 
 // Start runs a node until Close. It takes over the config's transport and
@@ -167,6 +167,7 @@ func (n *Node) startRaft() error {
 		return err
 	}
 	conf.Logger = n.cfg.Logger
+	conf.ShutdownOnRemove = n.cfg.Bug.is(ShutdownOnRemove) // a node that was removed may be taken back
 	if err := n.bootstrap(); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}

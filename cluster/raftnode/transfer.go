@@ -34,6 +34,10 @@ func (n *Node) serveTransfer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer done()
+	if n.stuck.Load() {
+		reply(w, nil, didNotHappen(raft.ErrLeadershipTransferInProgress.Error()))
+		return
+	}
 	i := slices.IndexFunc(n.cfg.Peers, func(p Peer) bool { return p.Name == req.To })
 	if i < 0 {
 		reply(w, nil, didNotHappen("no peer is called "+req.To))
@@ -52,6 +56,9 @@ func (n *Node) serveTransfer(w http.ResponseWriter, r *http.Request) {
 		t.Refused = to.Name + " is no member"
 	case err != nil:
 		t.Refused = err.Error()
+	}
+	if t.Refused != "" && n.cfg.Bug.is(StuckTransfer) {
+		n.stuck.Store(true)
 	}
 	reply(w, t, f)
 }

@@ -1,12 +1,19 @@
 package raftnode
 
-import "context"
+import (
+	"context"
+
+	"github.com/hashicorp/raft"
+)
 
 // write proposes an operation's command on the leader.
 func (n *Node) write(ctx context.Context, req Request, op operation) (Response, *Failure) {
 	c := command{
 		Op: op.command, Key: req.Key, Value: req.Value, From: req.From, Txn: req.Txn,
 		Client: req.Client, Seq: req.Seq, Retry: req.Retry,
+	}
+	if n.stuck.Load() {
+		return Response{}, didNotHappen(raft.ErrLeadershipTransferInProgress.Error())
 	}
 	var decided *int64
 	switch {

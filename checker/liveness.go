@@ -1,0 +1,405 @@
+package checker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"coup/harness"
+)
+
+// Liveness checks that the system serves when nothing is broken: that in every
+// stretch of the run in which no fault is in force, each function that clients
+// ask for succeeds within a bound, and goes on to. The stretches are those between
+// faults, and the one after everything was healed (the phase "serve").
+//
+// Promises of liveness can be broken by whoever runs the test as well as by the
+// system, so a violation has to be proved: all the time of the bound was there, a
+// majority of the nodes said how they were all through it, and so did clients
+// ask. A stretch in which nothing succeeded and that proves less is unknown.
+type Liveness struct {
+	Within time.Duration // the bound; 0: [DefaultServeWithin]
+}
+
+// DefaultServeWithin is far beyond what an election takes on a busy machine,
+// or hashicorp/raft's longest rest (10 s) between two messages to a node.
+const DefaultServeWithin = 30 * time.Second
+
+// LivenessDetails are the Details of [Liveness]. All times are nanoseconds since the
+// start of the run.
+type LivenessDetails struct {
+	Within time.Duration `json:"within"`
+	Healed time.Duration `json:"healed"` // when everything was healed; -1: never
+	// Served is when each function that was asked for succeeded first after that;
+	// -1: never. Sorted by name.
+	Served []ServedAgain `json:"served"`
+	Quiet  []Gap         `json:"quiet"` // the stretches without a fault that were as long as the bound
+}
+
+// ServedAgain is when a function succeeded after everything was healed.
+type ServedAgain struct {
+	F  string        `json:"f"`
+	At time.Duration `json:"at"`
+}
+
+// Name implements [harness.Checker].
+func (Liveness) Name() string { return "liveness" }
+
+// Check implements [harness.Checker]. It takes O(n log n).
+func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	c.Within = cmp.Or(c.Within, DefaultServeWithin)
+	r := harness.Result{Checker: "liveness", Valid: harness.Valid}
+	stretches, healed := quiet(h)
+	d := LivenessDetails{Within: c.Within, Healed: healed, Served: []ServedAgain{}, Quiet: []Gap{}}
+	byF := map[string][]*harness.Operation{}
+	for i := range h.Operations {
+		op := &h.Operations[i]
+		byF[op.F] = append(byF[op.F], op)
+	}
+	var worst *outage
+	for _, s := range stretches {
+		if s.Length() >= c.Within {
+			d.Quiet = append(d.Quiet, s)
+		}
+		for _, f := range slices.Sorted(maps.Keys(byF)) {
+			if o := c.outage(h, s, f, byF[f]); o != nil && (worst == nil || worst.doubt != "" && o.doubt == "") {
+				worst = o
+			}
+		}
+	}
+	if healed < 0 {
+		r.Valid, r.Summary, r.Details = harness.Unknown, "The run ended before everything was healed.", d
+		return r, nil
+	}
+	last := stretches[len(stretches)-1]
+	d.Served = servedAgain(byF, last)
+	r.Details = d
+	if worst != nil && worst.doubt == "" {
+		r.Valid = harness.Invalid
+		r.Summary, r.Counterexample = worst.tell(h, c.Within, healed)
+		return r, nil
+	}
+	r.Valid, r.Summary = judgeServed(d.Served, healed, last)
+	if r.Valid == harness.Unknown && worst != nil && worst.To > healed {
+		r.Summary += " That is no proof: " + worst.doubt + "."
+	}
+	return r, nil
+}
+
+// quiet are the stretches of the run in which no fault was in force, from the
+// beginning of the load on. The last one begins when everything was healed; healed
+// is -1 if that never came.
+func quiet(h *harness.History) (stretches []Gap, healed time.Duration) {
+	from, _ := loadPhase(h)
+	healed = -1
+	asked := from // until when clients did
+	for i := range h.Operations {
+		asked = max(asked, h.Operations[i].Start, h.Operations[i].End)
+	}
+	end := asked
+	over := time.Duration(-1)
+	for _, e := range h.Events {
+		end = max(end, e.Time)
+		switch {
+		case e.Kind != harness.PhaseEvent:
+		case e.Message == "heal":
+			over = e.Time
+		case e.Message == "serve", e.Message == "final" && healed < 0:
+			healed = e.Time
+		}
+	}
+	if over < 0 {
+		over = end
+	}
+	at := from
+	for _, f := range faults(h, end) {
+		to := f.End
+		if f.trouble {
+			to = over // what was not healed then was healed in the end
+		}
+		if f.Start > at && f.Start <= over {
+			stretches = append(stretches, Gap{at, f.Start})
+		}
+		at = max(at, to)
+	}
+	if at < over {
+		stretches = append(stretches, Gap{at, over})
+	}
+	if healed >= 0 {
+		stretches = append(stretches, Gap{healed, max(healed, asked)})
+	}
+	return stretches, healed
+}
+
+// outage is a time of the length of the bound in which a function was asked
+// for in vain, though no fault was in force.
+type outage struct {
+	Gap
+	stretch Gap
+	f       string
+	ops     []*harness.Operation // that were tried and did not succeed
+	doubt   string               // why it proves nothing; "" if it does
+}
+
+// outage finds the first one of a function in a stretch, if there is any; one
+// that is proved, if there is one.
+func (c Liveness) outage(h *harness.History, s Gap, f string, ops []*harness.Operation) *outage {
+	var successes []time.Duration
+	for _, op := range ops {
+		if op.Type == harness.OK && op.End >= s.From && op.End <= s.To {
+			successes = append(successes, op.End)
+		}
+	}
+	var doubted *outage
+	for _, g := range gapsBetween(successes, s.From, s.To) {
+		if g.Length() < c.Within {
+			continue
+		}
+		o := &outage{Gap: g, stretch: s, f: f}
+		for _, op := range ops {
+			if inVain(op, g) {
+				o.ops = append(o.ops, op)
+			}
+		}
+		if len(o.ops) == 0 {
+			continue // who is not asked need not answer
+		}
+		for at := g.From; at+c.Within <= g.To; at += max(1, c.Within/thirds) {
+			if o.doubt = doubts(h, Gap{at, at + c.Within}, o.ops); o.doubt == "" {
+				return o
+			}
+		}
+		if doubted == nil {
+			doubted = o
+		}
+	}
+	return doubted
+}
+
+// inVain reports whether op began within g and had not succeeded by its end.
+func inVain(op *harness.Operation, g Gap) bool {
+	return op.Start >= g.From && op.Start <= g.To && (op.Type != harness.OK || op.End > g.To)
+}
+
+// doubts say why a window without a success proves nothing.
+func doubts(h *harness.History, w Gap, ops []*harness.Operation) string {
+	var asked [thirds]int
+	for _, op := range ops {
+		if op.Start >= w.From && op.Start < w.To {
+			asked[third(w, op.Start)]++
+		}
+	}
+	if slices.Min(asked[:]) == 0 {
+		return "clients did not ask all the time"
+	}
+	said := map[string]*[thirds]int{}
+	for _, n := range h.Nodes {
+		said[n] = new([thirds]int)
+	}
+	for _, e := range h.Events {
+		if e.Time < w.From || e.Time >= w.To || said[e.Node] == nil {
+			continue
+		}
+		switch e.Kind {
+		case harness.StateEvent:
+			said[e.Node][third(w, e.Time)]++
+		case harness.ExitEvent:
+			delete(said, e.Node)
+		}
+	}
+	var up []string
+	for _, n := range h.Nodes {
+		if s := said[n]; s != nil && slices.Min(s[:]) > 0 {
+			up = append(up, n)
+		}
+	}
+	if len(up) <= len(h.Nodes)/2 {
+		return fmt.Sprintf("only %d of %d nodes said how they were all the time", len(up), len(h.Nodes))
+	}
+	return ""
+}
+
+// What has to be there all through a window has to be there in each third of it.
+const thirds = 3
+
+func third(w Gap, t time.Duration) int {
+	return min(thirds-1, int(thirds*(t-w.From)/w.Length()))
+}
+
+// servedAgain is when each function that was asked for in the stretch succeeded.
+func servedAgain(byF map[string][]*harness.Operation, s Gap) []ServedAgain {
+	all := []ServedAgain{}
+	for _, f := range slices.Sorted(maps.Keys(byF)) {
+		first, asked := time.Duration(-1), false
+		for _, op := range byF[f] {
+			asked = asked || op.Start >= s.From
+			if op.Type == harness.OK && op.End >= s.From && (first < 0 || op.End < first) {
+				first = op.End
+			}
+		}
+		if asked || first >= 0 {
+			all = append(all, ServedAgain{f, first})
+		}
+	}
+	return all
+}
+
+// judgeServed judges what is no proven violation.
+func judgeServed(served []ServedAgain, healed time.Duration, s Gap) (harness.Validity, string) {
+	var slowest time.Duration
+	var missing []string
+	for _, f := range served {
+		if f.At < 0 {
+			missing = append(missing, f.F)
+		}
+		slowest = max(slowest, f.At-healed)
+	}
+	switch {
+	case len(served) == 0:
+		return harness.Unknown, "Nobody asked for anything after everything was healed."
+	case len(missing) == len(served):
+		return harness.Unknown, fmt.Sprintf("No operation succeeded in the %s after everything was healed.", seconds(s.Length()))
+	case len(missing) > 0:
+		return harness.Unknown, fmt.Sprintf("No %s succeeded in the %s after everything was healed.", strings.Join(missing, " and no "), seconds(s.Length()))
+	}
+	return harness.Valid, fmt.Sprintf("After everything was healed, every kind of operation succeeded within %s.", seconds(slowest))
+}
+
+// tell tells of an outage that is proved.
+func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary string, c *harness.Counterexample) {
+	c = &harness.Counterexample{Witness: []harness.Witness{}}
+	say := func(format string, args ...any) { c.Story = append(c.Story, fmt.Sprintf(format, args...)) }
+	what, other := o.f, whatElse(h, o.Gap)
+	if other == "" {
+		what, o.ops = "operation", nil
+		for i := range h.Operations {
+			if op := &h.Operations[i]; inVain(op, o.Gap) {
+				o.ops = append(o.ops, op)
+			}
+		}
+	}
+	if o.stretch.From == healed {
+		summary = fmt.Sprintf("No %s succeeded in %v after everything was healed", what, within)
+		say("At %s everything was healed: every node ran, and packets passed between all of them and the clients.", seconds(healed))
+	} else {
+		summary = fmt.Sprintf("No %s succeeded in %v without any fault", what, within)
+		say("From %s to %s no fault was in force.", seconds(o.stretch.From), seconds(o.stretch.To))
+	}
+	if o.From > o.stretch.From {
+		summary += ", though some had before"
+		say("The last %s succeeded at %s.", what, seconds(o.From))
+	}
+	say("From %s to %s clients asked for %s in vain.", seconds(o.From), seconds(o.To), plural(len(o.ops), what))
+	if other != "" {
+		say("Meanwhile these succeeded: %s.", other)
+	}
+	for _, s := range whoLed(h, o.Gap) {
+		say("%s", s)
+	}
+	for _, a := range answers(o.ops) {
+		say("%s", a)
+	}
+	if o.To < o.stretch.To {
+		say("The next %s succeeded at %s.", what, seconds(o.To))
+	}
+	say("A majority that can talk to each other must serve within %v.", within)
+	for _, op := range []*harness.Operation{o.ops[0], o.ops[len(o.ops)-1]} {
+		if len(c.Witness) == 0 || op != o.ops[0] {
+			c.Witness = append(c.Witness, witnesses(Model{}, []harness.Operation{*op})...)
+		}
+	}
+	return summary + ".", c
+}
+
+// whatElse are the functions that did succeed meanwhile, "" if none did.
+func whatElse(h *harness.History, g Gap) string {
+	n := map[string]int{}
+	for i := range h.Operations {
+		if op := &h.Operations[i]; op.Type == harness.OK && op.End > g.From && op.End < g.To {
+			n[op.F]++
+		}
+	}
+	var said []string
+	for _, f := range slices.Sorted(maps.Keys(n)) {
+		said = append(said, plural(n[f], f))
+	}
+	return strings.Join(said, ", ")
+}
+
+// whoLed tells who took itself for the leader, in which terms.
+func whoLed(h *harness.History, g Gap) (said []string) {
+	type reign struct {
+		node     string
+		term     uint64
+		from, to time.Duration
+	}
+	var reigns []*reign
+	seen := map[string]bool{}
+	elections, terms := 0, []uint64{}
+	for _, e := range h.Events {
+		if e.Time < g.From || e.Time > g.To {
+			continue
+		}
+		switch e.Kind {
+		case harness.ElectionEvent:
+			elections++
+		case harness.StateEvent:
+			seen[e.Node] = true
+			terms = append(terms, e.Term)
+			if e.Role != "leader" {
+				continue
+			}
+			i := slices.IndexFunc(reigns, func(r *reign) bool { return r.node == e.Node && r.term == e.Term })
+			if i < 0 {
+				reigns = append(reigns, &reign{e.Node, e.Term, e.Time, e.Time})
+			} else {
+				reigns[i].to = e.Time
+			}
+		}
+	}
+	var up []string
+	for _, n := range h.Nodes {
+		if seen[n] {
+			up = append(up, n)
+		}
+	}
+	said = append(said, fmt.Sprintf("Meanwhile %s said how they were.", strings.Join(up, ", ")))
+	const most = 5
+	for i, r := range reigns {
+		if i == most {
+			said = append(said, fmt.Sprintf("%d more such times are left out here.", len(reigns)-most))
+			break
+		}
+		said = append(said, fmt.Sprintf("%s took itself for the leader in term %d, from %s to %s.", r.node, r.term, seconds(r.from), seconds(r.to)))
+	}
+	if len(reigns) == 0 && len(terms) > 0 {
+		said = append(said, fmt.Sprintf("None of them took itself for the leader, in the terms %d to %d.", slices.Min(terms), slices.Max(terms)))
+	}
+	if elections == 0 {
+		return append(said, "None of them called for an election.")
+	}
+	return append(said, fmt.Sprintf("They called for an election %s.", times(elections)))
+}
+
+// answers are the most frequent ends of operations that did not succeed.
+func answers(ops []*harness.Operation) (said []string) {
+	n := map[string]int{}
+	for _, op := range ops {
+		switch {
+		case op.Type == harness.Invoke:
+			n["no answer"]++
+		default:
+			n[cmp.Or(op.Error, "no reason was given")]++
+		}
+	}
+	all := slices.Sorted(maps.Keys(n))
+	slices.SortStableFunc(all, func(a, b string) int { return n[b] - n[a] })
+	for _, text := range all[:min(len(all), 3)] {
+		said = append(said, fmt.Sprintf("What they were told (%s): %s.", times(n[text]), text))
+	}
+	return said
+}
