@@ -8,7 +8,8 @@
 // On a simulated machine (GOOS=wasip1, package cluster/sim), where bbolt and TCP
 // do not exist, Main puts other parts around the same [Node]: a log store in one
 // file (wal.go), raft's messages in a coding of their own (wire.go), a small
-// HTTP server (server.go). [Start] takes any parts from its caller.
+// HTTP server (server.go) and client (asker.go). [Start] takes any parts from
+// its caller.
 //
 // # A request's way
 //

@@ -7,33 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"time"
 )
 
-// forwarder asks other nodes on behalf of clients.
-type forwarder struct {
-	client *http.Client
-}
-
-// newForwarder dials peers by name.
-func newForwarder(dial func(ctx context.Context, peer string) (net.Conn, error)) *forwarder {
-	return &forwarder{&http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			peer, _, err := net.SplitHostPort(addr)
-			if err != nil {
-				return nil, &notDialed{err}
-			}
-			conn, err := dial(ctx, peer)
-			if err != nil {
-				return nil, &notDialed{err}
-			}
-			return conn, nil
-		},
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     10 * time.Second,
-	}}}
+// asker asks other nodes on behalf of clients.
+type asker interface {
+	// ask posts body to a path of a peer's API. Its error wraps a notDialed if
+	// not a byte of it left the node.
+	ask(ctx context.Context, peer, path string, body []byte) (status int, answer []byte, err error)
+	// close ends the connections that nobody uses.
+	close()
 }
 
 // notDialed marks that not a byte of a request left the node.
@@ -53,20 +36,14 @@ func (n *Node) forward(ctx context.Context, leader string, req Request, op opera
 	if err != nil {
 		return Response{}, didNotHappen(err.Error())
 	}
-	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+leader+op.name, bytes.NewReader(body))
-	if err != nil {
-		return Response{}, didNotHappen(err.Error())
-	}
-	hr.Header.Set("Content-Type", "application/json")
-	answer, err := n.forwarder.client.Do(hr)
+	status, answer, err := n.asker.ask(ctx, leader, op.name, body)
 	if err != nil {
 		if nd := (*notDialed)(nil); errors.As(err, &nd) || op.read {
 			return Response{}, didNotHappen(fmt.Sprintf("cannot reach %s: %v", leader, err))
 		}
 		return Response{}, mayHaveHappened(fmt.Sprintf("no answer from %s: %v", leader, err))
 	}
-	defer answer.Body.Close()
-	resp, f := DecodeAnswer(answer.StatusCode, answer.Body)
+	resp, f := DecodeAnswer(status, bytes.NewReader(answer))
 	if f != nil && op.read {
 		f.Happened = DidNotHappen
 	}

@@ -106,7 +106,7 @@ type Node struct {
 	transport *transport
 	fsm       *fsm
 	events    *emitter
-	forwarder *forwarder
+	asker     asker
 	server    server
 	serving   chan struct{} // closed when the server has ended
 	ctx       context.Context
@@ -138,7 +138,7 @@ func Start(cfg Config) (*Node, error) {
 	n.events = newEmitter(cfg.ID, n.cfg.Events)
 	n.fsm = newFSM(cfg.Bug, n.events, cfg.StateEvery)
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.forwarder = newForwarder(n.dial)
+	n.asker = newAsker(n.dial)
 
 	if err := n.startRaft(); err != nil {
 		n.stop()
@@ -253,7 +253,7 @@ func (n *Node) Close() error {
 		n.server.Close()
 	}
 	<-n.serving
-	n.forwarder.client.CloseIdleConnections()
+	n.asker.close()
 	n.events.close()
 	return err
 }

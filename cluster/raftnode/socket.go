@@ -20,3 +20,5 @@ func dialAddr(ctx context.Context, addr string) (net.Conn, error) {
 func newServer(h http.Handler) server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: maxTimeout}
 }
+
+func newAsker(dial dialPeer) asker { return newHTTPAsker(dial) }

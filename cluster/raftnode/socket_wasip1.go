@@ -33,3 +33,5 @@ func newTCP(listen, addr string, timeout time.Duration, _ hclog.Logger) (raft.Tr
 }
 
 func newServer(h http.Handler) server { return newSmallServer(h) }
+
+func newAsker(dial dialPeer) asker { return newSmallAsker(dial) }
