@@ -102,6 +102,7 @@ func FuzzLog(f *testing.F) {
 func FuzzElle(f *testing.F) {
 	f.Add(`{:process 0 :type :invoke :f :txn :value [[:append 5 1] [:r 5 nil]]} {:process 0 :type :ok :f :txn :value [[:append 5 1] [:r 5 [1]]]}`, true)
 	f.Add(`{:process 0 :type :invoke :value [[:w 5 1] [:r 5 nil]]} {:process 0 :type :ok :value [[:w 5 1] [:r 5 1]]}`, false)
+	f.Add(`{:process 0 :type :invoke :value [[:r 0 nil]]} {:process 0 :type :ok :value []}`, false)
 	f.Add(`{"time":1,"process":0,"type":"invoke","f":"txn","value":[["append","5",1],["r","5",null]]}`, true)
 	f.Fuzz(func(t *testing.T, text string, lists bool) {
 		model := "rw-register"
@@ -117,15 +118,12 @@ func FuzzElle(f *testing.F) {
 // FuzzCompressed reads what claims to be compressed; and what is compressed
 // must read as it does plain.
 func FuzzCompressed(f *testing.F) {
-	f.Add([]byte(registerMaps))
+	f.Add([]byte(`[0 :invoke :write 1] [0 :ok :write 1]`))
 	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("BZh9\x17rE8P\x90\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		o := Options{Model: "cas-register"}
 		h, err := Read(bytes.NewReader(data), o)
-		if err == nil {
-			understood(t, h, o.Model)
-		}
 		if bytes.HasPrefix(data, []byte("\x1f\x8b")) || bytes.HasPrefix(data, []byte("BZh")) {
 			return // compressed already
 		}
