@@ -23,6 +23,9 @@ const (
 	ForgottenVote     Bug = "forgotten-vote"
 	LostLog           Bug = "lost-log"
 	NoSync            Bug = "no-sync"
+	TornWrite         Bug = "torn-write"
+	IgnoredSyncError  Bug = "ignored-sync-error"
+	LeaseWallClock    Bug = "lease-wall-clock"
 	ShortSnapshot     Bug = "short-snapshot"
 	StickyRestore     Bug = "sticky-restore"
 	TornTransaction   Bug = "torn-transaction"
@@ -54,6 +57,9 @@ var Bugs = []BugDoc{
 	{ForgottenVote, "term and vote are kept in memory only and lost in a restart"},
 	{LostLog, "the log is kept in memory only and lost in a restart, while term, vote and snapshots stay"},
 	{NoSync, "log, term and vote are acknowledged before they are synced; only a power cut shows it"},
+	{TornWrite, "what a power cut left of a write to the log is taken for all of it: no checksum is looked at"},
+	{IgnoredSyncError, "an fsync that fails is taken for one that did not, and what follows the hole in the log is dropped when it is read"},
+	{LeaseWallClock, "a leader answers reads without asking anybody while a lease lasts, by the wall clock, that a majority gave it"},
 	{ShortSnapshot, "a snapshot misses the newest entries that it claims to hold"},
 	{StickyRestore, "a snapshot installed on a running node does not replace what the node had under a key"},
 	{TornTransaction, "every step of a transaction is an entry of the log by itself, and others come between them"},

@@ -66,6 +66,28 @@ func TestBugStaleLeaderRead(t *testing.T) {
 	})
 }
 
+func TestBugLeaseWallClock(t *testing.T) {
+	t.Parallel()
+	bothWays(t, LeaseWallClock, func(t *testing.T, bug Bug) {
+		c := startCluster(t, 3, withBug(bug))
+		c.must(PathRegisterWrite, Request{Key: "a", Value: 1, Client: "auto"})
+		old := c.leader()
+		if _, f := c.post(old, PathRegisterRead, Request{Key: "a", Timeout: 1000}); f != nil {
+			t.Fatal(f)
+		}
+		if (old.lease.until.Load() > 0) != (bug != "") {
+			t.Error("only with the bug a lease is kept")
+		}
+		c.isolate(old)
+		c.must(PathRegisterWrite, Request{Key: "a", Value: 2, Client: "auto"})
+		old.lease.extend(time.Now(), time.Hour) // as if the clock were set back
+		got, f := c.post(old, PathRegisterRead, Request{Key: "a", Timeout: 300})
+		if stale := f == nil && equal(got.Value, num(1)); stale != (bug != "") {
+			t.Errorf("the deposed leader answered %s, %v", show(got.Value), f)
+		}
+	})
+}
+
 func TestBugFollowerRead(t *testing.T) {
 	t.Parallel()
 	bothWays(t, FollowerRead, func(t *testing.T, bug Bug) {

@@ -15,12 +15,9 @@ func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	w, err := openWAL(dir, guest.Sync)
+	w, err := openWAL(dir, guest.Sync, bug)
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	if bug.is(NoSync) {
-		w.sync = func(string) error { return nil }
 	}
 	snapshots, err := openSnapshots(dir, logger)
 	if err != nil {

@@ -117,6 +117,7 @@ type Node struct {
 	believe atomic.Bool   // was elected and has heard of no other leader since (stale-leader-read)
 	dirty   proposals     // (dirty-read)
 	stuck   atomic.Bool   // a transfer has failed (stuck-transfer)
+	lease   wallLease     // (lease-wall-clock)
 }
 
 // Start runs a node until Close. It takes over the config's transport and

@@ -2,6 +2,7 @@ package raftnode
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -16,6 +17,9 @@ const (
 // read answers an operation that changes nothing.
 func (n *Node) read(ctx context.Context, req Request, op operation) (Response, *Failure) {
 	if req.Reads == Stale || n.cfg.Bug.is(FollowerRead) || n.cfg.Bug.is(StaleLeaderRead) && n.believe.Load() {
+		return n.look(req, op), nil
+	}
+	if n.cfg.Bug.is(LeaseWallClock) && n.lease.holds() {
 		return n.look(req, op), nil
 	}
 	return n.route(ctx, req, op, func(ctx context.Context) (Response, *Failure) {
@@ -58,7 +62,7 @@ func (n *Node) confirm(ctx context.Context, verify bool) *Failure {
 	if f := n.markTerm(ctx, term); f != nil {
 		return f
 	}
-	asked := n.transport.now()
+	asked, since := n.transport.now(), time.Now()
 	index := commitIndex(n.raft)
 	if verify {
 		if f := n.verify(ctx, term, asked); f != nil {
@@ -72,6 +76,9 @@ func (n *Node) confirm(ctx context.Context, verify bool) *Failure {
 	}
 	if err := n.fsm.wait(ctx, index); err != nil {
 		return didNotHappen("timed out applying the log")
+	}
+	if verify && n.cfg.Bug.is(LeaseWallClock) {
+		n.lease.extend(since, n.cfg.Heartbeat/2)
 	}
 	return nil
 }

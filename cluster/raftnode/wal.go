@@ -32,6 +32,7 @@ import (
 type wal struct {
 	path string
 	sync func(path string) error // what fsync does
+	bug  Bug
 
 	writing sync.Mutex // held by who appends; guards file, size and broken
 	file    *os.File
@@ -64,8 +65,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // openWAL opens or makes the file in dir. sync is told a path and does what
 // fsync does.
-func openWAL(dir string, sync func(path string) error) (*wal, error) {
-	w := &wal{path: filepath.Join(dir, walFile), sync: sync, logs: map[uint64]*raft.Log{}, keys: map[string][]byte{}}
+func openWAL(dir string, sync func(path string) error, bug Bug) (*wal, error) {
+	w := &wal{path: filepath.Join(dir, walFile), sync: sync, bug: bug, logs: map[uint64]*raft.Log{}, keys: map[string][]byte{}}
 	b, err := os.ReadFile(w.path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -73,15 +74,19 @@ func openWAL(dir string, sync func(path string) error) (*wal, error) {
 	at := 0
 	for {
 		records, ok := nextFrame(b[at:])
+		if w.bug.is(TornWrite) && !ok {
+			records, ok = anyFrame(b[at:])
+		}
 		if !ok {
 			break
 		}
-		if err := w.replay(records); err != nil {
+		if err := w.replay(records); err != nil && !w.bug.is(TornWrite) {
 			return nil, fmt.Errorf("%s at %d: %w", w.path, at, err)
 		}
 		at += frameHeader + len(records)
 	}
-	if rest := b[at:]; len(rest) > 0 && (at == 0 || holdsFrame(rest[1:])) {
+	rest := b[at:]
+	if len(rest) > 0 && (at == 0 || holdsFrame(rest[1:])) && !w.bug.is(IgnoredSyncError) {
 		return nil, fmt.Errorf("%s is damaged at byte %d: put the disk right; without what stood there the node can't keep what it promised", w.path, at)
 	}
 	if err := w.rewrite(); err != nil {
@@ -103,6 +108,19 @@ func nextFrame(b []byte) (records []byte, ok bool) {
 	}
 	records = b[frameHeader : frameHeader+size]
 	return records, crc32.Checksum(records, castagnoli) == binary.LittleEndian.Uint32(b[4:])
+}
+
+// anyFrame returns the records of the frame that b seems to begin with
+// (torn-write).
+func anyFrame(b []byte) (records []byte, ok bool) {
+	if len(b) < frameHeader {
+		return nil, false
+	}
+	size := binary.LittleEndian.Uint32(b)
+	if size == 0 || size > maxFrame {
+		return nil, false
+	}
+	return b[frameHeader:min(frameHeader+int(size), len(b))], true
 }
 
 // holdsFrame says whether a whole frame begins anywhere in b.
@@ -307,8 +325,11 @@ func (w *wal) write(records []byte, change func()) error {
 	}
 	b := frame(records)
 	_, err := w.file.WriteAt(b, w.size)
-	if err == nil {
+	if err == nil && !w.bug.is(NoSync) {
 		err = w.sync(w.path)
+	}
+	if w.bug.is(IgnoredSyncError) {
+		err = nil
 	}
 	if err != nil {
 		w.broken = fmt.Errorf("%s: %w", w.path, err)

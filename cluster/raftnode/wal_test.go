@@ -1,6 +1,7 @@
 package raftnode
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -19,7 +20,7 @@ func noSync(string) error { return nil }
 
 func openTestWAL(t *testing.T, dir string) *wal {
 	t.Helper()
-	w, err := openWAL(dir, noSync)
+	w, err := openWAL(dir, noSync, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestWALTorn(t *testing.T) {
 			if damage && n > 0 && sizes[n] == int64(cut) {
 				n--
 			}
-			again, err := openWAL(d, noSync)
+			again, err := openWAL(d, noSync, "")
 			if err != nil {
 				t.Fatalf("cut at %d, damaged %v: %v", cut, damage, err)
 			}
@@ -172,7 +173,7 @@ func TestWALDamaged(t *testing.T) {
 	for i := range newest {
 		b := slices.Clone(whole)
 		b[i] ^= 1 << (i % 8)
-		again, err := openWAL(dirWith(t, b), noSync)
+		again, err := openWAL(dirWith(t, b), noSync, "")
 		if err == nil {
 			again.close()
 			t.Fatalf("byte %d of %d is damaged, and nothing is said", i, len(b))
@@ -182,13 +183,13 @@ func TestWALDamaged(t *testing.T) {
 		}
 	}
 	// The first frame is never torn: a file that ends in it is damaged.
-	if _, err := openWAL(dirWith(t, whole[:ends[0]-1]), noSync); err == nil {
+	if _, err := openWAL(dirWith(t, whole[:ends[0]-1]), noSync, ""); err == nil {
 		t.Error("half of the first frame was taken for a new file")
 	}
 	// Whether the newest frame was torn or damaged can't be told.
 	b := slices.Clone(whole)
 	b[len(b)-1] ^= 1
-	again, err := openWAL(dirWith(t, b), noSync)
+	again, err := openWAL(dirWith(t, b), noSync, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +215,7 @@ func TestWALIsWrittenAnewWhenItIsOpened(t *testing.T) {
 	again, err := openWAL(dir, func(path string) error {
 		synced = append(synced, filepath.Base(path))
 		return nil
-	})
+	}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +240,7 @@ func TestFailStop(t *testing.T) {
 			return errors.New("no luck")
 		}
 		return nil
-	})
+	}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +323,7 @@ func TestWALSyncsBeforeItAnswers(t *testing.T) {
 			return fmt.Errorf("no luck")
 		}
 		return nil
-	})
+	}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,5 +342,76 @@ func TestWALSyncsBeforeItAnswers(t *testing.T) {
 	}
 	if last, _ := w.LastIndex(); last != 2 {
 		t.Errorf("newest entry is %d", last)
+	}
+}
+
+// A frame of which some sectors were not written is not there, unless nobody
+// looks at the checksum.
+func TestBugTornWrite(t *testing.T) {
+	w := openTestWAL(t, t.TempDir())
+	torn := w.size
+	if err := w.StoreLogs([]*raft.Log{entry(1, 1), {Index: 2, Term: 1, Data: bytes.Repeat([]byte("x"), 600)}}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(b[torn+300:])
+	for bug, want := range map[Bug]uint64{"": 0, TornWrite: 2} {
+		again, err := openWAL(dirWith(t, b), noSync, bug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.close()
+		if last, _ := again.LastIndex(); last != want {
+			t.Errorf("%q: the newest entry is %d, want %d", bug, last, want)
+		}
+	}
+}
+
+// After an fsync that failed the log takes nothing more, and a hole in it is
+// no end; unless errors of fsync are ignored.
+func TestBugIgnoredSyncError(t *testing.T) {
+	for _, bug := range []Bug{"", IgnoredSyncError} {
+		fail := false
+		w, err := openWAL(t.TempDir(), func(string) error {
+			if fail {
+				return errors.New("no luck")
+			}
+			return nil
+		}, bug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.close()
+		hole := w.size
+		fail = true
+		if err := w.StoreLog(entry(1, 1)); (err == nil) != (bug != "") {
+			t.Errorf("%q: an fsync failed, and the write says %v", bug, err)
+		}
+		fail = false
+		if err := w.StoreLog(entry(2, 1)); (err == nil) != (bug != "") {
+			t.Errorf("%q: after that a write says %v", bug, err)
+		}
+		if bug == "" {
+			continue
+		}
+		b, err := os.ReadFile(w.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(b[hole : hole+20])
+		if _, err := openWAL(dirWith(t, b), noSync, ""); err == nil {
+			t.Error("a hole was taken for the end")
+		}
+		again, err := openWAL(dirWith(t, b), noSync, bug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.close()
+		if last, _ := again.LastIndex(); last != 0 {
+			t.Errorf("the newest entry is %d", last)
+		}
 	}
 }
