@@ -46,7 +46,9 @@ type inode struct {
 	synced  int      // how long it was at its newest sync
 	rest    int      // how much of it was there before its newest sync, or all if there was one only
 	flips   []flip   // bits that read wrong
-	mtime   int64    // Unix nanoseconds
+	// How many fsyncs of it are under way.
+	flushing int
+	mtime    int64 // Unix nanoseconds
 }
 
 // change is a write or a truncation, and how to undo it.
@@ -283,10 +285,14 @@ func (d *disk) all() []*inode {
 func (n *inode) crash(r *rand.Rand) (lost int) {
 	lost = len(n.holes)
 	defer n.lose()
-	if len(n.dirty) == 0 {
+	most := len(n.dirty)
+	if n.flushing > 0 {
+		most-- // not all of it was written yet
+	}
+	if n.flushing = 0; len(n.dirty) == 0 {
 		return lost
 	}
-	keep := r.IntN(len(n.dirty) + 1)
+	keep := r.IntN(most + 1)
 	for i := len(n.dirty) - 1; i > keep; i-- {
 		n.undo(n.dirty[i])
 		lost++
@@ -307,7 +313,7 @@ func (n *inode) tear(c change, r *rand.Rand) {
 	}
 	now := slices.Clone(n.data[c.off : c.off+c.written])
 	n.undo(c)
-	if r.IntN(2) == 0 { // it got as far as some byte
+	if r.IntN(4) == 0 { // it got as far as some byte
 		part := now[:r.IntN(len(now)+1)]
 		if len(part) > 0 {
 			n.grow(c.off + len(part))

@@ -26,6 +26,7 @@ func (m *machine) syncTime() time.Duration {
 func (m *machine) fsync(n *inode, ahead time.Duration, done func(sys.Errno)) {
 	seq, power := m.disk.seq, m.power
 	m.flushing++
+	n.flushing++
 	var end func()
 	end = func() {
 		switch {
@@ -36,6 +37,7 @@ func (m *machine) fsync(n *inode, ahead time.Duration, done func(sys.Errno)) {
 			return
 		}
 		m.flushing--
+		n.flushing--
 		if m.fault.Fail {
 			m.disk.failSync(n, seq)
 			done(sys.EIO)
@@ -93,17 +95,20 @@ func (m *machine) probeDisk(patience time.Duration) (took time.Duration, errno s
 	if m.fault.Full { // a probe is larger than what is left
 		return 0, noSpace, true
 	}
-	n, since := m.disk.make(false), m.w.now
-	m.disk.write(n, make([]byte, sector), 0)
-	t, waits := m.w.current, true
-	m.fsync(n, 0, func(e sys.Errno) {
-		took, errno, ended = m.w.now-since, e, true
-		if waits {
-			t.wake()
-		}
-	})
-	t.park(since + patience)
-	waits = false
+	since, t := m.w.now, m.w.current
+	for power := m.power - 1; !ended && power != m.power; { // a power cut ends a probe
+		n, waits := m.disk.make(false), true
+		m.disk.write(n, make([]byte, sector), 0)
+		power, since = m.power, m.w.now
+		m.fsync(n, 0, func(e sys.Errno) {
+			if waits {
+				took, errno, ended = m.w.now-since, e, true
+				t.wake()
+			}
+		})
+		t.park(since + patience)
+		waits = false
+	}
 	return took, errno, ended
 }
 

@@ -24,7 +24,7 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.ForgottenVote:     {"register", []string{"kill:all"}},
 	raftnode.LostLog:           {"set", []string{"kill:majority", "kill:all"}},
 	raftnode.NoSync:            {"set", []string{"crash:all", "crash:majority"}},
-	raftnode.TornWrite:         {"set", []string{"crash:all", "crash:majority"}},
+	raftnode.TornWrite:         {"set", []string{"crash:follower", "crash:minority", "slow-disk:all"}},
 	raftnode.IgnoredSyncError:  {"set", []string{"failing-disk:all", "crash:all"}},
 	raftnode.LeaseWallClock:    {"register", []string{"partition:leader", "clock-jump:all"}},
 	raftnode.ShortSnapshot:     {"set", []string{"kill:leader", "kill:follower"}},
