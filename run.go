@@ -1,6 +1,7 @@
 package coup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -115,6 +116,7 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 	r := &run{
 		plan: plan, sys: sys, work: work, o: o, store: store,
 		keys: map[string]struct{}{}, inForce: map[int]string{}, lastSaid: map[string]time.Duration{},
+		lastWords: map[string]string{},
 	}
 	r.stored = r.describe()
 	err = results.WriteJSON(store.Dir, results.PlanFile, r.stored)
@@ -161,6 +163,7 @@ type run struct {
 	keys      map[string]struct{}
 	awaited   map[string]struct{}      // functions that have to succeed until the run goes on
 	lastSaid  map[string]time.Duration // node -> time of its newest event
+	lastWords map[string]string        // node -> the line that says why its process is about to end
 	release   string                   // what the node that booted last said it runs
 }
 
@@ -266,9 +269,30 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	return ctx.Err()
 }
 
+// tellsWhy says whether a line of a node's output is the one in which a Go program,
+// or the simulated machine that it is on, says why it ends.
+func tellsWhy(line []byte) bool {
+	for _, begins := range []string{"panic: ", "fatal error: ", "machine: the program failed: "} {
+		if bytes.HasPrefix(line, []byte(begins)) {
+			return true
+		}
+	}
+	return false
+}
+
+// longestWords is as much as is told of it, in bytes.
+const longestWords = 200
+
 // output takes a line that a node wrote.
 func (r *run) output(node string, line []byte) {
 	r.store.NodeLog(node, line) // a node's log is worth having, but not worth a run
+	if tellsWhy(line) {
+		r.mu.Lock()
+		if r.lastWords[node] == "" { // what follows is of no other cause
+			r.lastWords[node] = string(line[:min(len(line), longestWords)])
+		}
+		r.mu.Unlock()
+	}
 	e, wall, ok := r.sys.Event(node, line)
 	if !ok {
 		return
@@ -310,8 +334,15 @@ func (r *run) gaveUp(ctx context.Context, node, why string) {
 
 // exited starts a node again that ended though nobody had ended it.
 func (r *run) exited(ctx context.Context, node string, code int) {
+	r.mu.Lock()
+	words := r.lastWords[node]
+	delete(r.lastWords, node)
+	r.mu.Unlock()
+	if words != "" {
+		words = ", " + words
+	}
 	r.event(harness.Event{Time: r.rt.Now(), Kind: harness.ExitEvent, Node: node,
-		Message: fmt.Sprintf("exit code %d; its last words are in %s", code, filepath.Join(results.NodesDir, node+".log"))})
+		Message: fmt.Sprintf("exit code %d%s; its last words are in %s", code, words, filepath.Join(results.NodesDir, node+".log"))})
 	r.rt.Start(func() {
 		harness.Sleep(ctx, r.rt, r.rt.Now()+restartAfter)
 		for !r.isUp() && ctx.Err() == nil { // it ended while others were still being made
