@@ -60,15 +60,23 @@ func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result
 		op := &h.Operations[i]
 		byF[op.F] = append(byF[op.F], op)
 	}
-	var worst *outage
+	var proved, doubted *outage
 	for _, s := range stretches {
 		if s.Length() >= c.Within {
 			d.Quiet = append(d.Quiet, s)
 		}
+		var all []*outage
 		for _, f := range slices.Sorted(maps.Keys(byF)) {
-			if o := c.outage(h, s, f, byF[f]); o != nil && (worst == nil || worst.doubt != "" && o.doubt == "") {
-				worst = o
+			switch o := c.outage(h, s, f, byF[f]); {
+			case o == nil:
+			case o.doubt == "":
+				all = append(all, o)
+			default:
+				doubted = o
 			}
+		}
+		if proved == nil {
+			proved = together(all)
 		}
 	}
 	if healed < 0 {
@@ -78,14 +86,14 @@ func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result
 	last := stretches[len(stretches)-1]
 	d.Served = servedAgain(byF, last)
 	r.Details = d
-	if worst != nil && worst.doubt == "" {
+	if proved != nil {
 		r.Valid = harness.Invalid
-		r.Summary, r.Counterexample = worst.tell(h, c.Within, healed)
+		r.Summary, r.Counterexample = proved.tell(h, c.Within, healed)
 		return r, nil
 	}
 	r.Valid, r.Summary = judgeServed(d.Served, healed, last)
-	if r.Valid == harness.Unknown && worst != nil && worst.To > healed {
-		r.Summary += " That is no proof: " + worst.doubt + "."
+	if r.Valid == harness.Unknown && doubted != nil && doubted.To > healed {
+		r.Summary += " That is no proof: " + doubted.doubt + "."
 	}
 	return r, nil
 }
@@ -135,12 +143,12 @@ func quiet(h *harness.History) (stretches []Gap, healed time.Duration) {
 	return stretches, healed
 }
 
-// outage is a time of the length of the bound in which a function was asked
-// for in vain, though no fault was in force.
+// outage is a time as long as the bound in which functions were asked for in
+// vain, though no fault was in force.
 type outage struct {
 	Gap
 	stretch Gap
-	f       string
+	fs      []string
 	ops     []*harness.Operation // that were tried and did not succeed
 	doubt   string               // why it proves nothing; "" if it does
 }
@@ -159,7 +167,7 @@ func (c Liveness) outage(h *harness.History, s Gap, f string, ops []*harness.Ope
 		if g.Length() < c.Within {
 			continue
 		}
-		o := &outage{Gap: g, stretch: s, f: f}
+		o := &outage{Gap: g, stretch: s, fs: []string{f}}
 		for _, op := range ops {
 			if inVain(op, g) {
 				o.ops = append(o.ops, op)
@@ -178,6 +186,20 @@ func (c Liveness) outage(h *harness.History, s Gap, f string, ops []*harness.Ope
 		}
 	}
 	return doubted
+}
+
+// together are the outages of several functions as one; nil for none.
+func together(all []*outage) *outage {
+	if len(all) == 0 {
+		return nil
+	}
+	o := all[0]
+	for _, other := range all[1:] {
+		o.fs, o.ops = append(o.fs, other.fs...), append(o.ops, other.ops...)
+		o.From, o.To = min(o.From, other.From), max(o.To, other.To)
+	}
+	slices.SortStableFunc(o.ops, func(a, b *harness.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	return o
 }
 
 // inVain reports whether op began within g and had not succeeded by its end.
@@ -273,7 +295,7 @@ func judgeServed(served []ServedAgain, healed time.Duration, s Gap) (harness.Val
 func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary string, c *harness.Counterexample) {
 	c = &harness.Counterexample{Witness: []harness.Witness{}}
 	say := func(format string, args ...any) { c.Story = append(c.Story, fmt.Sprintf(format, args...)) }
-	what, other := o.f, whatElse(h, o.Gap)
+	what, other := strings.Join(o.fs, " and no "), whatElse(h, o.Gap)
 	if other == "" {
 		what, o.ops = "operation", nil
 		for i := range h.Operations {
@@ -291,11 +313,15 @@ func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary
 	}
 	if o.From > o.stretch.From {
 		summary += ", though some had before"
-		say("The last %s succeeded at %s.", what, seconds(o.From))
+		say("The last success was at %s.", seconds(o.From))
 	}
-	say("From %s to %s clients asked for %s in vain.", seconds(o.From), seconds(o.To), plural(len(o.ops), what))
+	asked := map[string]int{}
+	for _, op := range o.ops {
+		asked[op.F]++
+	}
+	say("From %s to %s clients asked in vain for %s.", seconds(o.From), seconds(o.To), counted(asked))
 	if other != "" {
-		say("Meanwhile these succeeded: %s.", other)
+		say("What succeeded meanwhile: %s.", other)
 	}
 	for _, s := range whoLed(h, o.Gap) {
 		say("%s", s)
@@ -304,7 +330,7 @@ func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary
 		say("%s", a)
 	}
 	if o.To < o.stretch.To {
-		say("The next %s succeeded at %s.", what, seconds(o.To))
+		say("The next success was at %s.", seconds(o.To))
 	}
 	say("A majority that can talk to each other must serve within %v.", within)
 	for _, op := range []*harness.Operation{o.ops[0], o.ops[len(o.ops)-1]} {
@@ -323,9 +349,14 @@ func whatElse(h *harness.History, g Gap) string {
 			n[op.F]++
 		}
 	}
+	return counted(n)
+}
+
+// counted is "read (3 times), write (once)".
+func counted(n map[string]int) string {
 	var said []string
 	for _, f := range slices.Sorted(maps.Keys(n)) {
-		said = append(said, plural(n[f], f))
+		said = append(said, fmt.Sprintf("%s (%s)", f, times(n[f])))
 	}
 	return strings.Join(said, ", ")
 }
@@ -338,7 +369,7 @@ func whoLed(h *harness.History, g Gap) (said []string) {
 		from, to time.Duration
 	}
 	var reigns []*reign
-	seen := map[string]bool{}
+	seen := map[string]harness.Event{} // the last of each node
 	elections, terms := 0, []uint64{}
 	for _, e := range h.Events {
 		if e.Time < g.From || e.Time > g.To {
@@ -348,7 +379,7 @@ func whoLed(h *harness.History, g Gap) (said []string) {
 		case harness.ElectionEvent:
 			elections++
 		case harness.StateEvent:
-			seen[e.Node] = true
+			seen[e.Node] = e
 			terms = append(terms, e.Term)
 			if e.Role != "leader" {
 				continue
@@ -363,11 +394,15 @@ func whoLed(h *harness.History, g Gap) (said []string) {
 	}
 	var up []string
 	for _, n := range h.Nodes {
-		if seen[n] {
-			up = append(up, n)
+		if e, ok := seen[n]; ok {
+			of := ""
+			if e.Leader != "" && e.Leader != n {
+				of = " of " + e.Leader
+			}
+			up = append(up, fmt.Sprintf("%s %s%s in term %d", n, e.Role, of, e.Term))
 		}
 	}
-	said = append(said, fmt.Sprintf("Meanwhile %s said how they were.", strings.Join(up, ", ")))
+	said = append(said, fmt.Sprintf("What the nodes said they were, in the end: %s.", strings.Join(up, ", ")))
 	const most = 5
 	for i, r := range reigns {
 		if i == most {
@@ -379,10 +414,10 @@ func whoLed(h *harness.History, g Gap) (said []string) {
 	if len(reigns) == 0 && len(terms) > 0 {
 		said = append(said, fmt.Sprintf("None of them took itself for the leader, in the terms %d to %d.", slices.Min(terms), slices.Max(terms)))
 	}
-	if elections == 0 {
-		return append(said, "None of them called for an election.")
+	if elections > 0 {
+		said = append(said, fmt.Sprintf("They called for an election %s.", times(elections)))
 	}
-	return append(said, fmt.Sprintf("They called for an election %s.", times(elections)))
+	return said
 }
 
 // answers are the most frequent ends of operations that did not succeed.

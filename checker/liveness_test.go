@@ -36,7 +36,7 @@ func serving() *served {
 			if i == 0 {
 				role = "leader"
 			}
-			r.events = append(r.events, harness.Event{Time: at(s + 0.5), Kind: harness.StateEvent, Node: n, Role: role, Term: 7})
+			r.events = append(r.events, harness.Event{Time: at(s + 0.5), Kind: harness.StateEvent, Node: n, Role: role, Leader: "n1", Term: 7})
 		}
 		for i, f := range []string{"read", "write"} {
 			r.ops = append(r.ops, harness.Operation{Process: i, F: f, Type: harness.OK, Start: at(s + 0.2), End: at(s + 0.3), Call: len(r.ops)})
@@ -51,6 +51,17 @@ func (r *served) fail(f string, from, to float64) *served {
 		op := &r.ops[i]
 		if s := op.End.Seconds(); (f == "" || op.F == f) && s >= from && s < to {
 			op.Type, op.Error = harness.Fail, "operation did not happen: n1: leadership transfer in progress"
+		}
+	}
+	return r
+}
+
+// also has clients do f whenever they write.
+func (r *served) also(f string) *served {
+	for _, op := range r.ops {
+		if op.F == "write" {
+			op.F = f
+			r.ops = append(r.ops, op)
 		}
 	}
 	return r
@@ -100,6 +111,7 @@ func TestLiveness(t *testing.T) {
 		{"again too late", serving().fail("", 61, 90.9), harness.Invalid, "No operation succeeded in 30s after everything was healed."},
 		{"never again", serving().fail("", 60, 999), harness.Invalid, "No operation succeeded in 30s after everything was healed."},
 		{"never a write again", serving().fail("write", 60, 999), harness.Invalid, "No write succeeded in 30s after everything was healed."},
+		{"never two of three", serving().also("cas").fail("write", 60, 999).fail("cas", 60, 999), harness.Invalid, "No cas and no write succeeded in 30s"},
 		{"once more, and then never", serving().fail("", 65, 999), harness.Invalid, "No operation succeeded in 30s after everything was healed, though some had before."},
 		{"long after the fault, in the middle", serving().fail("", 15, 55), harness.Invalid, "No operation succeeded in 30s without any fault."},
 		{"one write between keeps it alive", serving().fail("write", 61, 80).fail("write", 81, 999), harness.Valid, ""},
@@ -136,9 +148,9 @@ func TestLivenessTellsAStory(t *testing.T) {
 	run := serving().fail("write", 61, 999).with(harness.Event{Time: 70 * time.Second, Kind: harness.ElectionEvent, Node: "n2", Term: 8})
 	r := check(t, Liveness{}, &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: run.events, Operations: run.ops})
 	want := `At 61.000 s everything was healed: every node ran, and packets passed between all of them and the clients.
-From 61.000 s to 99.300 s clients asked for 39 writes in vain.
-Meanwhile these succeeded: 38 reads.
-Meanwhile n1, n2, n3 said how they were.
+From 61.000 s to 99.300 s clients asked in vain for write (39 times).
+What succeeded meanwhile: read (38 times).
+What the nodes said they were, in the end: n1 leader in term 7, n2 follower of n1 in term 7, n3 follower of n1 in term 7.
 n1 took itself for the leader in term 7, from 61.500 s to 98.500 s.
 They called for an election once.
 What they were told (39 times): operation did not happen: n1: leadership transfer in progress.
