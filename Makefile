@@ -3,6 +3,7 @@
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
+# make raft-releases  does coup find what was wrong with old releases? (minutes; SEEDS=1-20)
 # make bench   what coup itself costs
 # make bench-checker   the checker beside porcupine
 # make fuzz    the fuzz targets, FUZZTIME each
@@ -15,7 +16,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # Nodes run coup's own binary in an image that holds nothing else.
 BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -o bin/coup ./cmd/coup
 
-.PHONY: build run test lint unit wall wall-sim node bench bench-checker fuzz clean
+.PHONY: build run test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
 
 build:
 	@mkdir -p bin
@@ -50,6 +51,9 @@ wall-sim: build
 node:
 	@test -n "$(RAFT)" || { echo "which release? make node RAFT=1.3.5" >&2; exit 2; }
 	@releases/build $(RAFT) && echo "bin/raft-$(RAFT:v%=%).wasm: bin/coup run --node bin/raft-$(RAFT:v%=%).wasm"
+
+raft-releases: build
+	releases/check
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
