@@ -64,13 +64,23 @@ func (n *Nemesis) clocks(ctx context.Context, s *strike, jump time.Duration, dri
 // parts applies hurt to a part of each victim's machine that no other strike
 // has, and heals it with mend. Processes may be struck at the same time.
 func (n *Nemesis) parts(s *strike, part string, hurt func(node string) (string, error), mend func(context.Context, string) error) (func(context.Context) error, error) {
-	var keys []string
-	for _, node := range s.nodes {
-		keys = append(keys, part+" "+node)
+	claim := func(nodes ...string) (got []string) {
+		var keys []string
+		for _, node := range nodes {
+			keys = append(keys, part+" "+node)
+		}
+		for _, key := range n.claim(s.id, keys) {
+			got = append(got, strings.TrimPrefix(key, part+" "))
+		}
+		return got
 	}
-	s.nodes = nil
-	for _, key := range n.claim(s.id, keys) {
-		s.nodes = append(s.nodes, strings.TrimPrefix(key, part+" "))
+	s.nodes = claim(s.nodes...)
+	if s.Target == Random { // another one is as good
+		for _, node := range n.Cluster.Nodes() {
+			if len(s.nodes) == 0 {
+				s.nodes = claim(node.Name)
+			}
+		}
 	}
 	if len(s.nodes) == 0 {
 		return nil, errNobody

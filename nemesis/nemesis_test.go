@@ -345,6 +345,27 @@ func TestStrikesOverlap(t *testing.T) {
 	}
 }
 
+// A random node is one whose disk no other strike has, while there is any.
+func TestRandomFindsAFreePart(t *testing.T) {
+	f := newFake(3)
+	long := 600 * time.Millisecond
+	var schedule []Entry
+	for i := range 4 {
+		schedule = append(schedule, Entry{At: time.Duration(i) * 20 * time.Millisecond, For: long, Fault: "slow-disk", Target: Random, Seed: 1})
+	}
+	byKind := map[string]int{}
+	struck := map[string]bool{}
+	for _, e := range carryOut(t, f, schedule...) {
+		byKind[e.Kind]++
+		if e.Kind == harness.FaultHold {
+			struck[e.Nodes[0]] = true
+		}
+	}
+	if byKind[harness.FaultSkip] != 1 || len(struck) != 3 {
+		t.Errorf("%v, struck %v: want every node's disk struck once, and then nobody", byKind, struck)
+	}
+}
+
 func TestSeparate(t *testing.T) {
 	for size := 2; size <= 9; size++ {
 		var all []string
