@@ -35,17 +35,17 @@ import (
 //   - Open operations of unknown outcome are counted by class of equals, the
 //     first called go first, and they are used only where they change the state.
 //   - What failed in vain with some open operations still to be had fails with
-//     fewer of them.
+//     fewer of them; what failed with a read done fails with it still to come.
 //   - Once a blind write took effect, the others under way need not any more:
 //     each may have done so right before it, where nobody saw it. They are
 //     free, as open ones are, until they return. So after a blind write only
 //     what meets its value need be tried, not another; and what failed in vain
 //     with a free write fails where it is used up or has to come yet.
 func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	// Half of the time is left to the last resort.
+	// A quarter of the time is left to the last resort.
 	if end, ok := b.Deadline(); ok {
 		var cancel context.CancelFunc
-		b, cancel = context.WithDeadline(b, time.Now().Add(time.Until(end)/2))
+		b, cancel = context.WithDeadline(b, time.Now().Add(time.Until(end)*3/4))
 		defer cancel()
 	}
 	j, err := newJustInTime(m, ops)
