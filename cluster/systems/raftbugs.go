@@ -33,7 +33,7 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.FracturedRead:     {"list-append", []string{"kill:leader"}},
 	raftnode.ReadsOutsideLog:   {"list-append", []string{"kill:leader"}},
 	raftnode.AbortedAppend:     {"list-append", []string{"loss:majority", "pause:leader"}},
-	raftnode.StuckTransfer:     {"register", []string{"transfer:random", "pause:follower", "kill:follower"}},
+	raftnode.StuckTransfer:     {"register", []string{"transfer:random", "transfer:random", "pause:follower", "kill:follower"}},
 	raftnode.ShutdownOnRemove:  {"register", []string{"membership:leader"}},
 }
 
