@@ -83,7 +83,7 @@ func openWAL(dir string, sync func(path string) error, bug Bug) (*wal, error) {
 		if err := w.replay(records); err != nil && !w.bug.is(TornWrite) {
 			return nil, fmt.Errorf("%s at %d: %w", w.path, at, err)
 		}
-		at += frameHeader + len(records)
+		at = min(at+frameHeader+len(records), len(b))
 	}
 	rest := b[at:]
 	if len(rest) > 0 && (at == 0 || holdsFrame(rest[1:])) && !w.bug.is(IgnoredSyncError) {
@@ -110,8 +110,8 @@ func nextFrame(b []byte) (records []byte, ok bool) {
 	return records, crc32.Checksum(records, castagnoli) == binary.LittleEndian.Uint32(b[4:])
 }
 
-// anyFrame returns the records of the frame that b seems to begin with
-// (torn-write).
+// anyFrame returns the records of the frame that b seems to begin with, zeros
+// where the file has ended (torn-write).
 func anyFrame(b []byte) (records []byte, ok bool) {
 	if len(b) < frameHeader {
 		return nil, false
@@ -120,7 +120,12 @@ func anyFrame(b []byte) (records []byte, ok bool) {
 	if size == 0 || size > maxFrame {
 		return nil, false
 	}
-	return b[frameHeader:min(frameHeader+int(size), len(b))], true
+	if len(b) < 2*frameHeader || int(size) > len(b)+1<<20 {
+		return nil, false
+	}
+	records = make([]byte, size)
+	copy(records, b[frameHeader:])
+	return records, true
 }
 
 // holdsFrame says whether a whole frame begins anywhere in b.

@@ -313,7 +313,7 @@ func (n *inode) tear(c change, r *rand.Rand) {
 	}
 	now := slices.Clone(n.data[c.off : c.off+c.written])
 	n.undo(c)
-	if r.IntN(4) == 0 { // it got as far as some byte
+	if r.IntN(2) == 0 { // it got as far as some byte
 		part := now[:r.IntN(len(now)+1)]
 		if len(part) > 0 {
 			n.grow(c.off + len(part))
