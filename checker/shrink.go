@@ -73,9 +73,9 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 			return failsFromAny(b, l.Model, ops)
 		}
 		if window := l.Model.shortestWindow(ops, everFails); len(window) < len(ops) {
-			ops = takeOut(window, l.Model.pieces(window), everFails)
+			ops = takeOut(whole, window, l.Model.pieces(window), everFails)
 			if l.Model.kind == registerKind {
-				ops = withoutOrigins(l.Model, ops, everFails)
+				ops = withoutOrigins(whole, l.Model, ops, everFails)
 			}
 			var models []Model
 			for _, s := range l.Model.firstStates(ops) {
@@ -87,12 +87,12 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	if l.Model.kind == registerKind {
 		ops = loosened(ops, fails)
 	}
-	ops = takeOut(ops, l.Model.pieces(ops), fails)
+	ops = takeOut(whole, ops, l.Model.pieces(ops), fails)
 	switch l.Model.kind {
 	case queueKind, stackKind, priorityKind:
 		ops = withoutIdleDequeues(l.Model.kind.puts(), ops, fails)
 	case registerKind:
-		ops = withoutOrigins(l.Model, ops, fails)
+		ops = withoutOrigins(whole, l.Model, ops, fails)
 	}
 	return ops, []Model{l.Model}
 }
@@ -101,11 +101,14 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 // fails even if one is taken for a plain write, nothing need be told of where
 // the value came from that it replaced. In what it returns such operations are
 // writes.
-func withoutOrigins(m Model, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+func withoutOrigins(b context.Context, m Model, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
 	if len(ops) > readable {
 		return ops
 	}
 	for i := len(ops) - 1; i >= 0; i-- {
+		if b.Err() != nil {
+			break
+		}
 		if i >= len(ops) || !succeeded(&ops[i]) {
 			continue
 		}
@@ -114,7 +117,7 @@ func withoutOrigins(m Model, ops []harness.Operation, fails func([]harness.Opera
 		if !fails(looser) {
 			continue
 		}
-		if smaller := takeOut(looser, m.pieces(looser), fails); len(smaller) < len(ops) {
+		if smaller := takeOut(b, looser, m.pieces(looser), fails); len(smaller) < len(ops) {
 			ops = smaller
 		}
 	}
@@ -227,7 +230,7 @@ func prefix(ops []harness.Operation, at int) []harness.Operation {
 }
 
 // takeOut takes out as many pieces as it can so that the rest still fails.
-func takeOut(ops []harness.Operation, pieces []piece, fails func([]harness.Operation) bool) []harness.Operation {
+func takeOut(b context.Context, ops []harness.Operation, pieces []piece, fails func([]harness.Operation) bool) []harness.Operation {
 	gone := make([]bool, len(pieces))
 	left := make([]int, len(pieces))
 	for i := range left {
@@ -238,6 +241,9 @@ func takeOut(ops []harness.Operation, pieces []piece, fails func([]harness.Opera
 		changed := false
 		for at := 0; at < len(left); {
 			chunk := left[at:min(at+size, len(left))]
+			if b.Err() != nil {
+				return smallest // the time is over
+			}
 			for _, p := range chunk {
 				gone[p] = true
 			}
