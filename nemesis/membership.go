@@ -105,7 +105,7 @@ func member(node string) string { return "member " + node }
 // setMember makes a node a member as told, through whichever node leads, and
 // returns evidence. A change that a leader has begun and nobody has confirmed
 // is enough once it is the time until. The error wraps errNobody if in the end
-// no node led that could have been asked.
+// no node led that did as it was told.
 func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrage, until time.Duration) (evidence string, err error) {
 	sys := n.System.(cluster.Membership) // or Needs has refused it
 	var last error
@@ -129,18 +129,23 @@ func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrag
 		}
 		last = err
 	}
-	if !led {
-		last = noLeader(last)
-	}
-	return "", fmt.Errorf("%s could not be made %s: %w", node, article[as], last)
+	return "", fmt.Errorf("%s could not be made %s: %w", node, article[as], inVain(led, last))
 }
 
-// noLeader is the error of who waited in vain for a leader, after before.
-func noLeader(before error) error {
-	if before == nil {
+// inVain is the error of who waited in vain for a leader that does as it is
+// told: led says whether there was one in the end, and last what became of the
+// last request. What certainly did not happen, because the leader could not be
+// reached or was none, was never applied to anybody.
+func inVain(led bool, last error) error {
+	switch {
+	case last == nil:
 		return fmt.Errorf("%w: no node led", errNobody)
+	case !led:
+		return fmt.Errorf("%w: %v, and then no node led", errNobody, last)
+	case errors.Is(last, harness.ErrFail):
+		return fmt.Errorf("%w: %v", errNobody, last)
 	}
-	return fmt.Errorf("%w: %v, and then no node led", errNobody, before)
+	return last
 }
 
 var article = map[cluster.Suffrage]string{

@@ -112,11 +112,15 @@ type strike struct {
 func (n *Nemesis) Run(ctx context.Context, schedule []Entry) {
 	start := n.Runtime.Now()
 	defer n.Runtime.WakeWhenDone(ctx)()
+	var end time.Duration // of the schedule
+	for _, e := range schedule {
+		end = max(end, start+e.At+e.For)
+	}
 	harness.Parallel(n.Runtime, len(schedule), func(i int) {
 		e := schedule[i]
 		harness.Sleep(ctx, n.Runtime, start+e.At)
 		if ctx.Err() == nil {
-			n.strike(ctx, e)
+			n.strike(ctx, e, end)
 		}
 	})
 }
@@ -125,12 +129,17 @@ func (n *Nemesis) Run(ctx context.Context, schedule []Entry) {
 // Ctrl-C.
 const healPatience = 20 * time.Second
 
+// victimEvery is how often a strike looks for somebody to strike.
+const victimEvery = 200 * time.Millisecond
+
 // bounded is ctx within the patience for a step of a strike, but for Ctrl-C.
 func (n *Nemesis) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return n.Runtime.WithTimeout(context.WithoutCancel(ctx), cmp.Or(n.patience, healPatience))
 }
 
-func (n *Nemesis) strike(ctx context.Context, e Entry) {
+// strike carries out one strike. If others have whom it could be applied to, it
+// waits for one of them until latest.
+func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	e.Mode = cmp.Or(e.Mode, e.defaultMode())
 	n.mu.Lock()
 	n.nextID++
@@ -142,22 +151,28 @@ func (n *Nemesis) strike(ctx context.Context, e Entry) {
 			Nodes: s.nodes, Links: s.links, Message: message,
 		})
 	}
-	var err error
-	if s.nodes, err = n.pick(ctx, e.Target, s.rand); err != nil {
-		say(harness.FaultSkip, err.Error())
-		return
-	}
-	s.until = n.Runtime.Now() + e.For
 	began := false
 	s.begin = func() {
 		began = true
 		say(harness.FaultStart, "")
 	}
-	// A fault that is being applied when the run ends is applied to its end:
-	// otherwise nobody would know whether it bit.
-	apply, cancel := n.bounded(ctx)
-	heal, err := Faults[e.Fault].inject(apply, n, s)
-	cancel()
+	var heal func(context.Context) error
+	var err error
+	for {
+		s.links = nil
+		if s.nodes, err = n.pick(ctx, e.Target, s.rand); err == nil {
+			s.until = n.Runtime.Now() + e.For
+			// A fault that is being applied when the run ends is applied to its
+			// end: otherwise nobody would know whether it bit.
+			apply, cancel := n.bounded(ctx)
+			heal, err = Faults[e.Fault].inject(apply, n, s)
+			cancel()
+		}
+		if began || !errors.Is(err, errNobody) || n.Runtime.Now() >= latest || ctx.Err() != nil {
+			break
+		}
+		harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+victimEvery)
+	}
 	switch {
 	case errors.Is(err, errNobody):
 		say(harness.FaultSkip, err.Error())

@@ -65,10 +65,7 @@ func transfer(ctx context.Context, n *Nemesis, s *strike) (func(context.Context)
 		}
 		last = fmt.Errorf("%s was asked to hand the lead to %s: %w", leader, to, err)
 	}
-	if !led {
-		last = noLeader(last)
-	}
-	return nil, last
+	return nil, inVain(led, last)
 }
 
 // transferred tells what came of a transfer.
