@@ -50,7 +50,7 @@ func (v Verdict) Sentence() string {
 // minOKPerSecond says how many operations must have succeeded for a verdict to mean
 // something: fewer than this many a second on average is no load. It is far below
 // what a cluster under every fault at once does.
-const minOKPerSecond = 2
+const minOKPerSecond = 1
 
 func (p Plan) minOK() int {
 	perSecond := float64(minOKPerSecond)

@@ -70,8 +70,8 @@ func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
 
 func TestASlowRateAsksForFewerOperations(t *testing.T) {
 	fast, slow := resolved(t, nil), resolved(t, func(p *Plan) { p.Rate = 1 })
-	if fast.minOK() != 60 || slow.minOK() != 15 {
-		t.Errorf("at full speed %d and at one a second %d operations must succeed in 30 s, want 60 and 15", fast.minOK(), slow.minOK())
+	if fast.minOK() != 30 || slow.minOK() != 15 {
+		t.Errorf("at full speed %d and at one a second %d operations must succeed in 30 s, want 30 and 15", fast.minOK(), slow.minOK())
 	}
 }
 

@@ -134,19 +134,23 @@ func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrag
 
 // inVain is the error of who waited in vain for a leader that does as it is
 // told: led says whether there was one in the end, and last what became of the
-// last request. What certainly did not happen, because the leader could not be
-// reached or was none, was never applied to anybody.
+// last request, if there was any. Other strikes may have kept the leader from
+// doing it, or its answer from arriving: nobody knows then whether this one bit,
+// and it counts as none. A fault that never bites is told of all the same.
 func inVain(led bool, last error) error {
 	switch {
 	case last == nil:
 		return fmt.Errorf("%w: no node led", errNobody)
 	case !led:
-		return fmt.Errorf("%w: %v, and then no node led", errNobody, last)
-	case errors.Is(last, harness.ErrFail):
-		return fmt.Errorf("%w: %v", errNobody, last)
+		return skipped{fmt.Errorf("%w, and then no node led", last)}
 	}
-	return last
+	return skipped{last}
 }
+
+// skipped is an error that stands for errNobody in its own words.
+type skipped struct{ error }
+
+func (skipped) Is(target error) bool { return target == errNobody }
 
 var article = map[cluster.Suffrage]string{
 	cluster.Voter: "a voter", cluster.Nonvoter: "a non-voter", cluster.Absent: "no member",
