@@ -45,7 +45,8 @@ type Plan struct {
 
 	FailFast bool `json:"fail-fast,omitempty" yaml:"fail-fast,omitempty"` // end the load when a violation is found
 
-	// ServeWithin is how long the system may take to serve when nothing is broken; 0: 30 s.
+	// ServeWithin is how long the system may take to serve when nothing is broken; 0:
+	// 30 s, or more if the system's settings make its elections slow.
 	ServeWithin Duration `json:"serve-within" yaml:"serve-within"`
 
 	Seed        uint64   `json:"seed" yaml:"seed"`
@@ -157,8 +158,8 @@ func (p *Plan) Resolve() error {
 	if err := sys.Check(p.options()); err != nil {
 		return err
 	}
-	if p.ServeWithin == 0 { // as in plans that are older than it
-		p.ServeWithin = Duration(checker.DefaultServeWithin)
+	if d := Duration(checker.DefaultServeWithin); p.ServeWithin == 0 || p.ServeWithin == d {
+		p.ServeWithin = max(d, Duration(slowElections(sys, p.options())))
 	}
 	for _, bound := range []struct {
 		name          string
@@ -317,4 +318,13 @@ func shellQuote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// slowElections is far beyond what a system with these options takes to elect a
+// leader when nothing is broken, as far as its lease tells.
+func slowElections(sys cluster.System, o cluster.Options) time.Duration {
+	if l, ok := sys.(cluster.Leased); ok {
+		return 20 * l.Lease(o) // ten times the time without a leader's word, as hashicorp/raft sets it
+	}
+	return 0
 }

@@ -44,7 +44,7 @@ func reigns(h *harness.History) []reign {
 	for _, e := range h.Events {
 		now = max(now, e.Time)
 		switch e.Kind {
-		case harness.RoleEvent, harness.BootEvent, harness.ExitEvent:
+		case harness.RoleEvent, harness.BootEvent, harness.ExitEvent, harness.GiveUpEvent:
 		default:
 			continue
 		}
@@ -75,6 +75,11 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 		end = h.Events[n-1].Time
 	}
 	broken := faults(h, end)
+	for _, f := range broken {
+		if f.trouble {
+			f.End = end // nobody knows when it was over
+		}
+	}
 	d := DeposedDetails{}
 	for _, old := range all {
 		for _, next := range all {

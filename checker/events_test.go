@@ -45,6 +45,9 @@ func TestReplicas(t *testing.T) {
 		{"one node, two states", harness.Invalid, "n1 was in two different states", []harness.Event{
 			state(1, "n1", 4, "a"), state(7, "n1", 4, "b")}},
 	}
+	if r := check(t, Replicas{}, &harness.History{Events: []harness.Event{state(1, "n1", 4, "a")}, Nodes: []string{"n1"}}); r.Valid != harness.Valid {
+		t.Errorf("one node alone: %v: %s", r.Valid, r.Summary)
+	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			r := check(t, Replicas{}, &harness.History{Events: c.events, Nodes: nodes})

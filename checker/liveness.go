@@ -62,9 +62,13 @@ func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result
 	}
 	var proved, doubted *outage
 	for _, s := range stretches {
-		if s.Length() >= c.Within {
-			d.Quiet = append(d.Quiet, s)
+		if s.Length() < c.Within {
+			continue // it can prove nothing
 		}
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
+		d.Quiet = append(d.Quiet, s)
 		var all []*outage
 		for _, f := range slices.Sorted(maps.Keys(byF)) {
 			switch o := c.outage(h, s, f, byF[f]); {
@@ -76,7 +80,7 @@ func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result
 			}
 		}
 		if proved == nil {
-			proved = together(all)
+			proved = together(all, c.Within)
 		}
 	}
 	if healed < 0 {
@@ -188,15 +192,22 @@ func (c Liveness) outage(h *harness.History, s Gap, f string, ops []*harness.Ope
 	return doubted
 }
 
-// together are the outages of several functions as one; nil for none.
-func together(all []*outage) *outage {
+// together are the first outage and those that share the time of the bound with
+// it, as one that lasted while all of them did; nil for none.
+func together(all []*outage, within time.Duration) *outage {
 	if len(all) == 0 {
 		return nil
 	}
 	o := all[0]
 	for _, other := range all[1:] {
-		o.fs, o.ops = append(o.fs, other.fs...), append(o.ops, other.ops...)
-		o.From, o.To = min(o.From, other.From), max(o.To, other.To)
+		shared := Gap{max(o.From, other.From), min(o.To, other.To)}
+		if shared.Length() >= within {
+			o.Gap, o.fs, o.ops = shared, append(o.fs, other.fs...), append(o.ops, other.ops...)
+		}
+	}
+	meanwhile := func(op *harness.Operation) bool { return op.Start >= o.From && op.Start <= o.To }
+	if slices.ContainsFunc(o.ops, meanwhile) { // or all of them hung before
+		o.ops = slices.DeleteFunc(o.ops, func(op *harness.Operation) bool { return !meanwhile(op) })
 	}
 	slices.SortStableFunc(o.ops, func(a, b *harness.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	return o
@@ -209,10 +220,16 @@ func inVain(op *harness.Operation, g Gap) bool {
 
 // doubts say why a window without a success proves nothing.
 func doubts(h *harness.History, w Gap, ops []*harness.Operation) string {
-	var asked [thirds]int
+	var asked [thirds]int // an operation that hangs asks as long as it does
 	for _, op := range ops {
-		if op.Start >= w.From && op.Start < w.To {
-			asked[third(w, op.Start)]++
+		end := op.End
+		if op.Return == harness.Open {
+			end = max(end, op.Start)
+		}
+		if op.Start < w.To && end >= w.From {
+			for i := third(w, max(op.Start, w.From)); i <= third(w, min(end, w.To)); i++ {
+				asked[i]++
+			}
 		}
 	}
 	if slices.Min(asked[:]) == 0 {
@@ -295,7 +312,7 @@ func judgeServed(served []ServedAgain, healed time.Duration, s Gap) (harness.Val
 func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary string, c *harness.Counterexample) {
 	c = &harness.Counterexample{Witness: []harness.Witness{}}
 	say := func(format string, args ...any) { c.Story = append(c.Story, fmt.Sprintf(format, args...)) }
-	what, other := strings.Join(o.fs, " and no "), whatElse(h, o.Gap)
+	what, other := strings.Join(o.fs, " and no "), whatElse(h, o.Gap, o.fs)
 	if other == "" {
 		what, o.ops = "operation", nil
 		for i := range h.Operations {
@@ -341,11 +358,12 @@ func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary
 	return summary + ".", c
 }
 
-// whatElse are the functions that did succeed meanwhile, "" if none did.
-func whatElse(h *harness.History, g Gap) string {
+// whatElse are the functions other than fs that did succeed meanwhile, "" if none
+// did.
+func whatElse(h *harness.History, g Gap, fs []string) string {
 	n := map[string]int{}
 	for i := range h.Operations {
-		if op := &h.Operations[i]; op.Type == harness.OK && op.End > g.From && op.End < g.To {
+		if op := &h.Operations[i]; op.Type == harness.OK && op.End > g.From && op.End < g.To && !slices.Contains(fs, op.F) {
 			n[op.F]++
 		}
 	}

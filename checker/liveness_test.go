@@ -78,6 +78,18 @@ func (r *served) forget(keepOp func(harness.Operation) bool, keepEvent func(harn
 	return r
 }
 
+// hang keeps of the operations that begin after from only those that begin before
+// to, and has them wait for ever.
+func (r *served) hang(from, to float64) *served {
+	r.forget(func(op harness.Operation) bool { return op.Start.Seconds() < from || op.Start.Seconds() < to }, nil)
+	for i := range r.ops {
+		if op := &r.ops[i]; op.Start.Seconds() >= from {
+			op.Type, op.End, op.Return = harness.Info, 100*time.Second, harness.Open
+		}
+	}
+	return r
+}
+
 func (r *served) with(events ...harness.Event) *served {
 	r.events = append(r.events, events...)
 	harness.SortEvents(r.events)
@@ -123,6 +135,7 @@ func TestLiveness(t *testing.T) {
 		{"clients gave up", serving().fail("", 60, 999).forget(func(op harness.Operation) bool {
 			return op.Start.Seconds() < 70 || op.Start.Seconds() > 98
 		}, nil), harness.Unknown, "clients did not ask all the time"},
+		{"clients hang", serving().fail("", 60, 999).hang(65, 66), harness.Invalid, "No operation succeeded in 30s"},
 		{"one node is silent", serving().fail("", 60, 999).forget(nil, silent("n1")), harness.Invalid, "No operation"},
 		{"two nodes are silent", serving().fail("", 60, 999).forget(nil, silent("n1", "n3")), harness.Unknown, "only 1 of 3 nodes said how they were"},
 		{"two nodes end by themselves", serving().fail("", 60, 999).with(
@@ -175,5 +188,22 @@ A majority that can talk to each other must serve within 30s.`
 	r = check(t, Liveness{}, &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: run.events, Operations: run.ops})
 	if r.Counterexample == nil || !slices.Contains(r.Counterexample.Story, "None of them took itself for the leader, in the terms 7 to 11.") {
 		t.Errorf("%+v", r.Counterexample)
+	}
+}
+
+// Functions that fail at times that have too little in common are told one by one.
+func TestOutagesApart(t *testing.T) {
+	run := serving().also("cas").fail("write", 62, 94).fail("cas", 64, 97)
+	h := &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: run.events, Operations: run.ops}
+	for _, c := range []struct {
+		within time.Duration
+		says   string
+	}{
+		{29 * time.Second, "No cas and no write succeeded in 29s"},
+		{32 * time.Second, "No cas succeeded in 32s"},
+	} {
+		if r := check(t, Liveness{Within: c.within}, h); r.Valid != harness.Invalid || !strings.Contains(r.Summary, c.says) {
+			t.Errorf("found %v: %s\nexpected %s", r.Valid, r.Summary, c.says)
+		}
 	}
 }

@@ -224,6 +224,9 @@ func withLapses(ops []harness.Operation) []harness.Operation {
 			continue
 		}
 		due := op.Start + granted(op).Lease
+		if due < op.Start {
+			continue // it lasts beyond all time
+		}
 		n, _ := slices.BinarySearch(latest, due)
 		if n == len(latest) {
 			continue // it is after all that happened

@@ -117,6 +117,8 @@ func (Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		}}
 	case d.Reports == 0:
 		r.Valid, r.Summary = harness.Unknown, "No node reported its state."
+	case d.Compared == 0 && len(h.Nodes) == 1:
+		r.Summary = "There is one node, and nothing to compare it with."
 	case d.Compared == 0:
 		r.Valid, r.Summary = harness.Unknown, "No two nodes reported their states at the same position of the log."
 	case ended && !d.Together:
