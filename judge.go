@@ -44,6 +44,11 @@ func (v Verdict) Sentence() string {
 			said = append(said, r.Summary)
 		}
 	}
+	for _, r := range v.Results {
+		if len(said) == 0 && r.Summary != "" {
+			said = append(said, r.Summary)
+		}
+	}
 	return fmt.Sprintf("%s: %s", v.Valid, strings.Join(said, " "))
 }
 
@@ -187,6 +192,11 @@ func readRun(dir string, stored Stored) (h *harness.History, notes []string, err
 	if torn != "" {
 		notes = append(notes, torn)
 	}
+	for _, e := range h.Events {
+		if e.Kind == harness.InterruptEvent {
+			notes = append(notes, e.Message)
+		}
+	}
 	for i := range stored.Plan.Nodes {
 		h.Nodes = append(h.Nodes, fmt.Sprintf("n%d", i+1))
 	}
@@ -211,7 +221,7 @@ func JudgeHistory(ctx context.Context, path, workload string, p Plan) (Verdict, 
 	}
 	p.Workload = workload
 	all := promises(p, w)
-	v.Verdict = checker.CheckAll(ctx, all, h)
+	v.Verdict = checker.CheckAll(ctx, append(all, something{}), h)
 	return v, nil
 }
 
@@ -228,8 +238,22 @@ func JudgeForeign(ctx context.Context, r io.Reader, name string, o foreign.Optio
 	if err != nil {
 		return v, &InputError{fmt.Errorf("%s: %w", name, err)}
 	}
-	v.Verdict = checker.CheckAll(ctx, withinBounds(p, []harness.Checker{c}), h)
+	v.Verdict = checker.CheckAll(ctx, append(withinBounds(p, []harness.Checker{c}), something{}), h)
 	return v, nil
+}
+
+// something checks that there is anything to judge: an empty file is more often
+// a broken pipe than a history.
+type something struct{}
+
+func (something) Name() string { return "something" }
+
+func (something) Check(_ context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: "something", Valid: harness.Valid, Summary: fmt.Sprintf("%d operations.", len(h.Operations))}
+	if len(h.Operations) == 0 {
+		r.Valid, r.Summary = harness.Unknown, "There is no operation in the history."
+	}
+	return r, nil
 }
 
 // Report renders the report of a run directory again, from the verdict that
@@ -265,14 +289,24 @@ func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error
 	if stored.Plan.Backend == "sim" {
 		in.TraceCommand = "coup replay " + shellQuote(dir) + " --trace"
 	}
-	f, err := os.Open(filepath.Join(dir, results.TraceFile))
+	name := filepath.Join(dir, results.TraceFile)
+	f, err := os.Open(name)
 	if err == nil {
 		defer f.Close()
 		in.Trace = func(wanted func(time.Duration) bool) iter.Seq2[*trace.Event, error] { return trace.Read(f, wanted) }
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return results.WriteFile(dir, results.ReportFile, func(w io.Writer) error { return report.Write(w, in) })
+	write := func() error {
+		return results.WriteFile(dir, results.ReportFile, func(w io.Writer) error { return report.Write(w, in) })
+	}
+	if err = write(); err == nil || in.Trace == nil {
+		return err
+	}
+	// What is wrong with the trace must not cost the rest of the page.
+	in.Trace = nil
+	in.Verdict.Reasons = append(in.Verdict.Reasons, fmt.Sprintf("The trace %s can't be shown: %v.", name, err))
+	return write()
 }
 
 // title is what was run, in a few words.

@@ -134,6 +134,14 @@ func TestHuntReplayShrink(t *testing.T) {
 	if r, err = Replay(ctx, ctx, failure.Dir, RunOptions{Out: out}); err != nil || !strings.Contains(r.Differs, "another program") {
 		t.Errorf("another build: %q, %v", r.Differs, err)
 	}
+	mended := stored
+	mended.Plan.Bug = ""
+	if err := results.WriteJSON(failure.Dir, results.PlanFile, mended); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Shrink(ctx, ctx, failure.Dir, ShrinkOptions{RunOptions: RunOptions{Out: out}}); err == nil || !strings.Contains(err.Error(), "another program") {
+		t.Errorf("shrinking what this build does not show: %v", err)
+	}
 	stored.Plan.Seed--
 	if err := results.WriteJSON(failure.Dir, results.PlanFile, stored); err != nil {
 		t.Fatal(err)

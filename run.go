@@ -256,6 +256,10 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if soft.Err() != nil {
+		r.event(harness.Event{Time: r.rt.Now(), Kind: harness.InterruptEvent, Message: fmt.Sprintf(
+			"The run was interrupted: its load should have lasted %s, and all of it was over after %.0f s.", r.plan.Time, (r.rt.Now() - r.loadStart).Seconds())})
+	}
 	r.enter("final")
 	if err := r.final(ctx, next); err != nil {
 		return err

@@ -63,6 +63,17 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	if err := s.look(dir); err != nil {
 		return Shrunk{}, err
 	}
+	if stored.Plan.Backend == "sim" {
+		program, err := simProgram(ctx)
+		if err != nil {
+			return Shrunk{}, err
+		}
+		// Another program may not fail with this seed, and all that follows would
+		// be in vain.
+		if program.Hash != stored.Module && !s.run(stored.Plan) && s.err == nil {
+			return Shrunk{}, fmt.Errorf("%s was recorded with another program of the nodes (%.12s), and this one (%.12s) does not fail so: give that one with --node, or hunt for a seed of this one", dir, stored.Module, program.Hash)
+		}
+	}
 	for {
 		before := s.best.Plan
 		// What makes every further run shorter comes first.

@@ -26,6 +26,7 @@ const (
 	StuckEvent     = "stuck"     // Node's program loops for ever, which only the simulator can tell; the run ends with it
 	ViolationEvent = "violation" // a violation was found while the run went on; Message tells it
 	ExitEvent      = "exit"      // Node's process ended without the nemesis having asked for it
+	InterruptEvent = "interrupt" // whoever ran the test ended the load; Message says when
 	GiveUpEvent    = "give-up"   // Node's process ended in its own way because of a fault, which is no crash; Message says of which
 )
 

@@ -22,6 +22,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -100,6 +101,20 @@ func Create(out string, now time.Time) (*Run, error) {
 	}
 	go r.flushing()
 	return r, nil
+}
+
+// MendLatest points out/latest at the newest run directory again, if the one that
+// it names was removed.
+func MendLatest(out string) {
+	link := filepath.Join(out, latest)
+	if _, err := os.Stat(link); err == nil {
+		return
+	}
+	os.Remove(link)
+	plans, _ := filepath.Glob(filepath.Join(out, "*", PlanFile)) // the pattern is well formed
+	if len(plans) > 0 {
+		os.Symlink(filepath.Base(filepath.Dir(slices.Max(plans))), link) // a convenience, as in Create
+	}
 }
 
 func (r *Run) recorder(name string) (*harness.Recorder, error) {

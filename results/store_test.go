@@ -208,3 +208,31 @@ func FuzzReadHistory(f *testing.F) {
 		}
 	})
 }
+
+func TestMendLatest(t *testing.T) {
+	out := t.TempDir()
+	results.MendLatest(out) // nothing is there, and nothing is made
+	if _, err := os.Lstat(filepath.Join(out, "latest")); err == nil {
+		t.Error("a link to nothing")
+	}
+	var dirs []string
+	for i := range 3 {
+		r, err := results.Create(out, time.Date(2030, 1, 1, 0, 0, i, 0, time.UTC))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(results.WriteJSON(r.Dir, results.PlanFile, struct{}{}), r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, r.Dir)
+	}
+	for _, want := range []int{2, 1, 0} {
+		results.MendLatest(out)
+		if got, err := filepath.EvalSymlinks(filepath.Join(out, "latest")); err != nil || filepath.Base(got) != filepath.Base(dirs[want]) {
+			t.Errorf("latest is %s (%v), want %s", got, err, dirs[want])
+		}
+		if err := os.RemoveAll(dirs[want]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"coup"
 	"coup/cluster/sim"
 	"coup/harness"
+	"coup/results"
 )
 
 func newHunt(soft context.Context) *cobra.Command {
@@ -104,10 +105,15 @@ func hunt(ctx, soft context.Context, plan coup.Plan, out string, o coup.HuntOpti
 	}
 	o.Start = func() (io.WriteCloser, io.Reader, func() error, error) { return startWorker(ctx) }
 	err := coup.Hunt(ctx, soft, plan, out, o)
+	results.MendLatest(out)
 	say()
 	printGroups(failures)
 	if err != nil {
 		return err
+	}
+	if soft.Err() != nil && done < int(o.To-o.From+1) {
+		fmt.Printf("interrupted: %d of %d seeds were run\n", done, o.To-o.From+1)
+		worst = harness.Worst(worst, harness.Unknown)
 	}
 	return codeOf(worst)
 }

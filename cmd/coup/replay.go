@@ -54,6 +54,9 @@ failed.`,
 		if times < 1 {
 			return usageError{fmt.Errorf("times must be 1 or more, not %d", times)}
 		}
+		if cmd.Flags().Changed("node") && !isSim(dir) {
+			return usageError{fmt.Errorf("--node is a program for simulated machines, and %s ran in containers", dir)}
+		}
 		return replay(cmd.Context(), soft, dir, times, o)
 	}
 	return cmd

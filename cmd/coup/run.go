@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,8 +94,14 @@ func (n *nodeFile) String() string { return string(*n) }
 func (n *nodeFile) Type() string   { return "file" }
 
 func (n *nodeFile) Set(file string) error {
-	if _, err := os.Stat(file); err != nil {
+	f, err := os.Open(file)
+	if err != nil {
 		return err
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	if _, err := io.ReadFull(f, magic); err != nil || string(magic) != "\x00asm" {
+		return fmt.Errorf("%s is no WebAssembly program; make node RAFT=1.3.5 builds one", file)
 	}
 	*n = nodeFile(file)
 	return os.Setenv(sim.NodeVariable, file)

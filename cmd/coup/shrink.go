@@ -49,6 +49,7 @@ or its environment failed.`,
 			fmt.Fprintf(os.Stderr, "run %d, %s: %s; best %s\n", s.Runs, s.What, what, size(s.Best))
 		}
 		start := time.Now()
+		defer results.MendLatest(out)
 		r, err := coup.Shrink(cmd.Context(), soft, dir, o)
 		if err != nil {
 			return err

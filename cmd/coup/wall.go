@@ -14,6 +14,7 @@ import (
 	"coup"
 	"coup/cluster"
 	"coup/nemesis"
+	"coup/results"
 )
 
 type bug = cluster.Bug
@@ -64,6 +65,9 @@ failed.`,
 			if !slices.ContainsFunc(bugs, func(b bug) bool { return b.Name == name }) {
 				return usageError{fmt.Errorf("%s has no bug %q (see coup list)", plan.System, name)}
 			}
+			if plan.Backend != "sim" && slices.ContainsFunc(bugs, func(b bug) bool { return b.Name == name && simOnly(b) }) {
+				return usageError{fmt.Errorf("%s shows only with --backend sim", name)}
+			}
 		}
 		if runs < 1 {
 			return usageError{fmt.Errorf("runs must be 1 or more, not %d", runs)}
@@ -71,6 +75,7 @@ failed.`,
 		bugs = slices.DeleteFunc(slices.Clone(bugs), func(b bug) bool {
 			return len(only) > 0 && !slices.Contains(only, b.Name) || plan.Backend != "sim" && simOnly(b)
 		})
+		defer results.MendLatest(out)
 		if plan.Backend == "sim" {
 			return wallSim(cmd.Context(), soft, plan, bugs, runs, out)
 		}
