@@ -154,3 +154,17 @@ func TestAStrikeHasAModeIfItsFaultHas(t *testing.T) {
 		}
 	}
 }
+
+func TestAScheduleOfOnesOwn(t *testing.T) {
+	p := DefaultPlan()
+	if err := p.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	if !p.Drawn() {
+		t.Error("a schedule that was drawn is taken for one of somebody's own")
+	}
+	p.Schedule = p.Schedule[1:]
+	if p.Drawn() {
+		t.Error("a schedule that was cut down is taken for a drawn one")
+	}
+}

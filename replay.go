@@ -80,12 +80,18 @@ func (s Stored) again(dir string) string {
 // again is the command that runs the plan of a run again: its flags, unless its
 // schedule is not the one that they would draw, but was cut down or written by hand.
 func (p Plan) again(dir string) string {
-	drawn := p
-	drawn.Schedule, drawn.Nemesis = nil, slices.Clone(p.Nemesis)
-	if drawn.Resolve() != nil || !slices.Equal(drawn.Schedule, p.Schedule) {
+	if !p.Drawn() {
 		return "coup replay " + shellQuote(dir)
 	}
 	return p.Command()
+}
+
+// Drawn says whether the schedule of a plan is the one that its faults, seed and
+// time draw, and not one that was written by hand or cut down.
+func (p Plan) Drawn() bool {
+	drawn := p
+	drawn.Schedule, drawn.Nemesis = nil, slices.Clone(p.Nemesis)
+	return drawn.Resolve() == nil && (p.Schedule == nil || slices.Equal(drawn.Schedule, p.Schedule))
 }
 
 func sameFile(a, b string) (bool, error) {

@@ -159,8 +159,8 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 	if file == "" {
 		return nil
 	}
-	var again []func() error // sets a flag that was given once more
-	redraw := false
+	var again []func() error      // sets a flag that was given once more
+	redraw, other := false, false // the schedule, from other faults, or for another seed or time
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch v := f.Value.(type) {
 		case pflag.SliceValue:
@@ -170,7 +170,8 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 			value := strings.Trim(f.Value.String(), "[]") // a map is written [name=value]
 			again = append(again, func() error { return f.Value.Set(value) })
 		}
-		redraw = redraw || slices.Contains([]string{"nemesis", "interval", "time", "seed"}, f.Name)
+		redraw = redraw || slices.Contains([]string{"nemesis", "interval"}, f.Name)
+		other = other || slices.Contains([]string{"time", "seed"}, f.Name)
 	})
 	*plan = coup.DefaultPlan()
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
@@ -182,7 +183,7 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 	} else if err := plan.ReadPlan(file); err != nil {
 		return err
 	}
-	if redraw {
+	if redraw || other && plan.Drawn() { // one that was written by hand stays
 		plan.Schedule = nil
 	}
 	for _, set := range again {
