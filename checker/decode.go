@@ -3,6 +3,8 @@ package checker
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"coup/harness"
 )
@@ -15,97 +17,55 @@ import (
 // DecodeRegister is the [harness.Decoder] of registers: read returns a
 // [Maybe]; write takes an int64; cas takes a [CAS] and returns the [Maybe] it saw.
 func DecodeRegister(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "read":
-		return decode(t, f, raw, nothing, aMaybe)
-	case "write":
-		return decode(t, f, raw, anInt, nothing)
-	case "cas":
-		return decode(t, f, raw, aCAS, aMaybe)
-	}
-	return nil, unknownFunction(f, "a register", "read, write, cas")
+	return decode(t, f, raw, "a register", function{"read", nothing, aMaybe}, function{"write", anInt, nothing}, function{"cas", aCAS, aMaybe})
 }
 
 // DecodeSet is the [harness.Decoder] of sets: add takes an int64, read returns
 // the elements as []int64.
 func DecodeSet(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "add":
-		return decode(t, f, raw, anInt, nothing)
-	case "read":
-		return decode(t, f, raw, nothing, ints)
-	}
-	return nil, unknownFunction(f, "a set", "add, read")
+	return decode(t, f, raw, "a set", function{"add", anInt, nothing}, function{"read", nothing, ints})
+}
+
+// DecodeList is the [harness.Decoder] of lists: append takes an int64, read
+// returns the elements as []int64.
+func DecodeList(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	return decode(t, f, raw, "a list", function{"append", anInt, nothing}, function{"read", nothing, ints})
 }
 
 // DecodeQueue is the [harness.Decoder] of queues: enqueue takes an int64,
 // dequeue returns a [Maybe], null if the queue was empty.
 func DecodeQueue(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "enqueue":
-		return decode(t, f, raw, anInt, nothing)
-	case "dequeue":
-		return decode(t, f, raw, nothing, aMaybe)
-	}
-	return nil, unknownFunction(f, "a queue", "enqueue, dequeue")
+	return decode(t, f, raw, "a queue", function{"enqueue", anInt, nothing}, function{"dequeue", nothing, aMaybe})
 }
 
 // DecodeCounter is the [harness.Decoder] of counters: add takes an int64,
 // which may be negative, and read returns one.
 func DecodeCounter(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "add":
-		return decode(t, f, raw, anInt, nothing)
-	case "read":
-		return decode(t, f, raw, nothing, anInt)
-	}
-	return nil, unknownFunction(f, "a counter", "add, read")
+	return decode(t, f, raw, "a counter", function{"add", anInt, nothing}, function{"read", nothing, anInt})
 }
 
 // DecodeStack is the [harness.Decoder] of stacks: push takes an int64, pop
 // returns a [Maybe], null if the stack was empty.
 func DecodeStack(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "push":
-		return decode(t, f, raw, anInt, nothing)
-	case "pop":
-		return decode(t, f, raw, nothing, aMaybe)
-	}
-	return nil, unknownFunction(f, "a stack", "push, pop")
+	return decode(t, f, raw, "a stack", function{"push", anInt, nothing}, function{"pop", nothing, aMaybe})
 }
 
 // DecodePriorityQueue is the [harness.Decoder] of priority queues: insert takes
 // an int64, delete-min returns a [Maybe], null if the queue was empty.
 func DecodePriorityQueue(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "insert":
-		return decode(t, f, raw, anInt, nothing)
-	case "delete-min":
-		return decode(t, f, raw, nothing, aMaybe)
-	}
-	return nil, unknownFunction(f, "a priority queue", "insert, delete-min")
+	return decode(t, f, raw, "a priority queue", function{"insert", anInt, nothing}, function{"delete-min", nothing, aMaybe})
 }
 
 // DecodeMutex is the [harness.Decoder] of mutexes: acquire and release take and
 // return nothing.
 func DecodeMutex(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "acquire", "release":
-		return decode(t, f, raw, nothing, nothing)
-	}
-	return nil, unknownFunction(f, "a mutex", "acquire, release")
+	return decode(t, f, raw, "a mutex", function{"acquire", nothing, nothing}, function{"release", nothing, nothing})
 }
 
 // DecodeLock is the [harness.Decoder] of locks: acquire and renew return a
 // [Grant], release nothing.
 func DecodeLock(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "acquire", "renew":
-		return decode(t, f, raw, nothing, aGrant)
-	case "release":
-		return decode(t, f, raw, nothing, nothing)
-	}
-	return nil, unknownFunction(f, "a lock", "acquire, renew, release")
+	return decode(t, f, raw, "a lock", function{"acquire", nothing, aGrant}, function{"renew", nothing, aGrant}, function{"release", nothing, nothing})
 }
 
 func aGrant(raw json.RawMessage) (any, error) {
@@ -125,12 +85,27 @@ func unknownFunction(f, of, known string) error {
 
 type parser func(json.RawMessage) (any, error)
 
-func decode(t harness.Type, f string, raw json.RawMessage, input, output parser) (v any, err error) {
+// function is one of an object: what it takes, and what it returns.
+type function struct {
+	name          string
+	input, output parser
+}
+
+// decode decodes a value of one of the functions of an object.
+func decode(t harness.Type, f string, raw json.RawMessage, object string, known ...function) (v any, err error) {
+	i := slices.IndexFunc(known, func(k function) bool { return k.name == f })
+	if i < 0 {
+		var names []string
+		for _, k := range known {
+			names = append(names, k.name)
+		}
+		return nil, unknownFunction(f, object, strings.Join(names, ", "))
+	}
 	switch t {
 	case harness.Invoke:
-		v, err = input(raw)
+		v, err = known[i].input(raw)
 	case harness.OK:
-		v, err = output(raw)
+		v, err = known[i].output(raw)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", t, f, err)

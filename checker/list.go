@@ -3,7 +3,6 @@ package checker
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -51,18 +50,6 @@ func ListModel() Model {
 		},
 		kind: listKind,
 	}
-}
-
-// DecodeList is the [harness.Decoder] of lists: append takes an int64, read
-// returns the elements as []int64.
-func DecodeList(t harness.Type, f string, raw json.RawMessage) (any, error) {
-	switch f {
-	case "append":
-		return decode(t, f, raw, anInt, nothing)
-	case "read":
-		return decode(t, f, raw, nothing, ints)
-	}
-	return nil, unknownFunction(f, "a list", "append, read")
 }
 
 // prefixTier decides lists whose elements are appended once each, in

@@ -130,9 +130,6 @@ func DecodeRegisterTxn(t harness.Type, f string, raw json.RawMessage) (any, erro
 }
 
 func decodeTxn(t harness.Type, f string, raw json.RawMessage, list bool) (any, error) {
-	if f != "txn" {
-		return nil, unknownFunction(f, "a store with transactions", "txn")
-	}
 	steps := func(raw json.RawMessage) (any, error) {
 		var triples [][]json.RawMessage
 		if err := json.Unmarshal(raw, &triples); err != nil {
@@ -148,7 +145,7 @@ func decodeTxn(t harness.Type, f string, raw json.RawMessage, list bool) (any, e
 		}
 		return ms, nil
 	}
-	return decode(t, f, raw, steps, steps)
+	return decode(t, f, raw, "a store with transactions", function{"txn", steps, steps})
 }
 
 func decodeMicro(triple []json.RawMessage, list, output bool) (m Micro, err error) {
