@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"coup/harness"
@@ -75,11 +76,6 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 		end = h.Events[n-1].Time
 	}
 	broken := faults(h, end)
-	for _, f := range broken {
-		if f.trouble {
-			f.End = end // nobody knows when it was over
-		}
-	}
 	d := DeposedDetails{}
 	for _, old := range all {
 		for _, next := range all {
@@ -87,7 +83,7 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 				continue
 			}
 			d.Deposed++
-			on := able(old.node, next.from, old.to, broken)
+			on := able(old.node, next.from, old.to, end, broken)
 			d.Longest = max(d.Longest, on)
 			if on > c.Within && r.Counterexample == nil {
 				r.Valid = harness.Invalid
@@ -116,15 +112,11 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 }
 
 // able is the part of the time between from and to in which nothing but the
-// network was broken at node.
-func able(node string, from, to time.Duration, all []*fault) time.Duration {
-	sum, at := time.Duration(0), from
-	for _, f := range all { // in the order in which they began
-		if len(f.Links) > 0 || !f.touches(node) || f.End <= at || f.Start >= to {
-			continue
-		}
-		sum += max(0, f.Start-at)
-		at = f.End
+// network was broken at node. Nobody knows when what was not healed was over.
+func able(node string, from, to, end time.Duration, all []*fault) (sum time.Duration) {
+	its := slices.DeleteFunc(slices.Clone(all), func(f *fault) bool { return len(f.Links) > 0 || !f.touches(node) })
+	for _, g := range between(its, from, to, func(f *fault) time.Duration { return f.until(end) }) {
+		sum += g.Length()
 	}
-	return sum + max(0, to-at)
+	return sum
 }

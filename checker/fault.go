@@ -69,3 +69,30 @@ func (f *fault) touches(node string) bool {
 		return l.From == node || l.To == node
 	})
 }
+
+// until is when the fault was over: one that was not healed when it ended is in
+// force up to the time healed.
+func (f *fault) until(healed time.Duration) time.Duration {
+	if f.trouble {
+		return healed
+	}
+	return f.End
+}
+
+// between are the stretches of [from, to] in which none of the faults, which are
+// in the order in which they began, is in force; until says when each is over.
+func between(all []*fault, from, to time.Duration, until func(*fault) time.Duration) (stretches []Gap) {
+	for _, f := range all {
+		if f.Start > to {
+			break
+		}
+		if f.Start > from {
+			stretches = append(stretches, Gap{from, f.Start})
+		}
+		from = max(from, until(f))
+	}
+	if from < to {
+		stretches = append(stretches, Gap{from, to})
+	}
+	return stretches
+}

@@ -127,20 +127,9 @@ func quiet(h *harness.History) (stretches []Gap, healed time.Duration) {
 	if over < 0 {
 		over = end
 	}
-	at := from
-	for _, f := range faults(h, end) {
-		to := f.End
-		if f.trouble {
-			to = over // what was not healed then was healed in the end
-		}
-		if f.Start > at && f.Start <= over {
-			stretches = append(stretches, Gap{at, f.Start})
-		}
-		at = max(at, to)
-	}
-	if at < over {
-		stretches = append(stretches, Gap{at, over})
-	}
+	stretches = between(faults(h, end), from, over, func(f *fault) time.Duration {
+		return f.until(over) // what was not healed then was healed in the end
+	})
 	if healed >= 0 {
 		stretches = append(stretches, Gap{healed, max(healed, asked)})
 	}
@@ -381,11 +370,6 @@ func counted(n map[string]int) string {
 
 // whoLed tells who took itself for the leader, in which terms.
 func whoLed(h *harness.History, g Gap) (said []string) {
-	type reign struct {
-		node     string
-		term     uint64
-		from, to time.Duration
-	}
 	var reigns []*reign
 	seen := map[string]harness.Event{} // the last of each node
 	elections, terms := 0, []uint64{}

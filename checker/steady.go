@@ -80,36 +80,21 @@ func (Steady) Check(ctx context.Context, h *harness.History) (harness.Result, er
 
 // unbroken are the stretches of the run, from the beginning of the load on, in
 // which every node runs and can talk to every other one.
-func unbroken(h *harness.History) (all []Gap) {
-	at, end := time.Duration(-1), time.Duration(0)
-	unhealed := map[int]bool{}
+func unbroken(h *harness.History) []Gap {
+	from, end := time.Duration(-1), time.Duration(0)
 	for _, e := range h.Events {
-		switch {
-		case e.Kind == harness.PhaseEvent && e.Message == "load":
-			at = e.Time
-		case e.Kind == harness.FaultEnd && e.Message != "":
-			unhealed[e.ID] = true
+		if e.Kind == harness.PhaseEvent && e.Message == "load" {
+			from = e.Time
 		}
 		end = max(end, e.Time)
 	}
-	if at < 0 {
+	if from < 0 {
 		return nil
 	}
-	for _, f := range faults(h, end) {
-		to := f.End
-		switch {
-		case f.Fault == "membership" && f.Hold >= 0:
-			to = f.Hold // the change is made
-		case unhealed[f.ID]:
-			to = end
+	return between(faults(h, end), from, end, func(f *fault) time.Duration {
+		if f.Fault == "membership" && f.Hold >= 0 {
+			return f.Hold // the change is made
 		}
-		if f.Start > at {
-			all = append(all, Gap{at, f.Start})
-		}
-		at = max(at, to)
-	}
-	if at < end {
-		all = append(all, Gap{at, end})
-	}
-	return all
+		return f.until(end)
+	})
 }
