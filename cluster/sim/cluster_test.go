@@ -26,13 +26,12 @@ import (
 // inWorld runs body in a world of its own with a cluster of n raft nodes.
 func inWorld(t testing.TB, seed uint64, n int, body func(w *sim.World, c *sim.Cluster) error) (output []string) {
 	t.Helper()
-	return inTracedWorld(t, nil, seed, n, body)
+	return inWorldOf(t, testnode.Program(t, testnode.Node), nil, seed, n, body)
 }
 
-// inTracedWorld is inWorld with a trace, unless it is nil.
-func inTracedWorld(t testing.TB, traced *trace.Writer, seed uint64, n int, body func(w *sim.World, c *sim.Cluster) error) (output []string) {
+// inWorldOf is inWorld with another program, and with a trace unless it is nil.
+func inWorldOf(t testing.TB, program *sim.Program, traced *trace.Writer, seed uint64, n int, body func(w *sim.World, c *sim.Cluster) error) (output []string) {
 	t.Helper()
-	program := testnode.Program(t, testnode.Node)
 	w := sim.NewWorld(seed)
 	err := w.Run(func() error {
 		c, err := sim.Up(context.Background(), w, sim.Config{
@@ -71,8 +70,15 @@ func TestConformance(t *testing.T) {
 // turmoil does everything that can be done to a cluster, and returns what the
 // machines hold in the end.
 func turmoil(t testing.TB, seed uint64, traced *trace.Writer) string {
+	t.Helper()
+	return turmoilOf(t, testnode.Program(t, testnode.Node), seed, traced)
+}
+
+// turmoilOf is turmoil with another program.
+func turmoilOf(t testing.TB, program *sim.Program, seed uint64, traced *trace.Writer) string {
+	t.Helper()
 	var sum string
-	output := inTracedWorld(t, traced, seed, 3, func(w *sim.World, c *sim.Cluster) error {
+	output := inWorldOf(t, program, traced, seed, 3, func(w *sim.World, c *sim.Cluster) error {
 		ctx := context.Background()
 		sleep := func(d time.Duration) { harness.Sleep(ctx, w, w.Now()+d) }
 		for i := range 30 {
@@ -128,6 +134,25 @@ func turmoil(t testing.TB, seed uint64, traced *trace.Writer) string {
 		return err
 	})
 	return sum + " " + fmt.Sprint(strings.Join(output, "\n"))
+}
+
+// The node does the same, to the last byte of its memory, when its code was not
+// rewritten.
+func TestLeanNodeDoesTheSame(t *testing.T) {
+	t.Parallel()
+	module, err := os.ReadFile(testnode.File(t, testnode.Node))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	asItIs, err := sim.LoadAsItIs(ctx, module, sim.CacheDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asItIs.Close(ctx)
+	if lean := turmoil(t, 9, nil); lean != turmoilOf(t, asItIs, 9, nil) {
+		t.Error("the node that was made lean did something else")
+	}
 }
 
 const childVariable = "COUP_TEST_CHILD"

@@ -8,13 +8,12 @@ import "encoding/binary"
 // data, and image what its memory begins with. A module that is not as Go makes
 // them is not ok, and stays as it is.
 func takeData(module []byte) (rest, image []byte, ok bool) {
-	const header = 8
-	if len(module) < header {
+	if len(module) < moduleHeader {
 		return nil, nil, false
 	}
-	rest = append(rest, module[:header]...)
+	rest = append(rest, module[:moduleHeader]...)
 	room := uint64(0)
-	for r := (leb{b: module[header:]}); len(r.b) > 0; {
+	for r := (leb{b: module[moduleHeader:]}); len(r.b) > 0; {
 		all := r.b
 		id := r.byte()
 		section := leb{b: r.take(r.uint())}
@@ -41,17 +40,18 @@ func takeData(module []byte) (rest, image []byte, ok bool) {
 	return rest, image, ok
 }
 
+// moduleHeader is what a module begins with, before its sections.
+const moduleHeader = 8
+
 // Sections of a module, by their ids.
 const (
+	sectionCustom    = 0
+	sectionType      = 1
+	sectionFunction  = 3
 	sectionMemory    = 5
+	sectionCode      = 10
 	sectionData      = 11
 	sectionDataCount = 12
-)
-
-// Instructions of the expression that says where data belong.
-const (
-	opI32Const = 0x41
-	opEnd      = 0x0b
 )
 
 // image reads the data section of a module whose memory has room for so many
@@ -112,14 +112,16 @@ func (r *leb) uint() uint64 {
 	return v
 }
 
-// int is a number of 32 bits with a sign, which is the second highest bit of
-// its last byte.
-func (r *leb) int() (v int32) {
-	for shift := 0; shift < 35; shift += 7 {
+// int is a number of 32 bits with a sign.
+func (r *leb) int() int32 { return int32(r.int64()) }
+
+// int64 is a number with a sign, which is the second highest bit of its last byte.
+func (r *leb) int64() (v int64) {
+	for shift := 0; shift < 70; shift += 7 {
 		b := r.byte()
-		v |= int32(b&0x7f) << shift
+		v |= int64(b&0x7f) << shift
 		if b < 0x80 {
-			if b&0x40 != 0 && shift < 28 {
+			if b&0x40 != 0 && shift < 57 {
 				v |= -1 << (shift + 7)
 			}
 			return v

@@ -31,7 +31,12 @@ const memoryPages = 512 << 20 / 65536
 
 // Load compiles a module. What the compiler made is kept in the directory
 // cache and found there the next time; "" keeps it nowhere.
-func Load(ctx context.Context, module []byte, cache string) (_ *Program, err error) {
+func Load(ctx context.Context, module []byte, cache string) (*Program, error) {
+	return load(ctx, module, cache, lean)
+}
+
+// load is Load, with what rewrites the code.
+func load(ctx context.Context, module []byte, cache string, rewrite func([]byte) []byte) (_ *Program, err error) {
 	config := wazero.NewRuntimeConfigCompiler().WithMemoryLimitPages(memoryPages)
 	if cache != "" {
 		kept, err := wazero.NewCompilationCacheWithDir(cache)
@@ -47,6 +52,7 @@ func Load(ctx context.Context, module []byte, cache string) (_ *Program, err err
 			err = errors.Join(err, p.Close(ctx))
 		}
 	}()
+	module = rewrite(module)
 	if rest, image, ok := takeData(module); ok {
 		if p.pages, err = newPages(image); err == nil {
 			module = rest

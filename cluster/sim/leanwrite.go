@@ -1,0 +1,159 @@
+package sim
+
+import "encoding/binary"
+
+// write returns the function's new body.
+func (f *function) write() []byte {
+	w := writer{f: f, out: make([]byte, 0, len(f.body)+len(f.body)/8), holder: make([]int, f.locals)}
+	next := f.locals
+	hold := func(local int) {
+		if w.holder[local] == 0 {
+			w.holder[local] = next
+			next++
+		}
+	}
+	if f.frame != nil {
+		hold(stackPointer)
+	}
+	for i := range f.pointers {
+		if f.pointers[i].accesses > 1 {
+			hold(f.pointers[i].local)
+		}
+	}
+	w.uint(f.groups + 1)
+	w.out = append(w.out, f.declared...)
+	w.uint(uint64(next - f.locals))
+	w.out = append(w.out, typeI32)
+	for k := 0; k < len(f.code); {
+		if f.frame != nil && k == 2 {
+			w.base()
+		}
+		k += w.instruction(k)
+	}
+	return w.out
+}
+
+// writer writes a function.
+type writer struct {
+	f      *function
+	out    []byte
+	holder []int  // for each local the one that holds what is made of it; 0: none
+	open   []byte // constructs
+}
+
+func (w *writer) uint(n uint64)        { w.out = binary.AppendUvarint(w.out, n) }
+func (w *writer) plain(op byte)        { w.out = append(w.out, op) }
+func (w *writer) op(op byte, n int64)  { w.plain(op); w.uint(uint64(n)) }
+func (w *writer) i32(n int64)          { w.plain(opI32Const); w.out = appendInt(w.out, n) }
+func (w *writer) held(op byte, of int) { w.op(op, int64(w.holder[of])) }
+func (w *writer) copy(c *instruction)  { w.out = append(w.out, w.f.body[c.at:c.end]...) }
+
+// check has the engine check a value up to a distance. What is loaded is not
+// needed, so that nothing else is left of it.
+func (w *writer) check(end int64) {
+	w.op(opI32Load8U, 0)
+	w.uint(uint64(end - 1))
+	w.plain(opDrop)
+}
+
+// base makes the base of the frame, which is there already or will be.
+func (w *writer) base() {
+	fr := w.f.frame
+	w.op(opLocalGet, stackPointer)
+	w.i32(-returnAddress - fr.size)
+	if fr.fresh > 0 && fr.size > 0 {
+		w.i32(-returnAddress)
+		w.op(opLocalGet, 0)
+		w.i32(fr.fresh)
+		w.plain(opI32LtU)
+		w.plain(opSelect)
+	}
+	w.plain(opI32Add)
+	w.held(opLocalSet, stackPointer)
+}
+
+// instruction writes what becomes of the instruction k, and says how many of the old
+// ones it stands for.
+func (w *writer) instruction(k int) (n int) {
+	f := w.f
+	c := &f.code[k]
+	switch {
+	case c.edit == drop:
+	case c.edit == fromFrame:
+		w.held(opLocalGet, stackPointer)
+		return c.length
+	case c.edit == fromPointer:
+		w.pointer(&f.pointers[c.pointer])
+		return c.length
+	case c.edit == moved:
+		w.op(c.op, c.align)
+		w.uint(uint64(c.n + f.code[c.of-1].add))
+	case c.edit == straight:
+		w.op(opBr, c.n)
+	case c.edit == restore:
+		w.held(opLocalGet, stackPointer)
+		w.i32(returnAddress)
+		w.plain(opI32Add)
+	case f.frame != nil && k == f.frame.dispatch-1:
+		// Checked within the loop, because behind its beginning wazero takes
+		// every value for another one.
+		w.held(opLocalGet, stackPointer)
+		w.held(opLocalTee, stackPointer)
+		w.check(f.frame.reach)
+		w.out = writeDispatch(w.out, f.code[k+1].labels)
+		return 2
+	case c.op == opIf && f.isOnlyBranch(k):
+		w.op(opBrIf, f.code[k+3].n-1)
+		return 5
+	case c.op == opEnd && len(w.open) > 0:
+		w.end()
+	default:
+		switch c.op {
+		case opBlock, opLoop, opIf:
+			w.open = append(w.open, c.op)
+		case opElse:
+			w.open[len(w.open)-1] = c.op
+		}
+		w.copy(c)
+	}
+	return 1
+}
+
+// isOnlyBranch says whether there is nothing in the if k but a branch.
+func (f *function) isOnlyBranch(k int) bool {
+	return k+4 < len(f.code) && f.code[k+1].edit == drop && f.code[k+3].edit == straight && f.code[k+4].op == opEnd
+}
+
+// pointer puts a pointer's value there.
+func (w *writer) pointer(p *pointer) {
+	if p.made {
+		w.held(opLocalGet, p.local)
+		return
+	}
+	p.made = true
+	w.op(opLocalGet, int64(p.local))
+	w.plain(opI32WrapI64)
+	if p.accesses > 1 {
+		w.held(opLocalTee, p.local)
+		if p.first < p.most {
+			w.check(p.most)
+			w.held(opLocalGet, p.local)
+		}
+	}
+}
+
+// end ends a construct. Wazero does not know behind an if without an else what it
+// has checked before, and takes a value for another one where several ways
+// meet, unless it is set there.
+func (w *writer) end() {
+	n := len(w.open)
+	if w.open[n-1] == opIf {
+		w.plain(opElse)
+	}
+	w.open = w.open[:n-1]
+	w.plain(opEnd)
+	if w.f.frame != nil {
+		w.held(opLocalGet, stackPointer)
+		w.held(opLocalSet, stackPointer)
+	}
+}
