@@ -32,7 +32,7 @@ const memoryPages = 512 << 20 / 65536
 // Load compiles a module. What the compiler made is kept in the directory
 // cache and found there the next time; "" keeps it nowhere.
 func Load(ctx context.Context, module []byte, cache string) (*Program, error) {
-	return load(ctx, module, cache, lean)
+	return load(ctx, module, cache, func(module []byte) []byte { return leanCached(module, cache) })
 }
 
 // load is Load, with what rewrites the code.
