@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -47,26 +46,54 @@ type event struct {
 	do  func()
 }
 
+func (e *event) before(other *event) bool {
+	return e.at < other.at || e.at == other.at && e.seq < other.seq
+}
+
+// eventQueue is a binary heap. That of container/heap puts every event into an
+// interface, and so into memory of its own.
 type eventQueue []event
 
-func (q eventQueue) Len() int { return len(q) }
-func (q eventQueue) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].seq < q[j].seq
+func (q *eventQueue) push(e event) {
+	all := append(*q, e)
+	i := len(all) - 1
+	for i > 0 {
+		up := (i - 1) / 2
+		if !e.before(&all[up]) {
+			break
+		}
+		all[i] = all[up]
+		i = up
+	}
+	all[i] = e
+	*q = all
 }
-func (q eventQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *eventQueue) Push(e any)   { *q = append(*q, e.(event)) }
-func (q *eventQueue) Pop() any {
-	old := *q
-	e := old[len(old)-1]
-	old[len(old)-1] = event{}
-	*q = old[:len(old)-1]
-	return e
+
+func (q *eventQueue) pop() event {
+	all := *q
+	first, last := all[0], all[len(all)-1]
+	all[len(all)-1] = event{} // for the garbage collector
+	all = all[:len(all)-1]
+	for i := 0; len(all) > 0; {
+		down := 2*i + 1
+		if down+1 < len(all) && all[down+1].before(&all[down]) {
+			down++
+		}
+		if down >= len(all) || !all[down].before(&last) {
+			all[i] = last
+			break
+		}
+		all[i] = all[down]
+		i = down
+	}
+	*q = all
+	return first
 }
 
 // at schedules do for the time at, or for now if that is over.
 func (w *World) at(at time.Duration, do func()) {
 	w.seq++
-	heap.Push(&w.queue, event{max(at, w.now), w.seq, do})
+	w.queue.push(event{max(at, w.now), w.seq, do})
 }
 
 // after schedules do for d from now.
@@ -105,7 +132,7 @@ func (w *World) Run(body func() error) (err error) {
 			w.err = errDeadlock
 			break
 		}
-		e := heap.Pop(&w.queue).(event)
+		e := w.queue.pop()
 		w.now = e.at
 		w.events++
 		e.do()
