@@ -10,7 +10,8 @@
 // itself, as an operator would: transfer and membership. They need a system that
 // implements [cluster.Transferer] or [cluster.Membership], and a strike of theirs
 // may be refused, or wait for a majority that other strikes have taken: the evidence
-// tells. Whatever happens meanwhile, more than half of the nodes stay voters, and
+// tells. A change of membership goes on asking until a leader does as it is told, or
+// the schedule ends. Whatever happens meanwhile, more than half of the nodes stay voters, and
 // [Nemesis.Reinstate] makes all of them voters in the end.
 //
 // A new fault is one function in the file of its family and one line in [Faults].
@@ -40,6 +41,10 @@ type Fault struct {
 	// Needs says why such a system, or one of so many nodes, can't have the
 	// fault. nil: all can.
 	Needs func(sys cluster.System, nodes int) error
+	// Persists: a strike that others keep from striking, or from healing, goes on
+	// trying until the end of the schedule, with whom it has taken: it may have done
+	// half of it.
+	Persists bool
 	// inject applies the fault and sees that it bites: s.Evidence. It returns
 	// how to heal it, also when it fails halfway; nil: there is nothing to heal,
 	// and the fault is over. An error that wraps
@@ -68,7 +73,7 @@ var Faults = map[string]Fault{
 	"oneway":          {Doc: "no packet passes between the sides in one direction, chosen at random", Targets: linkTargets, inject: oneway},
 	"loss":            {Doc: "a share of the packets between the sides is lost, 20 to 60%", Targets: linkTargets, inject: loss},
 	"transfer":        {Doc: "the leader is told to hand the lead to the target: a follower that no fault has, or any node, dead ones too (random)", Targets: []string{Follower, Random}, Needs: needsTransfer, inject: transfer},
-	"membership":      {Doc: "the node leaves the cluster, or loses its vote, or both one after the other (mode: leave, demote, rejoin), and is made a voter again", Targets: []string{Leader, Follower, Random, Minority}, Modes: []string{Leave, Demote, Rejoin}, Needs: needsMembership, inject: membership},
+	"membership":      {Doc: "the node leaves the cluster, or loses its vote, or both one after the other (mode: leave, demote, rejoin), and is made a voter again", Targets: []string{Leader, Follower, Random, Minority}, Modes: []string{Leave, Demote, Rejoin}, Needs: needsMembership, Persists: true, inject: membership},
 	"isolate-clients": {Doc: "no packet from clients reaches the node; its peers still do", Targets: nodeTargets, inject: isolateClients},
 }
 
@@ -101,6 +106,7 @@ type strike struct {
 	id       int
 	rand     *rand.Rand
 	begin    func() // to be called when nodes and links are known, right before the fault is applied
+	began    bool
 	nodes    []string
 	links    []harness.Link
 	until    time.Duration // when it is to be healed
@@ -138,7 +144,8 @@ func (n *Nemesis) bounded(ctx context.Context) (context.Context, context.CancelF
 }
 
 // strike carries out one strike. If others have whom it could be applied to, it
-// waits for one of them until latest.
+// waits for one of them until latest; so does one that persists for somebody who does
+// as told.
 func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	e.Mode = cmp.Or(e.Mode, e.defaultMode())
 	n.mu.Lock()
@@ -151,16 +158,19 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 			Nodes: s.nodes, Links: s.links, Message: message,
 		})
 	}
-	began := false
 	s.begin = func() {
-		began = true
+		s.began = true
 		say(harness.FaultStart, "")
 	}
 	var heal func(context.Context) error
 	var err error
+	persists := Faults[e.Fault].Persists
 	for {
-		s.links = nil
-		if s.nodes, err = n.pick(ctx, e.Target, s.rand); err == nil {
+		if !s.began {
+			s.links = nil
+			s.nodes, err = n.pick(ctx, e.Target, s.rand)
+		}
+		if err == nil || s.began {
 			s.until = n.Runtime.Now() + e.For
 			// A fault that is being applied when the run ends is applied to its
 			// end: otherwise nobody would know whether it bit.
@@ -168,7 +178,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 			heal, err = Faults[e.Fault].inject(apply, n, s)
 			cancel()
 		}
-		if began || !errors.Is(err, errNobody) || n.Runtime.Now() >= latest || ctx.Err() != nil {
+		if s.began && !persists || !errors.Is(err, errNobody) || n.Runtime.Now() >= latest || ctx.Err() != nil {
 			break
 		}
 		harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+victimEvery)
@@ -176,11 +186,11 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	switch {
 	case errors.Is(err, errNobody):
 		say(harness.FaultSkip, err.Error())
-		if !began {
+		if !s.began {
 			return
 		}
 	case err != nil:
-		if !began {
+		if !s.began {
 			s.begin()
 		}
 		say(harness.FaultMiss, err.Error())
@@ -192,13 +202,22 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	}
 	message := ""
 	if heal != nil {
-		clean, cancel := n.bounded(ctx)
-		defer cancel()
-		if err := heal(clean); err != nil {
+		err := n.mend(ctx, heal)
+		for persists && err != nil && n.Runtime.Now() < latest && ctx.Err() == nil {
+			err = n.mend(ctx, heal)
+		}
+		if err != nil {
 			message = "not healed: " + err.Error()
 		}
 	}
 	say(harness.FaultEnd, message)
+}
+
+// mend heals a strike within the patience for that.
+func (n *Nemesis) mend(ctx context.Context, heal func(context.Context) error) error {
+	clean, cancel := n.bounded(ctx)
+	defer cancel()
+	return heal(clean)
 }
 
 // Heal undoes whatever is still broken: it makes every node run and every
