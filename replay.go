@@ -78,7 +78,8 @@ func (s Stored) again(dir string) string {
 }
 
 // again is the command that runs the plan of a run again: its flags, unless its
-// schedule is not the one that they would draw, but was cut down or written by hand.
+// schedule or operations are not those that they would draw, but were cut down or
+// written by hand.
 func (p Plan) again(dir string) string {
 	if !p.Drawn() {
 		return "coup replay " + shellQuote(dir)
@@ -86,9 +87,12 @@ func (p Plan) again(dir string) string {
 	return p.Command()
 }
 
-// Drawn says whether the schedule of a plan is the one that its faults, seed and
-// time draw, and not one that was written by hand or cut down.
+// Drawn says whether schedule and operations of a plan are those that its flags
+// draw, and not written by hand or cut down.
 func (p Plan) Drawn() bool {
+	if p.Operations != nil {
+		return false
+	}
 	drawn := p
 	drawn.Schedule, drawn.Nemesis = nil, slices.Clone(p.Nemesis)
 	return drawn.Resolve() == nil && (p.Schedule == nil || slices.Equal(drawn.Schedule, p.Schedule))

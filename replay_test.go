@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,23 @@ func TestHuntReplayShrink(t *testing.T) {
 	if r.Differs != "" || r.Verdict.Fingerprint() != failure.Fingerprint {
 		t.Errorf("the replay differs: %s; %s", r.Differs, r.Verdict.Sentence())
 	}
+	// With the operations as a list, clients do the same.
+	listed, err := operationsOf(failure.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withList := plan
+	withList.Seed, withList.Operations = failure.Seed, listed
+	if err := withList.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	dir, v, err := Run(ctx, ctx, withList, RunOptions{Out: out})
+	if err != nil || v.Valid != harness.Invalid {
+		t.Fatalf("with a list of %d operations: %s, %v", len(listed), v.Sentence(), err)
+	}
+	if a, b := loadOperations(t, failure.Dir), loadOperations(t, dir); !reflect.DeepEqual(a, b) {
+		t.Errorf("with a list of operations other ones were performed: %d and %d", len(a), len(b))
+	}
 	// What was changed after the fact, or by another build, is noticed.
 	var stored Stored
 	if err := results.ReadJSON(failure.Dir, results.PlanFile, &stored); err != nil {
@@ -166,6 +184,22 @@ func TestHuntReplayShrink(t *testing.T) {
 	if again, err := Judge(ctx, s.Dir); err != nil || again.Valid != harness.Invalid {
 		t.Errorf("judged again: %s, %v", again.Valid, err)
 	}
+}
+
+// loadOperations are the operations of the load of a run.
+func loadOperations(t *testing.T, dir string) (ops []harness.Operation) {
+	t.Helper()
+	_, h, err := tillViolation(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, to := loadOf(h)
+	for _, op := range h.Operations {
+		if op.Start < to && op.End < to {
+			ops = append(ops, op)
+		}
+	}
+	return ops
 }
 
 func TestTheCommandKnowsTheSchedule(t *testing.T) {
