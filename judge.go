@@ -289,7 +289,7 @@ func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error
 		Plan: stored.fields(),
 	}
 	if stored.Plan.Backend == "sim" {
-		in.TraceCommand = "coup replay " + shellQuote(dir) + " --trace"
+		in.TraceCommand = stored.withNode("coup replay " + shellQuote(dir) + " --trace")
 	}
 	name := filepath.Join(dir, results.TraceFile)
 	f, err := os.Open(name)

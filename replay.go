@@ -69,8 +69,10 @@ func Replay(ctx, soft context.Context, dir string, o RunOptions) (Replayed, erro
 }
 
 // again is the command that runs again what was run.
-func (s Stored) again(dir string) string {
-	command := s.Plan.again(dir)
+func (s Stored) again(dir string) string { return s.withNode(s.Plan.again(dir)) }
+
+// withNode is a command with the program that the nodes ran, if it was named.
+func (s Stored) withNode(command string) string {
 	if s.Node != "" {
 		command += " --node " + shellQuote(s.Node)
 	}

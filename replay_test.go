@@ -211,6 +211,9 @@ func TestTheCommandKnowsTheSchedule(t *testing.T) {
 	if got := p.again("my dir"); got != "coup replay 'my dir'" {
 		t.Errorf("a plan with a schedule of its own: %s", got)
 	}
+	if got := (Stored{Plan: p, Node: "bin/my raft.wasm"}).again("dir"); got != "coup replay dir --node 'bin/my raft.wasm'" {
+		t.Errorf("a run of another program: %s", got)
+	}
 }
 
 func TestShrinkNeedsAFailure(t *testing.T) {
