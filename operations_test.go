@@ -1,8 +1,6 @@
 package coup
 
 import (
-	"bytes"
-	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,25 +17,9 @@ var listedOps = []Operation{
 
 func TestListedOperationsSurviveTheirFile(t *testing.T) {
 	want := resolved(t, func(p *Plan) { p.Operations = listedOps })
-	var out bytes.Buffer
-	if err := want.WritePlan(&out); err != nil {
-		t.Fatal(err)
-	}
-	got := DefaultPlan()
-	if err := got.parse("plan.yaml", out.Bytes()); err != nil {
-		t.Fatalf("%v in\n%s", err, out.String())
-	}
-	b, err := json.Marshal(Stored{Plan: want})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stored Stored
-	if err := json.Unmarshal(b, &stored); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range []Plan{got, stored.Plan} {
+	for _, p := range readBack(t, want) {
 		if err := p.Resolve(); err != nil || !reflect.DeepEqual(p, want) {
-			t.Errorf("read back\n%+v (%v)\nwant\n%+v\nfrom\n%s\n%s", p, err, want, out.String(), b)
+			t.Errorf("read back\n%+v (%v)\nwant\n%+v", p, err, want)
 		}
 	}
 	if want.Drawn() {

@@ -43,8 +43,9 @@ func TestAPlanSurvivesItsFile(t *testing.T) {
 	}
 }
 
-func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
-	want := resolved(t, func(p *Plan) { p.Schedule = []Strike{} })
+// readBack is the plan as it is read from YAML, and from a run directory's JSON.
+func readBack(t *testing.T, want Plan) []Plan {
+	t.Helper()
 	var out bytes.Buffer
 	if err := want.WritePlan(&out); err != nil {
 		t.Fatal(err)
@@ -61,7 +62,12 @@ func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
 	if err := json.Unmarshal(b, &stored); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []Plan{got, stored.Plan} {
+	return []Plan{got, stored.Plan}
+}
+
+func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
+	want := resolved(t, func(p *Plan) { p.Schedule = []Strike{} })
+	for _, p := range readBack(t, want) {
 		if err := p.Resolve(); err != nil || len(p.Schedule) != 0 {
 			t.Errorf("%d strikes were drawn for a plan that wants none (%v)", len(p.Schedule), err)
 		}
