@@ -76,12 +76,12 @@ func (p *Plan) checkOperations() error {
 	}
 	for i, o := range p.Operations {
 		_, err := o.op(w, 0)
-		switch latest := p.Time + p.ServeWithin; {
+		switch latest := p.Time + p.ServeWithin + Duration(servePatience); { // healing takes its time
 		case err != nil:
 		case o.Client < 0 || o.Client >= p.Concurrency:
 			err = fmt.Errorf("there are the clients 0 to %d (concurrency), not %d", p.Concurrency-1, o.Client)
 		case o.At < 0 || o.At > latest:
-			err = fmt.Errorf("it must begin between 0s and %s (time, and serve-within after it)", latest)
+			err = fmt.Errorf("it must begin between 0s and %s", latest)
 		}
 		if err != nil {
 			return fmt.Errorf("operations, entry %d: %w", i+1, err)

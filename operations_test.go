@@ -44,7 +44,7 @@ func TestOperationsThatMakeNoSense(t *testing.T) {
 		`entry 2: `:                func(o *Operation) { o.F = "enqueue" },
 		"entry 2: there are the c": func(o *Operation) { o.Client = 10 },
 		"entry 2: it must begin b": func(o *Operation) { o.At = Duration(-time.Second) },
-		"between 0s and 1m0s":      func(o *Operation) { o.At = Duration(61 * time.Second) },
+		"between 0s and 2m0s":      func(o *Operation) { o.At = Duration(121 * time.Second) },
 		"entry 2: invoke write: ":  func(o *Operation) { o.F, o.Value = "write", `"x"` },
 	} {
 		p := DefaultPlan()

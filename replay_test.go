@@ -262,3 +262,37 @@ func TestJudgeStuck(t *testing.T) {
 		t.Errorf("nobody names the node: %s", v.Sentence())
 	}
 }
+
+// What the log lost is shown by one operation, on one node that is killed once.
+func TestShrinkOperationByOperation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out whole runs")
+	}
+	ctx, out := t.Context(), t.TempDir()
+	plan := simulatedPlan(t)
+	plan.Bug, plan.Workload, plan.Nemesis = "lost-log", "set", []string{"kill:all"}
+	plan.Nodes, plan.Time, plan.Rate, plan.Concurrency, plan.Seed = 1, Duration(2*time.Second), 20, 2, 1
+	if err := plan.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	dir, v, err := Run(ctx, ctx, plan, RunOptions{Out: out})
+	if err != nil || v.Valid != harness.Invalid {
+		t.Fatalf("%s, %v", v.Sentence(), err)
+	}
+	before, err := operationsOf(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := Plan{}
+	s, err := Shrink(ctx, ctx, dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1, Step: func(s ShrinkStep) { last = s.Best }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Plan.Operations) != 1 || s.Plan.Concurrency != 1 || len(s.Plan.Schedule) > 1 || !equalPlans(s.Plan, last) {
+		t.Errorf("of %d operations are left %+v, of %d clients, with %d strikes", len(before), s.Plan.Operations, s.Plan.Concurrency, len(s.Plan.Schedule))
+	}
+	r, err := Replay(ctx, ctx, s.Dir, RunOptions{Out: out})
+	if err != nil || r.Differs != "" || r.Verdict.Valid != harness.Invalid {
+		t.Errorf("replayed: %s, %q, %v", r.Verdict.Sentence(), r.Differs, err)
+	}
+}
