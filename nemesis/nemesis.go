@@ -38,6 +38,7 @@ type Fault struct {
 	Targets []string // what it can be aimed at
 	Sim     bool     // only simulated machines have it
 	Modes   []string // the ways in which it can strike, if there are several
+	Part    string   // of a machine that it strikes, one strike at a time: disk, clock, processor; "": its processes, or links
 	// Needs says why such a system, or one of so many nodes, can't have the
 	// fault. nil: all can.
 	Needs func(sys cluster.System, nodes int) error
@@ -54,14 +55,14 @@ type Fault struct {
 
 // Faults are all faults by name.
 var Faults = map[string]Fault{
-	"clock-drift":     {Doc: "the node's clocks run up to a tenth faster or slower (backend sim only)", Targets: nodeTargets, Sim: true, inject: clockDrift},
-	"clock-jump":      {Doc: "the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: clockJump},
-	"slow-disk":       {Doc: "every fsync of the node takes 20 to 300 ms longer (backend sim only)", Targets: nodeTargets, Sim: true, inject: slowDisk},
-	"stalled-disk":    {Doc: "no fsync of the node ends (backend sim only)", Targets: nodeTargets, Sim: true, inject: stalledDisk},
-	"failing-disk":    {Doc: "every fsync of the node fails, and what it should have written may be lost (backend sim only)", Targets: nodeTargets, Sim: true, inject: failingDisk},
-	"full-disk":       {Doc: "the node can store nothing new (backend sim only)", Targets: nodeTargets, Sim: true, inject: fullDisk},
+	"clock-drift":     {Doc: "the node's clocks run up to a tenth faster or slower (backend sim only)", Targets: nodeTargets, Sim: true, Part: "clock", inject: clockDrift},
+	"clock-jump":      {Doc: "the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, Part: "clock", inject: clockJump},
+	"slow-disk":       {Doc: "every fsync of the node takes 20 to 300 ms longer (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: slowDisk},
+	"stalled-disk":    {Doc: "no fsync of the node ends (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: stalledDisk},
+	"failing-disk":    {Doc: "every fsync of the node fails, and what it should have written may be lost (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: failingDisk},
+	"full-disk":       {Doc: "the node can store nothing new (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: fullDisk},
 	"bit-rot":         {Doc: "the node is killed, a bit of what it had stored flips, and it is started; flipped back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: bitRot},
-	"slow-cpu":        {Doc: "the node's program takes 20 to 200 times as long for what it does (backend sim only)", Targets: nodeTargets, Sim: true, inject: slowCPU},
+	"slow-cpu":        {Doc: "the node's program takes 20 to 200 times as long for what it does (backend sim only)", Targets: nodeTargets, Sim: true, Part: "processor", inject: slowCPU},
 	"delay":           {Doc: "packets between the sides are 20 to 200 ms late, and some far later (backend sim only)", Targets: linkTargets, Sim: true, inject: delay},
 	"bandwidth":       {Doc: "2 to 10 kB a second pass each link between the sides (backend sim only)", Targets: linkTargets, Sim: true, inject: bandwidth},
 	"reset":           {Doc: "connections between the sides are reset, and new ones refused (backend sim only)", Targets: linkTargets, Sim: true, inject: reset},
@@ -107,6 +108,7 @@ type strike struct {
 	rand     *rand.Rand
 	begin    func() // to be called when nodes and links are known, right before the fault is applied
 	began    bool
+	part     string // see Fault
 	nodes    []string
 	links    []harness.Link
 	until    time.Duration // when it is to be healed
@@ -150,7 +152,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	e.Mode = cmp.Or(e.Mode, e.defaultMode())
 	n.mu.Lock()
 	n.nextID++
-	s := &strike{Entry: e, id: n.nextID, rand: rand.New(rand.NewPCG(e.Seed, 1))}
+	s := &strike{Entry: e, id: n.nextID, rand: rand.New(rand.NewPCG(e.Seed, 1)), part: Faults[e.Fault].Part}
 	n.mu.Unlock()
 	say := func(kind, message string) {
 		n.Record(harness.Event{
@@ -168,7 +170,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	for {
 		if !s.began {
 			s.links = nil
-			s.nodes, err = n.pick(ctx, e.Target, s.rand)
+			s.nodes, err = n.pick(ctx, s)
 		}
 		if err == nil || s.began {
 			s.until = n.Runtime.Now() + e.For
