@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add(out.Bytes())
 	f.Add([]byte("nodes: [1\n"))
 	f.Add([]byte("nemesis: [kill, 'partition:halves']\ntime: 1h\nrate: 1e9\n"))
+	f.Add([]byte("operations:\n- {at: 1s, client: 0, f: cas, key: k0, value: [null, 3]}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := DefaultPlan()
 		if p.parse("plan.yaml", b) != nil || p.Resolve() != nil {
@@ -131,6 +133,9 @@ func FuzzPlan(f *testing.F) {
 		again := DefaultPlan()
 		if err := again.parse("again.yaml", out.Bytes()); err != nil {
 			t.Fatalf("a plan that resolves can't be read back: %v\n%s", err, out.String())
+		}
+		if !slices.Equal(again.Operations, p.Operations) {
+			t.Fatalf("operations %v became %v", p.Operations, again.Operations)
 		}
 	})
 }
