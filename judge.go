@@ -78,9 +78,11 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 		}
 	}
 	// What comes first is said first: that a run did not finish explains the rest.
-	all := []harness.Checker{checker.Finished{}, checker.Ran{
-		Faults: faults, MinOK: p.minOK(), MinPerFunction: min(5, 1+p.minOK()/10), Needs: w.Needs,
-	}}
+	ran := checker.Ran{Faults: faults, MinOK: p.minOK(), MinPerFunction: min(5, 1+p.minOK()/10), Needs: w.Needs}
+	if p.Operations != nil { // whoever lists them knows what they are good for
+		ran = checker.Ran{Faults: faults}
+	}
+	all := []harness.Checker{checker.Finished{}, ran}
 	all = append(all, promises(p, w)...)
 	sys, err := FindSystem(p.System)
 	if err != nil {
@@ -287,7 +289,7 @@ func writeReport(dir string, stored Stored, v Verdict, h *harness.History) error
 		Plan: stored.fields(),
 	}
 	if stored.Plan.Backend == "sim" {
-		in.TraceCommand = "coup replay " + shellQuote(dir) + " --trace"
+		in.TraceCommand = stored.withNode("coup replay " + shellQuote(dir) + " --trace")
 	}
 	name := filepath.Join(dir, results.TraceFile)
 	f, err := os.Open(name)
@@ -344,8 +346,7 @@ func (s Stored) fields() []report.Field {
 		{Name: "system", Value: p.System}, {Name: "planted bug", Value: p.Bug}, {Name: "reads", Value: p.Reads},
 		{Name: "settings", Value: strings.Join(settings, " ")},
 		{Name: "nodes", Value: fmt.Sprint(p.Nodes)}, {Name: "workload", Value: p.Workload},
-		{Name: "load", Value: fmt.Sprintf("%d processes for %s, %s", p.Concurrency, p.Time, rateText(p.Rate))},
-		{Name: "objects", Value: fmt.Sprintf("%d at a time, %d operations each", p.Keys, p.OpsPerKey)},
+		{Name: "load", Value: p.load()}, {Name: "objects", Value: p.objects()},
 		{Name: "faults", Value: strings.Join(p.Nemesis, " ")}, {Name: "seed", Value: fmt.Sprint(p.Seed)},
 		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image", Value: s.Image},
 		{Name: "simulated program", Value: s.Module},
@@ -355,9 +356,22 @@ func (s Stored) fields() []report.Field {
 	return slices.DeleteFunc(fields, func(f report.Field) bool { return f.Value == "" })
 }
 
-func rateText(rate float64) string {
-	if rate == 0 {
-		return "as fast as they are answered"
+// load says in words how much clients ask for.
+func (p Plan) load() string {
+	rate := fmt.Sprintf("%g operations a second", p.Rate)
+	switch {
+	case p.Operations != nil:
+		rate = fmt.Sprintf("a list of operations (%d)", len(p.Operations))
+	case p.Rate == 0:
+		rate = "as fast as they are answered"
 	}
-	return fmt.Sprintf("%g operations a second", rate)
+	return fmt.Sprintf("%d processes for %s, %s", p.Concurrency, p.Time, rate)
+}
+
+// objects says in words what they work on; "" where a list says it.
+func (p Plan) objects() string {
+	if p.Operations != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d at a time, %d operations each", p.Keys, p.OpsPerKey)
 }

@@ -39,6 +39,10 @@ type Plan struct {
 	Keys        int      `json:"keys" yaml:"keys"`       // objects in use at a time
 	OpsPerKey   int      `json:"ops-per-key" yaml:"ops-per-key"`
 
+	// Operations are all that clients ask for until the last look, instead of what
+	// Workload, Rate, Keys and OpsPerKey would draw; nil: what they draw.
+	Operations []Operation `json:"operations,omitempty" yaml:"operations,omitempty"`
+
 	Nemesis  []string `json:"nemesis" yaml:"nemesis,flow"` // fault:target
 	Interval Duration `json:"interval" yaml:"interval"`    // between strikes of one fault; 0: by their number
 	Schedule []Strike `json:"schedule" yaml:"schedule"`    // drawn from Nemesis, Interval and Seed unless it is given
@@ -186,6 +190,9 @@ func (p *Plan) Resolve() error {
 	}
 	if len(p.Nemesis) > mostFaults {
 		return fmt.Errorf("nemesis names %d faults, and %d are the most", len(p.Nemesis), mostFaults)
+	}
+	if err := p.checkOperations(); err != nil {
+		return err
 	}
 	if p.Schedule == nil {
 		return p.drawSchedule()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,8 +44,9 @@ func TestAPlanSurvivesItsFile(t *testing.T) {
 	}
 }
 
-func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
-	want := resolved(t, func(p *Plan) { p.Schedule = []Strike{} })
+// readBack is the plan as it is read from YAML, and from a run directory's JSON.
+func readBack(t *testing.T, want Plan) []Plan {
+	t.Helper()
 	var out bytes.Buffer
 	if err := want.WritePlan(&out); err != nil {
 		t.Fatal(err)
@@ -61,7 +63,12 @@ func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
 	if err := json.Unmarshal(b, &stored); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []Plan{got, stored.Plan} {
+	return []Plan{got, stored.Plan}
+}
+
+func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
+	want := resolved(t, func(p *Plan) { p.Schedule = []Strike{} })
+	for _, p := range readBack(t, want) {
 		if err := p.Resolve(); err != nil || len(p.Schedule) != 0 {
 			t.Errorf("%d strikes were drawn for a plan that wants none (%v)", len(p.Schedule), err)
 		}
@@ -113,6 +120,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add(out.Bytes())
 	f.Add([]byte("nodes: [1\n"))
 	f.Add([]byte("nemesis: [kill, 'partition:halves']\ntime: 1h\nrate: 1e9\n"))
+	f.Add([]byte("operations:\n- {at: 1s, client: 0, f: cas, key: k0, value: [null, 3]}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := DefaultPlan()
 		if p.parse("plan.yaml", b) != nil || p.Resolve() != nil {
@@ -125,6 +133,9 @@ func FuzzPlan(f *testing.F) {
 		again := DefaultPlan()
 		if err := again.parse("again.yaml", out.Bytes()); err != nil {
 			t.Fatalf("a plan that resolves can't be read back: %v\n%s", err, out.String())
+		}
+		if !slices.Equal(again.Operations, p.Operations) {
+			t.Fatalf("operations %v became %v", p.Operations, again.Operations)
 		}
 	})
 }

@@ -69,8 +69,10 @@ func Replay(ctx, soft context.Context, dir string, o RunOptions) (Replayed, erro
 }
 
 // again is the command that runs again what was run.
-func (s Stored) again(dir string) string {
-	command := s.Plan.again(dir)
+func (s Stored) again(dir string) string { return s.withNode(s.Plan.again(dir)) }
+
+// withNode is a command with the program that the nodes ran, if it was named.
+func (s Stored) withNode(command string) string {
 	if s.Node != "" {
 		command += " --node " + shellQuote(s.Node)
 	}
@@ -78,7 +80,8 @@ func (s Stored) again(dir string) string {
 }
 
 // again is the command that runs the plan of a run again: its flags, unless its
-// schedule is not the one that they would draw, but was cut down or written by hand.
+// schedule or operations are not those that they would draw, but were cut down or
+// written by hand.
 func (p Plan) again(dir string) string {
 	if !p.Drawn() {
 		return "coup replay " + shellQuote(dir)
@@ -86,9 +89,12 @@ func (p Plan) again(dir string) string {
 	return p.Command()
 }
 
-// Drawn says whether the schedule of a plan is the one that its faults, seed and
-// time draw, and not one that was written by hand or cut down.
+// Drawn says whether schedule and operations of a plan are those that its flags
+// draw, and not written by hand or cut down.
 func (p Plan) Drawn() bool {
+	if p.Operations != nil {
+		return false
+	}
 	drawn := p
 	drawn.Schedule, drawn.Nemesis = nil, slices.Clone(p.Nemesis)
 	return drawn.Resolve() == nil && (p.Schedule == nil || slices.Equal(drawn.Schedule, p.Schedule))

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,23 @@ func TestHuntReplayShrink(t *testing.T) {
 	if r.Differs != "" || r.Verdict.Fingerprint() != failure.Fingerprint {
 		t.Errorf("the replay differs: %s; %s", r.Differs, r.Verdict.Sentence())
 	}
+	// With the operations as a list, clients do the same.
+	listed, err := operationsOf(failure.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withList := plan
+	withList.Seed, withList.Operations = failure.Seed, listed
+	if err := withList.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	dir, v, err := Run(ctx, ctx, withList, RunOptions{Out: out})
+	if err != nil || v.Valid != harness.Invalid {
+		t.Fatalf("with a list of %d operations: %s, %v", len(listed), v.Sentence(), err)
+	}
+	if a, b := loadOperations(t, failure.Dir), loadOperations(t, dir); !reflect.DeepEqual(a, b) {
+		t.Errorf("with a list of operations other ones were performed: %d and %d", len(a), len(b))
+	}
 	// What was changed after the fact, or by another build, is noticed.
 	var stored Stored
 	if err := results.ReadJSON(failure.Dir, results.PlanFile, &stored); err != nil {
@@ -168,6 +186,22 @@ func TestHuntReplayShrink(t *testing.T) {
 	}
 }
 
+// loadOperations are the operations of the load of a run.
+func loadOperations(t *testing.T, dir string) (ops []harness.Operation) {
+	t.Helper()
+	_, h, err := tillViolation(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, to := loadOf(h)
+	for _, op := range h.Operations {
+		if op.Start < to && op.End < to {
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}
+
 func TestTheCommandKnowsTheSchedule(t *testing.T) {
 	p := resolved(t, nil)
 	if got := p.again("dir"); got != p.Command() {
@@ -176,6 +210,9 @@ func TestTheCommandKnowsTheSchedule(t *testing.T) {
 	p.Schedule = p.Schedule[1:]
 	if got := p.again("my dir"); got != "coup replay 'my dir'" {
 		t.Errorf("a plan with a schedule of its own: %s", got)
+	}
+	if got := (Stored{Plan: p, Node: "bin/my raft.wasm"}).again("dir"); got != "coup replay dir --node 'bin/my raft.wasm'" {
+		t.Errorf("a run of another program: %s", got)
 	}
 }
 
@@ -223,5 +260,39 @@ func TestJudgeStuck(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("nobody names the node: %s", v.Sentence())
+	}
+}
+
+// What the log lost is shown by one operation, on one node that is killed once.
+func TestShrinkOperationByOperation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out whole runs")
+	}
+	ctx, out := t.Context(), t.TempDir()
+	plan := simulatedPlan(t)
+	plan.Bug, plan.Workload, plan.Nemesis = "lost-log", "set", []string{"kill:all"}
+	plan.Nodes, plan.Time, plan.Rate, plan.Concurrency, plan.Seed = 1, Duration(2*time.Second), 20, 2, 1
+	if err := plan.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	dir, v, err := Run(ctx, ctx, plan, RunOptions{Out: out})
+	if err != nil || v.Valid != harness.Invalid {
+		t.Fatalf("%s, %v", v.Sentence(), err)
+	}
+	before, err := operationsOf(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := Plan{}
+	s, err := Shrink(ctx, ctx, dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1, Step: func(s ShrinkStep) { last = s.Best }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Plan.Operations) != 1 || s.Plan.Concurrency != 1 || len(s.Plan.Schedule) > 1 || !equalPlans(s.Plan, last) {
+		t.Errorf("of %d operations are left %+v, of %d clients, with %d strikes", len(before), s.Plan.Operations, s.Plan.Concurrency, len(s.Plan.Schedule))
+	}
+	r, err := Replay(ctx, ctx, s.Dir, RunOptions{Out: out})
+	if err != nil || r.Differs != "" || r.Verdict.Valid != harness.Invalid {
+		t.Errorf("replayed: %s, %q, %v", r.Verdict.Sentence(), r.Differs, err)
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"coup/checker"
 	"coup/cluster"
 	"coup/harness"
-	"coup/harness/gen"
 	"coup/nemesis"
 	"coup/results"
 	"coup/workloads"
@@ -464,13 +463,18 @@ func (r *run) load(ctx, soft context.Context) (next int, err error) {
 	}
 	var broken error
 	healed := harness.Spawn(r.rt, func() {
-		broken = r.trouble(ctx, loading, end, rest)
+		broken = r.trouble(ctx, loading, working, end, rest)
 		rest()
 		r.rt.Wake()
 	})
-	g := r.work.Generator(workloads.Options{Keys: r.plan.Keys, OpsPerKey: r.plan.OpsPerKey})
-	next, err = harness.Run(ctx, working, r.test(gen.Rate(r.plan.Rate, g), 0))
-	end() // clients that end early end the nemesis too
+	g, err := r.plan.generator(r.work, r.loadStart)
+	if err == nil {
+		next, err = harness.Run(ctx, working, r.test(g, 0))
+	}
+	rest()
+	if err != nil || r.plan.Operations == nil {
+		end() // clients that end early end the nemesis too, unless all that is listed was done
+	}
 	r.rt.Wake()
 	healed()
 	return next, errors.Join(err, broken)
@@ -478,7 +482,8 @@ func (r *run) load(ctx, soft context.Context) (next int, err error) {
 
 // trouble lets the nemesis work until loading is over, which it ends in time,
 // heals the cluster, and waits until it serves. A violation gives the clients rest at once.
-func (r *run) trouble(ctx, loading context.Context, end, rest func()) error {
+// working ends with the clients' work.
+func (r *run) trouble(ctx, loading, working context.Context, end, rest func()) error {
 	struck := harness.Spawn(r.rt, func() { r.nemesis.Run(loading, r.plan.entries()) })
 	harness.Sleep(loading, r.rt, r.loadStart+time.Duration(r.plan.Time))
 	end()
@@ -496,7 +501,7 @@ func (r *run) trouble(ctx, loading context.Context, end, rest func()) error {
 		return fmt.Errorf("heal: %w", err)
 	}
 	r.enter("serve")
-	r.awaitSuccesses(ctx)
+	r.awaitSuccesses(ctx, working)
 	// What is left is for the checkers to judge.
 	if err := r.nemesis.Reinstate(ctx); err != nil && ctx.Err() == nil {
 		r.o.Log.Warn("not healed", "says", err)
@@ -506,17 +511,21 @@ func (r *run) trouble(ctx, loading context.Context, end, rest func()) error {
 }
 
 // awaitSuccesses returns when every function that the workload needs has
-// succeeded once, or when they have had all the time they must do it in.
-func (r *run) awaitSuccesses(ctx context.Context) {
+// succeeded once, or when they have had all the time they must do it in. Clients
+// with a list ask for nothing else: it returns when working ends.
+func (r *run) awaitSuccesses(ctx, working context.Context) {
+	listed := r.plan.Operations != nil
 	r.mu.Lock()
 	r.awaited = map[string]struct{}{}
 	for _, f := range r.work.Needs {
-		r.awaited[f] = struct{}{}
+		if !listed {
+			r.awaited[f] = struct{}{}
+		}
 	}
 	r.mu.Unlock()
 	until := r.rt.Now() + time.Duration(r.plan.ServeWithin) + time.Second // a little more proves more
 	for {
-		if r.serves() || r.hasFound() || r.rt.Now() > until || ctx.Err() != nil {
+		if r.serves() && (!listed || working.Err() != nil) || r.hasFound() || r.rt.Now() > until || ctx.Err() != nil {
 			return
 		}
 		harness.Sleep(ctx, r.rt, r.rt.Now()+20*time.Millisecond)

@@ -2,6 +2,8 @@ package coup
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -40,8 +42,8 @@ type Shrunk struct {
 }
 
 // Shrink searches for the smallest plan that fails the same way as the run in
-// dir: with fewer faults, nodes, processes and objects, a shorter load and fewer
-// operations. When soft ends it stops with the best so far, which is the run
+// dir: with fewer faults, nodes, processes and objects, and a shorter load, and then
+// with a list of operations that is as short as can be. When soft ends it stops with the best so far, which is the run
 // itself when nothing smaller was found.
 func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, error) {
 	var stored Stored
@@ -82,6 +84,9 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 		} {
 			pass(s)
 		}
+		if equalPlans(before, s.best.Plan) || s.best.Plan.Operations != nil {
+			shrinkOperations(s) // what is listed can't be drawn otherwise any more
+		}
 		if s.err != nil || s.over() || equalPlans(before, s.best.Plan) {
 			s.best.Runs = s.runs
 			return s.best, s.err
@@ -107,6 +112,7 @@ type shrinking struct {
 	best      Shrunk
 	own       string        // the run directory of best, if it was made here
 	after     time.Duration // until the best ended its load at the violation; 0: it did not
+	known     map[[sha256.Size]byte]bool
 	runs      int
 	err       error
 }
@@ -115,28 +121,55 @@ func (s *shrinking) over() bool { return s.err != nil || s.soft.Err() != nil || 
 
 // try runs a changed plan, and keeps it if it fails the same way.
 func (s *shrinking) try(what string, change func(*Plan)) bool {
+	return s.tryOften(what, s.o.Tries, change)
+}
+
+// tryOften does so up to so many times.
+func (s *shrinking) tryOften(what string, tries int, change func(*Plan)) bool {
 	if s.over() {
 		return false
 	}
 	p := s.best.Plan
-	p.Schedule = slices.Clone(p.Schedule)
+	p.Schedule, p.Operations = slices.Clone(p.Schedule), slices.Clone(p.Operations)
 	change(&p)
 	p.Nemesis = faultsOf(p.Schedule)
 	if p.Resolve() != nil || equalPlans(p, s.best.Plan) {
 		return false
 	}
-	fails := false
-	for i := 0; i < s.o.Tries && !fails && !s.over(); i++ {
+	fails, runs := false, s.runs
+	for i := 0; i < tries && !fails && !s.over(); i++ {
 		candidate := p
 		if p.Backend == "sim" {
 			candidate.Seed += uint64(i) // the same seed again would do the same
+			if s.isKnown(candidate) {
+				continue
+			}
 		}
 		fails = s.run(candidate)
+	}
+	if runs == s.runs {
+		return false
 	}
 	if s.o.Step != nil && !s.over() {
 		s.o.Step(ShrinkStep{What: what, Fails: fails, Runs: s.runs, Best: s.best.Plan})
 	}
 	return fails
+}
+
+// isKnown says whether the plan was asked about before. A simulated run would tell
+// the same again.
+func (s *shrinking) isKnown(p Plan) bool {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return false // running it will tell
+	}
+	sum := sha256.Sum256(b)
+	known := s.known[sum]
+	if s.known == nil {
+		s.known = map[[sha256.Size]byte]bool{}
+	}
+	s.known[sum] = true
+	return known
 }
 
 func (s *shrinking) run(p Plan) (fails bool) {
@@ -181,23 +214,20 @@ func (s *shrinking) look(dir string) (err error) {
 
 func equalPlans(a, b Plan) bool {
 	return a.FailFast == b.FailFast && a.Nodes == b.Nodes && a.Time == b.Time && a.Concurrency == b.Concurrency && a.Rate == b.Rate &&
-		a.Keys == b.Keys && slices.Equal(a.Schedule, b.Schedule)
+		a.Keys == b.Keys && slices.Equal(a.Schedule, b.Schedule) && slices.Equal(a.Operations, b.Operations)
 }
 
-// shrinkSchedule leaves out strikes: half of them, a quarter, ..., one (the
-// idea is that of delta debugging: Zeller and Hildebrandt, Simplifying and isolating
-// failure-inducing input, 2002).
+// shrinkSchedule leaves out strikes.
 func shrinkSchedule(s *shrinking) {
-	for size := (len(s.best.Plan.Schedule) + 1) / 2; size >= 1; size /= 2 {
-		for at := 0; at < len(s.best.Plan.Schedule) && !s.over(); {
-			end := min(at+size, len(s.best.Plan.Schedule))
-			if !s.try(fmt.Sprintf("without strikes %d to %d", at+1, end), func(p *Plan) {
-				p.Schedule = slices.Delete(p.Schedule, at, end)
-			}) {
-				at = end
+	all := s.best.Plan.Schedule
+	fewest(len(all), func(keep []int) bool {
+		return s.try(fmt.Sprintf("%d of %d strikes", len(keep), len(s.best.Plan.Schedule)), func(p *Plan) {
+			p.Schedule = []Strike{}
+			for _, i := range keep {
+				p.Schedule = append(p.Schedule, all[i])
 			}
-		}
-	}
+		})
+	}, s.over)
 }
 
 // shrinkEnd ends the load at the violation, where that can be seen on the way.
@@ -211,9 +241,17 @@ func shrinkEnd(s *shrinking) {
 }
 
 // setTime makes the load last no longer than d, and no strike longer than it.
+// What is listed for the time after the load follows it.
 func setTime(p *Plan, d time.Duration) {
 	const shortest = time.Second
+	before := p.Time
 	p.Time = min(p.Time, Duration(max(shortest, d)))
+	p.Operations = slices.DeleteFunc(p.Operations, func(o Operation) bool { return o.At >= p.Time && o.At < before })
+	for i, o := range p.Operations {
+		if o.At >= before {
+			p.Operations[i].At -= before - p.Time
+		}
+	}
 	p.Schedule = slices.DeleteFunc(p.Schedule, func(st Strike) bool { return st.At >= p.Time })
 	for i := range p.Schedule {
 		p.Schedule[i].For = min(p.Schedule[i].For, p.Time-p.Schedule[i].At)
@@ -240,6 +278,9 @@ func shrinkNodes(s *shrinking) {
 
 // shrinkLoad takes clients and objects away, and makes them work less.
 func shrinkLoad(s *shrinking) {
+	if s.best.Plan.Operations != nil {
+		return
+	}
 	for _, n := range []int{1, 2, 3, 5, 8} {
 		if n < s.best.Plan.Concurrency && s.try(fmt.Sprintf("%d processes", n), func(p *Plan) { p.Concurrency = n }) {
 			break
@@ -257,19 +298,26 @@ func shrinkLoad(s *shrinking) {
 	}
 }
 
-// shrinkStrikes makes each strike shorter, and begin sooner.
+// shrinkStrikes makes everything begin sooner, and each strike shorter.
 func shrinkStrikes(s *shrinking) {
+	s.try("everything sooner", func(p *Plan) {
+		first := p.Time
+		for _, st := range p.Schedule {
+			first = min(first, st.At)
+		}
+		for _, o := range p.Operations {
+			first = min(first, o.At)
+		}
+		for i := range p.Schedule {
+			p.Schedule[i].At -= first / 2
+		}
+		for i := range p.Operations {
+			p.Operations[i].At -= first / 2
+		}
+	})
 	for i := range s.best.Plan.Schedule {
 		s.try(fmt.Sprintf("strike %d half as long", i+1), func(p *Plan) {
 			p.Schedule[i].For = max(p.Schedule[i].For/2, Duration(100*time.Millisecond))
 		})
-		if i == 0 {
-			s.try("everything sooner", func(p *Plan) {
-				sooner := p.Schedule[0].At / 2
-				for j := range p.Schedule {
-					p.Schedule[j].At -= sooner
-				}
-			})
-		}
 	}
 }

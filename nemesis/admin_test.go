@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -136,6 +137,41 @@ func TestMembershipIsHealedAgainstOdds(t *testing.T) {
 	events := carryOut(t, f, Entry{For: 5 * time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave})
 	if kinds(events) != "start hold end" || events[2].Message != "" || tries != 7 { // three of them reinstate
 		t.Errorf("%v after %d tries", events, tries)
+	}
+}
+
+// A leader that others keep from doing as it is told costs no strike its turn, and
+// keeps none out for good: both are tried again while the schedule goes on.
+func TestMembershipPersists(t *testing.T) {
+	f := newFake(3)
+	tries := 0
+	f.refuse = func() error {
+		if tries++; tries == 10 || tries >= 20 { // the removal; the healing
+			return nil
+		}
+		return fmt.Errorf("%w: overloaded", harness.ErrFail)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var events []harness.Event
+	var mu sync.Mutex
+	n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: 120 * time.Millisecond, // two or three tries
+		Record: func(e harness.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Fault != "membership" {
+				return
+			}
+			if events = append(events, e); e.Kind == harness.FaultEnd {
+				cancel()
+			}
+		}}
+	n.Run(ctx, []Entry{
+		{For: time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave},
+		{For: time.Minute, Fault: "isolate-clients", Target: Leader}, // as long as that, it may try
+	})
+	if kinds(events) != "start hold end" || events[2].Message != "" || len(f.out) != 0 || tries != 20 {
+		t.Errorf("%v after %d tries, out %v", events, tries, f.out)
 	}
 }
 

@@ -47,7 +47,7 @@ func (n *Nemesis) disks(ctx context.Context, s *strike, f cluster.DiskFault) (fu
 	if !ok {
 		return nil, errShared
 	}
-	return n.parts(s, "disk",
+	return n.parts(s,
 		func(node string) (string, error) { return c.SetDisk(ctx, node, f) },
 		func(ctx context.Context, node string) error {
 			_, err := c.SetDisk(ctx, node, cluster.DiskFault{})

@@ -46,7 +46,7 @@ func slowCPU(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) 
 		return nil, errShared
 	}
 	slow := 20 + s.rand.IntN(181)
-	return n.parts(s, "processor",
+	return n.parts(s,
 		func(node string) (string, error) { return c.SetCPU(ctx, node, slow) },
 		func(ctx context.Context, node string) error { _, err := c.SetCPU(ctx, node, 1); return err })
 }
@@ -56,31 +56,21 @@ func (n *Nemesis) clocks(ctx context.Context, s *strike, jump time.Duration, dri
 	if !ok {
 		return nil, errShared
 	}
-	return n.parts(s, "clock",
+	return n.parts(s,
 		func(node string) (string, error) { return c.SetClock(ctx, node, jump, drift) },
 		func(ctx context.Context, node string) error { _, err := c.SetClock(ctx, node, 0, 0); return err })
 }
 
 // parts applies hurt to a part of each victim's machine that no other strike
 // has, and heals it with mend. Processes may be struck at the same time.
-func (n *Nemesis) parts(s *strike, part string, hurt func(node string) (string, error), mend func(context.Context, string) error) (func(context.Context) error, error) {
-	claim := func(nodes ...string) (got []string) {
-		var keys []string
-		for _, node := range nodes {
-			keys = append(keys, part+" "+node)
-		}
-		for _, key := range n.claim(s.id, keys) {
-			got = append(got, strings.TrimPrefix(key, part+" "))
-		}
-		return got
+func (n *Nemesis) parts(s *strike, hurt func(node string) (string, error), mend func(context.Context, string) error) (func(context.Context) error, error) {
+	var keys []string
+	for _, node := range s.nodes {
+		keys = append(keys, partOf(s.part, node))
 	}
-	s.nodes = claim(s.nodes...)
-	if s.Target == Random { // another one is as good
-		for _, node := range n.Cluster.Nodes() {
-			if len(s.nodes) == 0 {
-				s.nodes = claim(node.Name)
-			}
-		}
+	s.nodes = nil
+	for _, key := range n.claim(s.id, keys) {
+		s.nodes = append(s.nodes, strings.TrimPrefix(key, partOf(s.part, "")))
 	}
 	if len(s.nodes) == 0 {
 		return nil, errNobody
@@ -104,6 +94,15 @@ func (n *Nemesis) parts(s *strike, part string, hurt func(node string) (string, 
 		}
 		return errors.Join(errs...)
 	}, errors.Join(errs...)
+}
+
+// partOf is what a strike claims that strikes a part of a node's machine; without a
+// part it is the node's processes.
+func partOf(part, node string) string {
+	if part == "" {
+		return node
+	}
+	return part + " " + node
 }
 
 // healParts sets a node's clock and disk right, where they can be wrong.

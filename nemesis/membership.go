@@ -35,10 +35,12 @@ func needsMembership(sys cluster.System, nodes int) error {
 // leads, and makes them voters again in the end. At any time more than half of
 // all nodes are voters, whatever the strikes.
 func membership(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
-	if s.nodes = n.unseat(s.id, s.nodes); len(s.nodes) == 0 {
-		return nil, errNobody
+	if !s.began { // or it has its seats, and goes on
+		if s.nodes = n.unseat(s.id, s.nodes); len(s.nodes) == 0 {
+			return nil, errNobody
+		}
+		s.begin()
 	}
-	s.begin()
 	heal := func(ctx context.Context) error {
 		for _, node := range s.nodes {
 			if _, err := n.setMember(ctx, node, cluster.Voter, harness.Forever); err != nil {

@@ -10,7 +10,8 @@
 // itself, as an operator would: transfer and membership. They need a system that
 // implements [cluster.Transferer] or [cluster.Membership], and a strike of theirs
 // may be refused, or wait for a majority that other strikes have taken: the evidence
-// tells. Whatever happens meanwhile, more than half of the nodes stay voters, and
+// tells. A change of membership goes on asking until a leader does as it is told, or
+// the schedule ends. Whatever happens meanwhile, more than half of the nodes stay voters, and
 // [Nemesis.Reinstate] makes all of them voters in the end.
 //
 // A new fault is one function in the file of its family and one line in [Faults].
@@ -37,9 +38,14 @@ type Fault struct {
 	Targets []string // what it can be aimed at
 	Sim     bool     // only simulated machines have it
 	Modes   []string // the ways in which it can strike, if there are several
+	Part    string   // of a machine that it strikes, one strike at a time: disk, clock, processor; "": its processes, or links
 	// Needs says why such a system, or one of so many nodes, can't have the
 	// fault. nil: all can.
 	Needs func(sys cluster.System, nodes int) error
+	// Persists: a strike that others keep from striking, or from healing, goes on
+	// trying until the end of the schedule, with whom it has taken: it may have done
+	// half of it.
+	Persists bool
 	// inject applies the fault and sees that it bites: s.Evidence. It returns
 	// how to heal it, also when it fails halfway; nil: there is nothing to heal,
 	// and the fault is over. An error that wraps
@@ -49,14 +55,14 @@ type Fault struct {
 
 // Faults are all faults by name.
 var Faults = map[string]Fault{
-	"clock-drift":     {Doc: "the node's clocks run up to a tenth faster or slower (backend sim only)", Targets: nodeTargets, Sim: true, inject: clockDrift},
-	"clock-jump":      {Doc: "the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: clockJump},
-	"slow-disk":       {Doc: "every fsync of the node takes 20 to 300 ms longer (backend sim only)", Targets: nodeTargets, Sim: true, inject: slowDisk},
-	"stalled-disk":    {Doc: "no fsync of the node ends (backend sim only)", Targets: nodeTargets, Sim: true, inject: stalledDisk},
-	"failing-disk":    {Doc: "every fsync of the node fails, and what it should have written may be lost (backend sim only)", Targets: nodeTargets, Sim: true, inject: failingDisk},
-	"full-disk":       {Doc: "the node can store nothing new (backend sim only)", Targets: nodeTargets, Sim: true, inject: fullDisk},
+	"clock-drift":     {Doc: "the node's clocks run up to a tenth faster or slower (backend sim only)", Targets: nodeTargets, Sim: true, Part: "clock", inject: clockDrift},
+	"clock-jump":      {Doc: "the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, Part: "clock", inject: clockJump},
+	"slow-disk":       {Doc: "every fsync of the node takes 20 to 300 ms longer (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: slowDisk},
+	"stalled-disk":    {Doc: "no fsync of the node ends (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: stalledDisk},
+	"failing-disk":    {Doc: "every fsync of the node fails, and what it should have written may be lost (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: failingDisk},
+	"full-disk":       {Doc: "the node can store nothing new (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: fullDisk},
 	"bit-rot":         {Doc: "the node is killed, a bit of what it had stored flips, and it is started; flipped back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: bitRot},
-	"slow-cpu":        {Doc: "the node's program takes 20 to 200 times as long for what it does (backend sim only)", Targets: nodeTargets, Sim: true, inject: slowCPU},
+	"slow-cpu":        {Doc: "the node's program takes 20 to 200 times as long for what it does (backend sim only)", Targets: nodeTargets, Sim: true, Part: "processor", inject: slowCPU},
 	"delay":           {Doc: "packets between the sides are 20 to 200 ms late, and some far later (backend sim only)", Targets: linkTargets, Sim: true, inject: delay},
 	"bandwidth":       {Doc: "2 to 10 kB a second pass each link between the sides (backend sim only)", Targets: linkTargets, Sim: true, inject: bandwidth},
 	"reset":           {Doc: "connections between the sides are reset, and new ones refused (backend sim only)", Targets: linkTargets, Sim: true, inject: reset},
@@ -68,7 +74,7 @@ var Faults = map[string]Fault{
 	"oneway":          {Doc: "no packet passes between the sides in one direction, chosen at random", Targets: linkTargets, inject: oneway},
 	"loss":            {Doc: "a share of the packets between the sides is lost, 20 to 60%", Targets: linkTargets, inject: loss},
 	"transfer":        {Doc: "the leader is told to hand the lead to the target: a follower that no fault has, or any node, dead ones too (random)", Targets: []string{Follower, Random}, Needs: needsTransfer, inject: transfer},
-	"membership":      {Doc: "the node leaves the cluster, or loses its vote, or both one after the other (mode: leave, demote, rejoin), and is made a voter again", Targets: []string{Leader, Follower, Random, Minority}, Modes: []string{Leave, Demote, Rejoin}, Needs: needsMembership, inject: membership},
+	"membership":      {Doc: "the node leaves the cluster, or loses its vote, or both one after the other (mode: leave, demote, rejoin), and is made a voter again", Targets: []string{Leader, Follower, Random, Minority}, Modes: []string{Leave, Demote, Rejoin}, Needs: needsMembership, Persists: true, inject: membership},
 	"isolate-clients": {Doc: "no packet from clients reaches the node; its peers still do", Targets: nodeTargets, inject: isolateClients},
 }
 
@@ -101,6 +107,8 @@ type strike struct {
 	id       int
 	rand     *rand.Rand
 	begin    func() // to be called when nodes and links are known, right before the fault is applied
+	began    bool
+	part     string // see Fault
 	nodes    []string
 	links    []harness.Link
 	until    time.Duration // when it is to be healed
@@ -138,12 +146,13 @@ func (n *Nemesis) bounded(ctx context.Context) (context.Context, context.CancelF
 }
 
 // strike carries out one strike. If others have whom it could be applied to, it
-// waits for one of them until latest.
+// waits for one of them until latest; so does one that persists for somebody who does
+// as told.
 func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	e.Mode = cmp.Or(e.Mode, e.defaultMode())
 	n.mu.Lock()
 	n.nextID++
-	s := &strike{Entry: e, id: n.nextID, rand: rand.New(rand.NewPCG(e.Seed, 1))}
+	s := &strike{Entry: e, id: n.nextID, rand: rand.New(rand.NewPCG(e.Seed, 1)), part: Faults[e.Fault].Part}
 	n.mu.Unlock()
 	say := func(kind, message string) {
 		n.Record(harness.Event{
@@ -151,16 +160,19 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 			Nodes: s.nodes, Links: s.links, Message: message,
 		})
 	}
-	began := false
 	s.begin = func() {
-		began = true
+		s.began = true
 		say(harness.FaultStart, "")
 	}
 	var heal func(context.Context) error
 	var err error
+	persists := Faults[e.Fault].Persists
 	for {
-		s.links = nil
-		if s.nodes, err = n.pick(ctx, e.Target, s.rand); err == nil {
+		if !s.began {
+			s.links = nil
+			s.nodes, err = n.pick(ctx, s)
+		}
+		if err == nil || s.began {
 			s.until = n.Runtime.Now() + e.For
 			// A fault that is being applied when the run ends is applied to its
 			// end: otherwise nobody would know whether it bit.
@@ -168,7 +180,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 			heal, err = Faults[e.Fault].inject(apply, n, s)
 			cancel()
 		}
-		if began || !errors.Is(err, errNobody) || n.Runtime.Now() >= latest || ctx.Err() != nil {
+		if s.began && !persists || !errors.Is(err, errNobody) || n.Runtime.Now() >= latest || ctx.Err() != nil {
 			break
 		}
 		harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+victimEvery)
@@ -176,11 +188,11 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	switch {
 	case errors.Is(err, errNobody):
 		say(harness.FaultSkip, err.Error())
-		if !began {
+		if !s.began {
 			return
 		}
 	case err != nil:
-		if !began {
+		if !s.began {
 			s.begin()
 		}
 		say(harness.FaultMiss, err.Error())
@@ -192,13 +204,22 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	}
 	message := ""
 	if heal != nil {
-		clean, cancel := n.bounded(ctx)
-		defer cancel()
-		if err := heal(clean); err != nil {
+		err := n.mend(ctx, heal)
+		for persists && err != nil && n.Runtime.Now() < latest && ctx.Err() == nil {
+			err = n.mend(ctx, heal)
+		}
+		if err != nil {
 			message = "not healed: " + err.Error()
 		}
 	}
 	say(harness.FaultEnd, message)
+}
+
+// mend heals a strike within the patience for that.
+func (n *Nemesis) mend(ctx context.Context, heal func(context.Context) error) error {
+	clean, cancel := n.bounded(ctx)
+	defer cancel()
+	return heal(clean)
 }
 
 // Heal undoes whatever is still broken: it makes every node run and every

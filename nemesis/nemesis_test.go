@@ -525,3 +525,25 @@ func TestEntriesAreJSON(t *testing.T) {
 		t.Errorf("%v after a round trip, want %v (%v)", got, want, err)
 	}
 }
+
+// Who is dead has a disk, and where nobody leads everybody follows: neither keeps a
+// strike at a follower's disk from its turn.
+func TestAFollowersDiskIsFoundWithoutALeader(t *testing.T) {
+	f := newFake(3)
+	f.leader = ""
+	events := carryOut(t, f,
+		Entry{For: leaderless + time.Second, Fault: "kill", Target: All},
+		Entry{For: leaderless + time.Second, Fault: "full-disk", Target: Random},
+		Entry{At: 50 * time.Millisecond, For: 10 * time.Millisecond, Fault: "full-disk", Target: Follower})
+	bit := 0
+	struck := map[string]int{}
+	for _, e := range events {
+		if e.Kind == harness.FaultHold && e.Fault == "full-disk" {
+			bit++
+			struck[e.Nodes[0]]++
+		}
+	}
+	if bit != 2 || len(struck) != 2 {
+		t.Errorf("%d disks were struck, of %d nodes, want two: %v", bit, len(struck), events)
+	}
+}

@@ -80,7 +80,7 @@ func (n *Nemesis) release(id int) {
 	}
 }
 
-// isBusy reports whether a strike has the node's processes.
+// isBusy reports whether a strike has the node's processes, or a part of it (partOf).
 func (n *Nemesis) isBusy(node string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()

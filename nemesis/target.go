@@ -3,7 +3,6 @@ package nemesis
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 // understand them as "the links between these nodes and the rest".
 const (
 	Leader   = "leader"   // the node that leads in the newest term
-	Follower = "follower" // one node that does not lead
+	Follower = "follower" // one node that does not lead, as far as anybody says
 	Random   = "random"   // one node
 	Minority = "minority" // less than half of the nodes, at least one
 	Majority = "majority" // the smallest majority
@@ -80,10 +79,17 @@ func (n *Nemesis) names() (all []string) {
 	return all
 }
 
-// pick resolves a target to nodes. Where a leader is needed and there is none,
-// it waits for one until ctx ends.
-func (n *Nemesis) pick(ctx context.Context, target string, r *rand.Rand) ([]string, error) {
-	names := n.names()
+// leaderless is how long a strike at a follower waits to hear who leads. When nobody
+// does for so long, any node is one that does not lead.
+const leaderless = 5 * time.Second
+
+// pick resolves a strike's target to nodes, if there is a choice to some that no
+// other strike has. Where a leader is needed and there is none, it waits for one
+// until ctx ends.
+func (n *Nemesis) pick(ctx context.Context, s *strike) ([]string, error) {
+	names, r, target := n.names(), s.rand, s.Target
+	taken := func(node string) bool { return n.isBusy(partOf(s.part, node)) }
+	since := n.Runtime.Now()
 	shuffled := slices.Clone(names)
 	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	size := len(names)
@@ -94,8 +100,8 @@ func (n *Nemesis) pick(ctx context.Context, target string, r *rand.Rand) ([]stri
 			if leader != "" && target == Leader {
 				return []string{leader}, nil
 			}
-			if leader != "" {
-				shuffled = slices.DeleteFunc(shuffled, func(s string) bool { return s == leader || n.isBusy(s) })
+			if leader != "" || target == Follower && n.Runtime.Now()-since >= leaderless {
+				shuffled = slices.DeleteFunc(shuffled, func(node string) bool { return node == leader || taken(node) })
 				if len(shuffled) == 0 {
 					return nil, errNobody
 				}
@@ -107,7 +113,7 @@ func (n *Nemesis) pick(ctx context.Context, target string, r *rand.Rand) ([]stri
 			harness.Sleep(ctx, n.Runtime, n.Runtime.Now()+50*time.Millisecond)
 		}
 	case Random:
-		slices.SortStableFunc(shuffled, func(a, b string) int { return order(n.isBusy(a), n.isBusy(b)) })
+		slices.SortStableFunc(shuffled, func(a, b string) int { return order(taken(a), taken(b)) })
 		return shuffled[:1], nil
 	case Minority:
 		return shuffled[:max(1, 1+r.IntN(max(1, (size-1)/2)))], nil

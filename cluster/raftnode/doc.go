@@ -37,6 +37,12 @@
 // planted bugs: what they expose takes a moment of bad luck inside one process,
 // which no fault from outside can bring about at will.
 //
+// A third one stays: replication to a follower can get stuck for good
+// (hashicorp/raft#612), if few messages may be under way at a time. There are two in
+// raft's own transport, in which it rarely shows unless heartbeats go beside the
+// main loop, and 64 in that of simulated machines (wire.go), which hides it. The
+// setting InFlight makes those as shallow (pipeline.go).
+//
 // # Operators
 //
 // The leader hands the lead over when it is told to (transfer.go), and makes peers

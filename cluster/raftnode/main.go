@@ -137,6 +137,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.DurationVar(&f.Retry, "retry", f.Retry, "without a commit, until a command is proposed again")
 	fs.Uint64Var(&f.StateEvery, "state-every", f.StateEvery, "announce the state's digest at every so-many-th position; 0: never")
 	fs.BoolVar(&f.TrustVerify, "trust-verify", false, "unsafe: take hashicorp/raft's VerifyLeader at its word, which counts old answers")
+	fs.IntVar(&f.InFlight, "in-flight", 0, "at most so many messages to a follower under way, 2 or more, as MaxRPCsInFlight; 0: 2, on simulated machines 64")
 	fs.BoolVar(&f.FastHeartbeat, "fast-heartbeat", false, "unsafe: handle heartbeats beside raft's main loop (hashicorp/raft#695)")
 	bug := fs.String("bug", "", "switch on a planted bug: "+bugNames())
 	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
@@ -174,6 +175,9 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 		if d < 0 || d == 0 && name != "hold" {
 			return nil, fmt.Errorf("--%s must be positive", name)
 		}
+	}
+	if f.InFlight != 0 && f.InFlight < leastInFlight {
+		return nil, fmt.Errorf("--in-flight must be 0, or %d or more", leastInFlight)
 	}
 	if _, err := f.Settings.raft(f.id); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ var raftSettings = []string{
 	"heartbeat", "election", "lease", "commit", "rpc-timeout",
 	"snapshot-threshold", "snapshot-interval", "trailing",
 	"forward", "hold", "retry", "state-every", "log-level",
-	"trust-verify", "fast-heartbeat",
+	"trust-verify", "fast-heartbeat", "in-flight",
 }
 
 // Name implements cluster.System.

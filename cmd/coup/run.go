@@ -31,7 +31,8 @@ func newRun(soft context.Context) *cobra.Command {
 		Long: `Run a test and judge it. The plan comes from flags, from a file in YAML
 (--plan), or from the directory of an earlier run (--plan runs/latest); flags
 override the file. The same plan and seed draw the same operations and the same
-schedule of faults.
+schedule of faults; a file may also list them (schedule, operations), as those that
+coup shrink leaves do. Another workload, rate or keys drop the list.
 
 Ctrl-C once heals, gathers, judges and reports what there is; twice stops at
 once. Nothing is left running either way.
@@ -161,6 +162,7 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 	}
 	var again []func() error      // sets a flag that was given once more
 	redraw, other := false, false // the schedule, from other faults, or for another seed or time
+	unlist := false               // the operations, as another load is wanted
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch v := f.Value.(type) {
 		case pflag.SliceValue:
@@ -172,6 +174,7 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 		}
 		redraw = redraw || slices.Contains([]string{"nemesis", "interval"}, f.Name)
 		other = other || slices.Contains([]string{"time", "seed"}, f.Name)
+		unlist = unlist || slices.Contains([]string{"workload", "rate", "keys", "ops-per-key"}, f.Name)
 	})
 	*plan = coup.DefaultPlan()
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
@@ -185,6 +188,9 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 	}
 	if redraw || other && plan.Drawn() { // one that was written by hand stays
 		plan.Schedule = nil
+	}
+	if unlist {
+		plan.Operations = nil
 	}
 	for _, set := range again {
 		if err := set(); err != nil {

@@ -21,9 +21,10 @@ func newShrink(soft context.Context) *cobra.Command {
 		Use:   "shrink RUN_DIR",
 		Short: "Find the smallest plan that fails the same way",
 		Long: `Search for the smallest plan that still breaks the promise that the run broke:
-fewer faults, nodes, processes and objects, a shorter load, fewer operations.
-Each smaller plan is run; what failed the same way is kept. Ctrl-C ends the
-search with the best so far. The result is a run directory like any other.
+fewer faults, nodes, processes and objects, a shorter load, and then a list of as
+few operations as there can be, each of them needed. Each smaller plan is run;
+what failed the same way is kept. Ctrl-C ends the search with the best so far. The
+result is a run directory like any other; its plan holds the list.
 
 Exit codes: 1 as the violation is still there, 254 wrong usage, 255 coup itself
 or its environment failed.`,
@@ -63,9 +64,12 @@ or its environment failed.`,
 
 // size is how large a plan is, in words.
 func size(p coup.Plan) string {
-	rate := "at full speed"
-	if p.Rate > 0 {
-		rate = fmt.Sprintf("at %g/s", p.Rate)
+	load := fmt.Sprintf("%d processes at full speed, %d objects", p.Concurrency, p.Keys)
+	switch {
+	case p.Operations != nil:
+		load = fmt.Sprintf("%d processes, %d operations", p.Concurrency, len(p.Operations))
+	case p.Rate > 0:
+		load = fmt.Sprintf("%d processes at %g/s, %d objects", p.Concurrency, p.Rate, p.Keys)
 	}
-	return fmt.Sprintf("%d strikes, %d nodes, %d processes %s, %d objects, %s", len(p.Schedule), p.Nodes, p.Concurrency, rate, p.Keys, p.Time)
+	return fmt.Sprintf("%d strikes, %d nodes, %s, %s", len(p.Schedule), p.Nodes, load, p.Time)
 }

@@ -237,3 +237,25 @@ func (r retry) Update(_ harness.Moment, op harness.Op) harness.Generator {
 	}
 	return r
 }
+
+// Listed gives each thread its own operations, of[thread], one after the other:
+// each at its Time, or as soon as the one before it has ended. It has nothing
+// left when all of them were begun.
+func Listed(of [][]harness.Op) harness.Generator { return listed{of} }
+
+type listed struct{ of [][]harness.Op }
+
+func (l listed) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	if m.Thread < len(l.of) && len(l.of[m.Thread]) > 0 {
+		op := l.of[m.Thread][0]
+		of := slices.Clone(l.of)
+		of[m.Thread] = of[m.Thread][1:]
+		return op, listed{of}
+	}
+	if slices.ContainsFunc(l.of, func(ops []harness.Op) bool { return len(ops) > 0 }) {
+		return Pending, l
+	}
+	return harness.Op{}, nil
+}
+
+func (l listed) Update(harness.Moment, harness.Op) harness.Generator { return l }

@@ -173,3 +173,25 @@ func TestRetryNeverHasAnOperationTwiceUnderWay(t *testing.T) {
 		t.Errorf("asked for %+v while the only operation is under way, want to wait", op)
 	}
 }
+
+// Each thread gets what is listed for it and waits for nobody; whoever has nothing
+// left waits for the others.
+func TestListed(t *testing.T) {
+	op := func(f string, at time.Duration) harness.Op { return harness.Op{F: f, Time: at} }
+	g := gen.Listed([][]harness.Op{{op("a", 1), op("b", 2)}, {op("c", 1)}})
+	ask := func(thread int) string {
+		got, next := g.Next(harness.Moment{Thread: thread})
+		if next == nil {
+			return "nothing"
+		}
+		g = next
+		return got.F
+	}
+	var got []string
+	for _, thread := range []int{1, 1, 0, 5, 0, 0} {
+		got = append(got, ask(thread))
+	}
+	if want := "c  a  b nothing"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", strings.Join(got, " "), want)
+	}
+}

@@ -66,7 +66,8 @@ func gatherFigures(in *Input, p *page) []figure {
 			info++
 		}
 	}
-	figures := []figure{{"Operations", count(len(in.Operations)),
+	// The checker "ran" counts those of the load; the last look is no load.
+	figures := []figure{{"Operations, with the last look", count(len(in.Operations)),
 		fmt.Sprintf("%s ok · %s fail · %s info", count(ok), count(fail), count(info))}}
 	if len(latencies) > 0 {
 		slices.Sort(latencies)

@@ -43,6 +43,7 @@ const (
 // dataWindow is a window as the scripts see it.
 type dataWindow struct {
 	Title    string         `json:"title"`
+	At       int64          `json:"at"` // when that happened
 	From     int64          `json:"from"`
 	To       int64          `json:"to"`
 	Proof    int            `json:"proof"` // -1: none
@@ -381,7 +382,7 @@ func (b *windowBuilder) data() dataWindow {
 		b.believe(e)
 	}
 	d := dataWindow{
-		Title: b.Title, From: b.From.Microseconds(), To: b.To.Microseconds(), Proof: b.Proof, Ops: []dataTracedOp{},
+		Title: b.Title, At: b.At.Microseconds(), From: b.From.Microseconds(), To: b.To.Microseconds(), Proof: b.Proof, Ops: []dataTracedOp{},
 		Nodes: b.nodes, Messages: [][]int64{}, Marks: [][]int64{}, Beliefs: [][][]int64{}, LeftOut: map[string]int{},
 	}
 	for _, o := range b.Ops {

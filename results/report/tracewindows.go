@@ -17,7 +17,8 @@ type traceWindow struct {
 	Proof    int        // the number of the counterexample; -1: none
 	Ops      []tracedOp // of the counterexample, that touch it
 	keys     map[string]bool
-	rank     int // what matters most comes first where not all fit
+	At       time.Duration // when that happened which the title names
+	rank     int           // what matters most comes first where not all fit
 }
 
 // tracedOp is an operation of a counterexample.
@@ -57,13 +58,13 @@ func chooseWindows(in *Input, proofs []proof, changes []failover, faults []*faul
 	if len(all) == 0 {
 		for _, f := range changes {
 			name := fmt.Sprintf("failover from %s to %s", f.Old, f.New)
-			all = append(all, traceWindow{Title: name, Proof: -1, From: f.At - aroundOthers, To: f.At + min(max(f.Elected, f.Served, 0), longestWindow) + aroundOthers, rank: 1})
+			all = append(all, traceWindow{Title: name, Proof: -1, At: f.At, From: f.At - aroundOthers, To: f.At + min(max(f.Elected, f.Served, 0), longestWindow) + aroundOthers, rank: 1})
 		}
 	}
 	if len(all) == 0 {
 		for _, f := range faults {
 			if !f.Skipped {
-				all = append(all, traceWindow{Title: f.Label(), Proof: -1, From: f.Start - aroundOthers, To: f.Start + time.Second, rank: 1})
+				all = append(all, traceWindow{Title: f.Label(), Proof: -1, At: f.Start, From: f.Start - aroundOthers, To: f.Start + time.Second, rank: 1})
 			}
 		}
 	}
@@ -74,7 +75,7 @@ func chooseWindows(in *Input, proofs []proof, changes []failover, faults []*faul
 				at = e.Time
 			}
 		}
-		all = append(all, traceWindow{Title: "the beginning", Proof: -1, From: at, To: at + time.Second})
+		all = append(all, traceWindow{Title: "the beginning", Proof: -1, At: at, From: at, To: at + time.Second})
 	}
 	for i := range all {
 		all[i].From, all[i].To = max(all[i].From, 0), min(all[i].To, end)
@@ -99,8 +100,8 @@ func windowsOf(p proof, events []harness.Event, end time.Duration) []traceWindow
 		keys[p.Key] = true
 	}
 	var all []traceWindow
-	add := func(title string, from, to time.Duration, rank int, ops ...tracedOp) {
-		all = append(all, traceWindow{Title: title, Proof: p.Index, From: from, To: min(to, from+longestWindow), Ops: ops, keys: keys, rank: rank})
+	add := func(title string, at, from, to time.Duration, rank int, ops ...tracedOp) {
+		all = append(all, traceWindow{Title: title, Proof: p.Index, At: at, From: from, To: min(to, from+longestWindow), Ops: ops, keys: keys, rank: rank})
 	}
 	first, last := end, time.Duration(0)
 	for _, w := range p.Witness {
@@ -112,9 +113,9 @@ func windowsOf(p proof, events []harness.Event, end time.Duration) []traceWindow
 			op.End = time.Duration(w.End)
 		}
 		first, last = min(first, op.Start), max(last, op.Start, op.End)
-		add(op.Text, op.Start-aroundOp, min(max(op.Start, op.End), op.Start+time.Second)+aroundOp, 0, op)
+		add(op.Text, op.Start, op.Start-aroundOp, min(max(op.Start, op.End), op.Start+time.Second)+aroundOp, 0, op)
 		if op.End > op.Start+2*time.Second {
-			add(op.Text, op.End-aroundOp, op.End+aroundOp, 0, op)
+			add(op.Text, op.End, op.End-aroundOp, op.End+aroundOp, 0, op)
 		}
 	}
 	for _, e := range events {
@@ -123,11 +124,11 @@ func windowsOf(p proof, events []harness.Event, end time.Duration) []traceWindow
 		}
 		switch {
 		case e.Kind == harness.FaultHold:
-			add(e.Fault+" "+e.Target, e.Time-aroundOthers, e.Time+aroundOthers, 2)
+			add(e.Fault+" "+e.Target, e.Time, e.Time-aroundOthers, e.Time+aroundOthers, 2)
 		case e.Kind == harness.FaultEnd:
-			add("healing of "+e.Fault, e.Time-aroundOthers, e.Time+aroundOthers, 3)
+			add("healing of "+e.Fault, e.Time, e.Time-aroundOthers, e.Time+aroundOthers, 3)
 		case e.Kind == harness.RoleEvent && e.Role == "leader":
-			add(fmt.Sprintf("%s leads term %d", e.Node, e.Term), e.Time-aroundOthers, e.Time+aroundOthers, 1)
+			add(fmt.Sprintf("%s leads term %d", e.Node, e.Term), e.Time, e.Time-aroundOthers, e.Time+aroundOthers, 1)
 		}
 	}
 	return joinWindows(all)
@@ -144,7 +145,7 @@ func joinWindows(all []traceWindow) (joined []traceWindow) {
 				last.To = to
 				last.Ops = append(last.Ops, w.Ops...)
 				if w.rank < last.rank {
-					last.rank, last.Title = w.rank, w.Title
+					last.rank, last.Title, last.At = w.rank, w.Title, w.At
 				} else if w.rank == 0 {
 					last.Title = plural(len(last.Ops), "operation") + " of the counterexample"
 				}

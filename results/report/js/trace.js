@@ -67,7 +67,7 @@ function showMoment(w) {
 function drawTogglesAndMoments() {
   const { w } = traced;
   $("trace-moments").replaceChildren(...traced.all.map((o) => {
-    const button = el("button", { type: "button", "aria-pressed": String(o === w), title: inTrace(o.from) + " to " + inTrace(o.to) }, cut(o.title, 48) + " ", el("small", {}, inTrace(o.from)));
+    const button = el("button", { type: "button", "aria-pressed": String(o === w), title: inTrace(o.from) + " to " + inTrace(o.to) }, cut(o.title, 48) + " ", el("small", {}, inTrace(o.at)));
     button.onclick = () => showMoment(o);
     return button;
   }));

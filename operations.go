@@ -1,0 +1,176 @@
+package coup
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"coup/harness"
+	"coup/harness/gen"
+	"coup/results"
+	"coup/workloads"
+)
+
+// Operation is an entry of a plan's list of operations: what a client asks for,
+// and when. A list takes the place of what the workload would draw.
+type Operation struct {
+	At     Duration `json:"at" yaml:"at"`         // since the start of the load; if the client still waits for an answer, after that
+	Client int      `json:"client" yaml:"client"` // from 0; bound to node n1, n2, ... in turn
+	F      string   `json:"f" yaml:"f"`
+	Key    string   `json:"key,omitempty" yaml:"key,omitempty"`
+	Value  Value    `json:"value,omitempty" yaml:"value,omitempty"` // as in history.jsonl
+}
+
+// Value is what an operation asks with, as JSON; "" for nothing. Plans that are
+// compared need no decoder so.
+type Value string
+
+// MarshalJSON implements json.Marshaler.
+func (v Value) MarshalJSON() ([]byte, error) { return []byte(cmp.Or(v, "null")), nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *Value) UnmarshalJSON(b []byte) error {
+	var out bytes.Buffer
+	err := json.Compact(&out, b)
+	if *v = Value(out.String()); *v == "null" {
+		*v = ""
+	}
+	return err
+}
+
+// MarshalYAML implements yaml.BytesMarshaler: JSON is YAML.
+func (v Value) MarshalYAML() ([]byte, error) { return v.MarshalJSON() }
+
+// UnmarshalYAML implements yaml.BytesUnmarshaler.
+func (v *Value) UnmarshalYAML(b []byte) error {
+	b, err := yaml.YAMLToJSON(b)
+	if err != nil {
+		return err
+	}
+	return v.UnmarshalJSON(bytes.TrimSpace(b))
+}
+
+// op is the operation as clients are given it, for a load that begins at from.
+func (o Operation) op(w workloads.Workload, from time.Duration) (harness.Op, error) {
+	op := harness.Op{Time: from + time.Duration(o.At), F: o.F, Key: o.Key}
+	var err error
+	op.Value, err = w.Decode(harness.Invoke, o.F, json.RawMessage(cmp.Or(o.Value, "null")))
+	return op, err
+}
+
+// checkOperations says what is wrong with the plan's list of operations.
+func (p *Plan) checkOperations() error {
+	if len(p.Operations) == 0 {
+		p.Operations = nil // an empty list asks for nothing, and would prove nothing
+		return nil
+	}
+	w, err := workloads.Find(p.Workload)
+	if err != nil {
+		return err
+	}
+	for i, o := range p.Operations {
+		_, err := o.op(w, 0)
+		switch latest := p.Time + p.ServeWithin + Duration(servePatience); { // healing takes its time
+		case err != nil:
+		case o.Client < 0 || o.Client >= p.Concurrency:
+			err = fmt.Errorf("there are the clients 0 to %d (concurrency), not %d", p.Concurrency-1, o.Client)
+		case o.At < 0 || o.At > latest:
+			err = fmt.Errorf("it must begin between 0s and %s", latest)
+		}
+		if err != nil {
+			return fmt.Errorf("operations, entry %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// generator says what clients ask for in a load that begins at from: what is
+// listed, or else what the workload draws.
+func (p Plan) generator(w workloads.Workload, from time.Duration) (harness.Generator, error) {
+	if p.Operations == nil {
+		return gen.Rate(p.Rate, w.Generator(workloads.Options{Keys: p.Keys, OpsPerKey: p.OpsPerKey})), nil
+	}
+	of := make([][]harness.Op, p.Concurrency)
+	for _, o := range p.Operations {
+		op, err := o.op(w, from)
+		if err != nil {
+			return nil, err
+		}
+		of[o.Client] = append(of[o.Client], op)
+	}
+	for _, ops := range of {
+		slices.SortStableFunc(ops, func(a, b harness.Op) int { return cmp.Compare(a.Time, b.Time) })
+	}
+	return gen.Listed(of), nil
+}
+
+// operationsOf lists the operations that the clients of a recorded run asked for
+// until the last look, so that a plan with the list runs as the recorded one did.
+func operationsOf(dir string) ([]Operation, error) {
+	var stored Stored
+	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
+		return nil, err
+	}
+	h, _, err := readRun(dir, stored)
+	if err != nil {
+		return nil, err
+	}
+	from, _ := loadOf(h)
+	final := harness.Forever
+	for _, e := range h.Events {
+		if e.Kind == harness.PhaseEvent && e.Message == "final" {
+			final = e.Time
+		}
+	}
+	client := clientsOf(h.Operations, stored.Plan.Concurrency)
+	var all []Operation
+	for _, op := range h.Operations {
+		if op.Start >= final {
+			break // operations are in the order of their invocations
+		}
+		c, ok := client[op.Process]
+		if !ok {
+			return nil, errors.New("the history has more processes than clients that lost one")
+		}
+		o := Operation{At: Duration(op.Start - from), Client: c, F: op.F, Key: op.Key}
+		raw, err := json.Marshal(op.Input)
+		if err == nil {
+			err = o.Value.UnmarshalJSON(raw)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+// clientsOf tells the clients of processes: whoever gets no answer goes on as
+// another process, with the next number; see harness.Run.
+func clientsOf(ops []harness.Operation, clients int) map[int]int {
+	of := map[int]int{}
+	for p := range clients {
+		of[p] = p
+	}
+	var lost []harness.Operation
+	for _, op := range ops {
+		if op.Type == harness.Info {
+			lost = append(lost, op)
+		}
+	}
+	slices.SortStableFunc(lost, func(a, b harness.Operation) int { return cmp.Compare(a.End, b.End) })
+	next := clients
+	for _, op := range lost {
+		if c, ok := of[op.Process]; ok {
+			of[next] = c
+			next++
+		}
+	}
+	return of
+}

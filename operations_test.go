@@ -1,0 +1,85 @@
+package coup
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/harness"
+)
+
+var listedOps = []Operation{
+	{At: Duration(100 * time.Millisecond), Client: 0, F: "write", Key: "k0", Value: "1"},
+	{At: Duration(200 * time.Millisecond), Client: 1, F: "read", Key: "k0"},
+	{At: Duration(1200300 * time.Microsecond), Client: 1, F: "cas", Key: "k0", Value: "[null,2]"},
+}
+
+func TestListedOperationsSurviveTheirFile(t *testing.T) {
+	want := resolved(t, func(p *Plan) { p.Operations = listedOps })
+	for _, p := range readBack(t, want) {
+		if err := p.Resolve(); err != nil || !reflect.DeepEqual(p, want) {
+			t.Errorf("read back\n%+v (%v)\nwant\n%+v", p, err, want)
+		}
+	}
+	if want.Drawn() {
+		t.Error("operations that are listed are taken for drawn ones")
+	}
+	txn := resolved(t, func(p *Plan) {
+		err := p.parse("plan.yaml", []byte(`
+workload: list-append
+operations: [{at: 1s, client: 0, f: txn, value: [[append, k0, 1], [r, k1, null]]}]
+`))
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	if v := txn.Operations[0].Value; v != `[["append","k0",1],["r","k1",null]]` {
+		t.Errorf("a transaction became %s", v)
+	}
+}
+
+func TestOperationsThatMakeNoSense(t *testing.T) {
+	for want, change := range map[string]func(*Operation){
+		`entry 2: `:                func(o *Operation) { o.F = "enqueue" },
+		"entry 2: there are the c": func(o *Operation) { o.Client = 10 },
+		"entry 2: it must begin b": func(o *Operation) { o.At = Duration(-time.Second) },
+		"between 0s and 2m0s":      func(o *Operation) { o.At = Duration(121 * time.Second) },
+		"entry 2: invoke write: ":  func(o *Operation) { o.F, o.Value = "write", `"x"` },
+	} {
+		p := DefaultPlan()
+		p.Operations = append([]Operation{}, listedOps...)
+		change(&p.Operations[1])
+		if err := p.Resolve(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// A client that lost its process goes on as another one.
+func TestClientsOfProcesses(t *testing.T) {
+	s := time.Second
+	ops := []harness.Operation{ // in the order of their invocations
+		{Process: 0, Start: 0, End: 3 * s, Type: harness.Info},
+		{Process: 1, Start: 1 * s, End: 2 * s, Type: harness.Info},
+		{Process: 2, Start: 3 * s, End: 4 * s, Type: harness.Info}, // was 1
+		{Process: 3, Start: 4 * s, End: 5 * s, Type: harness.OK},   // was 0
+		{Process: 4, Start: 5 * s, End: 6 * s, Type: harness.Fail}, // was 2, was 1
+	}
+	got := clientsOf(ops, 2)
+	if want := map[int]int{0: 0, 1: 1, 2: 1, 3: 0, 4: 1}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// What was shrunk to a shorter load keeps what comes after the load.
+func TestAShorterLoadTakesItsOperationsAlong(t *testing.T) {
+	p := resolved(t, func(p *Plan) {
+		p.Schedule = []Strike{}
+		p.Operations = []Operation{{At: Duration(time.Second), F: "read", Key: "k0"}, {At: Duration(20 * time.Second), F: "read", Key: "k0"}, {At: Duration(31 * time.Second), F: "read", Key: "k0"}}
+	})
+	setTime(&p, 5*time.Second)
+	if len(p.Operations) != 2 || p.Operations[0].At != Duration(time.Second) || p.Operations[1].At != Duration(6*time.Second) {
+		t.Errorf("%+v", p.Operations)
+	}
+}
