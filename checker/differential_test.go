@@ -139,6 +139,7 @@ func TestTiersAgree(t *testing.T) {
 			{ops: 13, processes: 4, open: 0.1, faulty: 0.2},
 			{ops: 16, processes: 3, open: 0.1, values: 4, faulty: 0.25},
 			{ops: 16, processes: 7, open: 0.1, values: 2, faulty: 0.15}, // many blind writes at once
+			{ops: 12, processes: 7, open: 0.3, values: 3, faulty: 0.3},  // and many that are open
 		} {
 			if s.processes == 7 && m.kind != registerKind {
 				continue // porcupine would take too long
