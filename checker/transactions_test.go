@@ -70,167 +70,168 @@ func parseTxns(t testing.TB, text string, registers bool) *harness.History {
 }
 
 // Every anomaly has a history that shows it and a neighbour that does not.
+var txnCases = []struct {
+	name      string
+	registers bool
+	anomalies string // the kinds that must be found, no more and no less
+	text      string
+}{
+	{"list: fine", false, "", `
+		[append x 1] [r x {1}; append x 2] [r x {1 2}]`},
+	{"list: empty", false, "", `[r x nil] [append x 1] [r x {1}]`},
+	{"list: concurrent", false, "", `
+		[append x 1; r y nil]    [r x {1}; r y {1}]
+		[append y 1            ]`},
+	{"list: write skew", false, "G2-item", `
+		[append x 1; r y nil]
+		[append y 1; r x nil]`},
+	{"list: garbage", false, "garbage", `[r x {7}]`},
+	{"list: duplicate", false, "duplicate-elements", `[append x 1] [r x {1 1}]`},
+	{"list: incompatible", false, "incompatible-order", `
+		[append x 1        ]
+		[append x 2        ]
+		[r x {1}           ]
+		[r x {2}           ]`},
+	{"list: one order", false, "", `
+		[append x 1        ]
+		[append x 2        ]
+		[r x {2}           ]
+		[r x {2 1}         ]`},
+	{"list: does not see its own append", false, "internal", `[append x 1; r x nil]`},
+	{"list: sees its own append", false, "", `[append x 1; r x {1}]`},
+	{"list: cannot read twice", false, "internal", `
+		[append x 1         ]
+		[r x {1}; r x nil   ]`},
+	{"list: G0", false, "G0", `
+		[append x 1; append y 1]
+		[append x 2; append y 2]
+		                           [r x {1 2}; r y {2 1}]`},
+	{"list: no G0", false, "", `
+		[append x 1; append y 1]
+		[append x 2; append y 2]
+		                           [r x {1 2}; r y {1 2}]`},
+	{"list: G1a", false, "G1a", `[append x 1! [r x {1}]`},
+	{"list: an open append may be seen", false, "", `[append x 1> [r x {1}]`},
+	{"list: G1b", false, "G1b G-single", `
+		[append x 1; append x 2]
+		[r x {1}               ]   [r x {1 2}]`},
+	{"list: no G1b", false, "", `
+		[append x 1; append x 2]
+		                           [r x {1 2}]`},
+	{"list: dirty update", false, "G1a dirty-update", `[append x 1! [append x 2] [r x {1 2}]`},
+	{"list: an update of what may have happened", false, "", `[append x 1> [append x 2] [r x {1 2}]`},
+	{"list: a failed append that nobody saw", false, "", `[append x 1! [append x 2] [r x {2}]`},
+	{"list: its own appends in another order", false, "incompatible-order G1b", `[append x 1; append x 2] [r x {2 1}]`},
+	{"list: its own appends in their order", false, "", `[append x 2; append x 1] [r x {2 1}]`},
+	{"list: sees what it will append", false, "internal", `[r x {1}; append x 1]`},
+	{"list: does not see what it will append", false, "", `[r x nil; append x 1]`},
+	{"list: reads twice", false, "", `
+		[append x 1           ]
+		[r x {1}; r x {1}     ]`},
+	{"list: one after the other updates", false, "", `
+		[r x nil; append x 1]
+		[r x {1}; append x 2]   [r x {1 2}]`},
+	{"list: G1c of three", false, "G1c", `
+		[append x 1; r z {1}]
+		[append y 1; r x {1}]
+		[append z 1; r y {1}]`},
+	{"list: G1c against time", false, "G1c-realtime", `
+		[r x {1}]
+		           [append x 1]`},
+	{"list: write skew against time", false, "G2-item-realtime", `
+		[append x 1; r y nil]                           [r x {1}; r y {1}]
+		[append z 1; r x nil   ]  [append y 1]
+		                       [r z nil]`},
+	{"list: G1c", false, "G1c", `
+		[append x 1; r y {1}]
+		[append y 1; r x {1}]`},
+	{"list: no G1c", false, "", `
+		[append x 1; r y {1}]
+		[append y 1; r x nil]`},
+	{"list: lost update", false, "lost-update G-single G2-item", `
+		[r x nil; append x 1]
+		[r x nil; append x 2]   [r x {1 2}]`},
+	{"list: G-single", false, "G-single", `
+		[append x 1; append y 1]
+		[r x {1}; r y nil      ]   [r y {1}]`},
+	{"list: stale", false, "G-single-realtime", `
+		[append x 1]           [r x {1}]
+		             [r x nil]`},
+	{"list: an append that nobody saw", false, "G-single-realtime", `
+		[append x 1] [append x 2]
+		                          [r x {1}]`},
+	{"list: a process goes back", false, "G-single-process", `
+		                       [append x 1                                  ]
+		[r y nil]                         [r x {1}]  [r x nil]`},
+	{"list: writes out of time", false, "G0-realtime", `
+		[append x 1]               [r x {2 1}]
+		             [append x 2]`},
+	{"register: fine", true, "", `[w x 1] [r x 1; w x 2] [r x 2]`},
+	{"register: nothing was there", true, "", `[r x nil; w x 1] [r x 1]`},
+	{"register: garbage", true, "garbage", `[r x 3]`},
+	{"register: internal", true, "internal", `[w x 1; r x 2] [w x 2]`},
+	{"register: G1a", true, "G1a", `[w x 1! [r x 1]`},
+	{"register: G1b", true, "G1b", `
+		[w x 1; w x 2]
+		[r x 1       ]`},
+	{"register: G1c", true, "G1c", `
+		[w x 1; r y 1]
+		[w y 1; r x 1]`},
+	{"register: lost update", true, "lost-update G2-item", `
+		[w x 1] [r x 1; w x 2]
+		        [r x 1; w x 3]`},
+	{"register: write skew", true, "G2-item", `
+		[r x nil; w y 1]
+		[r y nil; w x 1]`},
+	{"register: no write skew", true, "", `
+		[r x nil; w y 1]
+		[r y 1; w x 1  ]`},
+	{"register: dirty update", true, "G1a dirty-update", `[w x 1! [r x 1; w x 2]`},
+	{"register: an update of what may have happened", true, "", `[w x 1> [r x 1; w x 2]`},
+	{"register: versions in a circle", true, "cyclic-versions G0 G1c", `
+		[r x 1; w x 2]
+		[r x 2; w x 1]`},
+	{"register: versions in a row", true, "", `
+		[r x nil; w x 2]
+		[r x 2; w x 1  ]`},
+	{"register: G0", true, "G0 G1c", `
+		[r x 1; w x 2; w y 1]
+		[r y 1; w y 2; w x 1]
+		[r x 2; r y 2       ]`},
+	{"register: no G1a", true, "", `[w x 1> [r x 1]`},
+	{"register: no G1b", true, "", `
+		[w x 1; w x 2]
+		[r x 2       ]`},
+	{"register: no G1c", true, "", `
+		[w x 1; r y 1  ]
+		[w y 1; r x nil]`},
+	{"register: sees its own write", true, "", `[w x 1; r x 1]`},
+	{"register: sees what it will write", true, "internal", `[r x 1; w x 1]`},
+	{"register: one after the other updates", true, "", `
+		[w x 1] [r x 1; w x 2]
+		        [r x 2; w x 3]`},
+	{"register: the first update is lost", true, "lost-update G2-item", `
+		[r x nil; w x 1]
+		[r x nil; w x 2]`},
+	{"register: G-single", true, "G-single", `
+		[w x 1; w y 1  ]
+		[r x 1; r y nil]`},
+	{"register: no G-single", true, "", `
+		[w x 1; w y 1]
+		[r x 1; r y 1]`},
+	{"register: a process goes back", true, "G-single-process", `
+		                       [w x 1                                  ]
+		[r y nil]                         [r x 1]  [r x nil]`},
+	{"register: stale", true, "G-single-realtime", `
+		[w x 1  ]
+		          [r x nil]`},
+	{"register: old version", true, "G-single-realtime", `
+		[w x 1]                [r x 1]
+		        [r x 1; w x 2]`},
+}
+
 func TestTransactions(t *testing.T) {
-	cases := []struct {
-		name      string
-		registers bool
-		anomalies string // the kinds that must be found, no more and no less
-		text      string
-	}{
-		{"list: fine", false, "", `
-			[append x 1] [r x {1}; append x 2] [r x {1 2}]`},
-		{"list: empty", false, "", `[r x nil] [append x 1] [r x {1}]`},
-		{"list: concurrent", false, "", `
-			[append x 1; r y nil]    [r x {1}; r y {1}]
-			[append y 1            ]`},
-		{"list: write skew", false, "G2-item", `
-			[append x 1; r y nil]
-			[append y 1; r x nil]`},
-		{"list: garbage", false, "garbage", `[r x {7}]`},
-		{"list: duplicate", false, "duplicate-elements", `[append x 1] [r x {1 1}]`},
-		{"list: incompatible", false, "incompatible-order", `
-			[append x 1        ]
-			[append x 2        ]
-			[r x {1}           ]
-			[r x {2}           ]`},
-		{"list: one order", false, "", `
-			[append x 1        ]
-			[append x 2        ]
-			[r x {2}           ]
-			[r x {2 1}         ]`},
-		{"list: does not see its own append", false, "internal", `[append x 1; r x nil]`},
-		{"list: sees its own append", false, "", `[append x 1; r x {1}]`},
-		{"list: cannot read twice", false, "internal", `
-			[append x 1         ]
-			[r x {1}; r x nil   ]`},
-		{"list: G0", false, "G0", `
-			[append x 1; append y 1]
-			[append x 2; append y 2]
-			                           [r x {1 2}; r y {2 1}]`},
-		{"list: no G0", false, "", `
-			[append x 1; append y 1]
-			[append x 2; append y 2]
-			                           [r x {1 2}; r y {1 2}]`},
-		{"list: G1a", false, "G1a", `[append x 1! [r x {1}]`},
-		{"list: an open append may be seen", false, "", `[append x 1> [r x {1}]`},
-		{"list: G1b", false, "G1b G-single", `
-			[append x 1; append x 2]
-			[r x {1}               ]   [r x {1 2}]`},
-		{"list: no G1b", false, "", `
-			[append x 1; append x 2]
-			                           [r x {1 2}]`},
-		{"list: dirty update", false, "G1a dirty-update", `[append x 1! [append x 2] [r x {1 2}]`},
-		{"list: an update of what may have happened", false, "", `[append x 1> [append x 2] [r x {1 2}]`},
-		{"list: a failed append that nobody saw", false, "", `[append x 1! [append x 2] [r x {2}]`},
-		{"list: its own appends in another order", false, "incompatible-order G1b", `[append x 1; append x 2] [r x {2 1}]`},
-		{"list: its own appends in their order", false, "", `[append x 2; append x 1] [r x {2 1}]`},
-		{"list: sees what it will append", false, "internal", `[r x {1}; append x 1]`},
-		{"list: does not see what it will append", false, "", `[r x nil; append x 1]`},
-		{"list: reads twice", false, "", `
-			[append x 1           ]
-			[r x {1}; r x {1}     ]`},
-		{"list: one after the other updates", false, "", `
-			[r x nil; append x 1]
-			[r x {1}; append x 2]   [r x {1 2}]`},
-		{"list: G1c of three", false, "G1c", `
-			[append x 1; r z {1}]
-			[append y 1; r x {1}]
-			[append z 1; r y {1}]`},
-		{"list: G1c against time", false, "G1c-realtime", `
-			[r x {1}]
-			           [append x 1]`},
-		{"list: write skew against time", false, "G2-item-realtime", `
-			[append x 1; r y nil]                           [r x {1}; r y {1}]
-			[append z 1; r x nil   ]  [append y 1]
-			                       [r z nil]`},
-		{"list: G1c", false, "G1c", `
-			[append x 1; r y {1}]
-			[append y 1; r x {1}]`},
-		{"list: no G1c", false, "", `
-			[append x 1; r y {1}]
-			[append y 1; r x nil]`},
-		{"list: lost update", false, "lost-update G-single G2-item", `
-			[r x nil; append x 1]
-			[r x nil; append x 2]   [r x {1 2}]`},
-		{"list: G-single", false, "G-single", `
-			[append x 1; append y 1]
-			[r x {1}; r y nil      ]   [r y {1}]`},
-		{"list: stale", false, "G-single-realtime", `
-			[append x 1]           [r x {1}]
-			             [r x nil]`},
-		{"list: an append that nobody saw", false, "G-single-realtime", `
-			[append x 1] [append x 2]
-			                          [r x {1}]`},
-		{"list: a process goes back", false, "G-single-process", `
-			                       [append x 1                                  ]
-			[r y nil]                         [r x {1}]  [r x nil]`},
-		{"list: writes out of time", false, "G0-realtime", `
-			[append x 1]               [r x {2 1}]
-			             [append x 2]`},
-		{"register: fine", true, "", `[w x 1] [r x 1; w x 2] [r x 2]`},
-		{"register: nothing was there", true, "", `[r x nil; w x 1] [r x 1]`},
-		{"register: garbage", true, "garbage", `[r x 3]`},
-		{"register: internal", true, "internal", `[w x 1; r x 2] [w x 2]`},
-		{"register: G1a", true, "G1a", `[w x 1! [r x 1]`},
-		{"register: G1b", true, "G1b", `
-			[w x 1; w x 2]
-			[r x 1       ]`},
-		{"register: G1c", true, "G1c", `
-			[w x 1; r y 1]
-			[w y 1; r x 1]`},
-		{"register: lost update", true, "lost-update G2-item", `
-			[w x 1] [r x 1; w x 2]
-			        [r x 1; w x 3]`},
-		{"register: write skew", true, "G2-item", `
-			[r x nil; w y 1]
-			[r y nil; w x 1]`},
-		{"register: no write skew", true, "", `
-			[r x nil; w y 1]
-			[r y 1; w x 1  ]`},
-		{"register: dirty update", true, "G1a dirty-update", `[w x 1! [r x 1; w x 2]`},
-		{"register: an update of what may have happened", true, "", `[w x 1> [r x 1; w x 2]`},
-		{"register: versions in a circle", true, "cyclic-versions G0 G1c", `
-			[r x 1; w x 2]
-			[r x 2; w x 1]`},
-		{"register: versions in a row", true, "", `
-			[r x nil; w x 2]
-			[r x 2; w x 1  ]`},
-		{"register: G0", true, "G0 G1c", `
-			[r x 1; w x 2; w y 1]
-			[r y 1; w y 2; w x 1]
-			[r x 2; r y 2       ]`},
-		{"register: no G1a", true, "", `[w x 1> [r x 1]`},
-		{"register: no G1b", true, "", `
-			[w x 1; w x 2]
-			[r x 2       ]`},
-		{"register: no G1c", true, "", `
-			[w x 1; r y 1  ]
-			[w y 1; r x nil]`},
-		{"register: sees its own write", true, "", `[w x 1; r x 1]`},
-		{"register: sees what it will write", true, "internal", `[r x 1; w x 1]`},
-		{"register: one after the other updates", true, "", `
-			[w x 1] [r x 1; w x 2]
-			        [r x 2; w x 3]`},
-		{"register: the first update is lost", true, "lost-update G2-item", `
-			[r x nil; w x 1]
-			[r x nil; w x 2]`},
-		{"register: G-single", true, "G-single", `
-			[w x 1; w y 1  ]
-			[r x 1; r y nil]`},
-		{"register: no G-single", true, "", `
-			[w x 1; w y 1]
-			[r x 1; r y 1]`},
-		{"register: a process goes back", true, "G-single-process", `
-			                       [w x 1                                  ]
-			[r y nil]                         [r x 1]  [r x nil]`},
-		{"register: stale", true, "G-single-realtime", `
-			[w x 1  ]
-			          [r x nil]`},
-		{"register: old version", true, "G-single-realtime", `
-			[w x 1]                [r x 1]
-			        [r x 1; w x 2]`},
-	}
-	for _, c := range cases {
+	for _, c := range txnCases {
 		t.Run(c.name, func(t *testing.T) {
 			r := check(t, Transactions{Registers: c.registers}, parseTxns(t, c.text, c.registers))
 			var kinds []string
