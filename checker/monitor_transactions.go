@@ -11,11 +11,11 @@ import (
 	"coup/harness"
 )
 
-// How many transactions a [TransactionMonitor] keeps, and how often it judges
-// them: it costs as much for each transaction as to judge some tens of them.
+// How many transactions a [TransactionMonitor] keeps at least, and how often it
+// judges them: of each it must judge a few others again.
 const (
 	txnsKept    = 2000
-	txnsBetween = 256
+	txnsBetween = 1000
 	timeBetween = time.Second
 )
 
@@ -23,7 +23,7 @@ const (
 // [Monitor] does single objects. What it says is always true. That a list lost
 // what had been read, or was read in another order, it says at the line that
 // shows it; whatever else [Transactions] finds among the last thousands of
-// transactions it says within a second of the run's time. A cycle that is as
+// transactions it says a second or a thousand transactions later. A cycle that is as
 // long as that in time it does not see.
 //
 // It keeps the transactions under way and those that were called last; of each
