@@ -14,13 +14,17 @@ import (
 // Transactions checks how well transactions were isolated, from what their
 // reads showed: it infers which transactions must come before which, and finds
 // cycles and other anomalies (Adya, "Weak consistency", 1999; Kingsbury and
-// Alvaro, "Elle", 2020). It takes time linear in the length of the history,
-// and every anomaly that it tells is real. Its Details are [TransactionDetails].
+// Alvaro, "Elle", 2020). It takes time linear in the length of the history, but
+// of registers, where it draws conclusions from several reads if there is no
+// anomaly else. Every anomaly that it tells is real. Its Details are
+// [TransactionDetails].
 //
 // Of lists, the verdict on strict serializability is exact: when it finds
 // nothing, there is an order of the transactions that explains what all of them
-// read. Of registers it finds only what follows from the answers, since a read
-// of a register does not tell what was there before.
+// read. Of registers it finds only what follows from single reads one after the
+// other, and among transactions that were called near each other, since a read
+// of a register does not tell what was there before. What is left is to try
+// every order of writes that nothing orders, which is NP-complete.
 //
 // Transactions name the objects that they read. There are no predicates, such as
 // "all rows with x > 3", and so Adya's G2, a cycle over what a predicate did not
