@@ -71,7 +71,7 @@ func TestTransactionMonitorFindsEveryAnomaly(t *testing.T) {
 // Few transactions of all kinds, and every one that is called is let go soon.
 func TestTransactionMonitorIsTrue(t *testing.T) {
 	bad, found := 0, 0
-	for seed := range uint64(4000) {
+	for seed := range uint64(2000) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		ops := fewTxns(rng, false, seed%2 == 0)
 		w := NewTransactionMonitor()
@@ -94,7 +94,7 @@ func TestTransactionMonitorIsTrue(t *testing.T) {
 // soon after it was made, whether it is about what was just written or about a
 // list at which nobody looked for long.
 func TestTransactionMonitorOfAStore(t *testing.T) {
-	store := func() []harness.Operation { return makeTxns(rand.New(rand.NewPCG(1, 1)), 6000, 6, 4, false, 0) }
+	store := func() []harness.Operation { return makeTxns(rand.New(rand.NewPCG(1, 1)), 3000, 6, 4, false, 0) }
 	newMonitor := func() *TransactionMonitor {
 		w := NewTransactionMonitor()
 		w.kept, w.between = 200, 50
@@ -129,7 +129,7 @@ func TestTransactionMonitorOfAStore(t *testing.T) {
 		},
 	} {
 		ops := store()
-		wrong := 5000
+		wrong := 2500
 		for ops[wrong].Type != harness.OK || !mistake(ops, wrong) {
 			wrong++
 		}
