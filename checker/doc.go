@@ -50,8 +50,8 @@
 //   - bounds: counters that show too little or too much. O(n log n).
 //   - just-in-time: any model. Linear in n, exponential in c where the answers
 //     leave a choice; blind writes and reads leave little: ten thousand
-//     operations of fifty clients on a register whose values repeat are decided
-//     within seconds. After Lowe, "Testing for linearizability", CCPE 2017.
+//     operations of fifty clients on a register whose values repeat are mostly
+//     decided within seconds. After Lowe, "Testing for linearizability", CCPE 2017.
 //   - search: porcupine, which tries any order depth first (Wing and Gong 1993,
 //     Lowe 2017). The last resort, and the reference that all others are tested
 //     against.
