@@ -397,6 +397,13 @@ func TestLongChainsAreCut(t *testing.T) {
 		add(harness.Operation{F: "cas", Input: CAS{From: Just(v), To: v + 1}, Output: Just(v)})
 	}
 	add(harness.Operation{F: "read", Output: Just(19_990)})
+	listed := 0
+	for _, part := range registerParts(h.Operations) {
+		listed += len(part)
+	}
+	if listed > 1<<22+len(h.Operations) {
+		t.Errorf("the parts of the chain have %d operations together", listed)
+	}
 	// Without a limit of time: that this ends at all shows how it is cut.
 	r := check(t, Linearizable{Model: m}, h)
 	if r.Valid != harness.Invalid || len(r.Counterexample.Witness) != 3 {

@@ -43,9 +43,11 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	whole := g.start(ctx, shrinkTime)
 	defer whole.end()
 	// What takes much longer than the whole did is not worth waiting for.
+	// Those that cut much off get more: a busy machine must not spoil them.
 	patience := min(attemptTime, 20*time.Millisecond+4*k.took)
+	more := min(attemptTime, 200*time.Millisecond+4*k.took)
 	fails := func(ops []harness.Operation) bool {
-		b := g.start(whole, patience)
+		b := g.start(whole, more)
 		defer b.end()
 		d, err := decide(b, l.Model, pointers(ops))
 		return err == nil && d.valid == harness.Invalid
