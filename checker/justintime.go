@@ -517,7 +517,7 @@ func (j *justInTime) search(b context.Context, first any) harness.Validity {
 func (j *justInTime) candidate(c *choice) (moment, bool) {
 	must := j.returns[c.next]
 	count := len(j.soonest) + len(j.open)
-	for c.try <= (1+turns)*count {
+	for c.try <= 5*count {
 		try := c.try
 		c.try++
 		if try < count {
@@ -535,13 +535,13 @@ func (j *justInTime) candidate(c *choice) (moment, bool) {
 			}
 			continue
 		}
-		place := (try - 1) % count
+		place, blind, helps := j.turn(try - 1 - count)
 		op := j.candidateAt(c, place)
-		if op == none || op == must {
+		if op == none || op == must || j.blind[j.class[op]] != blind {
 			continue
 		}
 		after := j.step(j.class[op], c.state)
-		if after == none || (try-1)/count-1 != turnOf(j.blind[j.class[op]], place >= len(j.soonest), j.step(j.class[must], after) != none) {
+		if after == none || helps != (j.step(j.class[must], after) != none) {
 			continue
 		}
 		m, ok := j.take(c, op)
@@ -557,23 +557,21 @@ func (j *justInTime) candidate(c *choice) (moment, bool) {
 	return moment{}, false
 }
 
-// The turns in which operations are tried. Blind writes, which would do as well
-// later, come last, and open operations, which need not at all, behind
-// completed ones; of each kind those that let the one that must return take
-// effect come first. It is only a matter of speed.
-const turns = 8
-
-func turnOf(blind, open, helps bool) (turn int) {
-	if blind {
-		turn += 4
+// turn says which candidate has its turn at a try: that at a place, if it is a
+// blind write or not and helps the one that must return or not. Blind writes,
+// which would do as well later, come last, and open operations, which need not
+// at all, behind completed ones; of each kind those that let the one that must
+// return take effect come first. It is only a matter of speed.
+func (j *justInTime) turn(try int) (place int, blind, helps bool) {
+	completed, open := len(j.soonest), len(j.open)
+	if half := 2 * (completed + open); try >= half {
+		try, blind = try-half, true
 	}
-	if open {
-		turn += 2
+	if try < 2*completed {
+		return try % completed, blind, try < completed
 	}
-	if !helps {
-		turn++
-	}
-	return turn
+	try -= 2 * completed
+	return completed + try%open, blind, try < open
 }
 
 // before lets a free blind write take effect right before the last one, with
