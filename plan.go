@@ -2,6 +2,7 @@ package coup
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -165,25 +166,19 @@ func (p *Plan) Resolve() error {
 	if d := Duration(checker.DefaultServeWithin); p.ServeWithin == 0 || p.ServeWithin == d {
 		p.ServeWithin = max(d, Duration(slowElections(sys, p.options())))
 	}
-	for _, bound := range []struct {
-		name          string
-		value, lo, hi float64
-	}{
-		{"nodes", float64(p.Nodes), 1, 25},
-		{"time", time.Duration(p.Time).Seconds(), 1, 24 * 3600},
-		{"concurrency", float64(p.Concurrency), 1, 1000},
-		{"rate", p.Rate, 0, 1e6},
-		{"timeout", time.Duration(p.Timeout).Seconds(), 0.01, 600},
-		{"keys", float64(p.Keys), 1, 10000},
-		{"ops-per-key", float64(p.OpsPerKey), 1, 1e6},
-		{"interval", time.Duration(p.Interval).Seconds(), 0, 3600},
-		{"serve-within", time.Duration(p.ServeWithin).Seconds(), 1, 3600},
-		{"check-time", time.Duration(p.CheckTime).Seconds(), 0.001, 24 * 3600},
-		{"check-memory", float64(p.CheckMemory), 16, 1 << 20},
-	} {
-		if !(bound.value >= bound.lo && bound.value <= bound.hi) {
-			return fmt.Errorf("%s must be between %v and %v (durations in seconds), not %v", bound.name, bound.lo, bound.hi, bound.value)
-		}
+	if err := cmp.Or(
+		within("nodes", p.Nodes, 1, 25),
+		within("time", p.Time, Duration(time.Second), Duration(24*time.Hour)),
+		within("concurrency", p.Concurrency, 1, 1000),
+		within("rate", p.Rate, 0, 1e6),
+		within("timeout", p.Timeout, Duration(10*time.Millisecond), Duration(10*time.Minute)),
+		within("keys", p.Keys, 1, 10_000),
+		within("ops-per-key", p.OpsPerKey, 1, 1_000_000),
+		within("interval", p.Interval, 0, Duration(time.Hour)),
+		within("serve-within", p.ServeWithin, Duration(time.Second), Duration(time.Hour)),
+		p.CheckBounds(),
+	); err != nil {
+		return err
 	}
 	if p.Interval != 0 && time.Duration(p.Interval) < shortestInterval {
 		return fmt.Errorf("interval must be 0s or at least %v, not %s", shortestInterval, p.Interval)
@@ -211,6 +206,23 @@ func (p *Plan) Resolve() error {
 		}
 	}
 	return nil
+}
+
+// CheckBounds says what is wrong with the bounds on the checkers' time and
+// memory, if anything.
+func (p Plan) CheckBounds() error {
+	return cmp.Or(
+		within("check-time", p.CheckTime, Duration(time.Millisecond), Duration(24*time.Hour)),
+		within("check-memory", p.CheckMemory, 16, 1<<20),
+	)
+}
+
+// within is an error if a value is out of range, or no number.
+func within[T cmp.Ordered](name string, value, lo, hi T) error {
+	if value >= lo && value <= hi {
+		return nil
+	}
+	return fmt.Errorf("%s must be between %v and %v, not %v", name, lo, hi, value)
 }
 
 // parseSpec reads "fault:target" and sees that backend and system have the fault.

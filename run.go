@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"coup/checker"
 	"coup/cluster"
 	"coup/harness"
 	"coup/nemesis"
@@ -151,7 +150,7 @@ type run struct {
 
 	// With FailFast, while the load lasts:
 	endLoad func()
-	monitor *checker.Monitor // sees every line in order; nil if there is none for the workload
+	monitor workloads.Monitor // sees every line in order; nil if there is none for the workload
 
 	mu        sync.Mutex // guards below
 	progress  Progress

@@ -10,12 +10,13 @@
 //     of each.
 //   - [Sequential], [Sessions] and [Staleness] judge reads that may be old.
 //   - [Transactions] finds the anomalies of transactions; of lists its verdict
-//     on strict serializability is exact.
+//     on strict serializability is exact, of registers what it finds is so.
 //   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
 //     whether the run tested anything, [Liveness] whether the system serves when
 //     nothing is broken; [Availability] and [Failovers] only
 //     measure.
-//   - [Monitor] watches objects while the run goes on.
+//   - [Monitor] watches objects while the run goes on, [TransactionMonitor]
+//     transactions.
 //
 // # Who decides what, at what cost
 //
@@ -48,7 +49,9 @@
 //     Linear in what the reads show, but for sorting.
 //   - bounds: counters that show too little or too much. O(n log n).
 //   - just-in-time: any model. Linear in n, exponential in c where the answers
-//     leave a choice. After Lowe, "Testing for linearizability", CCPE 2017.
+//     leave a choice; blind writes and reads leave little: ten thousand
+//     operations of fifty clients on a register whose values repeat are mostly
+//     decided within seconds. After Lowe, "Testing for linearizability", CCPE 2017.
 //   - search: porcupine, which tries any order depth first (Wing and Gong 1993,
 //     Lowe 2017). The last resort, and the reference that all others are tested
 //     against.
@@ -59,8 +62,10 @@
 // explained by themselves, which porcupine has to confirm. Bounds on time and
 // memory are kept; what was not decided within them is unknown, never valid.
 //
-// [Monitor] does the work of zones line by line, and less for other objects. [Transactions] infers the
-// order of transactions from what they read, in linear time (Adya, "Weak
-// consistency", 1999; Kingsbury and Alvaro, "Elle", VLDB 2020). [Sessions]
-// follows Terry et al. 1994.
+// [Monitor] does the work of zones line by line, and less for other objects.
+// [Transactions] infers the order of transactions from what they read, in linear
+// time (Adya, "Weak consistency", 1999; Kingsbury and Alvaro, "Elle", VLDB 2020);
+// of registers it then draws all conclusions that follow from single reads, for
+// some thousands of transactions at a time (Tan et al., "Cobra", OSDI 2020).
+// [Sessions] follows Terry et al. 1994.
 package checker

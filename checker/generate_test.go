@@ -2,6 +2,7 @@ package checker
 
 import (
 	"cmp"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -128,6 +129,15 @@ func (s *simulated) invent(m Model, op *harness.Operation, values int) {
 			}
 			op.Input = CAS{From: from, To: s.value(values)}
 		}
+	case anyKind: // a string
+		switch {
+		case x < 4:
+			op.F = "get"
+		case x < 8:
+			op.F, op.Input = "put", fmt.Sprint(s.value(values))
+		default:
+			op.F, op.Input = "append", fmt.Sprint(s.value(values))
+		}
 	case setKind:
 		if x < 5 {
 			op.F = "read"
@@ -205,6 +215,20 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 			s.now = append(s.now, Just(c.To))
 		} else if ok && s.vague && s.rng.IntN(2) == 0 {
 			op.Output = Other{Than: c.From}
+		}
+	case anyKind:
+		now := ""
+		if len(s.now) > 0 {
+			now = s.now[len(s.now)-1].(string)
+		}
+		switch {
+		case op.F == "get":
+			op.Output = s.answer(now)
+		case s.wrong():
+		case op.F == "put":
+			s.now = append(s.now, op.Input)
+		default:
+			s.now = append(s.now, now+op.Input.(string))
 		}
 	case setKind:
 		if op.F == "add" {

@@ -37,10 +37,16 @@ import (
 //   - What failed in vain with some open operations still to be had fails with
 //     fewer of them; what failed with a read done fails with it still to come.
 //   - Once a blind write took effect, the others under way need not any more:
-//     each may have done so right before it, where nobody saw it. They are
-//     free, as open ones are, until they return. So after a blind write only
-//     what meets its value need be tried, not another; and what failed in vain
-//     with a free write fails where it is used up or has to come yet.
+//     each may have done so right before it, and whichever reads under way
+//     then saw its value may have done so there. They are free. That is left
+//     to be said until one of them returns: a free read then takes a free write
+//     of its value, if there is one, and a free write that returns goes there
+//     with the reads that it serves. Nothing else changes by it, since the
+//     later write hides it. So between two returns no blind write need follow
+//     another with nothing but reads between them: the first would be free. And
+//     what failed in vain with a free write fails where it is used up or has to
+//     come yet; with a read done or free it fails with it still to come.
+//   - What returns first goes first, so that what is still to be had later is kept.
 func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
 	// A quarter of the time is left to the last resort.
 	if end, ok := b.Deadline(); ok {
@@ -75,6 +81,13 @@ func (m mask) has(slot int32) bool   { return m[slot/64]>>(slot%64)&1 != 0 }
 func (m mask) with(slot int32) mask  { m[slot/64] |= 1 << (slot % 64); return m }
 func (m mask) minus(slot int32) mask { m[slot/64] &^= 1 << (slot % 64); return m }
 
+func (m mask) or(other mask) mask {
+	for i := range m {
+		m[i] |= other[i]
+	}
+	return m
+}
+
 func (m mask) without(other mask) mask {
 	for i := range m {
 		m[i] &^= other[i]
@@ -88,8 +101,9 @@ type moment struct {
 	state int32
 	used  int32 // open operations that took effect, as an index into usages
 	did   mask  // of the operations under way
-	free  mask  // blind writes under way that did not, and need not
-	fresh bool  // a blind write took effect, and nothing has met its value yet
+	free  mask  // blind writes and reads under way that did not: they may have right before the last blind write
+	since int32 // so many open blind writes may have, too: those called first
+	fresh bool  // a blind write took effect since the last return, and only reads have met its value yet
 }
 
 // place is a moment without what one moment can have more of than another.
@@ -118,6 +132,7 @@ type justInTime struct {
 
 	openClasses []int32   // classes of open operations that may change something
 	open        [][]int32 // for each of them its operations in the order of their calls
+	openWrites  []int32   // the blind writes among them in the order of their calls
 
 	states     []any
 	stateIndex map[any]int32
@@ -125,14 +140,18 @@ type justInTime struct {
 
 	usages     []string // for each of openClasses how many were used
 	usageIndex map[string]int32
+	counted    int32    // the usage that was asked for last
+	counts     []uint32 // and for each of openClasses how many it used
 
 	current []int32 // for each slot the operation in it, or none
+	soonest []int32 // the operations in the slots, in the order of their returns
 	writes  mask    // the slots in which are blind writes
 	reads   mask    // and those in which are read-only operations
 	at      int32   // the return for which current holds
 
 	dead     map[place][]moment // with which a place was left in vain
 	order    []int32            // ^op says that op comes right before the last blind write
+	took     []int32            // what the last candidate adds to the order
 	farthest int32
 }
 
@@ -193,7 +212,7 @@ func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 	if slots > slotLimit {
 		return nil, errTooMany
 	}
-	j.current = make([]int32, slots)
+	j.current, j.soonest = make([]int32, slots), make([]int32, 0, slots)
 	for i := range j.current {
 		j.current[i] = none
 	}
@@ -211,6 +230,9 @@ func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 			j.open = append(j.open, nil)
 		}
 		j.open[c] = append(j.open[c], int32(i))
+		if j.blind[j.class[i]] {
+			j.openWrites = append(j.openWrites, int32(i))
+		}
 	}
 	return j, nil
 }
@@ -265,13 +287,15 @@ func pairAt(u string, i int) (class, count uint32) {
 
 // usedOf is how many of the open class c were used.
 func (j *justInTime) usedOf(usage int32, c int) int {
-	u := j.usages[usage]
-	for i := range len(u) / pairSize {
-		if class, count := pairAt(u, i); class == uint32(c) {
-			return int(count)
+	if len(j.counts) == 0 || j.counted != usage {
+		j.counted, j.counts = usage, append(j.counts[:0], make([]uint32, len(j.open))...)
+		u := j.usages[usage]
+		for i := range len(u) / pairSize {
+			class, count := pairAt(u, i)
+			j.counts[class] = count
 		}
 	}
-	return 0
+	return int(j.counts[c])
 }
 
 // useOne is the usage with one more of the open class c.
@@ -353,6 +377,8 @@ func (j *justInTime) moveTo(n int32) {
 
 func (j *justInTime) begin(op int32) {
 	j.current[j.slot[op]] = op
+	at, _ := j.soonestAt(op)
+	j.soonest = slices.Insert(j.soonest, at, op)
 	switch {
 	case j.blind[j.class[op]]:
 		j.writes = j.writes.with(j.slot[op])
@@ -363,8 +389,15 @@ func (j *justInTime) begin(op int32) {
 
 func (j *justInTime) leave(op int32) {
 	j.current[j.slot[op]] = none
+	if at, there := j.soonestAt(op); there {
+		j.soonest = slices.Delete(j.soonest, at, at+1)
+	}
 	j.writes = j.writes.minus(j.slot[op])
 	j.reads = j.reads.minus(j.slot[op])
+}
+
+func (j *justInTime) soonestAt(op int32) (at int, there bool) {
+	return slices.BinarySearchFunc(j.soonest, op, func(a, b int32) int { return cmp.Compare(j.ops[a].Return, j.ops[b].Return) })
 }
 
 // settle moves on from a moment as far as there is no choice.
@@ -377,8 +410,7 @@ func (j *justInTime) settle(m moment) moment {
 		}
 		for slot, op := range j.current {
 			if op != none && !m.did.has(int32(slot)) && j.readOnly[j.class[op]] && j.step(j.class[op], m.state) == m.state {
-				m.did = m.did.with(int32(slot))
-				m.fresh = false
+				m.did, m.free = m.did.with(int32(slot)), m.free.minus(int32(slot))
 				j.order = append(j.order, op)
 			}
 		}
@@ -398,12 +430,13 @@ func (j *justInTime) placeOf(m moment) place {
 // covers says whether m leads nowhere if a, in the same place, leads nowhere:
 // whatever m may still use, a may, and whatever a must do yet, m must.
 func (j *justInTime) covers(a, m *moment) bool {
-	if a.fresh && !m.fresh {
+	if a.fresh && !m.fresh || a.since < m.since {
 		return false
 	}
 	for i, writes := range j.writes {
 		bound := writes &^ a.free[i]
-		if (m.did[i]^a.did[i])&bound != 0 || m.free[i]&bound != 0 || m.did[i]&^a.did[i]&j.reads[i] != 0 {
+		if (m.did[i]^a.did[i])&bound != 0 || m.free[i]&bound != 0 ||
+			(m.did[i]&^a.did[i]|m.free[i]&^a.free[i]&^a.did[i])&j.reads[i] != 0 {
 			return false
 		}
 	}
@@ -457,14 +490,14 @@ func (j *justInTime) search(b context.Context, first any) harness.Validity {
 		}
 		top := &path[len(path)-1]
 		j.moveTo(top.next)
-		m, op, ok := j.candidate(top)
+		m, ok := j.candidate(top)
 		if !ok {
 			j.order = j.order[:top.order]
 			path = path[:len(path)-1]
 			continue
 		}
 		length := len(j.order)
-		j.order = append(j.order, op)
+		j.order = append(j.order, j.took...)
 		depth := len(path)
 		if enter(m) {
 			return harness.Valid
@@ -478,54 +511,122 @@ func (j *justInTime) search(b context.Context, first any) harness.Validity {
 	return harness.Invalid
 }
 
-// candidate is the next operation that can take effect at a choice, and the
-// moment after it. Those that let the one that must return take effect come
-// first.
-func (j *justInTime) candidate(c *choice) (moment, int32, bool) {
+// candidate is the moment after the next operation that can take effect at a
+// choice. What takes effect is left in j.took. Free operations come first, then
+// the one that must return, then the others in turns.
+func (j *justInTime) candidate(c *choice) (moment, bool) {
 	must := j.returns[c.next]
-	count := len(j.current) + len(j.open)
-	for c.try <= 2*count+1 {
-		try := c.try - 2
+	count := len(j.soonest) + len(j.open)
+	for c.try <= 5*count {
+		try := c.try
 		c.try++
-		if try == -2 { // a free write returns: nobody saw it, or it takes effect now at the latest
-			if m, slot := c.moment, j.slot[must]; m.free.has(slot) {
-				m.free, m.fresh = m.free.minus(slot), false
-				m.next++
-				return m, ^must, true
+		if try < count {
+			if !c.free.has(j.slot[must]) {
+				c.try = count
+			} else if m, ok := j.before(c, try); ok {
+				return m, true
 			}
 			continue
 		}
-		if try == -1 {
+		if try == count {
 			if m, ok := j.take(c, must); ok {
-				return m, must, true
+				j.took = append(j.took[:0], must)
+				return m, true
 			}
 			continue
 		}
-		op := j.candidateAt(c, try%count)
-		if op == none || op == must {
+		place, blind, helps := j.turn(try - 1 - count)
+		op := j.candidateAt(c, place)
+		if op == none || op == must || j.blind[j.class[op]] != blind {
+			continue
+		}
+		after := j.step(j.class[op], c.state)
+		if after == none || helps != (j.step(j.class[must], after) != none) {
 			continue
 		}
 		m, ok := j.take(c, op)
-		if helps := ok && j.step(j.class[must], m.state) != none; !ok || helps != (try < count) {
+		if !ok {
 			continue
 		}
-		if place := try % count; place >= len(j.current) {
-			m.used = j.useOne(c.used, place-len(j.current))
+		if place >= len(j.soonest) {
+			m.used = j.useOne(c.used, place-len(j.soonest))
 		}
-		return m, op, true
+		j.took = append(j.took[:0], op)
+		return m, true
 	}
-	return moment{}, none, false
+	return moment{}, false
+}
+
+// turn says which candidate has its turn at a try: that at a place, if it is a
+// blind write or not and helps the one that must return or not. Blind writes,
+// which would do as well later, come last, and open operations, which need not
+// at all, behind completed ones; of each kind those that let the one that must
+// return take effect come first. It is only a matter of speed.
+func (j *justInTime) turn(try int) (place int, blind, helps bool) {
+	completed, open := len(j.soonest), len(j.open)
+	if half := 2 * (completed + open); try >= half {
+		try, blind = try-half, true
+	}
+	if try < 2*completed {
+		return try % completed, blind, try < completed
+	}
+	try -= 2 * completed
+	return completed + try%open, blind, try < open
+}
+
+// before lets a free blind write take effect right before the last one, with
+// all free reads that it serves, if the one that must return is among them.
+func (j *justInTime) before(c *choice, place int) (moment, bool) {
+	m, must := c.moment, j.returns[c.next]
+	op := j.candidateAt(c, place)
+	if op == none || !j.blind[j.class[op]] || j.writes.has(j.slot[must]) && op != must {
+		return m, false
+	}
+	value := j.step(j.class[op], c.state)
+	if op != must && j.step(j.class[must], value) == none {
+		return m, false
+	}
+	if place >= len(j.soonest) {
+		if at, _ := slices.BinarySearch(j.openWrites, op); at >= int(c.since) {
+			return m, false
+		}
+		m.used = j.useOne(c.used, place-len(j.soonest))
+	} else if !c.free.has(j.slot[op]) {
+		return m, false
+	} else {
+		m.did, m.free = m.did.with(j.slot[op]), m.free.minus(j.slot[op])
+	}
+	for _, other := range j.soonest[:min(place, len(j.soonest))] {
+		if c.free.has(j.slot[other]) && j.blind[j.class[other]] && j.step(j.class[other], c.state) == value {
+			return m, false // of equal ones the one that returns first goes first
+		}
+	}
+	j.took = append(j.took[:0], ^op)
+	for _, read := range j.soonest {
+		if s := j.slot[read]; c.free.has(s) && j.reads.has(s) && j.step(j.class[read], value) != none {
+			m.did, m.free = m.did.with(s), m.free.minus(s)
+			j.took = append(j.took, ^read)
+		}
+	}
+	return m, true
 }
 
 // candidateAt is the operation at a place in the list of candidates: the completed
-// ones that are under way, then of each class of open ones the next; none if
-// there is none.
+// ones that are under way and did not take effect, then of each class of open
+// ones the next; none if there is none. Those that only read are none.
 func (j *justInTime) candidateAt(c *choice, place int) int32 {
-	if place < len(j.current) {
-		return j.current[place]
+	if place < len(j.soonest) {
+		op := j.soonest[place]
+		if s := j.slot[op]; c.did.has(s) || j.reads.has(s) {
+			return none
+		}
+		return op
 	}
-	open := j.open[place-len(j.current)]
-	used := j.usedOf(c.used, place-len(j.current))
+	open := j.open[place-len(j.soonest)]
+	if j.ops[open[0]].Call > j.ops[j.returns[c.next]].Return {
+		return none
+	}
+	used := j.usedOf(c.used, place-len(j.soonest))
 	if used >= len(open) || j.ops[open[used]].Call > j.ops[j.returns[c.next]].Return {
 		return none
 	}
@@ -549,30 +650,38 @@ func (j *justInTime) take(c *choice, op int32) (moment, bool) {
 		m.did = m.did.with(j.slot[op])
 	}
 	if blind {
-		due := j.writes.without(c.did).without(c.free)
+		m.free = j.writes.or(j.reads).without(m.did)
+		m.since = j.openWritesUpTo(c.next)
+		due := m.free.without(c.free)
 		if !open {
-			due = due.minus(j.slot[op])
 			needless = c.free.has(j.slot[op]) && m.state == c.state
 		}
-		needless = needless && due == mask{} || !j.isMet(c, m.state)
-		m.free = j.writes.without(m.did)
+		needless = needless && due == mask{} && m.since == c.since || op != j.returns[c.next] && !j.isMet(c, m.state)
 	}
 	return m, !needless
 }
 
+// openWritesUpTo is how many open blind writes were called before a return.
+func (j *justInTime) openWritesUpTo(next int32) int32 {
+	end := j.ops[j.returns[next]].Return
+	at, _ := slices.BinarySearchFunc(j.openWrites, end, func(op int32, end int) int { return cmp.Compare(j.ops[op].Call, end) })
+	return int32(at)
+}
+
 // isMet says whether a blind write that makes the state what it says is of use:
-// it is the operation that must return or relieves it, or something meets it.
+// the operation that must return meets it, or something that changes it.
 func (j *justInTime) isMet(c *choice, state int32) bool {
-	if j.writes.has(j.slot[j.returns[c.next]]) {
+	must := j.returns[c.next]
+	if !j.writes.has(j.slot[must]) && j.step(j.class[must], state) != none {
 		return true
 	}
-	for slot, op := range j.current {
-		if op != none && !j.writes.has(int32(slot)) && !c.did.has(int32(slot)) && j.step(j.class[op], state) != none {
+	for _, op := range j.soonest {
+		if s := j.slot[op]; !j.writes.has(s) && !j.reads.has(s) && !c.did.has(s) && j.step(j.class[op], state) != none {
 			return true
 		}
 	}
-	for i := range j.open {
-		if op := j.candidateAt(c, len(j.current)+i); op != none && !j.blind[j.class[op]] && j.step(j.class[op], state) != state {
+	for i, class := range j.openClasses {
+		if !j.blind[class] && j.step(class, state) != state && j.candidateAt(c, len(j.soonest)+i) != none {
 			return true
 		}
 	}

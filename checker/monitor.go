@@ -23,7 +23,7 @@ type Monitor struct {
 	model     Model
 	pos       int
 	keys      map[string]*watched
-	processes map[int]*harness.Operation // operations under way
+	processes underWay
 }
 
 // Finding is a violation that a [Monitor] saw.
@@ -39,7 +39,7 @@ func NewMonitor(m Model) (*Monitor, error) {
 	if watchers[m.kind] == nil {
 		return nil, fmt.Errorf("a %s cannot be watched while it runs", m.Name)
 	}
-	return &Monitor{model: m, keys: map[string]*watched{}, processes: map[int]*harness.Operation{}}, nil
+	return &Monitor{model: m, keys: map[string]*watched{}, processes: underWay{}}, nil
 }
 
 // watchers make what watches one object, by model.
@@ -59,6 +59,39 @@ type watcher interface {
 	// wrong, if anything. Low is the position before which no operation that is
 	// still to end began.
 	complete(op *harness.Operation, now int, low func() int) string
+}
+
+// underWay are the operations under way, by process.
+type underWay map[int]*harness.Operation
+
+// begin makes an operation of its first line, at a position.
+func (u underWay) begin(op harness.Op, pos int) (*harness.Operation, error) {
+	if before := u[op.Process]; before != nil {
+		return nil, fmt.Errorf("process %d begins %s while it performs %s", op.Process, op.F, before.F)
+	}
+	o := &harness.Operation{Process: op.Process, F: op.F, Key: op.Key, Input: op.Value, Type: harness.Info, Call: pos, Return: harness.Open, Start: op.Time}
+	u[op.Process] = o
+	return o, nil
+}
+
+// end is the operation that ends with a line.
+func (u underWay) end(op harness.Op) (*harness.Operation, error) {
+	o := u[op.Process]
+	if o == nil {
+		return nil, fmt.Errorf("process %d ends %s, which it had not begun", op.Process, op.F)
+	}
+	delete(u, op.Process)
+	o.End = op.Time
+	return o, nil
+}
+
+// low is the position before which no operation under way began.
+func (u underWay) low() int {
+	low := harness.Open
+	for _, op := range u {
+		low = min(low, op.Call)
+	}
+	return low
 }
 
 // watched is one object.
@@ -87,17 +120,16 @@ func (m *Monitor) Observe(op harness.Op) (*Finding, error) {
 	if op.Type == harness.Invoke {
 		return nil, m.invoke(op)
 	}
-	o := m.processes[op.Process]
-	if o == nil {
-		return nil, fmt.Errorf("process %d ends %s, which it had not begun", op.Process, op.F)
+	o, err := m.processes.end(op)
+	if err != nil {
+		return nil, err
 	}
-	delete(m.processes, op.Process)
 	w := m.keys[o.Key]
 	delete(w.open, o)
 	if w.done {
 		return nil, nil
 	}
-	o.Type, o.End = op.Type, op.Time
+	o.Type = op.Type
 	if op.Type == harness.OK {
 		o.Output, o.Return = op.Value, m.pos
 		if err := checkType(m.model, o); err != nil {
@@ -114,21 +146,19 @@ func (m *Monitor) Observe(op harness.Op) (*Finding, error) {
 }
 
 func (m *Monitor) invoke(op harness.Op) error {
-	if before := m.processes[op.Process]; before != nil {
-		return fmt.Errorf("process %d begins %s while it performs %s", op.Process, op.F, before.F)
+	o, err := m.processes.begin(op, m.pos)
+	if err != nil {
+		return err
 	}
 	w := m.keys[op.Key]
 	if w == nil {
 		w = &watched{watcher: watchers[m.model.kind](), open: map[*harness.Operation]struct{}{}}
 		m.keys[op.Key] = w
 	}
-	o := &harness.Operation{Process: op.Process, F: op.F, Key: op.Key, Input: op.Value, Type: harness.Info, Call: m.pos, Return: harness.Open, Start: op.Time}
-	m.processes[op.Process] = o
 	if w.done {
 		return nil
 	}
-	err := checkType(m.model, o)
-	if err == nil {
+	if err = checkType(m.model, o); err == nil {
 		err = w.watcher.invoke(o)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 
 	"coup/harness"
 )
@@ -129,7 +130,11 @@ func registerParts(ops []harness.Operation) [][]int {
 			}
 		}
 	}
-	for _, v := range values {
+	// In a chain of compare-and-sets each part contains the next, and all of them
+	// together could be more than memory holds: the longest are left out.
+	const most = 1 << 22
+	total, single := 0, len(parts)
+	for _, v := range slices.Backward(values) {
 		var part []int
 		gone := map[int64]bool{v: true}
 		for todo := []int64{v}; len(todo) > 0; {
@@ -143,7 +148,11 @@ func registerParts(ops []harness.Operation) [][]int {
 				}
 			}
 		}
+		if total += len(part) + len(avoiding); total > most {
+			break
+		}
 		parts = append(parts, append(part, avoiding...))
 	}
+	slices.Reverse(parts[single:])
 	return parts
 }

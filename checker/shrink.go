@@ -43,17 +43,30 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	whole := g.start(ctx, shrinkTime)
 	defer whole.end()
 	// What takes much longer than the whole did is not worth waiting for.
+	// Those that cut much off get more: a busy machine must not spoil them.
 	patience := min(attemptTime, 20*time.Millisecond+4*k.took)
+	more := min(attemptTime, 200*time.Millisecond+4*k.took)
 	fails := func(ops []harness.Operation) bool {
-		b := g.start(whole, patience)
+		b := g.start(whole, more)
 		defer b.end()
 		d, err := decide(b, l.Model, pointers(ops))
 		return err == nil && d.valid == harness.Invalid
+	}
+	everFails := func(ops []harness.Operation) bool {
+		b := g.start(whole, patience)
+		defer b.end()
+		return failsFromAny(b, l.Model, ops)
 	}
 
 	ops := make([]harness.Operation, 0, len(k.proof))
 	for _, i := range k.proof {
 		ops = append(ops, settled(k.ops[i]))
+	}
+	windowed := l.Model.windowed() && k.tier != "zones"
+	if windowed && k.until > 0 {
+		if small, models := l.shrinkWindow(whole, prefix(ops, k.until), everFails); small != nil {
+			return small, models
+		}
 	}
 	if len(ops) == 0 || !fails(ops) && whole.Err() == nil {
 		ops = ops[:0]
@@ -66,22 +79,9 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	} else {
 		ops = shortestPrefix(ops, fails)
 	}
-	if l.Model.windowed() && k.tier != "zones" {
-		everFails := func(ops []harness.Operation) bool {
-			b := g.start(whole, patience)
-			defer b.end()
-			return failsFromAny(b, l.Model, ops)
-		}
-		if window := l.Model.shortestWindow(ops, everFails); len(window) < len(ops) {
-			ops = takeOut(whole, window, l.Model.pieces(window), everFails)
-			if l.Model.kind == registerKind {
-				ops = withoutOrigins(whole, l.Model, ops, everFails)
-			}
-			var models []Model
-			for _, s := range l.Model.firstStates(ops) {
-				models = append(models, l.Model.startingIn(s))
-			}
-			return ops, models
+	if windowed {
+		if small, models := l.shrinkWindow(whole, ops, everFails); small != nil {
+			return small, models
 		}
 	}
 	if l.Model.kind == registerKind {
@@ -95,6 +95,22 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 		ops = withoutOrigins(whole, l.Model, ops, fails)
 	}
 	return ops, []Model{l.Model}
+}
+
+// shrinkWindow cuts ops down to a window that fails whatever state the object
+// was in before, and that further. It returns nil if there is none.
+func (l Linearizable) shrinkWindow(b context.Context, ops []harness.Operation, everFails func([]harness.Operation) bool) (small []harness.Operation, models []Model) {
+	if small = l.Model.shortestWindow(ops, everFails); small == nil {
+		return nil, nil
+	}
+	small = takeOut(b, small, l.Model.pieces(small), everFails)
+	if l.Model.kind == registerKind {
+		small = withoutOrigins(b, l.Model, small, everFails)
+	}
+	for _, s := range l.Model.firstStates(small) {
+		models = append(models, l.Model.startingIn(s))
+	}
+	return small, models
 }
 
 // withoutOrigins tries to do without what compare-and-sets saw: where the rest

@@ -34,6 +34,7 @@ func TestTable(t *testing.T) {
 		t.Skip("asked for by -table")
 	}
 	fmt.Printf("each check may take %v and %d MiB; the history itself is not counted\n", *tableLimit, *tableMemory>>20)
+	fmt.Println("of what takes less than 20 ms the best of five times counts")
 	fmt.Println("ratios are of times: the verdict alone, which is all that porcupine gives, and with the small counterexample")
 	fmt.Printf("%-10s %-8s %7s %9s %5s  %8s  %22s  %22s  %s\n", "model", "kind", "clients", "ops", "open", "verdict", "coup", "porcupine", "coup/porcupine")
 	for _, m := range []Model{RegisterModel(), QueueModel(), StackModel(), PriorityQueueModel()} {
@@ -162,7 +163,19 @@ func (c cost) text(v harness.Validity) string {
 	return fmt.Sprintf("%s %.3fs %dMiB", v, c.time.Seconds(), c.peak>>20)
 }
 
-func measure(f func(context.Context) harness.Validity) (cost, harness.Validity) {
+// measure measures f: what takes little a few times, of which the best counts.
+func measure(f func(context.Context) harness.Validity) (best cost, v harness.Validity) {
+	const little, times = 20 * time.Millisecond, 5
+	best, v = measureOnce(f)
+	for n := 1; n < times && best.time < little; n++ {
+		if c, _ := measureOnce(f); c.time < best.time {
+			best.time = c.time
+		}
+	}
+	return best, v
+}
+
+func measureOnce(f func(context.Context) harness.Validity) (cost, harness.Validity) {
 	runtime.GC()
 	runtime.GC()
 	base, peak := heap(), uint64(0)

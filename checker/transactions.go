@@ -14,13 +14,17 @@ import (
 // Transactions checks how well transactions were isolated, from what their
 // reads showed: it infers which transactions must come before which, and finds
 // cycles and other anomalies (Adya, "Weak consistency", 1999; Kingsbury and
-// Alvaro, "Elle", 2020). It takes time linear in the length of the history,
-// and every anomaly that it tells is real. Its Details are [TransactionDetails].
+// Alvaro, "Elle", 2020). It takes time linear in the length of the history, but
+// of registers, where it draws conclusions from several reads if there is no
+// anomaly else. Every anomaly that it tells is real. Its Details are
+// [TransactionDetails].
 //
 // Of lists, the verdict on strict serializability is exact: when it finds
 // nothing, there is an order of the transactions that explains what all of them
-// read. Of registers it finds only what follows from the answers, since a read
-// of a register does not tell what was there before.
+// read. Of registers it finds only what follows from single reads one after the
+// other, and among transactions that were called near each other, since a read
+// of a register does not tell what was there before. What is left is to try
+// every order of writes that nothing orders, which is NP-complete.
 //
 // Transactions name the objects that they read. There are no predicates, such as
 // "all rows with x > 3", and so Adya's G2, a cycle over what a predicate did not
@@ -62,19 +66,20 @@ const (
 	LostUpdate        = "lost-update"        // two transactions read one version, and both replaced it
 	GSingle           = "G-single"           // a cycle with one read of what another transaction then replaced
 	G2Item            = "G2-item"            // a cycle with several reads of what other transactions then replaced
+	Unserializable    = "unserializable"     // no order of the transactions explains what was read, as follows from several reads
 )
 
 // gravities are the kinds of anomalies, the gravest first.
 var gravities = []string{
 	Garbage, DuplicateElements, IncompatibleOrder, CyclicVersions, Internal,
-	G0, G1a, DirtyUpdate, G1b, G1c, LostUpdate, GSingle, G2Item,
+	G0, G1a, DirtyUpdate, G1b, G1c, LostUpdate, GSingle, G2Item, Unserializable,
 }
 
 // allowed are the anomalies that each promise does not exclude.
 var allowed = map[Isolation][]string{
-	ReadUncommitted:   {G1a, G1b, G1c, Internal, LostUpdate, GSingle, G2Item},
-	ReadCommitted:     {Internal, LostUpdate, GSingle, G2Item},
-	SnapshotIsolation: {G2Item},
+	ReadUncommitted:   {G1a, G1b, G1c, Internal, LostUpdate, GSingle, G2Item, Unserializable},
+	ReadCommitted:     {Internal, LostUpdate, GSingle, G2Item, Unserializable},
+	SnapshotIsolation: {G2Item, Unserializable},
 	Serializable:      {},
 }
 
@@ -130,8 +135,9 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 	if err != nil {
 		return r, err
 	}
+	registers := &registerTxns{txns: t}
 	if c.Registers {
-		err = (&registerTxns{txns: t}).infer()
+		err = registers.infer()
 	} else {
 		err = (&listTxns{txns: t}).infer()
 	}
@@ -141,6 +147,11 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 	if ctx.Err() == nil {
 		t.order()
 		t.cycles(ctx)
+	}
+	hurried := ctx.Err() != nil
+	excluded := slices.ContainsFunc(t.anomalies, func(a TxnAnomaly) bool { return level.excludes(a.Kind) })
+	if c.Registers && !excluded && level.excludes(Unserializable) {
+		registers.saturate(ctx, level == StrictSerializable)
 	}
 
 	d := TransactionDetails{Level: level, Transactions: t.committed(), Components: t.components, Anomalies: []TxnAnomaly{}}
@@ -167,8 +178,10 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 		r.Valid = harness.Invalid
 		r.Summary = fmt.Sprintf("Not %s: %s.", level, strings.Join(kinds, ", "))
 		r.Counterexample = t.tell(d.Anomalies[worst])
-	case ctx.Err() != nil:
+	case hurried:
 		r.Valid, r.Summary = harness.Unknown, "There was no time to look for cycles."
+	case ctx.Err() != nil:
+		r.Valid, r.Summary = harness.Unknown, "There was no time to draw all conclusions from what was read."
 	case t.gaveUp && level == SnapshotIsolation:
 		r.Valid, r.Summary = harness.Unknown, "There are too many cycles to say of each whether "+string(level)+" allows it."
 	default:

@@ -159,7 +159,9 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 			}
 			switch l := len(m.List); {
 			case registers:
-				m.Seen = Maybe{Int: rng.Int64N(5), Set: rng.IntN(4) > 0}
+				if m.Seen = (Maybe{}); rng.IntN(4) > 0 {
+					m.Seen = Just(rng.Int64N(5))
+				}
 			case l > 1 && rng.IntN(2) == 0:
 				a, b := rng.IntN(l), rng.IntN(l)
 				m.List[a], m.List[b] = m.List[b], m.List[a]
@@ -183,8 +185,8 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 	return ops
 }
 
-// What is said of lists is exactly what trying every order says; of registers
-// nothing is said that is not so.
+// What is said is exactly what trying every order says. Of registers that is so
+// for few transactions only: of many, not everything follows from single reads.
 func TestTransactionsAgainstEveryOrder(t *testing.T) {
 	const runs = 5000
 	for _, registers := range []bool{false, true} {
@@ -202,7 +204,7 @@ func TestTransactionsAgainstEveryOrder(t *testing.T) {
 						found++
 					}
 				}
-				if right && r.Valid != harness.Valid || !registers && !right && r.Valid != harness.Invalid {
+				if right != (r.Valid == harness.Valid) || right == (r.Valid == harness.Invalid) {
 					t.Fatalf("seed %d, registers %v, %s: %v, but an order explains it: %v\n%s\n%s", seed, registers, level, r.Valid, right, r.Summary, txnsText(ops))
 				}
 				if r.Valid == harness.Invalid && strings.Contains(strings.Join(r.Counterexample.Story, " "), "what was read says so") {
@@ -210,7 +212,7 @@ func TestTransactionsAgainstEveryOrder(t *testing.T) {
 				}
 			}
 		}
-		if bad < runs/4 || bad > 3*runs/4 || found < bad/2 {
+		if bad < runs/4 || bad > 3*runs/4 {
 			t.Errorf("registers %v: %d of %d histories had no order, %d of these were found", registers, bad, runs, found)
 		}
 		t.Logf("registers %v: %d of %d histories had no order, %d of these were found", registers, bad, runs, found)

@@ -14,10 +14,11 @@ import (
 // nothing comes before what was written first.
 type registerTxns struct {
 	*txns
-	writers  map[item]writer
-	nexts    map[item][]int32 // who read a version and then wrote another one
-	readers  map[item][]int32
-	previous map[item]item // the version that one followed
+	writers   map[item]writer
+	nexts     map[item][]int32 // who read a version and then wrote another one
+	readers   map[item][]int32
+	previous  map[item]item      // the version that one followed
+	concluded map[step]deduction // what several reads say together
 	// By key: who found nothing in it, and who then wrote it.
 	nothing, begun map[int32][]int32
 }
@@ -37,6 +38,7 @@ type writer struct {
 func (r *registerTxns) infer() error {
 	r.writers, r.nexts, r.readers, r.previous = map[item]writer{}, map[item][]int32{}, map[item][]int32{}, map[item]item{}
 	r.nothing, r.begun = map[int32][]int32{}, map[int32][]int32{}
+	r.concluded = map[step]deduction{}
 	r.why = r.explain
 	for i := range r.ops {
 		steps := r.input(int32(i))
@@ -212,6 +214,9 @@ func (r *registerTxns) link() {
 
 // explain tells why one transaction must come before another, and on which register.
 func (r *registerTxns) explain(s step, first, second string) (key, why string) {
+	if c, known := r.concluded[s]; known {
+		return c.key, fmt.Sprintf(c.text, first, second)
+	}
 	from, to := r.effects(s.from), r.effects(s.to)
 	for _, n := range from {
 		for _, m := range to {

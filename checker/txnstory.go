@@ -73,6 +73,7 @@ var anomalyDocs = map[string]string{
 	LostUpdate:        "two transactions read one version, and both replaced it",
 	GSingle:           "a cycle with one read of what another transaction then replaced",
 	G2Item:            "a cycle with several reads of what other transactions then replaced",
+	Unserializable:    "no order of the transactions explains what was read, as follows from several reads together",
 }
 
 // kindOf takes a kind apart: the anomaly, and what order is a part of it.

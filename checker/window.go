@@ -71,10 +71,11 @@ func failsFromAny(b context.Context, m Model, ops []harness.Operation) bool {
 func (m Model) since(ops []harness.Operation, at int) []harness.Operation {
 	var w []harness.Operation
 	for _, op := range ops {
-		if op.Call < at {
-			if ret(&op) < at || m.readOnly(&op) {
-				continue
-			}
+		before := op.Call < at
+		if before && ret(&op) < at || m.readOnly(&op) && (before || ret(&op) == harness.Open) {
+			continue
+		}
+		if before {
 			op = settled(&harness.Operation{
 				Process: op.Process, F: op.F, Key: op.Key, Input: op.Input, Type: harness.Info,
 				Call: op.Call, Start: op.Start, End: op.End, Node: op.Node,
@@ -85,16 +86,25 @@ func (m Model) since(ops []harness.Operation, at int) []harness.Operation {
 	return w
 }
 
-// shortestWindow is the last window of ops that fails.
-func (m Model) shortestWindow(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
-	smallest := ops
-	lo, hi := 0, len(ops)-1 // the window from ops[lo] on fails, or is all there is
-	for lo < hi {
-		mid := int(uint(lo+hi+1) / 2)
-		if w := m.since(ops, ops[mid].Call); fails(w) {
-			smallest, lo = w, mid
-		} else {
-			hi = mid - 1
+// shortestWindow is the last window of ops that fails; nil if none does that is
+// shorter than all. What shows a violation is mostly near the end, so short
+// windows are tried first: to try long ones may take long.
+func (m Model) shortestWindow(ops []harness.Operation, fails func([]harness.Operation) bool) (smallest []harness.Operation) {
+	for long, short := 4, 0; short < len(ops)-1 && smallest == nil; long *= 2 {
+		long = min(long, len(ops)-1)
+		w := m.since(ops, ops[len(ops)-long].Call)
+		if !fails(w) {
+			short = long
+			continue
+		}
+		smallest = w
+		for short+1 < long { // so many operations from the end on do not fail, so many do
+			mid := (short + long) / 2
+			if w := m.since(ops, ops[len(ops)-mid].Call); fails(w) {
+				smallest, long = w, mid
+			} else {
+				short = mid
+			}
 		}
 	}
 	return smallest

@@ -96,13 +96,24 @@ func (w Workload) Objects(op harness.Op) []string {
 	return w.Keys(op)
 }
 
+// Monitor watches operations line by line while they are recorded. What it
+// finds is true.
+type Monitor interface {
+	Observe(op harness.Op) (*checker.Finding, error)
+}
+
 // Monitor returns what watches the operations of the workload while they are
 // recorded; nil if its promise can't be watched.
-func (w Workload) Monitor() *checker.Monitor {
+func (w Workload) Monitor() Monitor {
 	for _, c := range w.Checkers() {
-		if l, ok := c.(checker.Linearizable); ok {
-			if m, err := checker.NewMonitor(l.Model); err == nil {
+		switch c := c.(type) {
+		case checker.Linearizable:
+			if m, err := checker.NewMonitor(c.Model); err == nil {
 				return m
+			}
+		case checker.Transactions:
+			if !c.Registers && (c.Level == "" || c.Level == checker.StrictSerializable) {
+				return checker.NewTransactionMonitor()
 			}
 		}
 	}

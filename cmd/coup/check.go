@@ -43,6 +43,9 @@ history that makes no sense, 255 coup itself failed.`,
 	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
 	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := plan.CheckBounds(); err != nil {
+			return usageError{err}
+		}
 		if o.Model != "" {
 			return checkForeign(cmd, args[0], o, plan)
 		}
