@@ -48,6 +48,15 @@
 // whose program never gives control back: that run proves nothing anyway.
 // A seed is only good together with the hash of the program and this package.
 //
+// # What it costs
+//
+// Most of it is the nodes' own code. Wazero translates WebAssembly as it is, and
+// Go's compiler leaves much to be made better: lean rewrites the module before it is
+// compiled, and halves that. What is left is spread thinly over Go's scheduler,
+// its memory, select and raft. A rewritten program asks the same of its
+// machine at the same times, so that a seed shows the same with it; a test holds
+// that against the program as it was, to the byte.
+//
 // # Faults
 //
 // Kill is what SIGKILL does: the process is gone, what it wrote stays, synced
