@@ -111,8 +111,7 @@ func (p *Plan) ReadPlan(path string) error {
 }
 
 func (p *Plan) parse(path string, b []byte) error {
-	dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict())
-	err := dec.Decode(p)
+	err := p.decode(b)
 	if err == nil || errors.Is(err, io.EOF) { // an empty plan changes nothing
 		return nil
 	}
@@ -121,6 +120,16 @@ func (p *Plan) parse(path string, b []byte) error {
 		return fmt.Errorf("%s, line %d: %s", path, at.GetToken().Position.Line, at.GetMessage())
 	}
 	return fmt.Errorf("%s: %w", path, err)
+}
+
+// decode is the YAML decoder's work. It panics over some of what is no YAML.
+func (p *Plan) decode(b []byte) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("this is no plan in YAML")
+		}
+	}()
+	return yaml.NewDecoder(bytes.NewReader(b), yaml.Strict()).Decode(p)
 }
 
 // WritePlan writes p as YAML, to be read again by ReadPlan.

@@ -119,6 +119,7 @@ func FuzzPlan(f *testing.F) {
 	}
 	f.Add(out.Bytes())
 	f.Add([]byte("nodes: [1\n"))
+	f.Add([]byte("nemesis: !00000\n00")) // the decoder panics
 	f.Add([]byte("nemesis: [kill, 'partition:halves']\ntime: 1h\nrate: 1e9\n"))
 	f.Add([]byte("operations:\n- {at: 1s, client: 0, f: cas, key: k0, value: [null, 3]}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
