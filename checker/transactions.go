@@ -295,7 +295,7 @@ func (a *TxnAnomaly) with(edges ...step) {
 // its moment, and each moment leads to what begins after it.
 func (t *txns) order() {
 	last := map[int]int32{}
-	byEnd := make([]int32, 0, len(t.ops))
+	var did []int32
 	for i, op := range t.ops {
 		if !t.did[i] {
 			continue
@@ -304,28 +304,36 @@ func (t *txns) order() {
 			t.graph.edge(before, int32(i), process)
 		}
 		last[op.Process] = int32(i)
-		if op.Type == harness.OK {
-			byEnd = append(byEnd, int32(i))
+		did = append(did, int32(i))
+	}
+	t.byTime(did, func(n int) int32 { return did[n] }, t.graph.node, t.graph.edge)
+}
+
+// byTime adds the order of time among some transactions, which are in the order
+// of their beginning: those that ended come before a moment, and that before all
+// that begin later. node is what stands for the n-th of them, moment makes another one.
+func (t *txns) byTime(some []int32, node func(n int) int32, moment func() int32, edge func(from, to int32, kind dependency)) {
+	byEnd := make([]int, 0, len(some))
+	for n, i := range some {
+		if t.ops[i].Type == harness.OK {
+			byEnd = append(byEnd, n)
 		}
 	}
-	slices.SortFunc(byEnd, func(a, b int32) int { return cmp.Compare(t.ops[a].Return, t.ops[b].Return) })
-	moment, next := none, 0
-	for i, op := range t.ops { // in the order of their beginning
-		if !t.did[i] {
-			continue
-		}
-		if next < len(byEnd) && t.ops[byEnd[next]].Return < op.Call {
-			m := t.graph.node()
-			if moment != none {
-				t.graph.edge(moment, m, link)
+	end := func(n int) int { return t.ops[some[n]].Return }
+	slices.SortFunc(byEnd, func(a, b int) int { return cmp.Compare(end(a), end(b)) })
+	now, next := none, 0
+	for n, i := range some {
+		if call := t.ops[i].Call; next < len(byEnd) && end(byEnd[next]) < call {
+			m := moment()
+			if now != none {
+				edge(now, m, link)
 			}
-			moment = m
-			for ; next < len(byEnd) && t.ops[byEnd[next]].Return < op.Call; next++ {
-				t.graph.edge(byEnd[next], moment, realtime)
+			for now = m; next < len(byEnd) && end(byEnd[next]) < call; next++ {
+				edge(node(byEnd[next]), now, realtime)
 			}
 		}
-		if moment != none {
-			t.graph.edge(moment, int32(i), link)
+		if now != none {
+			edge(now, node(n), link)
 		}
 	}
 }

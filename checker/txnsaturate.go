@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
-
-	"coup/harness"
 )
 
 // What saturation may cost: so many transactions are looked at together, a
@@ -123,7 +121,13 @@ func (s *saturation) gather(timed bool) {
 		}
 	}
 	if timed {
-		s.time()
+		moment := func() int32 {
+			s.total++
+			return int32(s.total - 1)
+		}
+		s.byTime(s.nodes, func(n int) int32 { return int32(n) }, moment, func(from, to int32, kind dependency) {
+			s.facts = append(s.facts, fact{from: from, to: to, kind: kind})
+		})
 	}
 	s.out = make([][]int32, s.total)
 	facts := s.facts
@@ -134,34 +138,6 @@ func (s *saturation) gather(timed bool) {
 	for _, rd := range s.reads {
 		if rd.writer != none {
 			s.add(fact{from: rd.writer, to: rd.reader, kind: wr})
-		}
-	}
-}
-
-// time adds the order of time as [txns.order] does.
-func (s *saturation) time() {
-	var byEnd []int32
-	for n, i := range s.nodes {
-		if s.ops[i].Type == harness.OK {
-			byEnd = append(byEnd, int32(n))
-		}
-	}
-	end := func(n int32) int { return s.ops[s.nodes[n]].Return }
-	slices.SortFunc(byEnd, func(a, b int32) int { return end(a) - end(b) })
-	moment, next := none, 0
-	for n, i := range s.nodes {
-		if next < len(byEnd) && end(byEnd[next]) < s.ops[i].Call {
-			if moment != none {
-				s.facts = append(s.facts, fact{from: moment, to: int32(s.total), kind: link})
-			}
-			moment = int32(s.total)
-			s.total++
-			for ; next < len(byEnd) && end(byEnd[next]) < s.ops[i].Call; next++ {
-				s.facts = append(s.facts, fact{from: byEnd[next], to: moment, kind: realtime})
-			}
-		}
-		if moment != none {
-			s.facts = append(s.facts, fact{from: moment, to: int32(n), kind: link})
 		}
 	}
 }

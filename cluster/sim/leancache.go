@@ -17,13 +17,13 @@ var leanSource embed.FS
 
 // leanCached is lean, with what it made kept in the directory cache, unless that is "".
 // It takes a third of a second, as long as all else at the start of a run. What can't be
-// read or written there is made again.
-func leanCached(module []byte, cache string) []byte {
+// read or written there is made again. hash is the module's.
+func leanCached(module []byte, hash, cache string) []byte {
 	if cache == "" {
 		return lean(module)
 	}
 	key := sha256.New()
-	key.Write(module)
+	key.Write([]byte(hash))
 	files, err := fs.Glob(leanSource, "*")
 	for _, name := range files {
 		b, failed := leanSource.ReadFile(name)

@@ -32,11 +32,11 @@ const memoryPages = 512 << 20 / 65536
 // Load compiles a module. What the compiler made is kept in the directory
 // cache and found there the next time; "" keeps it nowhere.
 func Load(ctx context.Context, module []byte, cache string) (*Program, error) {
-	return load(ctx, module, cache, func(module []byte) []byte { return leanCached(module, cache) })
+	return load(ctx, module, cache, leanCached)
 }
 
 // load is Load, with what rewrites the code.
-func load(ctx context.Context, module []byte, cache string, rewrite func([]byte) []byte) (_ *Program, err error) {
+func load(ctx context.Context, module []byte, cache string, rewrite func(module []byte, hash, cache string) []byte) (_ *Program, err error) {
 	config := wazero.NewRuntimeConfigCompiler().WithMemoryLimitPages(memoryPages)
 	if cache != "" {
 		kept, err := wazero.NewCompilationCacheWithDir(cache)
@@ -52,7 +52,7 @@ func load(ctx context.Context, module []byte, cache string, rewrite func([]byte)
 			err = errors.Join(err, p.Close(ctx))
 		}
 	}()
-	module = rewrite(module)
+	module = rewrite(module, p.Hash, cache)
 	if rest, image, ok := takeData(module); ok {
 		if p.pages, err = newPages(image); err == nil {
 			module = rest
