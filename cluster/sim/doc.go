@@ -52,8 +52,9 @@
 //
 // Most of it is the nodes' own code. Wazero translates WebAssembly as it is, and
 // Go's compiler leaves much to be made better: lean rewrites the module before it is
-// compiled, and halves that. What is left is spread thinly over Go's scheduler,
-// its memory, select and raft. A rewritten program asks the same of its
+// compiled, and halves that. Package internal/onethread has taken out of Go's
+// runtime before what only threads need. What is left is spread thinly over Go's
+// scheduler, its memory, select and raft. A rewritten program asks the same of its
 // machine at the same times, so that a seed shows the same with it; a test holds
 // that against the program as it was, to the byte.
 //

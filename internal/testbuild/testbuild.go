@@ -2,16 +2,21 @@
 package testbuild
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"coup/internal/onethread"
 )
 
 // Build builds the package pkg into bin/test of the module, where the next
 // test finds it and make clean removes it, and returns its path. env are
-// settings such as GOOS=wasip1. Every package under test has files of its own, so that
+// settings such as GOOS=wasip1; with that, it is a program for simulated machines,
+// built as make build does. Every package under test has files of its own, so that
 // tests of several packages may build at the same time.
 func Build(pkg string, env ...string) (string, error) {
 	mod, err := exec.Command("go", "env", "GOMOD").Output()
@@ -29,7 +34,19 @@ func Build(pkg string, env ...string) (string, error) {
 	}
 	name := strings.Join(append([]string{strings.ReplaceAll(pkg, "/", "-"), "for", strings.ReplaceAll(tester, string(filepath.Separator), "-")}, env...), "-")
 	out := filepath.Join(root, "bin", "test", name)
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", out, pkg)
+	build := []string{"build", "-trimpath", "-buildvcs=false", "-o", out}
+	if slices.Contains(env, "GOOS=wasip1") {
+		goroot, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			return "", fmt.Errorf("find Go's files: %w", err)
+		}
+		overlay, err := onethread.Overlay(strings.TrimSpace(string(goroot)), filepath.Join(root, "bin", "test", "_"+name)) // no package for ./...
+		if err != nil && !errors.Is(err, onethread.ErrUnknown) {
+			return "", err
+		}
+		build = append(build, "-overlay", overlay)
+	}
+	cmd := exec.Command("go", append(build, pkg)...)
 	cmd.Env = append(os.Environ(), env...)
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, msg)

@@ -1,0 +1,300 @@
+// Package onethread makes Go's runtime cheaper for a machine that has a single
+// thread, as a simulated one has (GOOS=wasip1). There nothing can come between
+// two instructions of a program, so that a load is as atomic as any, a lock
+// is never held by another thread, and locks may be taken in any order. Go's
+// own files for WebAssembly do all that a real machine needs, by calls that may
+// not be inlined, and half of the calls that an idle raft node makes are of this kind.
+//
+// Nothing of Go's source is kept here: the files of the release at hand are
+// changed on the way to the compiler (go help build, -overlay). What a program
+// does stays the same, but for checks of the runtime's own locks.
+package onethread
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ErrUnknown says that this release of Go has other files than the known ones.
+var ErrUnknown = errors.New("unknown to package onethread")
+
+// Overlay writes the changed files of the Go release at goroot into dir, and
+// beside them the list of them that go build takes as its -overlay, whose path
+// it returns. With an error of the kind ErrUnknown, the list is there but empty:
+// a build with it works, and its program is slower. Several may write into the
+// same dir at the same time. A dir within a module wants a name with _ before it, or
+// ./... will take it for a package.
+func Overlay(goroot, dir string) (list string, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
+	changed, unknown := change(func(name string) ([]byte, error) {
+		return os.ReadFile(filepath.Join(goroot, "src", filepath.FromSlash(name)))
+	})
+	for name, text := range changed {
+		to := filepath.Join(dir, strings.ReplaceAll(name, "/", "-"))
+		if err := write(to, text); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(goroot, "src", filepath.FromSlash(name))] = to
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	list = filepath.Join(dir, "overlay.json")
+	return list, errors.Join(write(list, text), unknown)
+}
+
+// write puts a file there whole or not at all, unless it is there already.
+func write(path string, text []byte) error {
+	if had, err := os.ReadFile(path); err == nil && string(had) == string(text) {
+		return nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "new-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+const (
+	atomics    = "internal/runtime/atomic/atomic_wasm.go"
+	locks      = "runtime/lock_wasip1.go"
+	selects    = "runtime/select.go"
+	syncs      = "sync/atomic/doc.go"
+	syncs64    = "sync/atomic/doc_64.go"
+	trampoline = "sync/atomic/asm.s"
+)
+
+// change returns the files to change, by their names below Go's src: all of
+// them, or none and an error.
+func change(read func(name string) ([]byte, error)) (map[string][]byte, error) {
+	changed := map[string][]byte{}
+	given := map[string]bool{} // functions that have a body now
+	for _, c := range []struct {
+		name string
+		edit func(f *file)
+	}{
+		{atomics, (*file).inlineAtomics},
+		{locks, (*file).trustLocks},
+		{selects, (*file).forgetOrder},
+		{syncs, func(f *file) { f.giveBodies(given) }},
+		{syncs64, func(f *file) { f.giveBodies(given) }},
+	} {
+		text, err := read(c.name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %v", ErrUnknown, err)
+		}
+		f, err := parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %v", ErrUnknown, err)
+		}
+		if c.edit(f); len(f.edits) == 0 {
+			return nil, fmt.Errorf("%w: nothing to change in %s", ErrUnknown, c.name)
+		}
+		changed[c.name] = f.apply()
+	}
+	text, err := read(trampoline)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrUnknown, err)
+	}
+	rest := 0
+	changed[trampoline] = jump.ReplaceAllFunc(text, func(b []byte) []byte {
+		if !given[string(jump.FindSubmatch(b)[1])] {
+			return b
+		}
+		rest++
+		return nil
+	})
+	if rest != len(given) {
+		return nil, fmt.Errorf("%w: %d of %d functions in %s", ErrUnknown, rest, len(given), trampoline)
+	}
+	return changed, nil
+}
+
+// jump is a function in assembler that is another one.
+var jump = regexp.MustCompile(`(?m)^TEXT ·(\w+)\(SB\),NOSPLIT,\$0.*\n\tJMP\t.*\n`)
+
+// file is a Go source that is being changed.
+type file struct {
+	text  []byte
+	set   *token.FileSet
+	tree  *ast.File
+	edits []edit
+}
+
+type edit struct {
+	from, to int // bytes of the text
+	by       string
+}
+
+func parse(text []byte) (*file, error) {
+	f := &file{text: text, set: token.NewFileSet()}
+	var err error
+	f.tree, err = parser.ParseFile(f.set, "", text, parser.ParseComments|parser.SkipObjectResolution)
+	return f, err
+}
+
+func (f *file) replace(from, to token.Pos, by string) {
+	f.edits = append(f.edits, edit{f.set.Position(from).Offset, f.set.Position(to).Offset, by})
+}
+
+// apply returns the text with all edits made. Lines keep their numbers.
+func (f *file) apply() []byte {
+	slices.SortFunc(f.edits, func(a, b edit) int { return a.from - b.from })
+	var out []byte
+	at := 0
+	for _, e := range f.edits {
+		out = append(out, f.text[at:e.from]...)
+		out = append(out, e.by...)
+		out = append(out, strings.Repeat("\n", strings.Count(string(f.text[e.from:e.to]), "\n"))...)
+		at = e.to
+	}
+	return append(out, f.text[at:]...)
+}
+
+func (f *file) functions(do func(fn *ast.FuncDecl)) {
+	for _, d := range f.tree.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok {
+			do(fn)
+		}
+	}
+}
+
+// drop removes a directive of a function.
+func (f *file) drop(fn *ast.FuncDecl, directive string) {
+	if fn.Doc == nil {
+		return
+	}
+	for _, c := range fn.Doc.List {
+		if c.Text == directive {
+			f.replace(c.Pos(), c.End(), "")
+		}
+	}
+}
+
+// inlineAtomics lets the compiler inline what is a load or a store. Where a
+// pointer is written, the function's own package is what spares it the write
+// barrier.
+func (f *file) inlineAtomics() {
+	f.functions(func(fn *ast.FuncDecl) {
+		if fn.Body != nil && (strings.HasPrefix(fn.Name.Name, "Load") || !f.ofPointers(fn)) {
+			f.drop(fn, "//go:noinline")
+		}
+	})
+}
+
+func (f *file) ofPointers(fn *ast.FuncDecl) bool {
+	return strings.Contains(string(f.text[f.set.Position(fn.Type.Pos()).Offset:f.set.Position(fn.Type.End()).Offset]), "unsafe.Pointer")
+}
+
+// trustLocks removes what throws when locks are not as they should be, after
+// which they are short enough to be inlined.
+func (f *file) trustLocks() {
+	f.functions(func(fn *ast.FuncDecl) {
+		if fn.Name.Name != "lock2" && fn.Name.Name != "unlock2" {
+			return
+		}
+		for _, s := range fn.Body.List {
+			if c, ok := s.(*ast.IfStmt); ok && len(c.Body.List) == 1 && isThrow(c.Body.List[0]) {
+				f.replace(c.Pos(), c.End(), "")
+			}
+		}
+	})
+}
+
+func isThrow(s ast.Stmt) bool {
+	e, ok := s.(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	call, ok := e.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	name, ok := call.Fun.(*ast.Ident)
+	return ok && name.Name == "throw"
+}
+
+// forgetOrder has select lock its channels in the order in which it looks at
+// them, where it sorts them by their addresses so that no two threads wait for
+// each other.
+func (f *file) forgetOrder() {
+	f.functions(func(fn *ast.FuncDecl) {
+		if fn.Name.Name != "selectgo" {
+			return
+		}
+		for i, s := range fn.Body.List[:len(fn.Body.List)-1] {
+			heap, ok := s.(*ast.RangeStmt)
+			if !ok {
+				continue
+			}
+			over, ok := heap.X.(*ast.Ident)
+			if !ok || over.Name != "lockorder" {
+				continue
+			}
+			if sorted, ok := fn.Body.List[i+1].(*ast.ForStmt); ok {
+				f.replace(heap.Pos(), sorted.End(), "copy(lockorder, pollorder)")
+				return
+			}
+		}
+	})
+}
+
+// bodies are what the functions of sync/atomic do, by how their names begin.
+// Their parameters and results are named as in Go's declarations.
+var bodies = []struct{ prefix, body string }{
+	{"Swap", "old = *addr; *addr = new; return"},
+	{"CompareAndSwap", "if *addr == old { *addr = new; return true }; return false"},
+	{"Add", "*addr += delta; return *addr"},
+	{"And", "old = *addr; *addr &= mask; return"},
+	{"Or", "old = *addr; *addr |= mask; return"},
+	{"Load", "return *addr"},
+	{"Store", "*addr = val"},
+}
+
+// giveBodies writes functions in Go that are in assembler; given are those.
+// Writing a pointer takes a write barrier, and the runtime itself asks the linker for
+// those that write a uintptr: these stay as they are.
+func (f *file) giveBodies(given map[string]bool) {
+	f.functions(func(fn *ast.FuncDecl) {
+		name := fn.Name.Name
+		if fn.Body != nil || fn.Recv != nil {
+			return
+		}
+		if writes := !strings.HasPrefix(name, "Load"); writes && (f.ofPointers(fn) ||
+			strings.HasSuffix(name, "Uintptr") && (strings.HasPrefix(name, "Store") || strings.Contains(name, "Swap"))) {
+			return
+		}
+		for _, b := range bodies {
+			if strings.HasPrefix(name, b.prefix) {
+				f.drop(fn, "//go:noescape")
+				f.replace(fn.End(), fn.End(), " { "+b.body+" }")
+				given[name] = true
+				return
+			}
+		}
+	})
+}

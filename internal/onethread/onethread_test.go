@@ -1,0 +1,102 @@
+package onethread
+
+import (
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// The files of the Go release that this module is built with are known. Another
+// release may have others; then nothing is changed.
+func TestThisReleaseIsKnown(t *testing.T) {
+	dir := t.TempDir()
+	list, err := Overlay(goroot(t), dir)
+	if errors.Is(err, ErrUnknown) && !strings.HasPrefix(runtime.Version(), "go1.26") {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var overlay struct{ Replace map[string]string }
+	if err := json.Unmarshal(text, &overlay); err != nil || len(overlay.Replace) != 6 {
+		t.Fatalf("%s: %v", text, err)
+	}
+	for of, by := range overlay.Replace {
+		was, err := os.ReadFile(of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is, err := os.ReadFile(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(was) == string(is) {
+			t.Errorf("%s is not changed", of)
+		}
+		if !strings.HasSuffix(of, ".go") {
+			continue
+		}
+		if strings.Count(string(was), "\n") != strings.Count(string(is), "\n") {
+			t.Errorf("the lines of %s have other numbers", of)
+		}
+		if _, err := parser.ParseFile(token.NewFileSet(), by, is, 0); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// With files that are not as they are known, nothing is changed, and that is said.
+func TestAnotherReleaseStaysAsItIs(t *testing.T) {
+	root := goroot(t)
+	for name, spoil := range map[string]func(text string) string{
+		atomics:    func(text string) string { return strings.ReplaceAll(text, "//go:noinline", "") },
+		locks:      func(text string) string { return strings.ReplaceAll(text, "throw(", "fatal(") },
+		selects:    func(text string) string { return strings.ReplaceAll(text, "lockorder", "order") },
+		syncs:      func(text string) string { return text + "func SwapInt8(addr *int8, new int8) (old int8)\n" },
+		syncs64:    func(text string) string { return text + "}" },
+		trampoline: func(text string) string { return strings.ReplaceAll(text, "JMP", "CALL") },
+	} {
+		copied := t.TempDir()
+		for _, file := range []string{atomics, locks, selects, syncs, syncs64, trampoline} {
+			text, err := os.ReadFile(filepath.Join(root, "src", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if file == name {
+				text = []byte(spoil(string(text)))
+			}
+			to := filepath.Join(copied, "src", file)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, text, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, err := Overlay(copied, t.TempDir())
+		if !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %v, want ErrUnknown", name, err)
+			continue
+		}
+		if text, err := os.ReadFile(list); err != nil || string(text) != `{"Replace":{}}` {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
+	}
+}
