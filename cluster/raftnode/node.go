@@ -60,8 +60,6 @@ type Settings struct {
 	// (see the package's comment).
 	TrustVerify   bool // take VerifyLeader's word
 	FastHeartbeat bool // handle heartbeats beside the main loop
-
-	InFlight int // messages of a pipeline under way; 0: as the transport has it
 }
 
 // DefaultSettings make failovers of about a second, and snapshots every second
@@ -138,7 +136,6 @@ func Start(cfg Config) (*Node, error) {
 	if n.cfg.Logger == nil {
 		n.cfg.Logger = hclog.NewNullLogger()
 	}
-	n.transport.inFlight = cfg.InFlight
 	n.events = newEmitter(cfg.ID, n.cfg.Events)
 	n.fsm = newFSM(cfg.Bug, n.events, cfg.StateEvery)
 	n.ctx, n.stop = context.WithCancel(context.Background())
