@@ -63,11 +63,11 @@ type Settings struct {
 }
 
 // DefaultSettings make failovers of about a second, and snapshots every second
-// or two under load.
+// or two under load. Commit is hashicorp/raft's own default.
 func DefaultSettings() Settings {
 	return Settings{
 		Heartbeat: 500 * time.Millisecond,
-		Commit:    20 * time.Millisecond,
+		Commit:    50 * time.Millisecond,
 
 		SnapshotThreshold: 200,
 		SnapshotInterval:  time.Second,
