@@ -38,10 +38,10 @@
 // which no fault from outside can bring about at will.
 //
 // A third one stays: replication to a follower can get stuck for good
-// (hashicorp/raft#612), if few messages may be under way at a time. There are two in
-// raft's own transport, in which it rarely shows unless heartbeats go beside the
-// main loop, and 64 in that of simulated machines (wire.go), which hides it. The
-// setting InFlight makes those as shallow (pipeline.go).
+// (hashicorp/raft#612), if few messages may be under way at a time. Two may, as in
+// raft's own transport; it rarely shows unless heartbeats go beside the main loop.
+// The flag --in-flight makes it more, in raft's own transport and in that of
+// simulated machines (wire.go).
 //
 // # Operators
 //

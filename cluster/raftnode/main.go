@@ -22,6 +22,7 @@ type flags struct {
 	listenPeer   string
 	listenClient string
 	rpcTimeout   time.Duration
+	inFlight     int
 	logLevel     hclog.Level
 	bug          Bug
 }
@@ -73,7 +74,7 @@ func serve(f *flags, d *disk, stop <-chan os.Signal, stdout io.Writer, logger hc
 		return fmt.Errorf("listen for clients: %w", err)
 	}
 	self := f.self()
-	trans, err := newTCP(f.listenPeer, self.Addr, f.rpcTimeout, logger.Named("net"))
+	trans, err := newTCP(f.listenPeer, self.Addr, f.rpcTimeout, f.inFlight, logger.Named("net"))
 	if err != nil {
 		listener.Close()
 		return fmt.Errorf("listen for peers: %w", err)
@@ -137,7 +138,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.DurationVar(&f.Retry, "retry", f.Retry, "without a commit, until a command is proposed again")
 	fs.Uint64Var(&f.StateEvery, "state-every", f.StateEvery, "announce the state's digest at every so-many-th position; 0: never")
 	fs.BoolVar(&f.TrustVerify, "trust-verify", false, "unsafe: take hashicorp/raft's VerifyLeader at its word, which counts old answers")
-	fs.IntVar(&f.InFlight, "in-flight", 0, "at most so many messages to a follower under way, 2 or more, as MaxRPCsInFlight; 0: 2, on simulated machines 64")
+	fs.IntVar(&f.inFlight, "in-flight", leastInFlight, "so many messages to a follower may be under way, 2 or more, as MaxRPCsInFlight")
 	fs.BoolVar(&f.FastHeartbeat, "fast-heartbeat", false, "unsafe: handle heartbeats beside raft's main loop (hashicorp/raft#695)")
 	bug := fs.String("bug", "", "switch on a planted bug: "+bugNames())
 	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
@@ -176,8 +177,8 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 			return nil, fmt.Errorf("--%s must be positive", name)
 		}
 	}
-	if f.InFlight != 0 && f.InFlight < leastInFlight {
-		return nil, fmt.Errorf("--in-flight must be 0, or %d or more", leastInFlight)
+	if f.inFlight < leastInFlight {
+		return nil, fmt.Errorf("--in-flight must be %d or more", leastInFlight)
 	}
 	if _, err := f.Settings.raft(f.id); err != nil {
 		return nil, err

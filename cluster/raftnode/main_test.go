@@ -183,6 +183,7 @@ func TestUsage(t *testing.T) {
 		"no duration":    append(good[:3:3], "--heartbeat=9"),
 		"lease too long": append(good[:3:3], "--lease=9s"),
 		"retry 0":        append(good[:3:3], "--retry=0s"),
+		"no pipeline":    append(good[:3:3], "--in-flight=1"),
 		"bug":            append(good[:3:3], "--bug=none"),
 		"level":          append(good[:3:3], "--log-level=shout"),
 		"listen":         append(good[:3:3], "--listen-client=8000"),

@@ -60,16 +60,14 @@ type Settings struct {
 	// (see the package's comment).
 	TrustVerify   bool // take VerifyLeader's word
 	FastHeartbeat bool // handle heartbeats beside the main loop
-
-	InFlight int // messages of a pipeline under way; 0: as the transport has it
 }
 
 // DefaultSettings make failovers of about a second, and snapshots every second
-// or two under load.
+// or two under load. Commit is hashicorp/raft's own default.
 func DefaultSettings() Settings {
 	return Settings{
 		Heartbeat: 500 * time.Millisecond,
-		Commit:    20 * time.Millisecond,
+		Commit:    50 * time.Millisecond,
 
 		SnapshotThreshold: 200,
 		SnapshotInterval:  time.Second,
@@ -138,7 +136,6 @@ func Start(cfg Config) (*Node, error) {
 	if n.cfg.Logger == nil {
 		n.cfg.Logger = hclog.NewNullLogger()
 	}
-	n.transport.inFlight = cfg.InFlight
 	n.events = newEmitter(cfg.ID, n.cfg.Events)
 	n.fsm = newFSM(cfg.Bug, n.events, cfg.StateEvery)
 	n.ctx, n.stop = context.WithCancel(context.Background())

@@ -24,12 +24,12 @@ func dialAddr(ctx context.Context, addr string) (net.Conn, error) { return guest
 // asked receives when the process is asked to end.
 func asked() (stop <-chan os.Signal, ignore func()) { return guest.Terminated(), func() {} }
 
-func newTCP(listen, addr string, timeout time.Duration, _ hclog.Logger) (raft.Transport, error) {
+func newTCP(listen, addr string, timeout time.Duration, inFlight int, _ hclog.Logger) (raft.Transport, error) {
 	l, err := listenTCP(listen)
 	if err != nil {
 		return nil, err
 	}
-	return newWire(l, addr, dialAddr, timeout), nil
+	return newWire(l, addr, dialAddr, timeout, inFlight), nil
 }
 
 func newServer(h http.Handler) server { return newSmallServer(h) }

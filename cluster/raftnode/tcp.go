@@ -34,15 +34,16 @@ func (s *stream) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn,
 }
 
 // newTCP listens for peers on listen; they reach the node at addr.
-func newTCP(listen, addr string, timeout time.Duration, logger hclog.Logger) (raft.Transport, error) {
+func newTCP(listen, addr string, timeout time.Duration, inFlight int, logger hclog.Logger) (raft.Transport, error) {
 	l, err := listenTCP(listen)
 	if err != nil {
 		return nil, err
 	}
 	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:  &stream{l, addr},
-		MaxPool: 4,
-		Timeout: timeout,
-		Logger:  logger,
+		Stream:          &stream{l, addr},
+		MaxPool:         4,
+		MaxRPCsInFlight: inFlight,
+		Timeout:         timeout,
+		Logger:          logger,
 	}), nil
 }

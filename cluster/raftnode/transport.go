@@ -21,7 +21,6 @@ import (
 type transport struct {
 	raft.Transport
 	fastHeartbeat bool
-	inFlight      int // of a pipeline; 0: as the transport has it
 
 	mu    sync.Mutex
 	clock uint64                  // counts events; orders questions and messages
@@ -36,15 +35,6 @@ type ackAt struct {
 
 func newTransport(t raft.Transport, fastHeartbeat bool) *transport {
 	return &transport{Transport: t, fastHeartbeat: fastHeartbeat, acks: map[raft.ServerID]ackAt{}}
-}
-
-// AppendEntriesPipeline implements raft.Transport.
-func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
-	p, err := t.Transport.AppendEntriesPipeline(id, target)
-	if err != nil || t.inFlight == 0 {
-		return p, err
-	}
-	return newShallow(p, t.inFlight), nil
 }
 
 // SetHeartbeatHandler implements raft.Transport.

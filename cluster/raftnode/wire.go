@@ -27,6 +27,7 @@ type wire struct {
 	addr     string
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
 	timeout  time.Duration
+	inFlight int // messages of a pipeline under way, at least leastInFlight
 	consume  chan raft.RPC
 	ended    chan struct{}
 
@@ -37,16 +38,18 @@ type wire struct {
 	closed    bool
 }
 
+// leastInFlight is the least that makes a pipeline, and hashicorp/raft's own default.
+const leastInFlight = 2
+
 const (
-	wirePool     = 4       // idle connections that are kept for each peer
-	wirePipeline = 64      // messages of a pipeline under way
-	wireMost     = 1 << 26 // the longest message
-	wireScale    = 256 << 10
+	wirePool  = 4       // idle connections that are kept for each peer
+	wireMost  = 1 << 26 // the longest message
+	wireScale = 256 << 10
 )
 
-func newWire(l net.Listener, addr string, dial func(context.Context, string) (net.Conn, error), timeout time.Duration) *wire {
+func newWire(l net.Listener, addr string, dial func(context.Context, string) (net.Conn, error), timeout time.Duration, inFlight int) *wire {
 	w := &wire{
-		listener: l, addr: addr, dial: dial, timeout: timeout,
+		listener: l, addr: addr, dial: dial, timeout: timeout, inFlight: inFlight,
 		consume: make(chan raft.RPC), ended: make(chan struct{}),
 		idle: map[raft.ServerAddress][]*wireConn{}, open: map[*wireConn]struct{}{},
 	}
@@ -321,7 +324,11 @@ func isHeartbeat(m any) bool {
 		len(a.Entries) == 0 && a.LeaderCommitIndex == 0
 }
 
-// wirePipe sends entries without waiting for the answers to those before.
+// wirePipe sends entries without waiting for the answers to those before. It is as
+// deep as that of raft's own transport: whoever sends one more than may be under way
+// waits, and of answers two fewer are kept for whoever takes them. Raft may stop
+// taking them and go on sending, and then waits for ever, while its heartbeats go on
+// (hashicorp/raft#612). A deeper pipeline hides that.
 type wirePipe struct {
 	c     *wireConn
 	open  chan *wireFuture
@@ -337,7 +344,7 @@ func (w *wire) AppendEntriesPipeline(_ raft.ServerID, to raft.ServerAddress) (ra
 		return nil, err
 	}
 	p := &wirePipe{
-		c: c, open: make(chan *wireFuture, wirePipeline), done: make(chan raft.AppendFuture, wirePipeline), ended: make(chan struct{}),
+		c: c, open: make(chan *wireFuture, w.inFlight-leastInFlight), done: make(chan raft.AppendFuture, w.inFlight-leastInFlight), ended: make(chan struct{}),
 	}
 	go p.receive()
 	return p, nil

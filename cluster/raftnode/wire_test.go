@@ -87,7 +87,7 @@ func testWire(t *testing.T) *wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWire(l, l.Addr().String(), dialAddr, time.Second)
+	w := newWire(l, l.Addr().String(), dialAddr, time.Second, leastInFlight)
 	t.Cleanup(func() { w.Close() })
 	return w
 }
@@ -158,11 +158,14 @@ func TestWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range uint64(20) {
-		if _, err := p.AppendEntries(&raft.AppendEntriesRequest{Term: 100 + i}, &raft.AppendEntriesResponse{}); err != nil {
-			t.Fatal(err)
+	go func() {
+		for i := range uint64(20) {
+			if _, err := p.AppendEntries(&raft.AppendEntriesRequest{Term: 100 + i}, &raft.AppendEntriesResponse{}); err != nil {
+				t.Error(err)
+				return
+			}
 		}
-	}
+	}()
 	for i := range uint64(20) {
 		f := <-p.Consumer()
 		if f.Error() != nil || f.Response().Term != 100+i || f.Request().Term != 100+i {
