@@ -157,7 +157,7 @@ func maybe(t testing.TB, s string) Maybe {
 // check runs c and fails the test if it errs.
 func check(t testing.TB, c harness.Checker, h *harness.History) harness.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	r, err := c.Check(ctx, h)
 	if err != nil {
