@@ -67,7 +67,7 @@ func latestRun(t *testing.T, out string) string {
 // awaitOperations waits until the history of the run holds successes.
 func awaitOperations(t *testing.T, out string) (dir string) {
 	t.Helper()
-	for give := time.Now().Add(time.Minute); time.Now().Before(give); time.Sleep(50 * time.Millisecond) {
+	for give := time.Now().Add(5 * time.Minute); time.Now().Before(give); time.Sleep(50 * time.Millisecond) {
 		dir, err := filepath.EvalSymlinks(filepath.Join(out, "latest"))
 		if err != nil {
 			continue
@@ -77,7 +77,7 @@ func awaitOperations(t *testing.T, out string) (dir string) {
 			return dir
 		}
 	}
-	t.Fatal("no operation succeeded within a minute")
+	t.Fatal("no operation succeeded within five minutes")
 	return ""
 }
 
@@ -185,9 +185,9 @@ func TestKilledRunLeavesNothingRunning(t *testing.T) {
 		}
 		return string(b)
 	}
-	for give := time.Now().Add(20 * time.Second); running() != ""; time.Sleep(100 * time.Millisecond) {
+	for give := time.Now().Add(2 * time.Minute); running() != ""; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(give) {
-			t.Fatalf("still running 20 s after coup was killed: %s", running())
+			t.Fatalf("still running two minutes after coup was killed: %s", running())
 		}
 	}
 	if b, err := exec.Command(testengine.Binary(t), "gc").CombinedOutput(); err != nil {
@@ -240,7 +240,7 @@ func TestRunInterruptedTwiceLeavesNothing(t *testing.T) {
 	if code := exit(t, cmd); code != exitHarness && code != exitUnknown {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
-	if took := time.Since(begun); took > 30*time.Second {
+	if took := time.Since(begun); took > 2*time.Minute { // of ten
 		t.Errorf("it took %v to stop at once", took)
 	}
 	if got := left(t, dir); got != "" {
