@@ -98,7 +98,10 @@ func TestUndecidedKeyTellsHowFarItGot(t *testing.T) {
 		{F: "add", Key: "hard", Input: int64(2), Type: harness.OK, Call: -4, Return: -3},
 		{F: "read", Key: "hard", Output: int64(2), Type: harness.OK, Call: -2, Return: -1},
 	}
-	r := check(t, Linearizable{Model: m, Timeout: time.Hour, MemoryBytes: 4 << 20}, &harness.History{Operations: append(easy, ops...)})
+	r, err := Linearizable{Model: m, Timeout: time.Hour, MemoryBytes: 4 << 20}.Check(t.Context(), &harness.History{Operations: append(easy, ops...)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if d := r.Details.(LinearizableDetails); len(d.Unknown) != 1 || d.Unknown[0].Explained != 2 || d.Unknown[0].Operations != 43 {
 		t.Errorf("%+v", d)
 	}
@@ -111,7 +114,10 @@ func TestViolationBesideUndecidedKey(t *testing.T) {
 	ops = append(ops,
 		harness.Operation{F: "add", Key: "easy", Input: int64(1), Type: harness.OK, Call: n, Return: n + 1},
 		harness.Operation{F: "read", Key: "easy", Output: int64(2), Type: harness.OK, Call: n + 2, Return: n + 3})
-	r := check(t, Linearizable{Model: m, Timeout: time.Hour, MemoryBytes: 4 << 20}, &harness.History{Operations: ops})
+	r, err := Linearizable{Model: m, Timeout: time.Hour, MemoryBytes: 4 << 20}.Check(t.Context(), &harness.History{Operations: ops})
+	if err != nil {
+		t.Fatal(err)
+	}
 	d := r.Details.(LinearizableDetails)
 	if r.Valid != harness.Invalid || len(d.Invalid) != 1 || len(d.Unknown) != 1 || r.Counterexample.Key != "easy" {
 		t.Errorf("%v: %s %+v", r.Valid, r.Summary, d)
