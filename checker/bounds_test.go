@@ -28,8 +28,8 @@ func TestTimeBoundHolds(t *testing.T) {
 	for name, c := range map[string]struct {
 		timeout, ctx time.Duration
 	}{
-		"timeout": {200 * time.Millisecond, time.Minute},
-		"context": {time.Minute, 200 * time.Millisecond},
+		"timeout": {200 * time.Millisecond, time.Hour},
+		"context": {time.Hour, 200 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := runtime.NumGoroutine()
@@ -44,11 +44,11 @@ func TestTimeBoundHolds(t *testing.T) {
 			if r.Valid != harness.Unknown || !strings.Contains(r.Summary, `"hard"`) {
 				t.Errorf("%v: %s", r.Valid, r.Summary)
 			}
-			if took > 5*time.Second {
+			if took > time.Minute { // much, for a machine that is busy; little beside an hour
 				t.Errorf("it took %v", took)
 			}
 			// Nothing goes on searching afterwards.
-			for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 				}
@@ -60,42 +60,48 @@ func TestTimeBoundHolds(t *testing.T) {
 func TestMemoryBoundHolds(t *testing.T) {
 	m, ops := explosive(40)
 	const limit = 16 << 20 // with the race detector and others at work, more would take longer than the test may
+	// The guard looks every 10 ms. On a busy machine it is late, and the search goes on
+	// meanwhile; without it, nothing ends the search before this.
+	const tooMuch = 20 * limit
 	runtime.GC()
 	base, peak := heap(), uint64(0)
-	done := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(time.Millisecond):
-				peak = max(peak, heap())
+		for ctx.Err() == nil {
+			if peak = max(peak, heap()); peak > base+tooMuch {
+				cancel()
 			}
+			time.Sleep(time.Millisecond)
 		}
 	}()
 	start := time.Now()
-	r := check(t, Linearizable{Model: m, Timeout: time.Minute, MemoryBytes: limit}, &harness.History{Operations: ops})
-	close(done)
+	r, err := Linearizable{Model: m, Timeout: time.Hour, MemoryBytes: limit}.Check(ctx, &harness.History{Operations: ops})
+	cancel()
 	<-watched
-	if r.Valid != harness.Unknown || !strings.Contains(r.Summary, "more memory than allowed") {
-		t.Errorf("%v: %s", r.Valid, r.Summary)
+	if err != nil || r.Valid != harness.Unknown || !strings.Contains(r.Summary, "more memory than allowed") {
+		t.Errorf("%v: %s (%v)", r.Valid, r.Summary, err)
 	}
 	t.Logf("stopped after %v; the heap grew by %d MiB at most", time.Since(start), (peak-base)>>20)
-	if peak > base+2*limit {
+	if peak > base+tooMuch {
 		t.Errorf("the heap grew by %d MiB with a limit of %d", (peak-base)>>20, limit>>20)
 	}
 }
 
-// What was proved before the search was given up is told.
+// What was proved before the search was given up is told. It is given up for its
+// memory: a bound on time could be over before anything is proved.
 func TestUndecidedKeyTellsHowFarItGot(t *testing.T) {
 	m, ops := explosive(40)
 	easy := []harness.Operation{
 		{F: "add", Key: "hard", Input: int64(2), Type: harness.OK, Call: -4, Return: -3},
 		{F: "read", Key: "hard", Output: int64(2), Type: harness.OK, Call: -2, Return: -1},
 	}
-	r := check(t, Linearizable{Model: m, Timeout: 300 * time.Millisecond}, &harness.History{Operations: append(easy, ops...)})
+	r, err := Linearizable{Model: m, Timeout: time.Hour, MemoryBytes: 4 << 20}.Check(t.Context(), &harness.History{Operations: append(easy, ops...)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if d := r.Details.(LinearizableDetails); len(d.Unknown) != 1 || d.Unknown[0].Explained != 2 || d.Unknown[0].Operations != 43 {
 		t.Errorf("%+v", d)
 	}
@@ -108,7 +114,10 @@ func TestViolationBesideUndecidedKey(t *testing.T) {
 	ops = append(ops,
 		harness.Operation{F: "add", Key: "easy", Input: int64(1), Type: harness.OK, Call: n, Return: n + 1},
 		harness.Operation{F: "read", Key: "easy", Output: int64(2), Type: harness.OK, Call: n + 2, Return: n + 3})
-	r := check(t, Linearizable{Model: m, Timeout: 300 * time.Millisecond}, &harness.History{Operations: ops})
+	r, err := Linearizable{Model: m, Timeout: time.Hour, MemoryBytes: 4 << 20}.Check(t.Context(), &harness.History{Operations: ops})
+	if err != nil {
+		t.Fatal(err)
+	}
 	d := r.Details.(LinearizableDetails)
 	if r.Valid != harness.Invalid || len(d.Invalid) != 1 || len(d.Unknown) != 1 || r.Counterexample.Key != "easy" {
 		t.Errorf("%v: %s %+v", r.Valid, r.Summary, d)

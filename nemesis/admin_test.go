@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"coup/cluster"
@@ -61,137 +62,151 @@ func told(f *fake, target string, seed uint64, dead ...string) (events []harness
 }
 
 func TestTransferToAFollowerThatLives(t *testing.T) {
-	for seed := range uint64(10) {
-		f := newFake(4)
-		said := holds(told(f, Follower, seed, "n3"))
-		want := fmt.Sprintf("n1 (term 1) has given the lead away to %s; %[1]s leads after that (term 2)", f.leader)
-		if f.leader == "n1" || f.leader == "n3" || !slices.Equal(said, []string{want}) {
-			t.Errorf("seed %d: %q, want %q", seed, said, want)
+	synctest.Test(t, func(t *testing.T) {
+		for seed := range uint64(10) {
+			f := newFake(4)
+			said := holds(told(f, Follower, seed, "n3"))
+			want := fmt.Sprintf("n1 (term 1) has given the lead away to %s; %[1]s leads after that (term 2)", f.leader)
+			if f.leader == "n1" || f.leader == "n3" || !slices.Equal(said, []string{want}) {
+				t.Errorf("seed %d: %q, want %q", seed, said, want)
+			}
 		}
-	}
-	if events := told(newFake(3), Follower, 1, "n2", member("n3")); kinds(events) != "skip" {
-		t.Errorf("%v, want a skip: one follower is dead and one has no vote", events)
-	}
+		if events := told(newFake(3), Follower, 1, "n2", member("n3")); kinds(events) != "skip" {
+			t.Errorf("%v, want a skip: one follower is dead and one has no vote", events)
+		}
+	})
 }
 
 func TestTransferToAnyoneMeetsTheDead(t *testing.T) {
-	refused, given := 0, 0
-	for seed := range uint64(20) {
-		said := holds(told(newFake(3), Random, seed, "n3"))
-		switch {
-		case slices.Equal(said, []string{"n1 (term 1) was told to hand the lead to n3 and has not: n3 does not answer; n1 leads after that (term 1)"}):
-			refused++
-		case slices.Equal(said, []string{"n1 (term 1) has given the lead away to n2; n2 leads after that (term 2)"}):
-			given++
-		default:
-			t.Errorf("seed %d: %q", seed, said)
+	synctest.Test(t, func(t *testing.T) {
+		refused, given := 0, 0
+		for seed := range uint64(20) {
+			said := holds(told(newFake(3), Random, seed, "n3"))
+			switch {
+			case slices.Equal(said, []string{"n1 (term 1) was told to hand the lead to n3 and has not: n3 does not answer; n1 leads after that (term 1)"}):
+				refused++
+			case slices.Equal(said, []string{"n1 (term 1) has given the lead away to n2; n2 leads after that (term 2)"}):
+				given++
+			default:
+				t.Errorf("seed %d: %q", seed, said)
+			}
 		}
-	}
-	if refused == 0 || given == 0 {
-		t.Errorf("%d transfers to the dead and %d to the living, want some of each", refused, given)
-	}
+		if refused == 0 || given == 0 {
+			t.Errorf("%d transfers to the dead and %d to the living, want some of each", refused, given)
+		}
+	})
 }
 
 func TestMembershipByMode(t *testing.T) {
-	for mode, want := range map[string]string{
-		Leave:  "n1 is no member by the word of n1 (voters n2 n3)",
-		Demote: "n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
-		Rejoin: "n1 is no member by the word of n1 (voters n2 n3); n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
-	} {
-		events := carryOut(t, newFake(3), Entry{For: time.Millisecond, Fault: "membership", Target: Leader, Mode: mode})
-		if said := holds(events); !slices.Equal(said, []string{want}) {
-			t.Errorf("%s: %q, want %q", mode, said, want)
+	synctest.Test(t, func(t *testing.T) {
+		for mode, want := range map[string]string{
+			Leave:  "n1 is no member by the word of n1 (voters n2 n3)",
+			Demote: "n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
+			Rejoin: "n1 is no member by the word of n1 (voters n2 n3); n1 is a non-voter by the word of n1 (voters n2 n3, non-voters n1)",
+		} {
+			events := carryOut(t, newFake(3), Entry{For: time.Millisecond, Fault: "membership", Target: Leader, Mode: mode})
+			if said := holds(events); !slices.Equal(said, []string{want}) {
+				t.Errorf("%s: %q, want %q", mode, said, want)
+			}
 		}
-	}
+	})
 }
 
 func TestMembershipLeavesAMajority(t *testing.T) {
-	for _, size := range []int{3, 4, 5, 7} {
-		f := newFake(size)
-		var schedule []Entry
-		for seed := range uint64(6) {
-			schedule = append(schedule, Entry{At: time.Duration(seed) * 5 * time.Millisecond, For: 40 * time.Millisecond,
-				Fault: "membership", Target: []string{Minority, Random, Leader}[seed%3], Mode: Leave, Seed: seed})
+	synctest.Test(t, func(t *testing.T) {
+		for _, size := range []int{3, 4, 5, 7} {
+			f := newFake(size)
+			var schedule []Entry
+			for seed := range uint64(6) {
+				schedule = append(schedule, Entry{At: time.Duration(seed) * 5 * time.Millisecond, For: 40 * time.Millisecond,
+					Fault: "membership", Target: []string{Minority, Random, Leader}[seed%3], Mode: Leave, Seed: seed})
+			}
+			carryOut(t, f, schedule...)
+			if voters := size - f.mostOut; voters <= size/2 || f.mostOut == 0 {
+				t.Errorf("of %d nodes %d were out at a time", size, f.mostOut)
+			}
 		}
-		carryOut(t, f, schedule...)
-		if voters := size - f.mostOut; voters <= size/2 || f.mostOut == 0 {
-			t.Errorf("of %d nodes %d were out at a time", size, f.mostOut)
-		}
-	}
+	})
 }
 
 // Neither a leader that is gone nor one that loses its lead keeps a node out.
 func TestMembershipIsHealedAgainstOdds(t *testing.T) {
-	f := newFake(3)
-	tries := 0
-	f.refuse = func() error {
-		if tries++; tries == 3 { // the removal was done with the second; this is the healing
-			f.leader = "n2"
-			return fmt.Errorf("%w: leadership lost", cluster.ErrPending)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		tries := 0
+		f.refuse = func() error {
+			if tries++; tries == 3 { // the removal was done with the second; this is the healing
+				f.leader = "n2"
+				return fmt.Errorf("%w: leadership lost", cluster.ErrPending)
+			}
+			if tries == 1 {
+				return fmt.Errorf("%w: a transfer is in progress", harness.ErrFail)
+			}
+			return nil
 		}
-		if tries == 1 {
-			return fmt.Errorf("%w: a transfer is in progress", harness.ErrFail)
+		events := carryOut(t, f, Entry{For: 5 * time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave})
+		if kinds(events) != "start hold end" || events[2].Message != "" || tries != 7 { // three of them reinstate
+			t.Errorf("%v after %d tries", events, tries)
 		}
-		return nil
-	}
-	events := carryOut(t, f, Entry{For: 5 * time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave})
-	if kinds(events) != "start hold end" || events[2].Message != "" || tries != 7 { // three of them reinstate
-		t.Errorf("%v after %d tries", events, tries)
-	}
+	})
 }
 
 // A leader that others keep from doing as it is told costs no strike its turn, and
 // keeps none out for good: both are tried again while the schedule goes on.
 func TestMembershipPersists(t *testing.T) {
-	f := newFake(3)
-	tries := 0
-	f.refuse = func() error {
-		if tries++; tries == 10 || tries >= 20 { // the removal; the healing
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		tries := 0
+		f.refuse = func() error {
+			if tries++; tries == 10 || tries >= 20 { // the removal; the healing
+				return nil
+			}
+			return fmt.Errorf("%w: overloaded", harness.ErrFail)
 		}
-		return fmt.Errorf("%w: overloaded", harness.ErrFail)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var events []harness.Event
-	var mu sync.Mutex
-	n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: 120 * time.Millisecond, // two or three tries
-		Record: func(e harness.Event) {
-			mu.Lock()
-			defer mu.Unlock()
-			if e.Fault != "membership" {
-				return
-			}
-			if events = append(events, e); e.Kind == harness.FaultEnd {
-				cancel()
-			}
-		}}
-	n.Run(ctx, []Entry{
-		{For: time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave},
-		{For: time.Minute, Fault: "isolate-clients", Target: Leader}, // as long as that, it may try
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var events []harness.Event
+		var mu sync.Mutex
+		n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: 120 * time.Millisecond, // two or three tries
+			Record: func(e harness.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				if e.Fault != "membership" {
+					return
+				}
+				if events = append(events, e); e.Kind == harness.FaultEnd {
+					cancel()
+				}
+			}}
+		n.Run(ctx, []Entry{
+			{For: time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave},
+			{For: time.Minute, Fault: "isolate-clients", Target: Leader}, // as long as that, it may try
+		})
+		if kinds(events) != "start hold end" || events[2].Message != "" || len(f.out) != 0 || tries != 20 {
+			t.Errorf("%v after %d tries, out %v", events, tries, f.out)
+		}
 	})
-	if kinds(events) != "start hold end" || events[2].Message != "" || len(f.out) != 0 || tries != 20 {
-		t.Errorf("%v after %d tries, out %v", events, tries, f.out)
-	}
 }
 
 // A strike that has begun and then finds no leader any more is none.
 func TestALeaderThatGoesAway(t *testing.T) {
-	for _, e := range []Entry{{For: time.Millisecond, Fault: "membership", Target: Random, Mode: Leave}, {For: time.Millisecond, Fault: "transfer", Target: Random}} {
-		f := newFake(3)
-		gone := func() error {
-			f.leader = ""
-			return errors.New("unexpected EOF")
+	synctest.Test(t, func(t *testing.T) {
+		for _, e := range []Entry{{For: time.Millisecond, Fault: "membership", Target: Random, Mode: Leave}, {For: time.Millisecond, Fault: "transfer", Target: Random}} {
+			f := newFake(3)
+			gone := func() error {
+				f.leader = ""
+				return errors.New("unexpected EOF")
+			}
+			f.refuse = gone
+			var events []harness.Event
+			n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: 300 * time.Millisecond,
+				Record: func(e harness.Event) { events = append(events, e) }}
+			n.Run(t.Context(), []Entry{e})
+			if kinds(events) != "start skip end" || !strings.Contains(events[1].Message, "unexpected EOF, and then no node led") {
+				t.Errorf("%s: %v", e.Fault, events)
+			}
 		}
-		f.refuse = gone
-		var events []harness.Event
-		n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: 300 * time.Millisecond,
-			Record: func(e harness.Event) { events = append(events, e) }}
-		n.Run(t.Context(), []Entry{e})
-		if kinds(events) != "start skip end" || !strings.Contains(events[1].Message, "unexpected EOF, and then no node led") {
-			t.Errorf("%s: %v", e.Fault, events)
-		}
-	}
+	})
 }
 
 // A change that the leader has begun is a fault, though it has no majority to
@@ -199,38 +214,41 @@ func TestALeaderThatGoesAway(t *testing.T) {
 func TestMembershipThatIsNotConfirmed(t *testing.T) {
 	for err, want := range map[error]string{cluster.ErrPending: "start hold end", harness.ErrFail: "start skip end"} {
 		t.Run(want, func(t *testing.T) {
-			t.Parallel()
-			f := newFake(3)
-			var events []harness.Event
-			f.refuse = func() error { return err }
-			n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: time.Second,
-				Record: func(e harness.Event) { events = append(events, e) }}
-			n.Run(t.Context(), []Entry{{For: time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave}})
-			if kinds(events) != want || !strings.Contains(events[2].Message, "not healed") {
-				t.Errorf("%v", events)
-			}
-			if e := events[1].Message; err == cluster.ErrPending && !strings.Contains(e, "n1 has begun to make ") {
-				t.Errorf("evidence %q", e)
-			}
-			// The strike could not heal it. Reinstate says so, and then does it.
-			if got := n.Reinstate(t.Context()); got == nil || !strings.Contains(got.Error(), "could not be made a voter") {
-				t.Errorf("reinstate: %v", got)
-			}
-			f.refuse, f.out["n3"] = nil, cluster.Absent
-			if got := n.Reinstate(t.Context()); got != nil || len(f.out) != 0 {
-				t.Errorf("reinstate: %v, out %v", got, f.out)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(3)
+				var events []harness.Event
+				f.refuse = func() error { return err }
+				n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), patience: time.Second,
+					Record: func(e harness.Event) { events = append(events, e) }}
+				n.Run(t.Context(), []Entry{{For: time.Millisecond, Fault: "membership", Target: Follower, Mode: Leave}})
+				if kinds(events) != want || !strings.Contains(events[2].Message, "not healed") {
+					t.Errorf("%v", events)
+				}
+				if e := events[1].Message; err == cluster.ErrPending && !strings.Contains(e, "n1 has begun to make ") {
+					t.Errorf("evidence %q", e)
+				}
+				// The strike could not heal it. Reinstate says so, and then does it.
+				if got := n.Reinstate(t.Context()); got == nil || !strings.Contains(got.Error(), "could not be made a voter") {
+					t.Errorf("reinstate: %v", got)
+				}
+				f.refuse, f.out["n3"] = nil, cluster.Absent
+				if got := n.Reinstate(t.Context()); got != nil || len(f.out) != 0 {
+					t.Errorf("reinstate: %v, out %v", got, f.out)
+				}
+			})
 		})
 	}
 }
 
 func TestReinstateLeavesAloneWhatNobodyTouched(t *testing.T) {
-	f := newFake(3)
-	n := &Nemesis{Cluster: f, System: plain{fakeSystem{f}}, Runtime: harness.NewRuntime(), Record: func(harness.Event) {}}
-	n.Run(context.Background(), []Entry{{For: time.Millisecond, Fault: "kill", Target: Leader}})
-	if err := n.Reinstate(context.Background()); err != nil || f.asked != 0 {
-		t.Errorf("%v, asked %d times", err, f.asked)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		n := &Nemesis{Cluster: f, System: plain{fakeSystem{f}}, Runtime: harness.NewRuntime(), Record: func(harness.Event) {}}
+		n.Run(context.Background(), []Entry{{For: time.Millisecond, Fault: "kill", Target: Leader}})
+		if err := n.Reinstate(context.Background()); err != nil || f.asked != 0 {
+			t.Errorf("%v, asked %d times", err, f.asked)
+		}
+	})
 }
 
 func TestModes(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"coup/cluster"
@@ -30,6 +31,7 @@ type fake struct {
 	mostOut  int                         // at a time, of all times
 	asked    int                         // how often members were changed, or asked to be
 	stubborn bool                        // faults do not bite
+	proving  time.Duration               // how long a probe takes
 	refuse   func() error                // what a change of members comes to; nil: it succeeds
 }
 
@@ -135,6 +137,7 @@ func (f *fake) SetCuts(_ context.Context, cuts []cluster.Cut) error {
 }
 
 func (f *fake) Probe(_ context.Context, from, to string) (float64, error) {
+	time.Sleep(f.proving)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	share := 1.0
@@ -271,117 +274,150 @@ func TestEveryFaultAtEveryTarget(t *testing.T) {
 	for _, name := range FaultNames() {
 		for _, target := range Faults[name].Targets {
 			t.Run(name+":"+target, func(t *testing.T) {
-				events := carryOut(t, newFake(5), Entry{For: 20 * time.Millisecond, Fault: name, Target: target, Seed: 3})
-				if kinds(events) != "start hold end" {
-					t.Fatalf("events %v", events)
-				}
-				start, hold, end := events[0], events[1], events[2]
-				if len(start.Nodes) == 0 || hold.Message == "" || end.Message != "" {
-					t.Errorf("start %+v, hold %+v, end %+v: want victims, evidence and a clean end", start, hold, end)
-				}
-				if target == Leader && !slices.Equal(start.Nodes, []string{"n1"}) {
-					t.Errorf("victims %v, want the leader n1", start.Nodes)
-				}
-				if name == "transfer" {
-					return // what is struck is the leader, for a moment
-				}
-				if target == Follower && slices.Contains(start.Nodes, "n1") {
-					t.Errorf("victims %v, but n1 leads", start.Nodes)
-				}
-				if lasted := end.Time - start.Time; lasted < 10*time.Millisecond {
-					t.Errorf("lasted for %v, want about 20ms", lasted)
-				}
+				synctest.Test(t, func(t *testing.T) {
+					events := carryOut(t, newFake(5), Entry{For: 20 * time.Millisecond, Fault: name, Target: target, Seed: 3})
+					if kinds(events) != "start hold end" {
+						t.Fatalf("events %v", events)
+					}
+					start, hold, end := events[0], events[1], events[2]
+					if len(start.Nodes) == 0 || hold.Message == "" || end.Message != "" {
+						t.Errorf("start %+v, hold %+v, end %+v: want victims, evidence and a clean end", start, hold, end)
+					}
+					if target == Leader && !slices.Equal(start.Nodes, []string{"n1"}) {
+						t.Errorf("victims %v, want the leader n1", start.Nodes)
+					}
+					if name == "transfer" {
+						return // what is struck is the leader, for a moment
+					}
+					if target == Follower && slices.Contains(start.Nodes, "n1") {
+						t.Errorf("victims %v, but n1 leads", start.Nodes)
+					}
+					if lasted := end.Time - start.Time; lasted != 20*time.Millisecond {
+						t.Errorf("lasted for %v, want 20ms", lasted)
+					}
+				})
 			})
 		}
 	}
 }
 
-func TestAFaultThatDoesNotBiteIsAMiss(t *testing.T) {
-	for _, name := range FaultNames() {
-		f := newFake(5)
-		f.stubborn = true
-		events := carryOut(t, f, Entry{For: time.Millisecond, Fault: name, Target: Random, Seed: 3})
-		want := "start miss end"
-		if Faults[name].Needs != nil { // what a leader does not do, nobody may have heard of
-			want = "start skip end"
-		}
-		if kinds(events) != want {
-			t.Errorf("%s: events %v, want %s", name, events, want)
-		}
+// A strike's time counts from when it begins to be applied: whoever replays a
+// schedule has it healed at the same moment, however long the proof takes. But
+// nothing is healed before it was seen to bite.
+func TestAStrikeIsHealedWhenTheScheduleSays(t *testing.T) {
+	for proving, want := range map[time.Duration]string{
+		0:                     "start 10ms, hold 10ms, end 30ms, ",
+		15 * time.Millisecond: "start 10ms, hold 25ms, end 30ms, ",
+		50 * time.Millisecond: "start 10ms, hold 60ms, end 60ms, ",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(3)
+			f.proving = proving
+			got := ""
+			for _, e := range carryOut(t, f, Entry{At: 10 * time.Millisecond, For: 20 * time.Millisecond, Fault: "partition", Target: Leader}) {
+				got += fmt.Sprintf("%s %v, ", e.Kind, e.Time)
+			}
+			if got != want {
+				t.Errorf("a proof that takes %v: %s, want %s", proving, got, want)
+			}
+		})
 	}
+}
+
+func TestAFaultThatDoesNotBiteIsAMiss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, name := range FaultNames() {
+			f := newFake(5)
+			f.stubborn = true
+			events := carryOut(t, f, Entry{For: time.Millisecond, Fault: name, Target: Random, Seed: 3})
+			want := "start miss end"
+			if Faults[name].Needs != nil { // what a leader does not do, nobody may have heard of
+				want = "start skip end"
+			}
+			if kinds(events) != want {
+				t.Errorf("%s: events %v, want %s", name, events, want)
+			}
+		}
+	})
 }
 
 func TestALeaderThatIsNotThereIsWaitedFor(t *testing.T) {
-	f := newFake(3)
-	f.leader = ""
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	strike := Entry{For: 10 * time.Millisecond, Fault: "kill", Target: Leader}
-	if events := carryOutUntil(t, ctx, f, strike); kinds(events) != "skip" {
-		t.Errorf("events %v, want a skip when the run ends and nobody has led", events)
-	}
-	time.AfterFunc(100*time.Millisecond, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.leader = "n2"
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		f.leader = ""
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		defer cancel()
+		strike := Entry{For: 10 * time.Millisecond, Fault: "kill", Target: Leader}
+		if events := carryOutUntil(t, ctx, f, strike); kinds(events) != "skip" {
+			t.Errorf("events %v, want a skip when the run ends and nobody has led", events)
+		}
+		time.AfterFunc(100*time.Millisecond, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.leader = "n2"
+		})
+		events := carryOut(t, f, strike)
+		if kinds(events) != "start hold end" || !slices.Equal(events[0].Nodes, []string{"n2"}) {
+			t.Errorf("events %v, want a strike at n2, which led late", events)
+		}
 	})
-	events := carryOut(t, f, strike)
-	if kinds(events) != "start hold end" || !slices.Equal(events[0].Nodes, []string{"n2"}) {
-		t.Errorf("events %v, want a strike at n2, which led late", events)
-	}
 }
 
 func TestStrikesOverlap(t *testing.T) {
-	f := newFake(5)
-	long := 300 * time.Millisecond
-	events := carryOut(t, f,
-		Entry{For: long, Fault: "kill", Target: All, Seed: 1},
-		Entry{At: 50 * time.Millisecond, For: long, Fault: "pause", Target: Random, Seed: 2}, // waits for one that is not dead
-		Entry{For: long, Fault: "partition", Target: Halves, Seed: 3},
-		Entry{At: 50 * time.Millisecond, For: 50 * time.Millisecond, Fault: "oneway", Target: Ring, Seed: 4},
-	)
-	byKind, order := map[string]int{}, ""
-	for _, e := range events {
-		byKind[e.Kind]++
-		if e.Fault == "kill" || e.Fault == "pause" {
-			order += e.Fault + " " + e.Kind + ", "
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(5)
+		long := 300 * time.Millisecond
+		events := carryOut(t, f,
+			Entry{For: long, Fault: "kill", Target: All, Seed: 1},
+			Entry{At: 50 * time.Millisecond, For: long, Fault: "pause", Target: Random, Seed: 2}, // waits for one that is not dead
+			Entry{For: long, Fault: "partition", Target: Halves, Seed: 3},
+			Entry{At: 50 * time.Millisecond, For: 50 * time.Millisecond, Fault: "oneway", Target: Ring, Seed: 4},
+		)
+		byKind, order := map[string]int{}, ""
+		for _, e := range events {
+			byKind[e.Kind]++
+			if e.Fault == "kill" || e.Fault == "pause" {
+				order += e.Fault + " " + e.Kind + ", "
+			}
 		}
-	}
-	if byKind[harness.FaultHold] != 4 || byKind[harness.FaultEnd] != 4 || len(events) != 12 {
-		t.Errorf("events %v, want four faults that hold", byKind)
-	}
-	if order != "kill start, kill hold, kill end, pause start, pause hold, pause end, " {
-		t.Errorf("%s: want the pause to wait until somebody is alive", order)
-	}
+		if byKind[harness.FaultHold] != 4 || byKind[harness.FaultEnd] != 4 || len(events) != 12 {
+			t.Errorf("events %v, want four faults that hold", byKind)
+		}
+		if order != "kill start, kill hold, kill end, pause start, pause hold, pause end, " {
+			t.Errorf("%s: want the pause to wait until somebody is alive", order)
+		}
+	})
 }
 
 // A random node is one whose disk no other strike has, while there is any.
 func TestRandomFindsAFreePart(t *testing.T) {
-	f := newFake(3)
-	long := 600 * time.Millisecond
-	var schedule []Entry
-	for i := range 4 {
-		schedule = append(schedule, Entry{At: time.Duration(i) * 20 * time.Millisecond, For: long, Fault: "slow-disk", Target: Random, Seed: 1})
-	}
-	byKind := map[string]int{}
-	struck := map[string]bool{}
-	now, most := 0, 0
-	for _, e := range carryOut(t, f, schedule...) {
-		byKind[e.Kind]++
-		switch e.Kind {
-		case harness.FaultStart:
-			now++
-			most = max(most, now)
-		case harness.FaultEnd:
-			now--
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		long := 600 * time.Millisecond
+		var schedule []Entry
+		for i := range 4 {
+			schedule = append(schedule, Entry{At: time.Duration(i) * 20 * time.Millisecond, For: long, Fault: "slow-disk", Target: Random, Seed: 1})
 		}
-		if e.Kind == harness.FaultHold {
-			struck[e.Nodes[0]] = true
+		byKind := map[string]int{}
+		struck := map[string]bool{}
+		now, most := 0, 0
+		for _, e := range carryOut(t, f, schedule...) {
+			byKind[e.Kind]++
+			switch e.Kind {
+			case harness.FaultStart:
+				now++
+				most = max(most, now)
+			case harness.FaultEnd:
+				now--
+			}
+			if e.Kind == harness.FaultHold {
+				struck[e.Nodes[0]] = true
+			}
 		}
-	}
-	if byKind[harness.FaultSkip] != 0 || len(struck) != 3 || most != 3 {
-		t.Errorf("%v, struck %v, %d at once: want every node's disk struck, and then one of them again", byKind, struck, most)
-	}
+		if byKind[harness.FaultSkip] != 0 || len(struck) != 3 || most != 3 {
+			t.Errorf("%v, struck %v, %d at once: want every node's disk struck, and then one of them again", byKind, struck, most)
+		}
+	})
 }
 
 func TestSeparate(t *testing.T) {
@@ -529,21 +565,23 @@ func TestEntriesAreJSON(t *testing.T) {
 // Who is dead has a disk, and where nobody leads everybody follows: neither keeps a
 // strike at a follower's disk from its turn.
 func TestAFollowersDiskIsFoundWithoutALeader(t *testing.T) {
-	f := newFake(3)
-	f.leader = ""
-	events := carryOut(t, f,
-		Entry{For: leaderless + time.Second, Fault: "kill", Target: All},
-		Entry{For: leaderless + time.Second, Fault: "full-disk", Target: Random},
-		Entry{At: 50 * time.Millisecond, For: 10 * time.Millisecond, Fault: "full-disk", Target: Follower})
-	bit := 0
-	struck := map[string]int{}
-	for _, e := range events {
-		if e.Kind == harness.FaultHold && e.Fault == "full-disk" {
-			bit++
-			struck[e.Nodes[0]]++
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		f.leader = ""
+		events := carryOut(t, f,
+			Entry{For: leaderless + time.Second, Fault: "kill", Target: All},
+			Entry{For: leaderless + time.Second, Fault: "full-disk", Target: Random},
+			Entry{At: 50 * time.Millisecond, For: 10 * time.Millisecond, Fault: "full-disk", Target: Follower})
+		bit := 0
+		struck := map[string]int{}
+		for _, e := range events {
+			if e.Kind == harness.FaultHold && e.Fault == "full-disk" {
+				bit++
+				struck[e.Nodes[0]]++
+			}
 		}
-	}
-	if bit != 2 || len(struck) != 2 {
-		t.Errorf("%d disks were struck, of %d nodes, want two: %v", bit, len(struck), events)
-	}
+		if bit != 2 || len(struck) != 2 {
+			t.Errorf("%d disks were struck, of %d nodes, want two: %v", bit, len(struck), events)
+		}
+	})
 }

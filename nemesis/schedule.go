@@ -34,7 +34,7 @@ func ParseSpec(s string) (Spec, error) {
 // of a run, and whoever changes it there changes what happens.
 type Entry struct {
 	At     time.Duration // when it begins, since the start of the load
-	For    time.Duration // how long it holds
+	For    time.Duration // how long, from when it begins to be applied until it is healed
 	Fault  string
 	Target string
 	Mode   string // one of the fault's, if it has several

@@ -48,7 +48,9 @@ func (k *check) expect(what string, holds bool) {
 	}
 }
 
-const patience = 30 * time.Second
+// patience is for what must come true: on a machine that is busy an answer or a probe
+// may be late. What must not happen is looked at once.
+const patience = 2 * time.Minute
 
 func (k *check) eventually(what string, holds func() bool) {
 	for until := k.rt.Now() + patience; !holds(); {
@@ -91,7 +93,8 @@ func (k *check) processes() {
 		k.expect(end.name+" of a node that is dead is an error", err != nil)
 		k.expect("start "+victim, k.c.Start(k.ctx, victim) == nil)
 		k.eventually(victim+" answers after a start", func() bool { return k.answers(victim) })
-		k.expect("start of a node that runs changes nothing", k.c.Start(k.ctx, victim) == nil && k.answers(victim))
+		k.expect("start of a node that runs is no error", k.c.Start(k.ctx, victim) == nil)
+		k.eventually("start of a node that runs changes nothing", func() bool { return k.answers(victim) })
 	}
 	evidence, err := k.c.Pause(k.ctx, victim)
 	k.done("pause "+victim, evidence, err)
@@ -119,13 +122,13 @@ func (k *check) cuts(cuts ...cluster.Cut) {
 
 func (k *check) network() {
 	a, b, c := k.nodes[0], k.nodes[1], k.nodes[2]
-	k.expect("probes pass between healthy nodes", k.probe(a, b) == 1 && k.probe(b, a) == 1 && k.probe("", a) == 1)
+	k.eventually("probes pass between healthy nodes", func() bool { return k.probe(a, b) == 1 && k.probe(b, a) == 1 && k.probe("", a) == 1 })
 
 	k.cuts(cluster.Cut{From: a, To: b, Loss: 1})
 	k.expect("nothing passes a one-way cut", k.probe(a, b) == 0)
-	k.expect("the other direction of a one-way cut is open", k.probe(b, a) == 1)
-	k.expect("a cut leaves other links alone", k.probe(a, c) == 1 && k.probe(c, b) == 1)
-	k.expect("a node that is cut off from a peer still answers clients", k.answers(b))
+	k.eventually("the other direction of a one-way cut is open", func() bool { return k.probe(b, a) == 1 })
+	k.eventually("a cut leaves other links alone", func() bool { return k.probe(a, c) == 1 && k.probe(c, b) == 1 })
+	k.eventually("a node that is cut off from a peer still answers clients", func() bool { return k.answers(b) })
 
 	evidence, err := k.c.Kill(k.ctx, b)
 	k.done("kill "+b, evidence, err)
@@ -134,15 +137,17 @@ func (k *check) network() {
 	k.expect("a restart does not mend a cut", k.probe(a, b) == 0)
 
 	k.cuts(cluster.Cut{From: a, To: b, Loss: 0.5}, cluster.Cut{From: b, To: a, Loss: 0.5})
-	half := k.probe(a, b)
-	k.expect(fmt.Sprintf("half of the packets pass a link that loses half (%.2f)", half), half > 0.15 && half < 0.85)
+	k.eventually("half of the packets pass a link that loses half", func() bool {
+		half := k.probe(a, b)
+		return half > 0.15 && half < 0.85
+	})
 
 	k.cuts(cluster.Cut{To: c, Loss: 1})
-	k.expect("new cuts replace the old ones", k.probe(a, b) == 1)
+	k.eventually("new cuts replace the old ones", func() bool { return k.probe(a, b) == 1 })
 	k.expect("no client reaches a node that is cut off from clients", k.probe("", c) == 0 && !k.answers(c))
-	k.expect("its peers still do", k.probe(a, c) == 1 && k.probe(c, a) == 1)
+	k.eventually("its peers still do", func() bool { return k.probe(a, c) == 1 && k.probe(c, a) == 1 })
 
 	k.cuts()
-	k.expect("no cuts, no loss", k.probe(a, b) == 1 && k.probe("", c) == 1)
+	k.eventually("no cuts, no loss", func() bool { return k.probe(a, b) == 1 && k.probe("", c) == 1 })
 	k.eventually(c+" answers again", func() bool { return k.answers(c) })
 }

