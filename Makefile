@@ -41,7 +41,7 @@ lint:
 unit:
 	@docker version >/dev/null 2>&1 || \
 	  echo "!!! NO DOCKER ENGINE ANSWERS: NOTHING WILL BE TESTED AGAINST CONTAINERS !!!" >&2
-	$(GO) test -race -timeout 1h ./...
+	$(GO) test -race -timeout 20m ./...
 
 wall: build
 	bin/coup wall $(ARGS)
