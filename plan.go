@@ -87,6 +87,16 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler: for every text that is to be
+// unmarshalled the decoder would go through the whole plan.
+func (d *Duration) UnmarshalYAML(decode func(any) error) error {
+	var s string
+	if err := decode(&s); err != nil {
+		return err
+	}
+	return d.UnmarshalText([]byte(s))
+}
+
 // DefaultPlan is the main job: five raft nodes, thirty seconds, leaders killed
 // and cut off.
 func DefaultPlan() Plan {

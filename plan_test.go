@@ -66,6 +66,25 @@ func readBack(t *testing.T, want Plan) []Plan {
 	return []Plan{got, stored.Plan}
 }
 
+// The decoder must not go through the whole plan for every strike and operation:
+// this took minutes.
+func TestALongPlanSurvivesItsFile(t *testing.T) {
+	want := resolved(t, func(p *Plan) {
+		p.Time = Duration(10 * time.Hour)
+		for i := range 3000 {
+			p.Operations = append(p.Operations, Operation{At: Duration(i) * Duration(time.Second), F: "cas", Key: "k0", Value: `[null,3]`})
+		}
+	})
+	if len(want.Schedule) < 5000 {
+		t.Fatalf("only %d strikes", len(want.Schedule))
+	}
+	for _, got := range readBack(t, want) {
+		if !reflect.DeepEqual(got, want) {
+			t.Error("it was not read back as it was")
+		}
+	}
+}
+
 func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
 	want := resolved(t, func(p *Plan) { p.Schedule = []Strike{} })
 	for _, p := range readBack(t, want) {
