@@ -1,6 +1,7 @@
 package coup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,10 +127,21 @@ type InputError struct{ Err error }
 func (e *InputError) Error() string { return e.Err.Error() }
 func (e *InputError) Unwrap() error { return e.Err }
 
+// Bounds are what checkers may take in place of what the plan of a run says; 0: that.
+type Bounds struct {
+	Time   Duration
+	Memory int // MiB
+}
+
 // Judge judges the run directory from its files and writes the verdict and
 // the report.
 func Judge(ctx context.Context, dir string) (Verdict, error) {
-	v, h, stored, err := judge(ctx, dir)
+	return JudgeWithin(ctx, dir, Bounds{})
+}
+
+// JudgeWithin is Judge with other bounds on the checkers than those of the run.
+func JudgeWithin(ctx context.Context, dir string, b Bounds) (Verdict, error) {
+	v, h, stored, err := judge(ctx, dir, b)
 	if err != nil {
 		return v, &InputError{err}
 	}
@@ -142,7 +154,7 @@ func Judge(ctx context.Context, dir string) (Verdict, error) {
 	return v, errors.Join(err, writeReport(dir, stored, v, h))
 }
 
-func judge(ctx context.Context, dir string) (v Verdict, h *harness.History, stored Stored, err error) {
+func judge(ctx context.Context, dir string, b Bounds) (v Verdict, h *harness.History, stored Stored, err error) {
 	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
 		return v, nil, stored, err
 	}
@@ -150,7 +162,13 @@ func judge(ctx context.Context, dir string) (v Verdict, h *harness.History, stor
 	if err != nil {
 		return v, nil, stored, err
 	}
-	all, err := Checkers(stored.Plan)
+	plan := stored.Plan
+	plan.CheckTime, plan.CheckMemory = cmp.Or(b.Time, plan.CheckTime), cmp.Or(b.Memory, plan.CheckMemory)
+	if was := stored.Plan; plan.CheckTime != was.CheckTime || plan.CheckMemory != was.CheckMemory {
+		v.Notes = append(v.Notes, fmt.Sprintf("each checker was given %s and %d MiB, and by the plan of the run it is %s and %d MiB",
+			plan.CheckTime, plan.CheckMemory, was.CheckTime, was.CheckMemory))
+	}
+	all, err := Checkers(plan)
 	if err != nil {
 		return v, nil, stored, err
 	}

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"coup/harness"
 	"coup/harness/gen"
 	"coup/results"
@@ -47,13 +45,19 @@ func (v *Value) UnmarshalJSON(b []byte) error {
 // MarshalYAML implements yaml.BytesMarshaler: JSON is YAML.
 func (v Value) MarshalYAML() ([]byte, error) { return v.MarshalJSON() }
 
-// UnmarshalYAML implements yaml.BytesUnmarshaler.
-func (v *Value) UnmarshalYAML(b []byte) error {
-	b, err := yaml.YAMLToJSON(b)
-	if err != nil {
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler; see that of Duration.
+func (v *Value) UnmarshalYAML(decode func(any) error) error {
+	var value any
+	if err := decode(&value); err != nil {
 		return err
 	}
-	return v.UnmarshalJSON(bytes.TrimSpace(b))
+	var b bytes.Buffer
+	out := json.NewEncoder(&b)
+	out.SetEscapeHTML(false)
+	if err := out.Encode(value); err != nil {
+		return err
+	}
+	return v.UnmarshalJSON(b.Bytes())
 }
 
 // op is the operation as clients are given it, for a load that begins at from.

@@ -87,6 +87,16 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler: for every text that is to be
+// unmarshalled the decoder would go through the whole plan.
+func (d *Duration) UnmarshalYAML(decode func(any) error) error {
+	var s string
+	if err := decode(&s); err != nil {
+		return err
+	}
+	return d.UnmarshalText([]byte(s))
+}
+
 // DefaultPlan is the main job: five raft nodes, thirty seconds, leaders killed
 // and cut off.
 func DefaultPlan() Plan {
@@ -145,6 +155,9 @@ func (p Plan) WritePlan(w io.Writer) error {
 const (
 	shortestInterval = 200 * time.Millisecond
 	mostFaults       = 64
+	// A day, the longest run, has 65,000 strikes if their interval is left to coup. A
+	// schedule is drawn, stored and waited for as a whole.
+	mostStrikes = 100_000
 )
 
 // Resolve checks the plan and draws its schedule if it has none yet.
@@ -210,7 +223,7 @@ func (p *Plan) Resolve() error {
 			return fmt.Errorf("schedule, entry %d: %w", i+1, err)
 		}
 		p.Schedule[i].Mode = e.Mode
-		if s.At < 0 || s.For <= 0 || s.At+s.For > p.Time {
+		if s.At < 0 || s.For <= 0 || s.At > p.Time-s.For { // the sum may be too large for a number
 			return fmt.Errorf("schedule, entry %d: it must begin at 0s or later, last a while, and end before the load does, at %s", i+1, p.Time)
 		}
 	}
@@ -265,6 +278,12 @@ func (p *Plan) drawSchedule() error {
 		}
 		p.Nemesis[i] = spec.String()
 		specs = append(specs, spec)
+	}
+	every := nemesis.Interval(len(specs), time.Duration(p.Interval), time.Duration(p.Time))
+	if n := len(specs) * int(time.Duration(p.Time)/every); n > mostStrikes {
+		longer := time.Duration(len(specs)) * time.Duration(p.Time) / mostStrikes
+		return fmt.Errorf("%d faults every %v for %s are about %d strikes, and %d are the most: make the interval %v or longer, or the time shorter",
+			len(specs), every, p.Time, n, mostStrikes, longer.Truncate(time.Second)+time.Second)
 	}
 	p.Schedule = []Strike{}
 	for _, e := range nemesis.Schedule(specs, p.Seed, time.Duration(p.Interval), time.Duration(p.Time)) {

@@ -3,6 +3,7 @@ package coup
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -66,6 +67,60 @@ func readBack(t *testing.T, want Plan) []Plan {
 	return []Plan{got, stored.Plan}
 }
 
+// The decoder must not go through the whole plan for every strike and operation:
+// this took minutes.
+func TestALongPlanSurvivesItsFile(t *testing.T) {
+	want := resolved(t, func(p *Plan) {
+		p.Time = Duration(10 * time.Hour)
+		for i := range 3000 {
+			p.Operations = append(p.Operations, Operation{At: Duration(i) * Duration(time.Second), F: "cas", Key: "k0", Value: `[null,3]`})
+		}
+	})
+	if len(want.Schedule) < 5000 {
+		t.Fatalf("only %d strikes", len(want.Schedule))
+	}
+	for _, got := range readBack(t, want) {
+		if !reflect.DeepEqual(got, want) {
+			t.Error("it was not read back as it was")
+		}
+	}
+}
+
+func TestTheLongestScheduleIsBounded(t *testing.T) {
+	every := func(n int, interval time.Duration) (Plan, error) {
+		p := DefaultPlan()
+		p.Time, p.Interval, p.Nemesis = Duration(24*time.Hour), Duration(interval), slices.Repeat([]string{"kill:leader"}, n)
+		return p, p.Resolve()
+	}
+	for _, n := range []int{1, 2, 3, 64} { // as it is drawn if nobody says how often
+		if p, err := every(n, 0); err != nil || len(p.Schedule) > mostStrikes {
+			t.Errorf("%d faults for a day: %d strikes, %v", n, len(p.Schedule), err)
+		}
+	}
+	_, err := every(64, 200*time.Millisecond)
+	const want = "64 faults every 200ms for 24h0m0s are about 27648000 strikes, and 100000 are the most: make the interval 56s or longer, or the time shorter"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v\nwant\n%s", err, want)
+	}
+	if p, err := every(64, 56*time.Second); err != nil || len(p.Schedule) < mostStrikes*9/10 {
+		t.Errorf("as it advises: %d strikes, %v", len(p.Schedule), err)
+	}
+}
+
+func TestAStrikeEndsBeforeTheLoadDoes(t *testing.T) {
+	const longest = Duration(math.MaxInt64)
+	for _, s := range []Strike{
+		{At: -1, For: 1}, {At: 0, For: 0}, {At: 0, For: Duration(31 * time.Second)}, {At: longest, For: longest}, {At: 1, For: longest},
+	} {
+		p := DefaultPlan()
+		s.Fault, s.Target = "kill", "leader"
+		p.Schedule = []Strike{s}
+		if err := p.Resolve(); err == nil {
+			t.Errorf("taken: %+v", s)
+		}
+	}
+}
+
 func TestAnEmptyScheduleStaysEmpty(t *testing.T) {
 	want := resolved(t, func(p *Plan) { p.Schedule = []Strike{} })
 	for _, p := range readBack(t, want) {
@@ -124,7 +179,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add([]byte("operations:\n- {at: 1s, client: 0, f: cas, key: k0, value: [null, 3]}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := DefaultPlan()
-		if p.parse("plan.yaml", b) != nil || p.Resolve() != nil {
+		if p.parse("plan.yaml", b) != nil || p.Resolve() != nil || len(p.Schedule) > 1000 { // seconds, and nothing new
 			return
 		}
 		var out bytes.Buffer

@@ -99,6 +99,8 @@ type Nemesis struct {
 	busy     map[string]int        // node -> id of the strike that has its processes
 	cuts     map[int][]cluster.Cut // by id of the strike
 	unseated bool                  // not all nodes may be voters
+	led      string                // the leader that was found last
+	ledAt    time.Duration
 }
 
 // strike is one application of a fault.
@@ -106,7 +108,8 @@ type strike struct {
 	Entry
 	id       int
 	rand     *rand.Rand
-	begin    func() // to be called when nodes and links are known, right before the fault is applied
+	asked    time.Duration // when it began to look for its victims
+	begin    func()        // to be called when nodes and links are known, right before the fault is applied
 	began    bool
 	part     string // see Fault
 	nodes    []string
@@ -152,7 +155,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	e.Mode = cmp.Or(e.Mode, e.defaultMode())
 	n.mu.Lock()
 	n.nextID++
-	s := &strike{Entry: e, id: n.nextID, rand: rand.New(rand.NewPCG(e.Seed, 1)), part: Faults[e.Fault].Part}
+	s := &strike{Entry: e, id: n.nextID, rand: rand.New(rand.NewPCG(e.Seed, 1)), asked: n.Runtime.Now(), part: Faults[e.Fault].Part}
 	n.mu.Unlock()
 	say := func(kind, message string) {
 		n.Record(harness.Event{

@@ -33,6 +33,7 @@ type fake struct {
 	stubborn bool                        // faults do not bite
 	proving  time.Duration               // how long a probe takes
 	refuse   func() error                // what a change of members comes to; nil: it succeeds
+	fleeting bool                        // the leader leads until it has said so once
 }
 
 func newFake(n int) *fake {
@@ -171,6 +172,9 @@ func (s fakeSystem) Status(_ context.Context, _ cluster.Dial, node string) (clus
 	st := cluster.Status{Node: node, Role: "follower", Term: s.term, Leader: s.leader}
 	if node == s.leader {
 		st.Role = "leader"
+		if s.fleeting {
+			s.leader = ""
+		}
 	}
 	return st, nil
 }
@@ -361,6 +365,32 @@ func TestALeaderThatIsNotThereIsWaitedFor(t *testing.T) {
 			t.Errorf("events %v, want a strike at n2, which led late", events)
 		}
 	})
+}
+
+// Whoever has waited for long does not miss a leader because others were faster.
+func TestAPatientStrikeTakesTheLeaderThatAnotherFinds(t *testing.T) {
+	f := newFake(3)
+	f.leader, f.fleeting = "", true
+	ctx, cancel := context.WithTimeout(context.Background(), leaderless+time.Second)
+	defer cancel()
+	time.AfterFunc(leaderless+300*time.Millisecond, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.leader = "n2"
+	})
+	schedule := []Entry{{For: 10 * time.Millisecond, Fault: "slow-cpu", Target: Leader}}
+	for i := range 20 {
+		schedule = append(schedule, Entry{At: leaderless + time.Duration(i)*time.Millisecond, For: 10 * time.Millisecond, Fault: "kill", Target: Leader})
+	}
+	struck := 0
+	for _, e := range carryOutUntil(t, ctx, f, schedule...) {
+		if e.Kind == harness.FaultHold && e.Fault == "slow-cpu" && slices.Equal(e.Nodes, []string{"n2"}) {
+			struck++
+		}
+	}
+	if struck != 1 {
+		t.Errorf("the strike that had waited for %v struck n2 %d times", leaderless, struck)
+	}
 }
 
 func TestStrikesOverlap(t *testing.T) {

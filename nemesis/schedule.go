@@ -66,26 +66,34 @@ func (e Entry) Complete() (Entry, error) {
 // left to Schedule: more, and a cluster of five never gets to work.
 const activeFaults = 1.5
 
-// Schedule draws a schedule from a seed: each spec strikes again and again, on
-// its own, until the time end. interval is the average time between two strikes of
-// the same spec; 0 leaves it to the number of specs. Every spec strikes at least
-// once.
-func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
-	const shortest, usual = 500 * time.Millisecond, 2 * time.Second
-	if interval <= 0 {
-		interval = max(2*usual, time.Duration(float64(usual)*float64(len(specs))/activeFaults))
-		// A short run must see every fault all the same.
-		interval = min(interval, max(end*2/5, 2*shortest))
+const shortestStrike, usualStrike = 500 * time.Millisecond, 2 * time.Second
+
+// Interval is the average time between two strikes of the same one of so many
+// specs, for a schedule until the time end, if it is to be interval; 0: by their
+// number.
+func Interval(specs int, interval, end time.Duration) time.Duration {
+	if interval > 0 {
+		return interval
 	}
+	interval = max(2*usualStrike, time.Duration(float64(usualStrike)*float64(specs)/activeFaults))
+	// A short run must see every fault all the same.
+	return min(interval, max(end*2/5, 2*shortestStrike))
+}
+
+// Schedule draws a schedule from a seed: each spec strikes again and again, on
+// its own, until the time end, with an average of Interval between two strikes.
+// Every spec strikes at least once.
+func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
+	interval = Interval(len(specs), interval, end)
 	var all []Entry
 	for i, s := range specs {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		between := func(lo, hi float64) time.Duration {
 			return time.Duration((lo + (hi-lo)*r.Float64()) * float64(interval)).Round(time.Millisecond) // for who reads the plan
 		}
-		longest := float64(min(2*usual, interval*7/10)) / float64(interval)
+		longest := float64(min(2*usualStrike, interval*7/10)) / float64(interval)
 		for at, first := between(0.1, 0.8), true; ; first = false {
-			hold := max(between(longest*2/5, longest), min(shortest, interval/2))
+			hold := max(between(longest*2/5, longest), min(shortestStrike, interval/2))
 			if first {
 				hold = min(hold, end/2)
 				at = min(at, end-hold)
@@ -96,7 +104,7 @@ func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
 			e := Entry{At: at, For: hold, Fault: s.Fault, Target: s.Target, Seed: r.Uint64()}
 			e.Mode = e.defaultMode()
 			all = append(all, e)
-			at += max(between(0.7, 1.3), hold+shortest/2)
+			at += max(between(0.7, 1.3), hold+shortestStrike/2)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Entry) int { return cmp.Compare(a.At, b.At) })

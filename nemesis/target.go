@@ -68,7 +68,23 @@ func LeaderOf(all []cluster.Status) (node string, term uint64) {
 
 // leader asks all nodes who leads; "" if nobody says so.
 func (n *Nemesis) leader(ctx context.Context) (node string, term uint64) {
-	return LeaderOf(Statuses(ctx, n.Runtime, n.System, n.Cluster))
+	node, term = LeaderOf(Statuses(ctx, n.Runtime, n.System, n.Cluster))
+	if node != "" {
+		n.mu.Lock()
+		n.led, n.ledAt = node, n.Runtime.Now()
+		n.mu.Unlock()
+	}
+	return node, term
+}
+
+// ledSince is the leader that a strike has found since then; "" if none has.
+func (n *Nemesis) ledSince(then time.Duration) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.led == "" || n.ledAt < then {
+		return ""
+	}
+	return n.led
 }
 
 // names are the names of all nodes.
@@ -80,7 +96,9 @@ func (n *Nemesis) names() (all []string) {
 }
 
 // leaderless is how long a strike at a follower waits to hear who leads. When nobody
-// does for so long, any node is one that does not lead.
+// does for so long, any node is one that does not lead. A strike at a leader that
+// has waited for so long takes whom another one finds: it may have been asking somebody
+// dead just then, and whoever is first often has the leader fall silent.
 const leaderless = 5 * time.Second
 
 // pick resolves a strike's target to nodes, if there is a choice to some that no
@@ -90,6 +108,7 @@ func (n *Nemesis) pick(ctx context.Context, s *strike) ([]string, error) {
 	names, r, target := n.names(), s.rand, s.Target
 	taken := func(node string) bool { return n.isBusy(partOf(s.part, node)) }
 	since := n.Runtime.Now()
+	looked := since // whom others found before, it has looked for itself
 	shuffled := slices.Clone(names)
 	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	size := len(names)
@@ -97,6 +116,10 @@ func (n *Nemesis) pick(ctx context.Context, s *strike) ([]string, error) {
 	case Leader, Follower:
 		for {
 			leader, _ := n.leader(ctx)
+			if leader == "" && target == Leader && n.Runtime.Now()-s.asked >= leaderless {
+				leader = n.ledSince(looked)
+			}
+			looked = n.Runtime.Now()
 			if leader != "" && target == Leader {
 				return []string{leader}, nil
 			}

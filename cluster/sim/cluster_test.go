@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -364,8 +365,8 @@ func TestNodesWhoseDisksFail(t *testing.T) {
 	}{
 		"slow":    {fault: cluster.DiskFault{Delay: 50 * time.Millisecond}, says: "took 5"},
 		"stalled": {fault: cluster.DiskFault{Hang: true}, says: "does not end"},
-		"failing": {fault: cluster.DiskFault{Fail: true}, says: "input/output error", givesUp: "the disk failed"},
-		"full":    {fault: cluster.DiskFault{Full: true}, says: "could not be stored", givesUp: "the disk failed"},
+		"failing": {fault: cluster.DiskFault{Fail: true}, says: "input/output error", givesUp: "fsync: I/O error"},
+		"full":    {fault: cluster.DiskFault{Full: true}, says: "no space left on device", givesUp: "No space left on device"},
 		"rotten":  {rot: true, says: "reads wrong", givesUp: "damaged at byte"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -532,6 +533,62 @@ func TestProgramsThatMisbehave(t *testing.T) {
 				t.Errorf("it said %q, want %q", output, want.says)
 			}
 		})
+	}
+}
+
+// A program is told ENOSPC by all that takes room on a full disk, and EIO by an
+// fsync that failed, as on any other machine.
+func TestWhatProgramsAreToldOfTheirDisks(t *testing.T) {
+	t.Parallel()
+	answers := map[string]string{}
+	w := sim.NewWorld(1)
+	err := w.Run(func() error {
+		ctx := context.Background()
+		c, err := sim.Up(ctx, w, sim.Config{
+			Program: testnode.Program(t, "coup/cluster/sim/testdata/misbehave"), Nodes: 1, System: odd{how: "disk"},
+			Output: func(_ string, line []byte) {
+				what, answer, _ := strings.Cut(string(line), ": ")
+				answers[what] = answer
+			},
+			Exited: func(_ string, code int) { t.Errorf("the program ended with %d: %q", code, answers) },
+		})
+		if err != nil {
+			return err
+		}
+		for _, wrong := range []struct {
+			fault    cluster.DiskFault
+			evidence string
+			told     map[string]string // others: ok
+		}{
+			{},
+			{cluster.DiskFault{Full: true}, "no space left on device", map[string]string{
+				"write": "ENOSPC", "write at": "ENOSPC", "grow": "ENOSPC", "create": "ENOSPC", "make a directory": "ENOSPC",
+			}},
+			{},
+			{cluster.DiskFault{Fail: true}, "input/output error", map[string]string{"sync": "EIO", "sync beside": "EIO"}},
+		} {
+			evidence, err := c.SetDisk(ctx, "n1", wrong.fault)
+			if err != nil || !strings.Contains(evidence, wrong.evidence) {
+				t.Errorf("%+v: evidence %q, %v", wrong.fault, evidence, err)
+			}
+			harness.Sleep(ctx, w, w.Now()+time.Second) // several rounds
+			if len(answers) != 11 {
+				t.Errorf("%+v: %q", wrong.fault, answers)
+			}
+			for what, answer := range answers {
+				want := cmp.Or(wrong.told[what], "ok")
+				if what == "sync nothing" {
+					want = "ENOENT"
+				}
+				if answer != want {
+					t.Errorf("%+v: %s: %s, want %s", wrong.fault, what, answer, want)
+				}
+			}
+		}
+		return c.Close(ctx)
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

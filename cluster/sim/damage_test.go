@@ -137,21 +137,24 @@ func TestFullDisk(t *testing.T) {
 	if n, errno := o.Write([]byte("x")); n != 1 || errno != 0 { // still at 10
 		t.Errorf("overwriting needs no room: %d, %v", n, errno)
 	}
-	if _, errno := o.Pwrite([]byte("x"), 15); errno == 0 || p.refused != 1 {
+	if _, errno := o.Pwrite([]byte("x"), 15); errno != noSpace || p.refused != 1 {
 		t.Error("a full disk took another byte")
 	}
-	if _, errno := f.OpenFile("other", sys.O_CREAT|sys.O_RDWR, 0o644); errno == 0 {
+	if _, errno := o.Pwrite([]byte("x"), 100); errno != noSpace {
+		t.Error("a full disk took a byte far behind the end")
+	}
+	if _, errno := f.OpenFile("other", sys.O_CREAT|sys.O_RDWR, 0o644); errno != noSpace {
 		t.Error("a full disk took another file")
 	}
-	if errno := f.Mkdir("dir", 0o755); errno == 0 {
+	if errno := f.Mkdir("dir", 0o755); errno != noSpace {
 		t.Error("a full disk took a directory")
 	}
-	if errno := o.Truncate(100); errno == 0 {
+	if errno := o.Truncate(100); errno != noSpace {
 		t.Error("a full disk let a file grow")
 	}
 	must(t, o.Truncate(4))
 	must(t, f.Rename("log", "log2"))
-	if p.refused != 4 {
+	if p.refused != 5 {
 		t.Errorf("refused %d times", p.refused)
 	}
 }

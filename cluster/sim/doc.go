@@ -78,9 +78,9 @@
 // Half of the power cuts wait for an fsync to be under way. An fsync can be
 // slow, hang, or fail; after one that failed, programs read what they wrote, but
 // part of it is lost at the next power cut, whatever is synced later, as on
-// ext4. On a full disk files don't grow; programs are told EIO, because wazero's
-// WASI has no ENOSPC. A process that ends with status 1 after such an error gave
-// up, as a correct node must; it has not crashed.
+// ext4. On a full disk files don't grow, and programs are told ENOSPC. A process
+// that ends with status 1 after such an error gave up, as a correct node must; it
+// has not crashed.
 //
 // A bit that flips reads wrong until it is written again or flipped back, as by a
 // mirror. It flips in files whose checksums the system is said to verify when

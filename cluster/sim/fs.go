@@ -49,10 +49,16 @@ func (f files) Mkdir(p string, _ fs.FileMode) sys.Errno {
 
 func (f files) create(p string, dir bool) (*inode, sys.Errno) {
 	if f.p.m.fault.Full {
-		f.p.refused++
-		return nil, noSpace
+		return nil, f.p.foundFull()
 	}
 	return f.disk().create(p, dir)
+}
+
+// foundFull is the answer of a call that found the disk full.
+func (p *process) foundFull() sys.Errno {
+	p.refused++
+	p.full = true
+	return noSpace
 }
 
 // Rename implements sys.FS.
@@ -214,11 +220,11 @@ func (f *file) Pwrite(b []byte, off int64) (int, sys.Errno) {
 		return 0, sys.EINVAL
 	}
 	if over := int(off) + len(b) - len(f.n.data); over > 0 {
-		b = b[:len(b)-over+f.p.m.extend(over)]
-		if len(b) == 0 {
-			f.p.refused++
-			return 0, noSpace
+		fits := len(b) - over + f.p.m.extend(over) // what is skipped takes room, too
+		if fits <= 0 {
+			return 0, f.p.foundFull()
 		}
+		b = b[:fits]
 	}
 	f.p.m.w.trace.write(f, b, off)
 	f.p.m.disk.write(f.n, b, int(off))
@@ -235,8 +241,7 @@ func (f *file) Truncate(size int64) sys.Errno {
 		return sys.EINVAL
 	}
 	if over := int(size) - len(f.n.data); over > 0 && f.p.m.extend(over) < over {
-		f.p.refused++
-		return noSpace
+		return f.p.foundFull()
 	}
 	f.p.m.w.trace.name(f.p, "truncate", f.path, "")
 	f.p.m.disk.truncate(f.n, int(size))

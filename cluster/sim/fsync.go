@@ -63,8 +63,9 @@ func (m *machine) setDisk(f cluster.DiskFault) {
 	}
 }
 
-// noSpace is what a program is told that finds a disk full: wazero has no ENOSPC.
-const noSpace = sys.EIO
+// noSpace stands for ENOSPC, which wazero does not have. It makes EIO of it, and
+// tellFull what it should be.
+const noSpace sys.Errno = 1 << 15
 
 // extend says how many of size bytes there is room for behind the end of a file.
 func (m *machine) extend(size int) int {
@@ -129,7 +130,9 @@ func (c *Cluster) SetDisk(_ context.Context, node string, f cluster.DiskFault) (
 	switch {
 	case !ended && f.Hang:
 		saw = "the fsync of a probe does not end"
-	case errno != 0 && (f.Fail || f.Full):
+	case errno == noSpace:
+		saw = "a probe could not be stored: no space left on device"
+	case errno != 0 && f.Fail:
 		saw = fmt.Sprintf("a probe could not be stored: %v", errno)
 	case ended && took >= f.Delay && f.Delay > 0:
 		saw = fmt.Sprintf("the fsync of a probe took %v", took.Round(time.Millisecond))

@@ -56,7 +56,8 @@ type process struct {
 	ended   bool
 	killed  bool
 	code    int
-	refused int // times that the disk did not do what it was asked to, or read wrong
+	refused int  // times that the disk did not do what it was asked to, or read wrong
+	full    bool // the call that it is in found the disk full
 	failed  error
 }
 
@@ -294,7 +295,7 @@ func (p *process) sync(id uint32, path string) {
 	d := p.m.disk
 	n, errno := d.walk(path)
 	if errno != 0 {
-		p.tell(guest.Synced, id, []byte(errno.Error()))
+		p.tell(guest.Synced, id, []byte{errnoNoEntry})
 		return
 	}
 	traced := p.m.w.trace.sync(p, path)
@@ -308,7 +309,7 @@ func (p *process) sync(id uint32, path string) {
 			return
 		}
 		p.refused++
-		p.tell(guest.Synced, id, []byte(errno.Error()))
+		p.tell(guest.Synced, id, []byte{errnoIO})
 	})
 }
 

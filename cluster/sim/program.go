@@ -106,6 +106,9 @@ const i32, i64 = api.ValueTypeI32, api.ValueTypeI64
 func importWASI(ctx context.Context, r wazero.Runtime) error {
 	b := r.NewHostModuleBuilder(wasi.ModuleName)
 	wasi.NewFunctionExporter().ExportFunctions(b)
+	if err := tellFull(ctx, b); err != nil {
+		return err
+	}
 	export := func(name string, fn func(p *process, mem api.Memory, stack []uint64), params ...api.ValueType) {
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
 			fn(of(ctx, mod), mod.Memory(), stack)
@@ -130,11 +133,46 @@ func importWASI(ctx context.Context, r wazero.Runtime) error {
 	return err
 }
 
+// growing are the functions of WASI that can find the disk full.
+var growing = []string{
+	"fd_allocate", "fd_filestat_set_size", "fd_pwrite", "fd_write", "path_create_directory", "path_open",
+}
+
+// tellFull has them answer ENOSPC where the disk was full. Wazero's own do all the
+// rest, but make EIO of every errno that wazero does not know.
+func tellFull(ctx context.Context, b wazero.HostModuleBuilder) error {
+	wazeros, err := b.Compile(ctx)
+	if err != nil {
+		return err
+	}
+	defer wazeros.Close(ctx)
+	known := wazeros.ExportedFunctions()
+	for _, name := range growing {
+		f, ok := known[name].GoFunction().(api.GoModuleFunction)
+		if !ok {
+			return fmt.Errorf("wazero's %s can't be called", name)
+		}
+		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, mod api.Module, stack []uint64) {
+			f.Call(ctx, mod, stack)
+			if stack[0] != errnoIO {
+				return
+			}
+			if p := of(ctx, mod); p.full {
+				p.full, stack[0] = false, errnoNoSpace
+			}
+		}), known[name].ParamTypes(), known[name].ResultTypes()).Export(name)
+	}
+	return nil
+}
+
 // Errno values of WASI.
 const (
-	errnoFault = 21
-	errnoInval = 28
-	errnoPipe  = 64
+	errnoFault   = 21
+	errnoInval   = 28
+	errnoIO      = 29
+	errnoNoEntry = 44
+	errnoNoSpace = 51
+	errnoPipe    = 64
 )
 
 func errnoIf(fault bool) uint64 {

@@ -19,7 +19,8 @@ func newCheck() *cobra.Command {
 		Short: "Judge a recorded history again",
 		Long: `Judge the history of a run again, and write its verdict and report again. A
 history by itself, without a run directory around it, is judged as that of
---workload, and nothing is written.
+--workload, and nothing is written. A run is judged within the bounds of its plan
+unless --check-time or --check-memory is given.
 
 With --model, the history may be one that another tool has recorded: Jepsen's
 history.edn (maps or vectors), the log lines that Jepsen prints, or coup's own
@@ -30,6 +31,7 @@ queue, register, rw-register, set, stack.
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage or a
 history that makes no sense, 255 coup itself failed.`,
 		Example: `  coup check runs/latest
+  coup check --check-time 1h --check-memory 16384 runs/latest
   coup check --workload queue /tmp/history.jsonl
   coup check --model cas-register store/latest/history.edn
   zcat history.edn.gz | coup check --model list-append -`,
@@ -40,8 +42,8 @@ history that makes no sense, 255 coup itself failed.`,
 	f.StringVar(&o.Model, "model", "", "what the history is one of, when another tool may have recorded it")
 	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an answer that is not known (Knossos), not that there was nothing")
 	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed (porcupine's etcd model), not nothing")
-	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
-	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
+	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker; of a run, what its plan says unless it is given")
+	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB; of a run, what its plan says unless it is given")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := plan.CheckBounds(); err != nil {
 			return usageError{err}
@@ -58,7 +60,14 @@ history that makes no sense, 255 coup itself failed.`,
 		}
 		var v coup.Verdict
 		if dir != "" {
-			v, err = coup.Judge(cmd.Context(), dir)
+			var b coup.Bounds
+			if f.Changed("check-time") {
+				b.Time = plan.CheckTime
+			}
+			if f.Changed("check-memory") {
+				b.Memory = plan.CheckMemory
+			}
+			v, err = coup.JudgeWithin(cmd.Context(), dir, b)
 		} else {
 			v, err = coup.JudgeHistory(cmd.Context(), history, plan.Workload, plan)
 		}

@@ -18,7 +18,7 @@ const (
 	Data                      // bytes arrived
 	EOF                       // the peer will send no more
 	Reset                     // the connection is broken
-	Synced                    // the fsync with this id is done; Data is empty, or says what went wrong
+	Synced                    // the fsync with this id is done; Data is empty, or the errno of WASI, one byte
 	Terminate                 // the program is asked to end, as by SIGTERM
 )
 

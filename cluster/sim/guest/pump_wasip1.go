@@ -69,7 +69,7 @@ func (p *pump) take(e Event) {
 		p.mu.Unlock()
 		var err error
 		if len(e.Data) > 0 {
-			err = fmt.Errorf("fsync: %s", e.Data)
+			err = os.NewSyscallError("fsync", syscall.Errno(e.Data[0]))
 		}
 		done <- err
 	case Terminate:
