@@ -95,7 +95,8 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 	if p.Backend == "sim" {
 		all = append(all, checker.Steady{})
 	}
-	all = append(all, checker.Liveness{Within: time.Duration(p.ServeWithin)})
+	within := time.Duration(p.ServeWithin)
+	all = append(all, checker.Liveness{Within: within}, checker.CatchUp{Within: within})
 	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
 }
 

@@ -50,8 +50,8 @@ type Plan struct {
 
 	FailFast bool `json:"fail-fast,omitempty" yaml:"fail-fast,omitempty"` // end the load when a violation is found
 
-	// ServeWithin is how long the system may take to serve when nothing is broken; 0:
-	// 30 s, or more if the system's settings make its elections slow.
+	// ServeWithin is how long the system may take to serve when nothing is broken, and
+	// then each node to catch up with its leader; 0: 30 s, or more if the system's settings make its elections slow.
 	ServeWithin Duration `json:"serve-within" yaml:"serve-within"`
 
 	Seed        uint64   `json:"seed" yaml:"seed"`

@@ -78,7 +78,7 @@ const (
 	servePatience    = 60 * time.Second      // for the cluster to come up
 	finalPatience    = 60 * time.Second      // for reading everything once more; at least as long as the load
 	lostPatience     = 10 * time.Second      // the same, of a cluster that has not served after healing
-	agreePatience    = 30 * time.Second      // for the nodes to reach the same state: raft waits up to 10 s between tries
+	agreeEvery       = time.Second           // the nodes' states while they have not come to the same position
 	restartAfter     = time.Second           // a node that ended by itself is started again, as an init system would
 	restAfterFailure = 20 * time.Millisecond // of a client that was told no, or nothing
 	watchEvery       = 250 * time.Millisecond
@@ -266,6 +266,7 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	stopWatching()
 	r.rt.Wake()
 	watched()
+	r.enter("agree")
 	r.awaitAgreement(ctx)
 	r.enter("done")
 	return ctx.Err()
@@ -601,18 +602,23 @@ func byNumber(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// awaitAgreement waits until all nodes report the same position in the log,
-// and records their states.
+// awaitAgreement waits until all nodes report the same position in the log, or
+// have had all the time that they may take, and records their states.
 func (r *run) awaitAgreement(ctx context.Context) {
-	until := r.rt.Now() + agreePatience
-	for {
+	begun := r.rt.Now()
+	until := begun + time.Duration(r.plan.ServeWithin) + time.Second // a little more proves more
+	for next := begun; ; {
 		all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
 		agree := len(all) == r.plan.Nodes
 		for _, s := range all {
 			agree = agree && s.Applied == all[0].Applied
 		}
-		if agree || r.rt.Now() > until || ctx.Err() != nil {
+		over := agree || r.rt.Now() > until || ctx.Err() != nil
+		if over || r.rt.Now() >= next {
 			r.recordStates(all)
+			next += agreeEvery
+		}
+		if over {
 			return
 		}
 		harness.Sleep(ctx, r.rt, r.rt.Now()+100*time.Millisecond)
@@ -620,8 +626,9 @@ func (r *run) awaitAgreement(ctx context.Context) {
 }
 
 func (r *run) recordStates(all []cluster.Status) {
+	now := r.rt.Now() // one look, one time
 	for _, s := range all {
-		r.event(harness.Event{Time: r.rt.Now(), Kind: harness.StateEvent, Node: s.Node, Role: s.Role,
+		r.event(harness.Event{Time: now, Kind: harness.StateEvent, Node: s.Node, Role: s.Role,
 			Term: s.Term, Leader: s.Leader, Applied: s.Applied, Hash: s.Hash})
 	}
 }

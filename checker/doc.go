@@ -13,7 +13,8 @@
 //     on strict serializability is exact, of registers what it finds is so.
 //   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
 //     whether the run tested anything, [Liveness] whether the system serves when
-//     nothing is broken; [Availability] and [Failovers] only
+//     nothing is broken, [CatchUp] whether every node comes to where the leader is
+//     then; [Availability] and [Failovers] only
 //     measure.
 //   - [Monitor] watches objects while the run goes on, [TransactionMonitor]
 //     transactions.

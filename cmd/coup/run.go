@@ -140,7 +140,7 @@ func planFlags(f *pflag.FlagSet, plan *coup.Plan) {
 	f.IntVar(&plan.OpsPerKey, "ops-per-key", plan.OpsPerKey, "operations on an object before a new one takes its place")
 	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of all randomness; 0 draws one")
 	f.BoolVar(&plan.FailFast, "fail-fast", plan.FailFast, "judge as the run goes on, and end the load when a violation is found")
-	f.TextVar(&plan.ServeWithin, "serve-within", plan.ServeWithin, "how long the system may take to serve when nothing is broken")
+	f.TextVar(&plan.ServeWithin, "serve-within", plan.ServeWithin, "how long the system may take to serve when nothing is broken, and then each node to catch up")
 	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
 	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
 }
