@@ -188,10 +188,11 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 // What is said is exactly what trying every order says. Of registers that is so
 // for few transactions only: of many, not everything follows from single reads.
 func TestTransactionsAgainstEveryOrder(t *testing.T) {
-	const runs = 5000
+	runs := 8 * *histories
 	for _, registers := range []bool{false, true} {
 		bad, found := 0, 0
-		for seed := range uint64(runs) {
+		for n := range uint64(runs) {
+			seed := *seed + n
 			rng := rand.New(rand.NewPCG(seed, 7))
 			ops := fewTxns(rng, registers, seed%2 == 0)
 			h := &harness.History{Operations: ops}
