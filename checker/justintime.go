@@ -54,6 +54,12 @@ func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decis
 		b, cancel = context.WithDeadline(b, time.Now().Add(time.Until(end)*3/4))
 		defer cancel()
 	}
+	// And of the work.
+	if a := allowanceOf(b); a != nil {
+		left := a.left.Load()
+		b, a = allow(b, left-left/4)
+		defer a.end()
+	}
 	j, err := newJustInTime(m, ops)
 	if err != nil {
 		return decision{}, false, nil //nolint:nilerr // too many operations at once: another tier may do
@@ -484,9 +490,17 @@ func (j *justInTime) search(b context.Context, first any) harness.Validity {
 	if enter(start) {
 		return harness.Valid
 	}
-	for steps := 0; len(path) > 0; steps++ {
-		if steps%1024 == 0 && b.Err() != nil {
-			return harness.Unknown
+	const between = 1024
+	steps := 0
+	defer func() { allowanceOf(b).spend(int64(steps % between)) }()
+	for ; len(path) > 0; steps++ {
+		if steps%between == 0 {
+			if steps > 0 {
+				allowanceOf(b).spend(between)
+			}
+			if b.Err() != nil {
+				return harness.Unknown
+			}
 		}
 		top := &path[len(path)-1]
 		j.moveTo(top.next)
