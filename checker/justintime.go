@@ -240,6 +240,11 @@ func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 			j.openWrites = append(j.openWrites, int32(i))
 		}
 	}
+	if len(j.returns) > 0 {
+		for _, op := range j.calls[:j.upTo[0]] {
+			j.begin(op)
+		}
+	}
 	return j, nil
 }
 
@@ -464,11 +469,7 @@ func (j *justInTime) inVain(m moment) bool {
 // left in j.order. What a search learned serves those after it.
 func (j *justInTime) search(b context.Context, first any) harness.Validity {
 	start := moment{state: j.intern(first), used: j.internUsage("")}
-	if j.moveTo(0); len(j.returns) > 0 {
-		for _, op := range j.calls[:j.upTo[0]] {
-			j.begin(op)
-		}
-	}
+	j.moveTo(0)
 	var path []choice
 	enter := func(m moment) (done bool) {
 		length := len(j.order)
