@@ -62,7 +62,7 @@ bench: build
 # The checker beside porcupine under a time limit, in one run.
 bench-checker:
 	$(GO) test ./checker -run TestTable -table -timeout 0 $(ARGS)
-	$(GO) test ./checker -run '^$$' -bench 'ListAppend|Monitor' -benchtime 1x -timeout 30m
+	$(GO) test ./checker -run '^$$' -bench 'ListAppend|Registers|Monitor' -benchtime 1x -timeout 30m
 
 fuzz:
 	@for p in $$($(GO) list ./...); do \

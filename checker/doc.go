@@ -66,7 +66,7 @@
 // [Monitor] does the work of zones line by line, and less for other objects.
 // [Transactions] infers the order of transactions from what they read, in linear
 // time (Adya, "Weak consistency", 1999; Kingsbury and Alvaro, "Elle", VLDB 2020);
-// of registers it then draws all conclusions that follow from single reads, for
-// some thousands of transactions at a time (Tan et al., "Cobra", OSDI 2020).
+// of registers it then draws all conclusions that follow from single reads (Tan et
+// al., "Cobra", OSDI 2020), which the order of time makes near linear.
 // [Sessions] follows Terry et al. 1994.
 package checker

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"runtime/metrics"
 	"sync"
@@ -35,9 +36,13 @@ func (e boundError) Error() string { return string(e) }
 
 const (
 	outOfTime   = boundError("the time allowed for the search was over")
+	outOfWork   = boundError("the work allowed for the search was done")
 	outOfMemory = boundError("the search needed more memory than allowed")
 	elsewhere   = boundError("a violation was found elsewhere, and this one took longer")
 )
+
+// unhurried is that only what a bound is a part of ends it.
+const unhurried = time.Duration(math.MaxInt64)
 
 // newGuard watches the memory of the process until it is closed.
 func newGuard(limit uint64) *guard {

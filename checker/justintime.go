@@ -54,6 +54,12 @@ func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decis
 		b, cancel = context.WithDeadline(b, time.Now().Add(time.Until(end)*3/4))
 		defer cancel()
 	}
+	// And of the work.
+	if a := allowanceOf(b); a != nil {
+		left := a.left.Load()
+		b, a = allow(b, left-left/4)
+		defer a.end()
+	}
 	j, err := newJustInTime(m, ops)
 	if err != nil {
 		return decision{}, false, nil //nolint:nilerr // too many operations at once: another tier may do
@@ -232,6 +238,11 @@ func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 		j.open[c] = append(j.open[c], int32(i))
 		if j.blind[j.class[i]] {
 			j.openWrites = append(j.openWrites, int32(i))
+		}
+	}
+	if len(j.returns) > 0 {
+		for _, op := range j.calls[:j.upTo[0]] {
+			j.begin(op)
 		}
 	}
 	return j, nil
@@ -458,11 +469,7 @@ func (j *justInTime) inVain(m moment) bool {
 // left in j.order. What a search learned serves those after it.
 func (j *justInTime) search(b context.Context, first any) harness.Validity {
 	start := moment{state: j.intern(first), used: j.internUsage("")}
-	if j.moveTo(0); len(j.returns) > 0 {
-		for _, op := range j.calls[:j.upTo[0]] {
-			j.begin(op)
-		}
-	}
+	j.moveTo(0)
 	var path []choice
 	enter := func(m moment) (done bool) {
 		length := len(j.order)
@@ -484,9 +491,17 @@ func (j *justInTime) search(b context.Context, first any) harness.Validity {
 	if enter(start) {
 		return harness.Valid
 	}
-	for steps := 0; len(path) > 0; steps++ {
-		if steps%1024 == 0 && b.Err() != nil {
-			return harness.Unknown
+	const between = 1024
+	steps := 0
+	defer func() { allowanceOf(b).spend(int64(steps % between)) }()
+	for ; len(path) > 0; steps++ {
+		if steps%between == 0 {
+			if steps > 0 {
+				allowanceOf(b).spend(between)
+			}
+			if b.Err() != nil {
+				return harness.Unknown
+			}
 		}
 		top := &path[len(path)-1]
 		j.moveTo(top.next)

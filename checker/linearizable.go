@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ type Linearizable struct {
 	// by then is unknown, and so is the verdict, unless another key shows a
 	// violation. Once one does, the others get no more than as much time again
 	// and half of what is left; making the counterexample small gets the rest,
-	// but a few seconds at most.
+	// but no more than work of a few seconds.
 	Timeout time.Duration
 	// MemoryBytes bounds what the heap of the process grows by while checking;
 	// zero: 1 GiB. Searches that run when it is reached are given up.
@@ -68,7 +69,7 @@ type keyed struct {
 	ops []*harness.Operation
 	decision
 	reason string // why it is unknown
-	took   time.Duration
+	work   int64  // that it took to decide, as for an allowance
 }
 
 // Check implements [harness.Checker]. Keys are judged in parallel, small ones
@@ -143,8 +144,10 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
 		small, models := l.shrink(ctx, g, worst)
-		b := g.start(ctx, attemptTime)
-		defer b.end()
+		bound := g.start(ctx, unhurried)
+		defer bound.end()
+		b, work := allow(bound, attemptWork)
+		defer work.end()
 		d.Confirmed = true
 		for _, m := range models {
 			confirmed, err := porcupineSearch(b, m, pointers(small))
@@ -223,9 +226,10 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 				}
 				rounds := (len(todo) - i + workers - 1) / workers
 				b := g.start(ctx, time.Until(deadline)/time.Duration(rounds))
-				start := time.Now()
-				d, err := decide(b, l.Model, todo[i].ops)
-				todo[i].took = time.Since(start)
+				counted, work := allow(b, math.MaxInt64)
+				d, err := decide(counted, l.Model, todo[i].ops)
+				todo[i].work = math.MaxInt64 - work.left.Load()
+				work.end()
 				d.order = nil // it was replayed; its memory serves others better
 				todo[i].decision, todo[i].reason = d, ""
 				if d.valid == harness.Unknown {

@@ -51,6 +51,8 @@ func porcupineSearch(b context.Context, m Model, ops []*harness.Operation) (harn
 	}
 	work = append(work, porcupine.Operation{Input: bell{}, Call: end + 1, Return: end + 2})
 
+	// What was allowed ends at the same step every time, though porcupine goes on for a moment.
+	a := allowanceOf(b)
 	var stopped atomic.Bool
 	var broken atomic.Pointer[error]
 	answer := porcupine.CheckOperationsTimeout(porcupine.Model{
@@ -68,6 +70,10 @@ func porcupineSearch(b context.Context, m Model, ops []*harness.Operation) (harn
 			}()
 			switch in := input.(type) {
 			case *harness.Operation:
+				if a.overdrawn() {
+					return false, state
+				}
+				a.spend(1)
 				next, ok = m.Step(state, in)
 				return ok, next
 			case bell:
@@ -90,6 +96,8 @@ func porcupineSearch(b context.Context, m Model, ops []*harness.Operation) (harn
 	switch {
 	case broken.Load() != nil:
 		return harness.Unknown, *broken.Load()
+	case a.overdrawn():
+		return harness.Unknown, nil
 	case answer == porcupine.Ok:
 		return harness.Valid, nil
 	case stopped.Load():

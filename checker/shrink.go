@@ -3,16 +3,17 @@ package checker
 import (
 	"context"
 	"slices"
-	"time"
 
 	"coup/harness"
 )
 
-// How long a violation that was found may be worked on to make it smaller, and
-// how long one attempt may take. What is not small by then is shown as it is.
+// How much work may be done to make a violation smaller that was found, and how
+// much in one attempt, in steps (see [allowance]). What is not small by then is
+// shown as it is. Work is counted, so that one history is explained in one way
+// however fast the machine is, unless the caller's time is over.
 const (
-	shrinkTime  = 5 * time.Second
-	attemptTime = time.Second
+	shrinkWork  = 2_000_000
+	attemptWork = 400_000
 )
 
 // readable is how many operations may be left for it to be worth while to look
@@ -40,21 +41,27 @@ type piece struct {
 // The models returned are those that all fail to explain what is left: they
 // differ in the state that the object is in at first.
 func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness.Operation, []Model) {
-	whole := g.start(ctx, shrinkTime)
-	defer whole.end()
-	// What takes much longer than the whole did is not worth waiting for.
-	// Those that cut much off get more: a busy machine must not spoil them.
-	patience := min(attemptTime, 20*time.Millisecond+4*k.took)
-	more := min(attemptTime, 200*time.Millisecond+4*k.took)
+	bound := g.start(ctx, unhurried)
+	defer bound.end()
+	whole, work := allow(bound, shrinkWork)
+	defer work.end()
+	// What takes much more than the whole did is not worth waiting for; those that
+	// cut much off get more.
+	patience := min(attemptWork, 8_000+4*k.work)
+	more := min(attemptWork, 80_000+4*k.work)
+	// What a procedure does to each operation costs less than a step of a search.
+	cost := func(ops []harness.Operation) int64 { return int64(len(ops)) / 4 }
 	fails := func(ops []harness.Operation) bool {
-		b := g.start(whole, more)
-		defer b.end()
+		work.spend(cost(ops))
+		b, a := allow(whole, more)
+		defer a.end()
 		d, err := decide(b, l.Model, pointers(ops))
 		return err == nil && d.valid == harness.Invalid
 	}
 	everFails := func(ops []harness.Operation) bool {
-		b := g.start(whole, patience)
-		defer b.end()
+		work.spend(cost(ops))
+		b, a := allow(whole, patience)
+		defer a.end()
 		return failsFromAny(b, l.Model, ops)
 	}
 

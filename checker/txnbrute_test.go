@@ -188,10 +188,11 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 // What is said is exactly what trying every order says. Of registers that is so
 // for few transactions only: of many, not everything follows from single reads.
 func TestTransactionsAgainstEveryOrder(t *testing.T) {
-	const runs = 5000
+	runs := 8 * *histories
 	for _, registers := range []bool{false, true} {
 		bad, found := 0, 0
-		for seed := range uint64(runs) {
+		for n := range uint64(runs) {
+			seed := *seed + n
 			rng := rand.New(rand.NewPCG(seed, 7))
 			ops := fewTxns(rng, registers, seed%2 == 0)
 			h := &harness.History{Operations: ops}
@@ -206,6 +207,14 @@ func TestTransactionsAgainstEveryOrder(t *testing.T) {
 				}
 				if right != (r.Valid == harness.Valid) || right == (r.Valid == harness.Invalid) {
 					t.Fatalf("seed %d, registers %v, %s: %v, but an order explains it: %v\n%s\n%s", seed, registers, level, r.Valid, right, r.Summary, txnsText(ops))
+				}
+				kinds := map[string]bool{}
+				for _, a := range r.Details.(TransactionDetails).Anomalies {
+					base, _ := kindOf(a.Kind)
+					kinds[base] = true
+				}
+				if registers && kinds[G0] && !kinds[G1c] {
+					t.Fatalf("seed %d: G0 without G1c: %s\n%s", seed, r.Summary, txnsText(ops))
 				}
 				if r.Valid == harness.Invalid && strings.Contains(strings.Join(r.Counterexample.Story, " "), "what was read says so") {
 					t.Fatalf("seed %d, registers %v: no reason is given\n%s\n%s", seed, registers, strings.Join(r.Counterexample.Story, "\n"), txnsText(ops))

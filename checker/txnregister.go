@@ -19,6 +19,7 @@ type registerTxns struct {
 	readers   map[item][]int32
 	previous  map[item]item      // the version that one followed
 	concluded map[step]deduction // what several reads say together
+	undrawn   bool               // not all that they say was concluded: it would have been too much
 	// By key: who found nothing in it, and who then wrote it.
 	nothing, begun map[int32][]int32
 }
@@ -140,7 +141,7 @@ func (r *registerTxns) circles() {
 	for i := range r.ops {
 		for at, m := range r.input(int32(i)) {
 			v := item{r.key(int32(i), at), m.Value}
-			if m.F != "w" || state[v] != 0 {
+			if _, follows := r.previous[v]; m.F != "w" || !follows || state[v] != 0 {
 				continue
 			}
 			var way []item
