@@ -21,7 +21,8 @@
 //	program.go  the compiled module, and the functions that it imports
 //	image.go    the data of a module, put together once for all processes
 //	lean.go     the code of a module, rewritten to do the same in fewer steps;
-//	            leanread.go, leanframe.go, leanpointer.go and leanwrite.go
+//	            leanread.go, leanframe.go, leanpointer.go, leanentry.go,
+//	            leancondition.go and leanwrite.go
 //	cluster.go  all of it as a cluster.Cluster
 //	tracer.go   what happens, for who wants to see it (package trace)
 //

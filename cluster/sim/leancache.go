@@ -12,7 +12,7 @@ import (
 
 // leanSource is what makes a module lean: another version makes another module.
 //
-//go:embed lean.go leanframe.go leanpointer.go leanread.go leanwrite.go image.go
+//go:embed lean.go leancondition.go leanentry.go leanframe.go leanpointer.go leanread.go leanwrite.go image.go
 var leanSource embed.FS
 
 // leanCached is lean, with what it made kept in the directory cache, unless that is "".

@@ -16,6 +16,7 @@ import "encoding/binary"
 // return address takes, so that no offset is negative.
 type frame struct {
 	dispatch int   // the instruction that goes to where the parameter says
+	entries  []run // what it may say
 	fresh    int64 // parameters below it begin the function; 0: all do
 	size     int64 // what the stack pointer is moved by then
 	reach    int64 // the end of the farthest access, from the base
@@ -31,7 +32,7 @@ func (f *function) findFrame() {
 	if !ok || !f.hasStack() {
 		return
 	}
-	fr := &frame{dispatch: dispatch}
+	fr := &frame{dispatch: dispatch, entries: f.entries(dispatch)}
 	for k := range f.code {
 		if c := &f.code[k]; c.edit == stepPointer && c.add < 0 && !f.isCall(k) {
 			if fr.size != 0 {
@@ -78,6 +79,9 @@ func (f *function) findFrame() {
 	for _, s := range w.shortcuts {
 		f.code[s.at].edit, f.code[s.at].n = straight, s.label
 		f.code[s.at-1].edit, f.code[s.at-2].edit = drop, drop
+	}
+	for _, k := range w.idle {
+		f.code[k].edit = drop
 	}
 }
 
@@ -126,6 +130,7 @@ type walk struct {
 	outer     int // constructs around the dispatch
 	original  int // of them are still open
 	shortcuts []shortcut
+	idle      []int // the beginnings and ends of blocks that no branch leads out of
 }
 
 // shortcut is a branch that need not go through the dispatch.
@@ -138,6 +143,8 @@ type shortcut struct {
 // begins and behind its end.
 type construct struct {
 	op         byte
+	at         int  // where it begins
+	target     bool // a branch leads to it
 	live       bool
 	start, end int64
 	reached    bool // its end
@@ -150,27 +157,27 @@ func (w *walk) pass(k int) (ok bool) {
 	c := &w.f.code[k]
 	switch c.op {
 	case opBlock, opLoop, opIf:
-		w.open = append(w.open, construct{op: c.op, live: w.live, start: w.at})
+		w.open = append(w.open, construct{op: c.op, at: k, live: w.live, start: w.at})
 	case opElse:
 		ok = w.reach(0)
 		a := &w.open[len(w.open)-1]
 		a.op, w.at, w.live, w.lost = c.op, a.start, a.live, false
 		return ok
 	case opEnd:
-		return w.end()
+		return w.end(k)
 	case opBr:
-		ok = w.reach(w.ahead(k))
+		ok = w.branch(w.ahead(k))
 		w.live = false
 		return ok
 	case opBrIf:
-		return w.reach(c.n)
+		return w.branch(c.n)
 	case opBrTable:
 		if k == w.fr.dispatch {
 			return w.begin(c.labels)
 		}
 		ok = true
 		for _, label := range c.labels {
-			ok = w.reach(int64(label)) && ok
+			ok = w.branch(int64(label)) && ok
 		}
 		w.live = false
 		return ok
@@ -199,19 +206,25 @@ func (w *walk) pass(k int) (ok bool) {
 // begin passes the dispatch.
 func (w *walk) begin(labels []uint32) (ok bool) {
 	w.outer, w.original = len(w.open), len(w.open)
-	ok = true
 	for i, label := range labels {
-		if label != labels[0] && w.fr.fresh == 0 {
-			w.fr.fresh, w.at = int64(i), 0
+		if label != labels[0] {
+			w.fr.fresh = int64(i)
+			break
 		}
-		ok = w.reach(int64(label)) && ok
+	}
+	ok = true
+	for _, e := range w.fr.entries {
+		if e.label != labels[0] {
+			w.at = 0
+		}
+		ok = w.branch(int64(e.label)) && ok
 	}
 	w.live = false
 	return ok
 }
 
-// end leaves a construct.
-func (w *walk) end() (ok bool) {
+// end leaves a construct, at the instruction k.
+func (w *walk) end(k int) (ok bool) {
 	n := len(w.open)
 	if n == 0 {
 		return true // the function
@@ -227,12 +240,23 @@ func (w *walk) end() (ok bool) {
 			w.at, w.lost = a.end, a.lost
 		}
 	}
+	if a.op == opBlock && !a.target {
+		w.idle = append(w.idle, a.at, k)
+	}
 	w.open = w.open[:n-1]
 	w.original = min(w.original, n-1)
 	return ok
 }
 
-// reach follows a branch to a label.
+// branch follows a branch to a label.
+func (w *walk) branch(label int64) (ok bool) {
+	if i := int64(len(w.open)) - 1 - label; i >= 0 {
+		w.open[i].target = true
+	}
+	return w.reach(label)
+}
+
+// reach goes to a label, by a branch or at the end of its construct.
 func (w *walk) reach(label int64) (ok bool) {
 	i := int64(len(w.open)) - 1 - label
 	if !w.live || i < 0 {
@@ -258,9 +282,9 @@ func (w *walk) ahead(k int) (label int64) {
 	if k < w.fr.dispatch+3 || i < 0 || i >= int64(w.original) || w.open[i].op != opLoop {
 		return c.n
 	}
-	if number := &w.f.code[k-2]; w.f.code[k-1].sets(0) && number.op == opI32Const && number.n >= 0 {
+	if n, ok := w.f.jump(k); ok {
 		labels := w.f.code[w.fr.dispatch].labels
-		to := w.outer - 1 - int(labels[min(number.n, int64(len(labels)-1))])
+		to := w.outer - 1 - int(labels[min(n, int64(len(labels)-1))])
 		if to >= 0 && to < w.original && w.open[to].op == opBlock {
 			label = int64(len(w.open) - 1 - to)
 			w.shortcuts = append(w.shortcuts, shortcut{k, label})
@@ -270,18 +294,18 @@ func (w *walk) ahead(k int) (label int64) {
 	return c.n
 }
 
+// jump is the parameter with which the branch k comes to the dispatch again.
+func (f *function) jump(k int) (n int64, ok bool) {
+	number := &f.code[k-2]
+	return number.n, f.code[k].op == opBr && f.code[k-1].op == opLocalSet && f.code[k-1].n == 0 && number.op == opI32Const && number.n >= 0
+}
+
 // run is a label, and the parameter from which on it is meant, up to the next.
 type run struct{ from, label uint32 }
 
 // writeDispatch goes to one of the labels by the function's parameter, as a
 // table would. Behind a table wazero does not know what it has checked before.
-func writeDispatch(out []byte, labels []uint32) []byte {
-	var runs []run
-	for i, l := range labels {
-		if n := len(runs); n == 0 || runs[n-1].label != l {
-			runs = append(runs, run{uint32(i), l})
-		}
-	}
+func writeDispatch(out []byte, runs []run) []byte {
 	if len(runs) > 1 { // most often it begins
 		out = append(branchBelow(out, runs[1].from), opBrIf)
 		out = binary.AppendUvarint(out, uint64(runs[0].label))

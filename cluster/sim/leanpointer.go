@@ -39,6 +39,9 @@ func (f *function) findPointers() {
 		if c.isAccess() && c.of > 0 && f.code[c.of-1].edit == fromPointer {
 			f.pointers[f.code[c.of-1].pointer].access(c, stretch)
 		}
+		if c.edit == drop && (c.op == opBlock || c.op == opEnd) {
+			continue
+		}
 		switch c.op {
 		case opLocalSet, opLocalTee:
 			now.pointer[c.n] = 0

@@ -36,8 +36,14 @@ const (
 	opF32Const      = 0x43
 	opF64Const      = 0x44
 	opI32Eqz        = 0x45
+	opI32Eq         = 0x46
+	opI32Ne         = 0x47
 	opI32LtU        = 0x49
 	opI64Eqz        = 0x50
+	opI64Eq         = 0x51
+	opI64Ne         = 0x52
+	opF32Eq         = 0x5b
+	opF64Eq         = 0x61
 	opI32Clz        = 0x67
 	opI32Add        = 0x6a
 	opI32Sub        = 0x6b

@@ -1,6 +1,9 @@
 package sim
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // write returns the function's new body.
 func (f *function) write() []byte {
@@ -38,7 +41,7 @@ type writer struct {
 	f      *function
 	out    []byte
 	holder []int  // for each local the one that holds what is made of it; 0: none
-	open   []byte // constructs
+	open   []byte // constructs; opNop: a block that is not written
 }
 
 func (w *writer) uint(n uint64)        { w.out = binary.AppendUvarint(w.out, n) }
@@ -79,6 +82,12 @@ func (w *writer) instruction(k int) (n int) {
 	c := &f.code[k]
 	switch {
 	case c.edit == drop:
+		switch c.op {
+		case opBlock:
+			w.open = append(w.open, opNop)
+		case opEnd:
+			w.open = w.open[:len(w.open)-1]
+		}
 	case c.edit == fromFrame:
 		w.held(opLocalGet, stackPointer)
 		return c.length
@@ -89,7 +98,16 @@ func (w *writer) instruction(k int) (n int) {
 		w.op(c.op, c.align)
 		w.uint(uint64(c.n + f.code[c.of-1].add))
 	case c.edit == straight:
-		w.op(opBr, c.n)
+		w.op(opBr, w.label(c.n))
+	case c.edit == other:
+		switch { // a zero to compare with
+		case c.op == opI32Eqz && c.n == opI32Ne:
+			w.i32(0)
+		case c.op == opI64Eqz && c.n == opI64Ne:
+			w.plain(opI64Const)
+			w.plain(0)
+		}
+		w.plain(byte(c.n))
 	case c.edit == restore:
 		w.held(opLocalGet, stackPointer)
 		w.i32(returnAddress)
@@ -100,11 +118,22 @@ func (w *writer) instruction(k int) (n int) {
 		w.held(opLocalGet, stackPointer)
 		w.held(opLocalTee, stackPointer)
 		w.check(f.frame.reach)
-		w.out = writeDispatch(w.out, f.code[k+1].labels)
+		runs := slices.Clone(f.frame.entries)
+		for i := range runs {
+			runs[i].label = uint32(w.label(int64(runs[i].label)))
+		}
+		w.out = writeDispatch(w.out, runs)
 		return 2
 	case c.op == opIf && f.isOnlyBranch(k):
-		w.op(opBrIf, f.code[k+3].n-1)
+		w.op(opBrIf, w.label(f.code[k+3].n-1))
 		return 5
+	case c.op == opBr, c.op == opBrIf:
+		w.op(c.op, w.label(c.n))
+	case c.op == opBrTable:
+		w.op(opBrTable, int64(len(c.labels)-1))
+		for _, l := range c.labels {
+			w.uint(uint64(w.label(int64(l))))
+		}
 	case c.op == opEnd && len(w.open) > 0:
 		w.end()
 	default:
@@ -117,6 +146,16 @@ func (w *writer) instruction(k int) (n int) {
 		w.copy(c)
 	}
 	return 1
+}
+
+// label is what becomes of a label.
+func (w *writer) label(l int64) int64 {
+	for _, op := range w.open[max(0, len(w.open)-int(l)):] {
+		if op == opNop {
+			l--
+		}
+	}
+	return l
 }
 
 // isOnlyBranch says whether there is nothing in the if k but a branch.
