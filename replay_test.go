@@ -283,12 +283,16 @@ func TestShrinkOperationByOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bounded, err := Shrink(ctx, ctx, dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1, Runs: 3})
+	if err != nil || bounded.Runs != 3 || !bounded.Bounded || bounded.Verdict.Valid != harness.Invalid {
+		t.Errorf("of 3 runs it took %d (bounded %v), to %q, %v", bounded.Runs, bounded.Bounded, bounded.Verdict.Sentence(), err)
+	}
 	last := Plan{}
 	s, err := Shrink(ctx, ctx, dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1, Step: func(s ShrinkStep) { last = s.Best }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Plan.Operations) != 1 || s.Plan.Concurrency != 1 || len(s.Plan.Schedule) > 1 || !equalPlans(s.Plan, last) {
+	if s.Bounded || len(s.Plan.Operations) != 1 || s.Plan.Concurrency != 1 || len(s.Plan.Schedule) > 1 || !equalPlans(s.Plan, last) {
 		t.Errorf("of %d operations are left %+v, of %d clients, with %d strikes", len(before), s.Plan.Operations, s.Plan.Concurrency, len(s.Plan.Schedule))
 	}
 	r, err := Replay(ctx, ctx, s.Dir, RunOptions{Out: out})

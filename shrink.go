@@ -20,9 +20,15 @@ type ShrinkOptions struct {
 	// Tries is how often a smaller plan may be run until it fails; 0: once with
 	// its own seed and twice with others.
 	Tries int
+	// Runs is how many runs the search may take; 0: [DefaultShrinkRuns].
+	Runs int
 	// Step is called after every plan that was tried. May be nil.
 	Step func(ShrinkStep)
 }
+
+// DefaultShrinkRuns bounds a search: what needs hundreds of operations to fail takes a
+// run or three for each of them, again and again.
+const DefaultShrinkRuns = 1000
 
 // ShrinkStep is one smaller plan that was tried.
 type ShrinkStep struct {
@@ -38,13 +44,15 @@ type Shrunk struct {
 	Plan    Plan
 	Verdict Verdict
 	Runs    int
+	Bounded bool // it stopped because it may take no more runs
 	Before  Plan
 }
 
 // Shrink searches for the smallest plan that fails the same way as the run in
 // dir: with fewer faults, nodes, processes and objects, and a shorter load, and then
-// with a list of operations that is as short as can be. When soft ends it stops with the best so far, which is the run
-// itself when nothing smaller was found.
+// with a list of operations that is as short as can be. When soft ends, or the runs that it
+// may take were made, it stops with the best so far, which is the run itself when
+// nothing smaller was found.
 func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, error) {
 	var stored Stored
 	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
@@ -59,6 +67,9 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	}
 	if o.Tries == 0 {
 		o.Tries = 3
+	}
+	if o.Runs == 0 {
+		o.Runs = DefaultShrinkRuns
 	}
 	s := &shrinking{ctx: ctx, soft: soft, o: o, want: verdict.checkers()}
 	s.best = Shrunk{Dir: dir, Plan: stored.Plan, Verdict: verdict, Before: stored.Plan}
@@ -88,7 +99,7 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 			shrinkOperations(s) // what is listed can't be drawn otherwise any more
 		}
 		if s.err != nil || s.over() || equalPlans(before, s.best.Plan) {
-			s.best.Runs = s.runs
+			s.best.Runs, s.best.Bounded = s.runs, s.runs >= s.o.Runs
 			return s.best, s.err
 		}
 	}
@@ -117,7 +128,9 @@ type shrinking struct {
 	err       error
 }
 
-func (s *shrinking) over() bool { return s.err != nil || s.soft.Err() != nil || s.ctx.Err() != nil }
+func (s *shrinking) over() bool {
+	return s.err != nil || s.runs >= s.o.Runs || s.soft.Err() != nil || s.ctx.Err() != nil
+}
 
 // try runs a changed plan, and keeps it if it fails the same way.
 func (s *shrinking) try(what string, change func(*Plan)) bool {

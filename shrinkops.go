@@ -26,7 +26,13 @@ func shrinkOperations(s *shrinking) {
 	}
 	s.witnessed()
 	all := s.best.Plan.Operations
-	fewest(len(all), func(keep []int) bool { return s.tryOperations(s.o.Tries, all, keep) }, s.over)
+	fewest(len(all), func(keep []int) bool {
+		const many = 100 // of so many, other seeds would cost too much
+		if len(keep) > many {
+			return s.tryOperations(1, all, keep)
+		}
+		return s.tryOperations(s.o.Tries, all, keep)
+	}, s.over)
 	for s.fewerStill() {
 	}
 	shrinkClients(s)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -36,10 +37,14 @@ or its environment failed.`,
 	nodeFlag(f)
 	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
 	f.IntVar(&o.Tries, "tries", 3, "how often a smaller plan may be run until it fails")
+	f.IntVar(&o.Runs, "runs", coup.DefaultShrinkRuns, "how many runs the search may take")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, _, err := results.Locate(args[0])
 		if err != nil || dir == "" {
 			return usageError{fmt.Errorf("%s is not a run directory", args[0])}
+		}
+		if o.Tries < 1 || o.Runs < 1 {
+			return usageError{errors.New("--tries and --runs must be 1 or more")}
 		}
 		o.Out, o.Stuck = out, becomeStuck
 		o.Step = func(s coup.ShrinkStep) {
@@ -56,6 +61,9 @@ or its environment failed.`,
 			return err
 		}
 		fmt.Fprintf(os.Stderr, "%d runs in %s\nfrom %s\nto   %s\n", r.Runs, time.Since(start).Round(time.Second), size(r.Before), size(r.Plan))
+		if r.Bounded {
+			fmt.Fprintln(os.Stderr, "that is as many runs as it may take: with more --runs it may become smaller")
+		}
 		printVerdict(os.Stdout, r.Dir, r.Verdict)
 		return codeOf(r.Verdict.Valid)
 	}
