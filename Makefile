@@ -61,7 +61,7 @@ bench: build
 
 # The checker beside porcupine under a time limit, in one run.
 bench-checker:
-	$(GO) test ./checker -run TestTable -table -timeout 0 $(ARGS)
+	$(GO) test ./checker -run TestTable -table -v -timeout 0 $(ARGS)
 	$(GO) test ./checker -run '^$$' -bench 'ListAppend|Registers|Monitor' -benchtime 1x -timeout 30m
 
 fuzz:

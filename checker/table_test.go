@@ -28,7 +28,7 @@ var (
 // TestTable measures Linearizable beside porcupine on the same histories. It
 // is asked for by a flag, because it takes long:
 //
-//	go test ./checker -run TestTable -table -timeout 0
+//	go test ./checker -run TestTable -table -v -timeout 0
 func TestTable(t *testing.T) {
 	if !*table {
 		t.Skip("asked for by -table")
