@@ -91,10 +91,8 @@ func (f *function) returns(enter func(n int64)) (ok bool) {
 	self := int64(-1)
 	left := false // there is an address for the next call
 	for k := 2; k+3 < len(f.code); k++ {
-		switch next := f.code[k : k+4]; {
-		case next[0].op == opGlobalSet && next[0].n == stackGlobal && next[1].op == opLocalGet && next[1].n == stackPointer &&
-			next[2].op == opI64Const && next[3].op == opI64Store && next[3].n == 0:
-			address := next[2].n
+		next := f.code[k : k+4]
+		if address, ok := f.address(k); ok {
 			if self >= 0 && address>>place != self {
 				return false
 			}
@@ -103,6 +101,9 @@ func (f *function) returns(enter func(n int64)) (ok bool) {
 			if f.followsLabel(k - 4) {
 				enter(address&(1<<place-1) - 1)
 			}
+			continue
+		}
+		switch {
 		case next[0].op != opCall && next[0].op != opCallIndirect:
 		case f.isReturn(k+2) && next[3].op == opBrIf && !left: // it may be left and entered again
 			return false

@@ -101,11 +101,19 @@ func (f *function) dispatch() (k int, ok bool) {
 
 // isCall says whether the instruction k makes room for a call's return address.
 func (f *function) isCall(k int) bool {
-	if c := &f.code[k]; c.edit != stepPointer || c.add != -returnAddress || k+4 >= len(f.code) {
-		return false
+	c := &f.code[k]
+	_, ok := f.address(k + 1)
+	return c.edit == stepPointer && c.add == -returnAddress && ok
+}
+
+// address is the address that a call is to come back to, if the instructions from k
+// on leave it on the stack.
+func (f *function) address(k int) (_ int64, ok bool) {
+	if k+3 >= len(f.code) {
+		return 0, false
 	}
-	next := f.code[k+1 : k+5]
-	return next[0].op == opGlobalSet && next[1].op == opLocalGet && next[1].n == stackPointer &&
+	next := f.code[k : k+4]
+	return next[2].n, next[0].op == opGlobalSet && next[0].n == stackGlobal && next[1].op == opLocalGet && next[1].n == stackPointer &&
 		next[2].op == opI64Const && next[3].op == opI64Store && next[3].n == 0
 }
 
