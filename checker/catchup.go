@@ -26,10 +26,11 @@ func (CatchUp) Name() string { return "catch-up" }
 // look is how all nodes said they were, at a time.
 type look map[string]harness.Event
 
-// leader is the node that leads in the highest term; "" if none does.
+// leader is the node that leads in the highest term, the first by name if two do; ""
+// if none does.
 func (l look) leader() (node string, term uint64) {
 	for n, e := range l {
-		if e.Role == "leader" && (node == "" || e.Term > term) {
+		if e.Role == "leader" && (node == "" || e.Term > term || e.Term == term && n < node) {
 			node, term = n, e.Term
 		}
 	}
