@@ -69,7 +69,7 @@ func (f *function) jumpsBack(dispatch int, enter func(n int64)) (ok bool) {
 			if !ok {
 				return false
 			}
-			if to := all - 1 - int(labels[min(n, int64(len(labels)-1))]); to >= outer || to >= 0 && open[to] != opBlock {
+			if to := all - 1 - int(meant(labels, n)); to >= outer || to >= 0 && open[to] != opBlock {
 				enter(n)
 			}
 		case opBrIf:

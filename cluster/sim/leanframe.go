@@ -291,8 +291,7 @@ func (w *walk) ahead(k int) (label int64) {
 		return c.n
 	}
 	if n, ok := w.f.jump(k); ok {
-		labels := w.f.code[w.fr.dispatch].labels
-		to := w.outer - 1 - int(labels[min(n, int64(len(labels)-1))])
+		to := w.outer - 1 - int(meant(w.f.code[w.fr.dispatch].labels, n))
 		if to >= 0 && to < w.original && w.open[to].op == opBlock {
 			label = int64(len(w.open) - 1 - to)
 			w.shortcuts = append(w.shortcuts, shortcut{k, label})
@@ -301,6 +300,9 @@ func (w *walk) ahead(k int) (label int64) {
 	}
 	return c.n
 }
+
+// meant is the one of the dispatch's labels that the parameter n leads to.
+func meant(labels []uint32, n int64) uint32 { return labels[min(n, int64(len(labels)-1))] }
 
 // jump is the parameter with which the branch k comes to the dispatch again.
 func (f *function) jump(k int) (n int64, ok bool) {
