@@ -158,6 +158,7 @@ func (f *function) lean() []byte {
 	f.findFrame()
 	f.findPointers()
 	f.shortenConditions()
+	f.dropMasks()
 	return f.write()
 }
 

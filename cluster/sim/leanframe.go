@@ -337,10 +337,6 @@ func decide(out []byte, runs []run, depth uint32) []byte {
 	}
 	half := len(runs) / 2
 	out = branchBelow(out, runs[half].from)
-	if half == 1 {
-		out = binary.AppendUvarint(append(out, opBrIf), uint64(runs[0].label+depth))
-		return decide(out, runs[1:], depth)
-	}
 	out = decide(append(out, opIf, typeVoid), runs[:half], depth+1)
 	return append(decide(append(out, opElse), runs[half:], depth+1), opEnd)
 }

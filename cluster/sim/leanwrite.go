@@ -124,9 +124,6 @@ func (w *writer) instruction(k int) (n int) {
 		}
 		w.out = writeDispatch(w.out, runs)
 		return 2
-	case c.op == opIf && f.isOnlyBranch(k):
-		w.op(opBrIf, w.label(f.code[k+3].n-1))
-		return 5
 	case c.op == opBr, c.op == opBrIf:
 		w.op(c.op, w.label(c.n))
 	case c.op == opBrTable:
@@ -156,11 +153,6 @@ func (w *writer) label(l int64) int64 {
 		}
 	}
 	return l
-}
-
-// isOnlyBranch says whether there is nothing in the if k but a branch.
-func (f *function) isOnlyBranch(k int) bool {
-	return k+4 < len(f.code) && f.code[k+1].edit == drop && f.code[k+3].edit == straight && f.code[k+4].op == opEnd
 }
 
 // pointer puts a pointer's value there.
