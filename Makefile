@@ -13,8 +13,8 @@ ARGS     ?=
 FUZZTIME ?= 30s
 # The node for simulated machines becomes part of the binary.
 WASM      = cluster/sim/node/raftnode.wasm.gz
-# Nodes run coup's own binary in an image that holds nothing else.
-BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -o bin/coup ./cmd/coup
+# What makes simulated machines fast.
+FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
 .PHONY: build run test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
 
@@ -23,7 +23,8 @@ build:
 	@overlay=$$($(GO) run ./internal/onethread/overlay "$$($(GO) env GOROOT)" bin/_onethread) && \
 	  GOOS=wasip1 GOARCH=wasm $(GO) build -overlay "$$overlay" -trimpath -buildvcs=false -o bin/raftnode.wasm ./cmd/raftnode
 	@gzip -9nc bin/raftnode.wasm > $(WASM).new && { cmp -s $(WASM).new $(WASM) && rm $(WASM).new || mv $(WASM).new $(WASM); }
-	@$(BUILD)
+	@# Nodes in containers run coup's own binary in an image that holds nothing else.
+	@flags="$(FLAGS)" && CGO_ENABLED=0 $(GO) build $$flags -trimpath -o bin/coup ./cmd/coup
 
 run: build
 	bin/coup run $(ARGS)
@@ -34,6 +35,7 @@ lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
+	@flags="$(FLAGS)" && set -x && $(GO) vet $$flags ./cluster/sim
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./cluster/raftnode ./cluster/sim/guest ./cmd/raftnode
 	$(GO) tool staticcheck ./...
 
@@ -41,7 +43,7 @@ lint:
 unit:
 	@docker version >/dev/null 2>&1 || \
 	  echo "!!! NO DOCKER ENGINE ANSWERS: NOTHING WILL BE TESTED AGAINST CONTAINERS !!!" >&2
-	$(GO) test -race -timeout 20m ./...
+	@flags="$(FLAGS)" && set -x && $(GO) test $$flags -race -timeout 20m ./...
 
 wall: build
 	bin/coup wall $(ARGS)
@@ -57,7 +59,7 @@ raft-releases: build
 	releases/check
 
 bench: build
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
+	@flags="$(FLAGS)" && set -x && $(GO) test $$flags -run '^$$' -bench . -benchtime 1x -timeout 30m ./...
 
 # The checker beside porcupine under a time limit, in one run.
 bench-checker:

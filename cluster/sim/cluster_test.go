@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +154,28 @@ func TestLeanNodeDoesTheSame(t *testing.T) {
 	defer asItIs.Close(ctx)
 	if lean := turmoil(t, 9, nil); lean != turmoilOf(t, asItIs, 9, nil) {
 		t.Error("the node that was made lean did something else")
+	}
+}
+
+// And when each of its accesses to memory was checked.
+func TestCheckedNodeDoesTheSame(t *testing.T) {
+	if !sim.Unchecked {
+		t.Skip("here each one is checked: see make unit")
+	}
+	unchecked := turmoil(t, 9, nil)
+	module, err := os.ReadFile(testnode.File(t, testnode.Node))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	sim.WithChecks(t)
+	checked, err := sim.Load(ctx, module, filepath.Join(filepath.Dir(sim.CacheDir()), "wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer checked.Close(ctx)
+	if unchecked != turmoilOf(t, checked, 9, nil) {
+		t.Error("the node whose accesses were not checked did something else")
 	}
 }
 

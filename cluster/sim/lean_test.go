@@ -293,7 +293,7 @@ type outcome struct {
 // callModule calls the exported function of a module with parameter and stack pointer.
 func callModule(t *testing.T, module []byte, memory []byte, parameter, sp uint64) outcome {
 	t.Helper()
-	ctx := context.Background()
+	ctx := withMemory(context.Background(), nil)
 	r := wazero.NewRuntime(ctx)
 	defer r.Close(ctx)
 	m, err := r.Instantiate(ctx, module)
@@ -429,6 +429,7 @@ func TestLeanIsKept(t *testing.T) {
 // A pointer may point at the last bytes of memory, and be followed farther only
 // where it points at more.
 func TestLeanReadsNothingBehindMemory(t *testing.T) {
+	WithChecks(t)
 	read := func(offset uint64) []byte {
 		return append(binary.AppendUvarint([]byte{opLocalGet, 2, opI32WrapI64, opFirstLoad + 1, 3}, offset), opDrop)
 	}

@@ -43,22 +43,25 @@ func (p *pages) close() error { return p.file.Close() }
 // memory that grows is not copied. It begins with p, if that is not nil.
 func withMemory(ctx context.Context, p *pages) context.Context {
 	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
-		b, err := syscall.Mmap(-1, 0, int(most), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+		b, err := syscall.Mmap(-1, 0, max(int(most), reach), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
 		if err == nil && p != nil && p.size > 0 {
 			_, err = unix.MmapPtr(int(p.file.Fd()), 0, unsafe.Pointer(&b[0]), uintptr(p.size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
 		}
 		if err != nil {
 			panic("memory for a simulated machine: " + err.Error())
 		}
-		return &mapped{b}
+		return &mapped{b, int(most)}
 	}))
 }
 
-type mapped struct{ b []byte }
+type mapped struct {
+	b    []byte
+	most int // of it is the program's
+}
 
 // Reallocate implements experimental.LinearMemory. Memory never shrinks.
 func (m *mapped) Reallocate(size uint64) []byte {
-	if size > uint64(len(m.b)) {
+	if size > uint64(m.most) {
 		return nil
 	}
 	return m.b[:size]

@@ -87,7 +87,7 @@ func CacheDir() string {
 	if err != nil {
 		return ""
 	}
-	return filepath.Join(dir, "coup", "wasm")
+	return filepath.Join(dir, "coup", "wasm"+engine)
 }
 
 type processKey struct{}
