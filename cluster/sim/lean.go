@@ -158,7 +158,6 @@ func (f *function) lean() []byte {
 	f.findFrame()
 	f.findPointers()
 	f.shortenConditions()
-	f.dropMasks()
 	return f.write()
 }
 

@@ -26,11 +26,6 @@ const (
 	opGlobalSet     = 0x24
 	opFirstLoad     = 0x28
 	opI32Load8U     = 0x2d
-	opI64Load       = 0x29
-	opI64Load8S     = 0x30
-	opI64Load8U     = 0x31
-	opI64Load16U    = 0x33
-	opI64Load32U    = 0x35
 	opFirstStore    = 0x36
 	opI64Store      = 0x37
 	opLastStore     = 0x3e
@@ -54,7 +49,6 @@ const (
 	opI32Sub        = 0x6b
 	opI64Clz        = 0x79
 	opI64Add        = 0x7c
-	opI64And        = 0x83
 	opF32Abs        = 0x8b
 	opF32Add        = 0x92
 	opF64Abs        = 0x99
@@ -70,7 +64,6 @@ const (
 
 	typeVoid     = 0x40
 	typeI32      = 0x7f
-	typeI64      = 0x7e
 	typeFunction = 0x60
 )
 
