@@ -39,6 +39,7 @@ const (
 	opI32Eq         = 0x46
 	opI32Ne         = 0x47
 	opI32LtU        = 0x49
+	opI32GeU        = 0x4f
 	opI64Eqz        = 0x50
 	opI64Eq         = 0x51
 	opI64Ne         = 0x52

@@ -64,15 +64,20 @@ func (w *writer) base() {
 	fr := w.f.frame
 	w.op(opLocalGet, stackPointer)
 	w.i32(-returnAddress - fr.size)
-	if fr.fresh > 0 && fr.size > 0 {
-		w.i32(-returnAddress)
-		w.op(opLocalGet, 0)
-		w.i32(fr.fresh)
-		w.plain(opI32LtU)
-		w.plain(opSelect)
-	}
 	w.plain(opI32Add)
 	w.held(opLocalSet, stackPointer)
+	if fr.fresh > 0 && fr.size > 0 {
+		w.op(opLocalGet, 0)
+		w.i32(fr.fresh)
+		w.plain(opI32GeU)
+		w.plain(opIf)
+		w.plain(typeVoid)
+		w.held(opLocalGet, stackPointer)
+		w.i32(fr.size)
+		w.plain(opI32Add)
+		w.held(opLocalSet, stackPointer)
+		w.plain(opEnd)
+	}
 }
 
 // instruction writes what becomes of the instruction k, and says how many of the old
