@@ -144,6 +144,7 @@ const (
 	keep        edit = iota
 	drop             // it goes
 	fromFrame        // with those up to length, it becomes the base of the frame
+	fromBase         // with those up to length, it becomes the base of the frame plus add
 	fromPointer      // with those up to length, it becomes the value of a pointer
 	moved            // the access's offset grows by what its address adds
 	straight         // the branch goes to the label n

@@ -74,6 +74,9 @@ func (f *function) findFrame() {
 			sum.edit, sum.length = fromFrame, k+1-c.of
 		case f.isReturn(k) && at[k+1] == 0:
 			f.code[k-1].edit = restore
+		case c.edit == stepPointer:
+			sum := &f.code[c.of-1]
+			sum.edit, sum.length, sum.add = fromBase, k+1-c.of, at[k]+c.add+returnAddress
 		}
 	}
 	for _, s := range w.shortcuts {

@@ -96,6 +96,11 @@ func (w *writer) instruction(k int) (n int) {
 	case c.edit == fromFrame:
 		w.held(opLocalGet, stackPointer)
 		return c.length
+	case c.edit == fromBase:
+		w.held(opLocalGet, stackPointer)
+		w.i32(c.add)
+		w.plain(opI32Add)
+		return c.length
 	case c.edit == fromPointer:
 		w.pointer(&f.pointers[c.pointer])
 		return c.length
