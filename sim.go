@@ -32,7 +32,7 @@ func simProgram(ctx context.Context) (*sim.Program, error) {
 	s.once.Do(func() {
 		var module []byte
 		if module, s.err = sim.NodeModule(); s.err == nil {
-			s.program, s.err = sim.Load(context.WithoutCancel(ctx), module, sim.CacheDir())
+			s.program, s.err = sim.Load(context.WithoutCancel(ctx), module, compiledDir(module))
 		}
 	})
 	return s.program, s.err
