@@ -3,11 +3,11 @@ package coup
 import (
 	"context"
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
 	"coup/cluster/sim"
+	"coup/internal/cputime"
 	"coup/internal/testnode"
 	"coup/nemesis"
 )
@@ -19,13 +19,6 @@ func BenchmarkSimulated(b *testing.B) {
 	b.Setenv(sim.NodeVariable, testnode.File(b, testnode.Node))
 	if _, err := simProgram(context.Background()); err != nil {
 		b.Fatal(err)
-	}
-	cpu := func() time.Duration {
-		var u syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-			b.Fatal(err)
-		}
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
 	for _, nodes := range []int{3, 5} {
 		for _, faults := range [][]string{{}, nemesis.FaultNames()} {
@@ -41,12 +34,12 @@ func BenchmarkSimulated(b *testing.B) {
 						b.Fatal(err)
 					}
 					strikes = len(plan.Schedule)
-					start, before := time.Now(), cpu()
+					start, before := time.Now(), cputime.Used()
 					dir, _, err := Run(ctx, ctx, plan, RunOptions{Out: b.TempDir()})
 					if err != nil {
 						b.Fatal(err)
 					}
-					real, spent = real+time.Since(start), spent+cpu()-before
+					real, spent = real+time.Since(start), spent+cputime.Used()-before
 					lasted, err := lasted(dir)
 					if err != nil {
 						b.Fatal(err)

@@ -53,8 +53,8 @@ func driveSim(r *run, body func() error) error {
 	return err
 }
 
-// stuckPatience is how long a simulated program may compute, in real time,
-// before it waits for anything. Programs that do not loop for ever take
+// stuckPatience is how long a simulated program may compute, in time of the
+// processor, before it waits for anything. Programs that do not loop for ever take
 // milliseconds.
 const stuckPatience = 20 * time.Second
 
@@ -77,7 +77,7 @@ func JudgeStuck(ctx context.Context, dir, node string, after time.Duration) (Ver
 		at = max(at, e.Time)
 	}
 	stuck, err := json.Marshal(harness.Event{Time: at, Kind: harness.StuckEvent, Node: node,
-		Message: fmt.Sprintf("The program of %s computed for %v of real time and waited for nothing: it loops for ever", node, after)})
+		Message: fmt.Sprintf("The program of %s computed for %v and waited for nothing: it loops for ever", node, after)})
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
@@ -12,16 +11,8 @@ import (
 	"coup/cluster/sim"
 	"coup/cluster/systems"
 	"coup/harness"
+	"coup/internal/cputime"
 )
-
-// cpu is the time that this process has computed.
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // How much time passes in a world for a second of one core, and for how much
 // work: clusters without anything to do, and with five clients.
@@ -60,11 +51,11 @@ func BenchmarkWorld(b *testing.B) {
 					b.ResetTimer()
 					var mem, memAfter runtime.MemStats
 					runtime.ReadMemStats(&mem)
-					before, events, calls := cpu(), w.Events(), w.Calls()
+					before, events, calls := cputime.Used(), w.Events(), w.Calls()
 					for range b.N {
 						harness.Sleep(ctx, w, w.Now()+span)
 					}
-					spent := (cpu() - before).Seconds()
+					spent := (cputime.Used() - before).Seconds()
 					runtime.ReadMemStats(&memAfter)
 					simulated := float64(b.N) * span.Seconds()
 					b.ReportMetric(simulated/spent, "sim-s/cpu-s")

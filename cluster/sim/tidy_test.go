@@ -15,6 +15,7 @@ var forbidden = map[string][]string{
 	"rand":     {"Int", "IntN", "Int64", "Int64N", "Uint32", "Uint64", "Float64", "Perm", "Shuffle", "N", "ExpFloat64", "NormFloat64"},
 	"crypto":   {"*"},
 	"maphash":  {"*"},
+	"cputime":  {"*"},
 	"os":       {"Getpid", "Hostname"},
 	"runtime":  {"NumGoroutine", "NumCPU", "GOMAXPROCS"},
 	"unsafe":   {"*"},

@@ -7,6 +7,8 @@ import (
 	"runtime/metrics"
 	"sync/atomic"
 	"time"
+
+	"coup/internal/cputime"
 )
 
 // StuckError says that a program never gave control back: the run proves nothing.
@@ -20,7 +22,7 @@ func (e *StuckError) Error() string {
 }
 
 // watchdog notices a program that loops for ever. It is the only thing in this
-// package that knows the wall clock, and what it does ends the run.
+// package that knows the wall clock or the processor's time, and what it does ends the run.
 //
 // The program can't be interrupted: code that could be would be half as fast.
 // All that is left is to leave this process, which is what the one who is told
@@ -39,7 +41,8 @@ type watchdog struct {
 }
 
 // OnStuck has bark called, on another thread, when a program has computed for
-// longer than patience of real time without giving control back. It must not
+// longer than patience without giving control back: in time of the processor, so
+// that a machine which is slow or asleep is not taken for a program that loops. It must not
 // return, nor allocate much: it should replace this process by another.
 func (w *World) OnStuck(patience time.Duration, bark func(*StuckError)) {
 	w.watchdog.patience, w.watchdog.bark = patience, bark
@@ -66,7 +69,7 @@ func (d *watchdog) watch() {
 		const looks = 10
 		tick := time.NewTicker(d.patience / looks)
 		defer tick.Stop()
-		seen, same := uint64(0), 0
+		seen, since := uint64(0), cputime.Used()
 		for {
 			select {
 			case <-d.ended:
@@ -74,8 +77,8 @@ func (d *watchdog) watch() {
 			case <-tick.C:
 			}
 			if turn := d.turn.Load(); turn != seen {
-				seen, same = turn, 0
-			} else if same++; turn%2 == 1 && same == looks {
+				seen, since = turn, cputime.Used()
+			} else if turn%2 == 1 && cputime.Used()-since >= d.patience {
 				d.bark(&StuckError{Node: *d.node.Load(), After: d.patience})
 			}
 		}

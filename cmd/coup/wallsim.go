@@ -7,12 +7,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"coup"
 	"coup/harness"
+	"coup/internal/cputime"
 )
 
 const (
@@ -106,7 +106,7 @@ func (s search) tally() int {
 
 func searchBug(ctx, soft context.Context, plan coup.Plan, b bug, first uint64, out string) (search, error) {
 	s := search{first: first}
-	begun := cpuTime()
+	begun := cputime.Used()
 	for s.seeds < seedsPerSearch && !s.found && soft.Err() == nil {
 		if s.last.Dir != "" {
 			os.RemoveAll(s.last.Dir) // it found nothing
@@ -120,7 +120,7 @@ func searchBug(ctx, soft context.Context, plan coup.Plan, b bug, first uint64, o
 		}
 		s.found = s.last.Found
 	}
-	s.cpu = cpuTime() - begun
+	s.cpu = cputime.Used() - begun
 	fmt.Fprintf(os.Stderr, "%s, seeds from %d: found=%t with %d seeds in %s of CPU time, after %s and %d operations: %s\n",
 		b.Name, s.first, s.found, s.seeds, short(s.cpu), short(s.last.After), s.last.Operations, s.last.Dir)
 	return s, nil
@@ -129,7 +129,7 @@ func searchBug(ctx, soft context.Context, plan coup.Plan, b bug, first uint64, o
 // shrinkFound cuts down the run in dir and replays what is left.
 func shrinkFound(ctx, soft context.Context, b bug, dir, out string) (shrunk, error) {
 	o := coup.RunOptions{Out: out, Stuck: becomeStuck}
-	begun := cpuTime()
+	begun := cputime.Used()
 	r, err := coup.Shrink(ctx, soft, dir, coup.ShrinkOptions{RunOptions: o})
 	if err != nil {
 		return shrunk{}, fmt.Errorf("%s: shrink %s: %w", b.Name, dir, err)
@@ -146,15 +146,6 @@ func shrinkFound(ctx, soft context.Context, b bug, dir, out string) (shrunk, err
 		os.RemoveAll(again.Dir)
 	}
 	fmt.Fprintf(os.Stderr, "%s: shrunk in %d runs and %s of CPU time to %s; %d of %d replays fail: %s\n",
-		b.Name, r.Runs, short(cpuTime()-begun), s.what, s.failed, replaysOfShrunk, r.Dir)
+		b.Name, r.Runs, short(cputime.Used()-begun), s.what, s.failed, replaysOfShrunk, r.Dir)
 	return s, nil
-}
-
-// cpuTime is what this process has used.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
