@@ -42,10 +42,10 @@ func prepare(dir string) (flags string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return "", err
-	}
 	to := filepath.Join(dir, "_wazero")
+	if !filepath.IsAbs(to) {
+		to = "." + string(filepath.Separator) + to // no module's path
+	}
 	if err := unchecked.Copy(from, to); err != nil {
 		return "", err
 	}
