@@ -300,3 +300,30 @@ func TestShrinkOperationByOperation(t *testing.T) {
 		t.Errorf("replayed: %s, %q, %v", r.Verdict.Sentence(), r.Differs, err)
 	}
 }
+
+// Where the nodes are at fault and no answer is, one operation is left as well.
+func TestShrinkWhatNoAnswerShows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out whole runs")
+	}
+	ctx, out := t.Context(), t.TempDir()
+	plan := simulatedPlan(t)
+	plan.Bug, plan.Nemesis = "forgotten-vote", []string{"kill:all"}
+	plan.Nodes, plan.Time, plan.Rate, plan.Concurrency, plan.Seed = 1, Duration(3*time.Second), 10, 2, 1
+	if err := plan.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	dir, v, err := Run(ctx, ctx, plan, RunOptions{Out: out})
+	if err != nil || v.Valid != harness.Invalid {
+		t.Fatalf("%s, %v", v.Sentence(), err)
+	}
+	for _, r := range v.Results {
+		if r.Valid == harness.Invalid && r.Counterexample != nil && len(r.Counterexample.Witness) > 0 {
+			t.Fatalf("an answer shows it: %s", v.Sentence())
+		}
+	}
+	s, err := Shrink(ctx, ctx, dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1})
+	if err != nil || len(s.Plan.Operations) != 1 {
+		t.Errorf("left are %+v, %v", s.Plan.Operations, err)
+	}
+}
