@@ -19,7 +19,9 @@
 //	machine.go  a machine: power, processes, freezing
 //	process.go  a running program: its calls, its events, its time
 //	program.go  the compiled module, and the functions that it imports
-//	image.go    the data of a module, put together once for all processes
+//	image.go    the data of a module, put together once for all processes; it is
+//	            where memory begins that comes from the kernel (memory_unix.go),
+//	            in huge pages (hugepages_linux.go)
 //	lean.go     the code of a module, rewritten to do the same in fewer steps;
 //	            leanread.go, leanframe.go, leanpointer.go, leanentry.go,
 //	            leancondition.go and leanwrite.go

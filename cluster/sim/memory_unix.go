@@ -50,6 +50,11 @@ func withMemory(ctx context.Context, p *pages) context.Context {
 		if err != nil {
 			panic("memory for a simulated machine: " + err.Error())
 		}
+		huge := b[:most]
+		if p != nil {
+			huge = huge[p.size:]
+		}
+		hugeMemory(huge)
 		return &mapped{b, int(most)}
 	}))
 }

@@ -69,6 +69,7 @@ func load(ctx context.Context, module []byte, cache string, rewrite func(module 
 	if p.module, err = p.runtime.CompileModule(ctx, module); err != nil {
 		return nil, fmt.Errorf("compile the node's program: %w", err)
 	}
+	hugeCode()
 	return p, nil
 }
 

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package sim
+
+func hugeMemory([]byte) {}
+
+func hugeCode() {}
