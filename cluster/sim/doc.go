@@ -19,6 +19,7 @@
 //	machine.go  a machine: power, processes, freezing
 //	process.go  a running program: its calls, its events, its time
 //	program.go  the compiled module, and the functions that it imports
+//	ready.go    the module as it is compiled, kept for the next time
 //	image.go    the data of a module, put together once for all processes; it is
 //	            where memory begins that comes from the kernel (memory_unix.go),
 //	            in huge pages (hugepages_linux.go)

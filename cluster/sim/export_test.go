@@ -4,5 +4,9 @@ import "context"
 
 // LoadAsItIs is Load without rewriting the module's code.
 func LoadAsItIs(ctx context.Context, module []byte, cache string) (*Program, error) {
-	return load(ctx, module, cache, func(module []byte, _, _ string) []byte { return module })
+	r, err := makeReady(module, func(module []byte) []byte { return module })
+	if err != nil {
+		return nil, err
+	}
+	return load(ctx, r, cache)
 }

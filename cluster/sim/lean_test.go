@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -385,45 +383,6 @@ func TestLeanLeavesAlone(t *testing.T) {
 	if got := lean(good); bytes.Equal(got, good) {
 		t.Error("nothing was done to what is good")
 	}
-}
-
-// What was made is found again, unless it is damaged or can't be kept.
-func TestLeanIsKept(t *testing.T) {
-	module := ofGo(leaf())
-	want := lean(module)
-	dir := t.TempDir()
-	only := func() string {
-		t.Helper()
-		all, err := filepath.Glob(filepath.Join(dir, "*"))
-		if err != nil || len(all) != 1 {
-			t.Fatalf("%q, %v", all, err)
-		}
-		return all[0]
-	}
-	write := func(b []byte) {
-		t.Helper()
-		if err := os.WriteFile(only(), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check := func(what string, want []byte) {
-		t.Helper()
-		if got := leanCached(module, "hash", dir); !bytes.Equal(got, want) {
-			t.Errorf("%s: %x, want %x", what, got, want)
-		}
-	}
-	check("at first", want)
-	kept, err := os.ReadFile(only())
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(append(hashOf([]byte("kept")), "kept"...))
-	check("the second time", []byte("kept"))
-	write(kept[:len(kept)-1])
-	check("cut off", want)
-	check("mended", want)
-	dir = filepath.Join(dir, "missing")
-	check("nowhere to keep it", want)
 }
 
 // A pointer may point at the last bytes of memory, and be followed farther only

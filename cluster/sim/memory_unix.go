@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// haveImages says whether processes can be given what their memory begins with.
+const haveImages = true
+
 // pages is what the memory of every process of a program begins with. The
 // processes have it in common until they write to it.
 type pages struct {

@@ -1,12 +1,9 @@
 package sim
 
 import (
-	"bytes"
-	"compress/gzip"
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
@@ -25,8 +22,9 @@ const nodeFile = "node/raftnode.wasm.gz"
 // instead of the bundled one: a node that was built against another release.
 const NodeVariable = "COUP_SIM_NODE"
 
-// NodeModule returns the node as a WASI module. Its error wraps
-// cluster.ErrUnavailable when this coup was built without one.
+// NodeModule returns the node as a WASI module, for Load: the bundled one is packed
+// with gzip. Its error wraps cluster.ErrUnavailable when this coup was built without
+// one.
 func NodeModule() ([]byte, error) {
 	if path := os.Getenv(NodeVariable); path != "" {
 		module, err := os.ReadFile(path)
@@ -39,16 +37,5 @@ func NodeModule() ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: this coup was built without the simulated node; build it with make build", cluster.ErrUnavailable)
 	}
-	if err != nil {
-		return nil, err
-	}
-	r, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, fmt.Errorf("the simulated node: %w", err)
-	}
-	module, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("the simulated node: %w", err)
-	}
-	return module, r.Close()
+	return packed, err
 }

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -29,14 +28,17 @@ type Program struct {
 // Memory that a process may have: a program that wants more ends by itself.
 const memoryPages = 512 << 20 / 65536
 
-// Load compiles a module. What the compiler made is kept in the directory
-// cache and found there the next time; "" keeps it nowhere.
+// Load compiles a module, which may be packed with gzip. What was made of it is
+// kept in the directory cache and found there the next time; "" keeps it nowhere.
 func Load(ctx context.Context, module []byte, cache string) (*Program, error) {
-	return load(ctx, module, cache, leanCached)
+	r, err := keptReady(module, cache)
+	if err != nil {
+		return nil, err
+	}
+	return load(ctx, r, cache)
 }
 
-// load is Load, with what rewrites the code.
-func load(ctx context.Context, module []byte, cache string, rewrite func(module []byte, hash, cache string) []byte) (_ *Program, err error) {
+func load(ctx context.Context, r ready, cache string) (_ *Program, err error) {
 	config := wazero.NewRuntimeConfigCompiler().WithMemoryLimitPages(memoryPages)
 	if cache != "" {
 		kept, err := wazero.NewCompilationCacheWithDir(cache)
@@ -45,18 +47,14 @@ func load(ctx context.Context, module []byte, cache string, rewrite func(module 
 		}
 		config = config.WithCompilationCache(kept)
 	}
-	hash := sha256.Sum256(module)
-	p := &Program{Hash: hex.EncodeToString(hash[:]), runtime: wazero.NewRuntimeWithConfig(ctx, config)}
+	p := &Program{Hash: hex.EncodeToString(r.hash[:]), runtime: wazero.NewRuntimeWithConfig(ctx, config)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close(ctx))
 		}
 	}()
-	module = rewrite(module, p.Hash, cache)
-	if rest, image, ok := takeData(module); ok {
-		if p.pages, err = newPages(image); err == nil {
-			module = rest
-		} else if !errors.Is(err, errors.ErrUnsupported) {
+	if r.image != nil {
+		if p.pages, err = newPages(r.image); err != nil {
 			return nil, err
 		}
 	}
@@ -66,7 +64,7 @@ func load(ctx context.Context, module []byte, cache string, rewrite func(module 
 	if err := importMachine(ctx, p.runtime); err != nil {
 		return nil, err
 	}
-	if p.module, err = p.runtime.CompileModule(ctx, module); err != nil {
+	if p.module, err = p.runtime.CompileModule(ctx, r.code); err != nil {
 		return nil, fmt.Errorf("compile the node's program: %w", err)
 	}
 	hugeCode()
