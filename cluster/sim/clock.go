@@ -21,6 +21,9 @@ func (c *clock) elapsed(now time.Duration) time.Duration {
 
 // drifted is d times drift millionths, without overflow for d below a century.
 func drifted(d time.Duration, drift int64) time.Duration {
+	if drift == 0 {
+		return 0
+	}
 	seconds, rest := d/time.Second, d%time.Second
 	return seconds*time.Duration(drift)*(time.Second/million) + rest*time.Duration(drift)/million
 }

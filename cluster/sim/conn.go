@@ -65,6 +65,10 @@ func (c *conn) notify(_ *socket, kind byte, data []byte) {
 	case guest.Refused:
 		c.err = fmt.Errorf("%s", data)
 	case guest.Data:
+		if len(c.buf) == 0 {
+			c.buf = data
+			break
+		}
 		c.buf = append(c.buf, data...)
 	case guest.EOF:
 		c.err = io.EOF

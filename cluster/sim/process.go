@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -102,7 +103,7 @@ func (m *machine) start(ctx context.Context) {
 		WithStdout(&p.output).WithStderr(&p.errors).
 		WithRandSource(random).
 		WithFSConfig(wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(files{p: p}, "/"))
-	ctx = withMemory(context.WithValue(context.WithoutCancel(ctx), processKey{}, p), m.program.pages)
+	ctx = &within{withMemory(context.WithoutCancel(ctx), m.program.pages), p}
 	p.next, p.end = iter.Pull(func(yield func(struct{}) bool) {
 		p.yield = yield
 		mod, err := m.program.runtime.InstantiateModule(ctx, m.program.module, config)
@@ -244,9 +245,9 @@ func (p *process) terminate() {
 
 // readEvents moves as many events as fit into b.
 func (p *process) readEvents(b []byte) int {
-	out := b[:0]
-	for len(p.inbox) > 0 {
-		e := p.inbox[0]
+	out, read := b[:0], 0
+	for ; read < len(p.inbox); read++ {
+		e := p.inbox[read]
 		e.Data = e.Data[p.taken:]
 		room := cap(out) - len(out) - guest.HeaderSize
 		if room < len(e.Data) {
@@ -260,9 +261,9 @@ func (p *process) readEvents(b []byte) int {
 			break
 		}
 		out = e.Append(out)
-		p.inbox[0] = guest.Event{}
-		p.inbox, p.taken = p.inbox[1:], 0
+		p.taken = 0
 	}
+	p.inbox = slices.Delete(p.inbox, 0, read) // its room is for those that come
 	return len(out)
 }
 

@@ -89,11 +89,16 @@ func CacheDir() string {
 	return filepath.Join(dir, "coup", "wasm"+engine)
 }
 
-type processKey struct{}
+// within is the context that a process's program runs in. The functions that it
+// calls are given just this one, so that nobody has to look for the process.
+type within struct {
+	context.Context
+	p *process
+}
 
 // of returns the process that called a function.
 func of(ctx context.Context, mod api.Module) *process {
-	p := ctx.Value(processKey{}).(*process)
+	p := ctx.(*within).p
 	p.module = mod
 	return p
 }
