@@ -6,7 +6,8 @@
 // Go program with the ordinary Go runtime inside: only what an operating system
 // would do is simulated, and package guest says how the program asks for it.
 //
-//	world.go    the clock and the scheduler: one heap of events
+//	world.go    the clock and the scheduler
+//	queue.go    what is going to happen: one heap of events
 //	task.go     the harness's own concurrency; makes World a harness.Runtime
 //	network.go  hosts and their connections
 //	link.go     what links do to packets: loss, delay, limits, resets

@@ -44,9 +44,10 @@ type process struct {
 	ahead   time.Duration // of the world's time, while it has control
 	free    time.Duration // it has no control before this
 	parked  bool
-	parks   uint64
-	polling bool // parked until events come, too
-	missed  bool // a wake-up that came while the machine was frozen
+	wakeUp  ticket // the newest
+	due     func() // what wake-ups do
+	polling bool   // parked until events come, too
+	missed  bool   // a wake-up that came while the machine was frozen
 
 	inbox  []guest.Event
 	taken  int // bytes of the first event's data that were read
@@ -112,6 +113,11 @@ func (m *machine) start(ctx context.Context) {
 			mod.Close(ctx)
 		}
 	})
+	p.due = func() {
+		if p.parked {
+			p.resume()
+		}
+	}
 	m.process = p
 	m.w.trace.node(trace.Boot, m.name, p.number, "")
 	p.parked = true
@@ -130,15 +136,10 @@ func (p *process) exited(err error) {
 	}
 }
 
-// wakeAt resumes the process at a time, unless it was resumed before.
+// wakeAt resumes the process at a time. Earlier wake-ups do not count any more.
 func (p *process) wakeAt(at time.Duration) {
-	p.parks++
-	n := p.parks
-	p.m.w.at(max(at, p.free), func() {
-		if p.parked && p.parks == n {
-			p.resume()
-		}
-	})
+	p.m.w.queue.callOff(p.wakeUp)
+	p.wakeUp = p.m.w.at(max(at, p.free), p.due)
 }
 
 // resume gives the process control until it waits for something or ends.
@@ -197,7 +198,7 @@ func (p *process) park(until time.Duration, polling bool) {
 	if until != harness.Forever {
 		p.wakeAt(until)
 	} else {
-		p.parks++ // earlier wake-ups do not count
+		p.m.w.queue.callOff(p.wakeUp)
 	}
 	p.running = false
 	if !p.yield(struct{}{}) {

@@ -18,7 +18,8 @@ type task struct {
 	end    func()
 	yield  func(struct{}) bool
 	parked bool
-	parks  uint64 // counts parks, to tell an old wake-up from a new one
+	bound  ticket // of its park
+	due    func() // what its wake-ups do
 }
 
 // stopped is what a task panics with when the world ends before it does.
@@ -39,11 +40,13 @@ func (w *World) Start(fn func()) {
 		}()
 		fn()
 	})
+	t.due = t.resume
 	w.tasks = append(w.tasks, t)
-	w.at(w.now, t.resume)
+	w.at(w.now, t.due)
 }
 
 func (t *task) resume() {
+	t.parked = false
 	before := t.w.current
 	t.w.current = t
 	t.next()
@@ -53,15 +56,8 @@ func (t *task) resume() {
 // park gives control back until somebody calls wake, or until the time until.
 func (t *task) park(until time.Duration) {
 	t.parked = true
-	t.parks++
 	if until != harness.Forever {
-		n := t.parks
-		t.w.at(until, func() {
-			if t.parked && t.parks == n {
-				t.parked = false
-				t.resume()
-			}
-		})
+		t.bound = t.w.at(until, t.due)
 	}
 	if !t.yield(struct{}{}) {
 		panic(stopped{})
@@ -72,7 +68,8 @@ func (t *task) park(until time.Duration) {
 func (t *task) wake() {
 	if t.parked {
 		t.parked = false
-		t.w.at(t.w.now, t.resume)
+		t.w.queue.callOff(t.bound)
+		t.w.at(t.w.now, t.due)
 	}
 }
 

@@ -39,61 +39,10 @@ var _ harness.Runtime = (*World)(nil)
 // NewWorld returns a world in which nothing happened yet.
 func NewWorld(seed uint64) *World { return &World{seed: seed} }
 
-// event is something that will happen.
-type event struct {
-	at  time.Duration
-	seq uint64 // of equal times, the order in which they were scheduled
-	do  func()
-}
-
-func (e *event) before(other *event) bool {
-	return e.at < other.at || e.at == other.at && e.seq < other.seq
-}
-
-// eventQueue is a binary heap. That of container/heap puts every event into an
-// interface, and so into memory of its own.
-type eventQueue []event
-
-func (q *eventQueue) push(e event) {
-	all := append(*q, e)
-	i := len(all) - 1
-	for i > 0 {
-		up := (i - 1) / 2
-		if !e.before(&all[up]) {
-			break
-		}
-		all[i] = all[up]
-		i = up
-	}
-	all[i] = e
-	*q = all
-}
-
-func (q *eventQueue) pop() event {
-	all := *q
-	first, last := all[0], all[len(all)-1]
-	all[len(all)-1] = event{} // for the garbage collector
-	all = all[:len(all)-1]
-	for i := 0; len(all) > 0; {
-		down := 2*i + 1
-		if down+1 < len(all) && all[down+1].before(&all[down]) {
-			down++
-		}
-		if down >= len(all) || !all[down].before(&last) {
-			all[i] = last
-			break
-		}
-		all[i] = all[down]
-		i = down
-	}
-	*q = all
-	return first
-}
-
 // at schedules do for the time at, or for now if that is over.
-func (w *World) at(at time.Duration, do func()) {
+func (w *World) at(at time.Duration, do func()) ticket {
 	w.seq++
-	w.queue.push(event{max(at, w.now), w.seq, do})
+	return w.queue.push(max(at, w.now), w.seq, do)
 }
 
 // after schedules do for d from now.
@@ -128,14 +77,14 @@ func (w *World) Run(body func() error) (err error) {
 		done = true
 	})
 	for !done && w.err == nil {
-		if len(w.queue) == 0 {
+		if w.queue.len() == 0 {
 			w.err = errDeadlock
 			break
 		}
-		e := w.queue.pop()
+		e, do := w.queue.pop()
 		w.now = e.at
 		w.events++
-		e.do()
+		do()
 		w.checkWatched()
 		if w.events%collectEvery == 0 {
 			w.watchdog.collect()
@@ -144,7 +93,7 @@ func (w *World) Run(body func() error) (err error) {
 	for len(w.tasks) > 0 {
 		w.tasks[0].stop()
 	}
-	w.queue = nil
+	w.queue = eventQueue{}
 	if !done {
 		return w.err
 	}
@@ -205,11 +154,14 @@ func (w *World) WithTimeout(parent context.Context, d time.Duration) (context.Co
 	if left, ok := harness.Left(parent); ok {
 		c.until = min(c.until, w.now+left)
 	}
-	w.at(c.until, func() {
+	end := w.at(c.until, func() {
 		c.expired = c.Context.Err() == nil
 		cancel()
 	})
-	return harness.WithClock(c, func() time.Time { return Epoch.Add(w.now) }), cancel
+	return harness.WithClock(c, func() time.Time { return Epoch.Add(w.now) }), func() {
+		w.queue.callOff(end)
+		cancel()
+	}
 }
 
 // timed is a context that ends at a time of the world.

@@ -1,11 +1,9 @@
 package sim
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -117,32 +115,5 @@ func TestRandomStreams(t *testing.T) {
 	a, b, c := NewWorld(1).random("x").Uint64(), NewWorld(1).random("x").Uint64(), NewWorld(1).random("y").Uint64()
 	if a != b || a == c || a == NewWorld(2).random("x").Uint64() {
 		t.Error("streams are not what their seed and purpose say")
-	}
-}
-
-// Events come in the order of their times, of equal times as they were put in,
-// also when some come out in between.
-func TestEventQueue(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	var q eventQueue
-	var model []event // in order
-	for seq := range uint64(20_000) {
-		if rng.IntN(5) < 3 {
-			e := event{at: time.Duration(rng.IntN(50)), seq: seq}
-			q.push(e)
-			i, _ := slices.BinarySearchFunc(model, e, func(a, b event) int {
-				return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.seq, b.seq))
-			})
-			model = slices.Insert(model, i, e)
-		} else if len(model) > 0 {
-			got, want := q.pop(), model[0]
-			model = model[1:]
-			if got.at != want.at || got.seq != want.seq {
-				t.Fatalf("event %d at %d came, not %d at %d", got.seq, got.at, want.seq, want.at)
-			}
-		}
-		if len(q) != len(model) {
-			t.Fatalf("%d events are left of %d", len(q), len(model))
-		}
 	}
 }
