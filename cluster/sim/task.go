@@ -11,13 +11,17 @@ import (
 	"coup/harness"
 )
 
-// task is a coroutine of the harness: a client, a fault, the run itself.
+// task is a coroutine of the harness: a client, a fault, the run itself. One that
+// has done what it was for does something else the next time: most are short, and
+// a new one costs more than what they do.
 type task struct {
 	w      *World
+	fn     func() // what it is for
 	next   func() (struct{}, bool)
 	end    func()
 	yield  func(struct{}) bool
 	parked bool
+	waits  bool   // it is one of w.waiting
 	bound  ticket // of its park
 	due    func() // what its wake-ups do
 }
@@ -27,22 +31,42 @@ type stopped struct{}
 
 // Start implements harness.Runtime.
 func (w *World) Start(fn func()) {
-	t := &task{w: w}
-	t.next, t.end = iter.Pull(func(yield func(struct{}) bool) {
-		t.yield = yield
-		defer func() {
-			w.tasks = slices.DeleteFunc(w.tasks, func(o *task) bool { return o == t })
-			switch p := recover(); p.(type) {
-			case nil, stopped:
-			default:
-				w.fail(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
-			}
-		}()
-		fn()
-	})
-	t.due = t.resume
+	var t *task
+	if n := len(w.idle); n > 0 {
+		t, w.idle = w.idle[n-1], w.idle[:n-1]
+	} else {
+		t = &task{w: w}
+		t.due = t.resume
+		t.next, t.end = iter.Pull(t.run)
+	}
+	t.fn = fn
 	w.tasks = append(w.tasks, t)
 	w.at(w.now, t.due)
+}
+
+// run does one thing after the other, until one of them was stopped.
+func (t *task) run(yield func(struct{}) bool) {
+	t.yield = yield
+	for t.runOne() {
+		t.w.idle = append(t.w.idle, t)
+		if !yield(struct{}{}) {
+			return
+		}
+	}
+}
+
+// runOne says whether what the task is for came to its end.
+func (t *task) runOne() (ended bool) {
+	defer func() {
+		t.w.tasks = slices.DeleteFunc(t.w.tasks, func(o *task) bool { return o == t })
+		switch p := recover(); p.(type) {
+		case nil, stopped:
+		default:
+			t.w.fail(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	t.fn()
+	return true
 }
 
 func (t *task) resume() {
@@ -86,9 +110,12 @@ func (w *World) Await(l sync.Locker, until time.Duration) {
 		panic("simulator: Await outside of a task")
 	}
 	w.waiting = append(w.waiting, t)
+	t.waits = true
 	l.Unlock()
 	defer func() {
-		if i := slices.Index(w.waiting, t); i >= 0 {
+		if t.waits { // its time came before anybody woke it
+			t.waits = false
+			i := slices.Index(w.waiting, t)
 			w.waiting = slices.Delete(w.waiting, i, i+1)
 		}
 		l.Lock()
@@ -101,6 +128,7 @@ func (w *World) Wake() {
 	all := w.waiting
 	w.waiting = nil
 	for _, t := range all {
+		t.waits = false
 		t.wake()
 	}
 }

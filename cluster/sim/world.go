@@ -27,6 +27,7 @@ type World struct {
 	err     error  // why the world must end
 	current *task
 	tasks   []*task // that were started and have not ended
+	idle    []*task // that have ended, for others
 	waiting []*task // in Await
 	watched []context.Context
 
@@ -92,6 +93,9 @@ func (w *World) Run(body func() error) (err error) {
 	}
 	for len(w.tasks) > 0 {
 		w.tasks[0].stop()
+	}
+	for _, t := range w.idle {
+		t.end()
 	}
 	w.queue = eventQueue{}
 	if !done {
