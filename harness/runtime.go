@@ -116,9 +116,18 @@ func Left(ctx context.Context) (left time.Duration, ok bool) {
 	return time.Until(t), true
 }
 
+// Sleeper is a Runtime that knows a cheaper way to Sleep.
+type Sleeper interface {
+	Sleep(ctx context.Context, until time.Duration)
+}
+
 // Sleep parks the caller until the time until, or until ctx ends. The end of
 // ctx is noticed when something calls rt.Wake.
 func Sleep(ctx context.Context, rt Runtime, until time.Duration) {
+	if s, ok := rt.(Sleeper); ok {
+		s.Sleep(ctx, until)
+		return
+	}
 	var mu sync.Mutex
 	mu.Lock()
 	defer mu.Unlock()

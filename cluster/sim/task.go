@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"runtime/debug"
@@ -24,6 +25,9 @@ type task struct {
 	waits  bool   // it is one of w.waiting
 	bound  ticket // of its park
 	due    func() // what its wake-ups do
+	// While it sleeps: in what context, and until when.
+	sleeps context.Context
+	until  time.Duration
 }
 
 // stopped is what a task panics with when the world ends before it does.
@@ -71,20 +75,53 @@ func (t *task) runOne() (ended bool) {
 
 func (t *task) resume() {
 	t.parked = false
+	if t.sleeps != nil && t.asleep() {
+		t.await(t.until)
+		return
+	}
 	before := t.w.current
 	t.w.current = t
 	t.next()
 	t.w.current = before
 }
 
+// asleep says whether a task that sleeps has neither the time nor the reason to
+// go on.
+func (t *task) asleep() bool { return t.sleeps.Err() == nil && t.w.now < t.until }
+
 // park gives control back until somebody calls wake, or until the time until.
 func (t *task) park(until time.Duration) {
+	t.bind(until)
+	t.giveBack()
+}
+
+// bind makes the task one that is parked.
+func (t *task) bind(until time.Duration) {
 	t.parked = true
 	if until != harness.Forever {
 		t.bound = t.w.at(until, t.due)
 	}
+}
+
+func (t *task) giveBack() {
 	if !t.yield(struct{}{}) {
 		panic(stopped{})
+	}
+}
+
+// await is bind, for a task that Wake wakes.
+func (t *task) await(until time.Duration) {
+	t.w.waiting = append(t.w.waiting, t)
+	t.waits = true
+	t.bind(until)
+}
+
+// awaited is what a task does that got control back after await.
+func (t *task) awaited() {
+	if t.waits { // its time came before anybody woke it
+		t.waits = false
+		i := slices.Index(t.w.waiting, t)
+		t.w.waiting = slices.Delete(t.w.waiting, i, i+1)
 	}
 }
 
@@ -109,18 +146,29 @@ func (w *World) Await(l sync.Locker, until time.Duration) {
 	if t == nil {
 		panic("simulator: Await outside of a task")
 	}
-	w.waiting = append(w.waiting, t)
-	t.waits = true
+	t.await(until)
 	l.Unlock()
 	defer func() {
-		if t.waits { // its time came before anybody woke it
-			t.waits = false
-			i := slices.Index(w.waiting, t)
-			w.waiting = slices.Delete(w.waiting, i, i+1)
-		}
+		t.awaited()
 		l.Lock()
 	}()
-	t.park(until)
+	t.giveBack()
+}
+
+// Sleep implements harness.Sleeper. Wake wakes all who wait, among them every
+// fault that is still to come; they need not get control to sleep on.
+func (w *World) Sleep(ctx context.Context, until time.Duration) {
+	t := w.current
+	if t.sleeps, t.until = ctx, until; !t.asleep() {
+		t.sleeps = nil
+		return
+	}
+	t.await(until)
+	defer func() {
+		t.sleeps = nil
+		t.awaited()
+	}()
+	t.giveBack()
 }
 
 // Wake implements harness.Runtime.

@@ -35,7 +35,10 @@ type World struct {
 	trace    *tracer // nil: nobody wants to know
 }
 
-var _ harness.Runtime = (*World)(nil)
+var (
+	_ harness.Runtime = (*World)(nil)
+	_ harness.Sleeper = (*World)(nil)
+)
 
 // NewWorld returns a world in which nothing happened yet.
 func NewWorld(seed uint64) *World { return &World{seed: seed} }

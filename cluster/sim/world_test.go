@@ -117,3 +117,49 @@ func TestRandomStreams(t *testing.T) {
 		t.Error("streams are not what their seed and purpose say")
 	}
 }
+
+// Tasks that sleep see the same, in the same order, as if each of them looked for
+// itself at every wake-up.
+func TestSleep(t *testing.T) {
+	type onlyRuntime struct{ harness.Runtime }
+	see := func(rt func(*World) harness.Runtime) (saw []string) {
+		w := NewWorld(1)
+		r := w.random("test")
+		runtime := rt(w)
+		err := w.Run(func() error {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer w.WakeWhenDone(ctx)()
+			harness.Parallel(runtime, 40, func(i int) {
+				for n := range 20 {
+					before := w.Now()
+					switch r.IntN(8) {
+					case 0:
+						runtime.Wake()
+					case 1:
+						bounded, done := runtime.WithTimeout(ctx, time.Duration(r.IntN(3)))
+						stop := runtime.WakeWhenDone(bounded)
+						harness.Sleep(bounded, runtime, w.Now()+time.Duration(r.IntN(5)))
+						stop()
+						done()
+					default: // also until now, and before
+						harness.Sleep(ctx, runtime, w.Now()+time.Duration(r.IntN(5)-1))
+					}
+					if i == 0 && n == 15 {
+						cancel()
+					}
+					saw = append(saw, fmt.Sprint(i, n, before, w.Now()))
+				}
+			})
+			return nil
+		})
+		if err != nil || len(w.waiting) != 0 {
+			t.Errorf("%v; %d wait", err, len(w.waiting))
+		}
+		return saw
+	}
+	got := see(func(w *World) harness.Runtime { return w })
+	want := see(func(w *World) harness.Runtime { return onlyRuntime{w} })
+	if !slices.Equal(got, want) || len(got) != 800 {
+		t.Errorf("%d lines, not as the %d expected", len(got), len(want))
+	}
+}
