@@ -127,11 +127,19 @@ func (t *task) awaited() {
 
 // wake makes a parked task go on, now but after what is already due.
 func (t *task) wake() {
-	if t.parked {
-		t.parked = false
-		t.w.queue.callOff(t.bound)
+	if t.calledUp() {
 		t.w.at(t.w.now, t.due)
 	}
+}
+
+// calledUp says whether a task was parked, and has it count as awake if so.
+func (t *task) calledUp() bool {
+	if !t.parked {
+		return false
+	}
+	t.parked = false
+	t.w.queue.callOff(t.bound)
+	return true
 }
 
 // stop unwinds a task that is parked or has not begun.
@@ -171,14 +179,30 @@ func (w *World) Sleep(ctx context.Context, until time.Duration) {
 	t.giveBack()
 }
 
-// Wake implements harness.Runtime.
+// Wake implements harness.Runtime. It is one event for all: there are many of them
+// for each that has something to do.
 func (w *World) Wake() {
-	all := w.waiting
-	w.waiting = nil
-	for _, t := range all {
+	woken := w.waiting
+	w.waiting = w.spare[:0]
+	w.spare = nil
+	for _, t := range woken {
 		t.waits = false
-		t.wake()
 	}
+	woken = slices.DeleteFunc(woken, func(t *task) bool { return !t.calledUp() })
+	if len(woken) == 0 {
+		w.spare = woken
+		return
+	}
+	w.at(w.now, func() {
+		for i, t := range woken {
+			if i > 0 && !w.goesOn() {
+				return
+			}
+			t.resume()
+		}
+		clear(woken)
+		w.spare = woken
+	})
 }
 
 // sleep parks the task that runs.

@@ -29,6 +29,8 @@ type World struct {
 	tasks   []*task // that were started and have not ended
 	idle    []*task // that have ended, for others
 	waiting []*task // in Await
+	spare   []*task // room for the next of them
+	done    bool    // what it was run for
 	watched []context.Context
 
 	watchdog watchdog
@@ -75,24 +77,19 @@ var errDeadlock = errors.New("simulator: everybody waits, and nothing is going t
 func (w *World) Run(body func() error) (err error) {
 	w.watchdog.watch()
 	defer w.watchdog.unwatch()
-	done := false
 	w.Start(func() {
 		err = body()
-		done = true
+		w.done = true
 	})
-	for !done && w.err == nil {
+	for !w.done && w.err == nil {
 		if w.queue.len() == 0 {
 			w.err = errDeadlock
 			break
 		}
 		e, do := w.queue.pop()
 		w.now = e.at
-		w.events++
 		do()
-		w.checkWatched()
-		if w.events%collectEvery == 0 {
-			w.watchdog.collect()
-		}
+		w.goesOn()
 	}
 	for len(w.tasks) > 0 {
 		w.tasks[0].stop()
@@ -101,10 +98,21 @@ func (w *World) Run(body func() error) (err error) {
 		t.end()
 	}
 	w.queue = eventQueue{}
-	if !done {
+	if !w.done {
 		return w.err
 	}
 	return err
+}
+
+// goesOn is what comes after everything that happens. It says whether anything is
+// to happen still.
+func (w *World) goesOn() bool {
+	w.events++
+	w.checkWatched()
+	if w.events%collectEvery == 0 {
+		w.watchdog.collect()
+	}
+	return !w.done && w.err == nil
 }
 
 // collectEvery is after how many events it is asked whether there is much garbage.
