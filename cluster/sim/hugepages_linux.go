@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,9 +19,20 @@ func hugeMemory(b []byte) {
 	unix.Madvise(b, unix.MADV_HUGEPAGE)
 }
 
-// hugeCode has all compiled code of this process moved to huge pages. That takes
-// some milliseconds, which a run of a second has back.
+// worthIt is how many thousands of events have to have happened in this process
+// for its compiled code to be moved to huge pages. To move it takes ten or twenty
+// milliseconds, and a run that is over soon has nothing of it.
+const worthIt = 20
+
+// thousands of events, in all worlds of this process.
+var thousands atomic.Int64
+
+// hugeCode has all compiled code of this process moved to huge pages when that is
+// worth it. It is called after every thousand events.
 func hugeCode() {
+	if thousands.Add(1) != worthIt {
+		return
+	}
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return

@@ -67,7 +67,6 @@ func load(ctx context.Context, r ready, cache string) (_ *Program, err error) {
 	if p.module, err = p.runtime.CompileModule(ctx, r.code); err != nil {
 		return nil, fmt.Errorf("compile the node's program: %w", err)
 	}
-	hugeCode()
 	return p, nil
 }
 

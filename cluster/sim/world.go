@@ -111,11 +111,13 @@ func (w *World) goesOn() bool {
 	w.checkWatched()
 	if w.events%collectEvery == 0 {
 		w.watchdog.collect()
+		hugeCode()
 	}
 	return !w.done && w.err == nil
 }
 
-// collectEvery is after how many events it is asked whether there is much garbage.
+// collectEvery is after how many events it is asked whether there is much garbage,
+// or much compiled code.
 const collectEvery = 1024
 
 // fail ends the world.
