@@ -69,7 +69,9 @@ func (t *task) runOne() (ended bool) {
 			t.w.fail(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	t.fn()
+	fn := t.fn
+	t.fn = nil
+	fn()
 	return true
 }
 
@@ -148,12 +150,17 @@ func (t *task) stop() {
 	t.w.tasks = slices.DeleteFunc(t.w.tasks, func(o *task) bool { return o == t })
 }
 
+// running is the task that waits for something now.
+func (w *World) running() *task {
+	if w.current == nil {
+		panic("simulator: who waits is no task")
+	}
+	return w.current
+}
+
 // Await implements harness.Runtime.
 func (w *World) Await(l sync.Locker, until time.Duration) {
-	t := w.current
-	if t == nil {
-		panic("simulator: Await outside of a task")
-	}
+	t := w.running()
 	t.await(until)
 	l.Unlock()
 	defer func() {
@@ -166,7 +173,7 @@ func (w *World) Await(l sync.Locker, until time.Duration) {
 // Sleep implements harness.Sleeper. Wake wakes all who wait, among them every
 // fault that is still to come; they need not get control to sleep on.
 func (w *World) Sleep(ctx context.Context, until time.Duration) {
-	t := w.current
+	t := w.running()
 	if t.sleeps, t.until = ctx, until; !t.asleep() {
 		t.sleeps = nil
 		return
