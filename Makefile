@@ -20,8 +20,8 @@ BUILD     = CGO_ENABLED=0 $(GO) build -trimpath -o bin/coup ./cmd/coup
 
 build:
 	@mkdir -p bin
-	@overlay=$$($(GO) run ./internal/onethread/overlay "$$($(GO) env GOROOT)" bin/_onethread) && \
-	  GOOS=wasip1 GOARCH=wasm $(GO) build -overlay "$$overlay" -trimpath -buildvcs=false -o bin/raftnode.wasm ./cmd/raftnode
+	@flags=$$($(GO) run ./internal/onethread/overlay "$$($(GO) env GOROOT)" bin/_onethread) && \
+	  GOFLAGS="$$($(GO) env GOFLAGS) $$flags" GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -o bin/raftnode.wasm ./cmd/raftnode
 	@gzip -9nc bin/raftnode.wasm > $(WASM).new && { cmp -s $(WASM).new $(WASM) && rm $(WASM).new || mv $(WASM).new $(WASM); }
 	@$(BUILD)
 
