@@ -292,42 +292,42 @@ func (f *file) source(n ast.Node) string {
 	return string(f.text[f.set.Position(n.Pos()).Offset:f.set.Position(n.End()).Offset])
 }
 
-// rememberTime puts functions of the same names in front of those that the machine
-// has for its clocks and for waiting. A clock's time is good until the program
-// waits again, for so many looks at it: a program that does nothing but look at
+// rememberTime has the runtime keep what the machine's clocks show until the program
+// waits again, for so many looks at them: a program that does nothing but look at
 // the clock must see it move.
 func (f *file) rememberTime() {
-	for name, params := range map[string]string{
-		"clock_time_get": "clock_id clockid, precision timestamp, time *timestamp",
-		"poll_oneoff":    "in *subscription, out *event, nsubscriptions size, nevents *size",
-	} {
-		fn := f.function(name)
-		if fn == nil || fn.Body != nil || f.source(fn.Type) != "func "+name+"("+params+") errno" {
-			f.missing = true
-			return
-		}
-		f.replace(fn.Name.Pos(), fn.Name.End(), "machine_"+name)
+	f.rewrite("walltime1", "if wallClock.left == 0 { wallClock.ask(clockRealtime) }; wallClock.left--; "+
+		"return int64(wallClock.time / 1000000000), int32(wallClock.time % 1000000000)")
+	f.rewrite("nanotime1", "if ownClock.left == 0 { ownClock.ask(clockMonotonic) }; ownClock.left--; return int64(ownClock.time)")
+	poll := f.function("poll_oneoff")
+	if poll == nil || poll.Body != nil || f.source(poll.Type) != "func poll_oneoff("+pollParams+") errno" {
+		f.missing = true
+		return
 	}
+	f.replace(poll.Name.Pos(), poll.Name.End(), "machine_poll_oneoff")
 	f.replace(f.tree.FileEnd, f.tree.FileEnd, clocks)
 }
 
-const clocks = `
-// remembered are the clocks' times, by their ids, and for how many looks they are good.
-var remembered [2]struct { time timestamp; left int }
+const pollParams = "in *subscription, out *event, nsubscriptions size, nevents *size"
 
-func clock_time_get(id clockid, precision timestamp, time *timestamp) errno {
-	r := &remembered[id]
-	if r.left == 0 {
-		if errno := machine_clock_time_get(id, precision, &r.time); errno != 0 { return errno }
-		r.left = 16
-	}
-	r.left--
-	*time = r.time
-	return 0
+const clocks = `
+// remembered is what a clock shows, for so many looks.
+type remembered struct {
+	time timestamp
+	left int
 }
 
-func poll_oneoff(in *subscription, out *event, nsubscriptions size, nevents *size) errno {
-	remembered[clockRealtime].left, remembered[clockMonotonic].left = 0, 0
+var wallClock, ownClock remembered
+
+func (r *remembered) ask(id clockid) {
+	if clock_time_get(id, 0, &r.time) != 0 {
+		throw("clock_time_get failed")
+	}
+	r.left = 16
+}
+
+func poll_oneoff(` + pollParams + `) errno {
+	wallClock.left, ownClock.left = 0, 0
 	return machine_poll_oneoff(in, out, nsubscriptions, nevents)
 }
 `
