@@ -37,22 +37,35 @@ func running() *pump {
 	return machine
 }
 
+// run reads for ever: whenever a read says that it has to wait, the runtime waits
+// for the machine and calls it again. So it reads only when there are events.
 func (p *pump) run(f *os.File) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := f.Read(buf)
-		if err != nil {
-			panic(fmt.Sprintf("events of the machine: %v", err))
-		}
-		for rest := buf[:n]; ; {
-			var e Event
-			var ok bool
-			if e, rest, ok = Next(rest); !ok {
-				break
+	raw, err := f.SyscallConn()
+	if err == nil {
+		buf, waited := make([]byte, 64<<10), false
+		err = raw.Read(func(fd uintptr) (done bool) {
+			if !waited {
+				waited = true
+				return false
 			}
-			p.take(e)
-		}
+			n, err := syscall.Read(int(fd), buf)
+			if err == syscall.EAGAIN {
+				return false
+			}
+			if err != nil {
+				panic(fmt.Sprintf("events of the machine: %v", err))
+			}
+			for rest := buf[:n]; ; {
+				var e Event
+				var ok bool
+				if e, rest, ok = Next(rest); !ok {
+					return false
+				}
+				p.take(e)
+			}
+		})
 	}
+	panic(fmt.Sprintf("events of the machine: %v", err))
 }
 
 func (p *pump) take(e Event) {
