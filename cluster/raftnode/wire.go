@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -27,7 +28,9 @@ type wire struct {
 	addr     string
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
 	timeout  time.Duration
-	inFlight int // messages of a pipeline under way, at least leastInFlight
+	inFlight int                                // messages of a pipeline under way, at least leastInFlight
+	self     []byte                             // addr as messages tell it
+	leader   atomic.Pointer[raft.ServerAddress] // the address that was decoded last
 	consume  chan raft.RPC
 	ended    chan struct{}
 
@@ -49,7 +52,7 @@ const (
 
 func newWire(l net.Listener, addr string, dial func(context.Context, string) (net.Conn, error), timeout time.Duration, inFlight int) *wire {
 	w := &wire{
-		listener: l, addr: addr, dial: dial, timeout: timeout, inFlight: inFlight,
+		listener: l, addr: addr, dial: dial, timeout: timeout, inFlight: inFlight, self: []byte(addr),
 		consume: make(chan raft.RPC), ended: make(chan struct{}),
 		idle: map[raft.ServerAddress][]*wireConn{}, open: map[*wireConn]struct{}{},
 	}
@@ -136,17 +139,19 @@ func (c *wireConn) flush(b []byte) error {
 }
 
 func (c *wireConn) receive() (kind byte, body []byte, err error) {
-	var head [wireHead]byte
-	if _, err := io.ReadFull(c.r, head[:]); err != nil {
+	head, err := c.r.Peek(wireHead)
+	if err != nil {
 		return 0, nil, err
 	}
+	kind = head[0]
 	size := binary.LittleEndian.Uint32(head[1:])
 	if size > wireMost {
 		return 0, nil, fmt.Errorf("a message of %d bytes", size)
 	}
+	c.r.Discard(wireHead)
 	body = make([]byte, size) // messages keep parts of it
 	_, err = io.ReadFull(c.r, body)
-	return head[0], body, err
+	return kind, body, err
 }
 
 // answer reads the answer to a message.
@@ -221,11 +226,23 @@ func (w *wire) Consumer() <-chan raft.RPC { return w.consume }
 // LocalAddr implements raft.Transport.
 func (w *wire) LocalAddr() raft.ServerAddress { return raft.ServerAddress(w.addr) }
 
-// EncodePeer implements raft.Transport.
-func (w *wire) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte { return []byte(addr) }
+// EncodePeer implements raft.Transport. Nobody changes what it returns.
+func (w *wire) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte {
+	if string(addr) == w.addr {
+		return w.self // of nearly every message
+	}
+	return []byte(addr)
+}
 
 // DecodePeer implements raft.Transport.
-func (w *wire) DecodePeer(b []byte) raft.ServerAddress { return raft.ServerAddress(b) }
+func (w *wire) DecodePeer(b []byte) raft.ServerAddress {
+	if last := w.leader.Load(); last != nil && string(*last) == string(b) {
+		return *last
+	}
+	addr := raft.ServerAddress(b)
+	w.leader.Store(&addr)
+	return addr
+}
 
 // SetHeartbeatHandler implements raft.Transport.
 func (w *wire) SetHeartbeatHandler(cb func(raft.RPC)) {
