@@ -28,8 +28,8 @@ type Conn struct {
 	open   bool
 	buf    []byte // what arrived and, from at on, was not read
 	at     int
-	err    error  // what reads end with
-	broken error  // what writes end with
+	err    error // what reads end with
+	broken error // what writes end with
 	closed bool
 
 	deadline time.Time // of reads; zero: none

@@ -13,6 +13,7 @@ type pump struct {
 	conns     map[uint32]*Conn
 	listeners map[uint16]*Listener
 	syncs     map[uint32]chan error
+	unused    []chan error // of syncs that are done
 	nextConn  uint32
 	nextSync  uint32
 	stop      chan os.Signal
@@ -119,12 +120,21 @@ func Terminated() <-chan os.Signal { return running().stop }
 // goroutines run meanwhile.
 func Sync(path string) error {
 	p := running()
-	done := make(chan error, 1)
 	p.mu.Lock()
+	var done chan error
+	if n := len(p.unused); n > 0 {
+		done, p.unused = p.unused[n-1], p.unused[:n-1]
+	} else {
+		done = make(chan error, 1)
+	}
 	p.nextSync++
 	id := p.nextSync
 	p.syncs[id] = done
 	p.mu.Unlock()
 	hostSync(id, path)
-	return <-done
+	err := <-done
+	p.mu.Lock()
+	p.unused = append(p.unused, done)
+	p.mu.Unlock()
+	return err
 }
