@@ -191,7 +191,15 @@ type fields struct {
 	bad bool
 }
 
+// Numbers below this are coded as one byte: most are.
+const oneByte = 0x80
+
 func (f *fields) uint() uint64 {
+	if len(f.b) > 0 && f.b[0] < oneByte {
+		v := f.b[0]
+		f.b = f.b[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(f.b)
 	return f.skip(v, n)
 }

@@ -66,12 +66,15 @@ type wireConn struct {
 	conn net.Conn
 	r    *bufio.Reader
 	buf  []byte
+	// answers are raft's to the message that is being served. There is room for
+	// another one, which wakes who waits for raft when the transport is closed.
+	answers chan raft.RPCResponse
 }
 
 var errWireClosed = errors.New("transport is closed")
 
 func (w *wire) adopt(conn net.Conn) (*wireConn, error) {
-	c := &wireConn{w: w, conn: conn, r: bufio.NewReader(conn)}
+	c := &wireConn{w: w, conn: conn, r: bufio.NewReader(conn), answers: make(chan raft.RPCResponse, 2)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -262,6 +265,7 @@ func (w *wire) Close() error {
 	close(w.ended)
 	for c := range w.open {
 		c.conn.Close()
+		c.answers <- raft.RPCResponse{Error: errWireClosed}
 	}
 	w.mu.Unlock()
 	return w.listener.Close()
@@ -290,7 +294,6 @@ func (w *wire) accept() {
 // serve answers the messages of a peer, one after the other.
 func (c *wireConn) serve() {
 	defer c.close()
-	answers := make(chan raft.RPCResponse, 1)
 	for {
 		kind, body, err := c.receive()
 		if err != nil {
@@ -301,7 +304,7 @@ func (c *wireConn) serve() {
 		if code.message(req); code.bad {
 			return
 		}
-		rpc := raft.RPC{Command: req, RespChan: answers}
+		rpc := raft.RPC{Command: req, RespChan: c.answers}
 		if snapshot, ok := req.(*raft.InstallSnapshotRequest); ok {
 			rpc.Reader = io.LimitReader(c.r, snapshot.Size)
 		}
@@ -312,22 +315,21 @@ func (c *wireConn) serve() {
 			beat(rpc)
 		} else {
 			select {
-			case c.w.consume <- rpc:
-			case <-c.w.ended:
-				return
+			case c.w.consume <- rpc: // raft mostly waits for it, and to see only that is cheap
+			default:
+				select {
+				case c.w.consume <- rpc:
+				case <-c.w.ended:
+					return
+				}
 			}
 		}
-		select {
-		case a := <-answers:
-			if a.Error != nil {
-				err = c.flush(append(append(c.buf[:0], 1, 0, 0, 0, 0), a.Error.Error()...))
-			} else {
-				err = c.send(0, a.Response)
-			}
-			if err != nil {
-				return
-			}
-		case <-c.w.ended:
+		if a := <-c.answers; a.Error != nil {
+			err = c.flush(append(append(c.buf[:0], 1, 0, 0, 0, 0), a.Error.Error()...))
+		} else {
+			err = c.send(0, a.Response)
+		}
+		if err != nil {
 			return
 		}
 	}
