@@ -20,8 +20,8 @@ FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
 build:
 	@mkdir -p bin
-	@overlay=$$($(GO) run ./internal/onethread/overlay "$$($(GO) env GOROOT)" bin/_onethread) && \
-	  GOOS=wasip1 GOARCH=wasm $(GO) build -overlay "$$overlay" -trimpath -buildvcs=false -o bin/raftnode.wasm ./cmd/raftnode
+	@flags=$$($(GO) run ./internal/onethread/overlay "$$($(GO) env GOROOT)" bin/_onethread) && \
+	  GOFLAGS="$$($(GO) env GOFLAGS) $$flags" GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -o bin/raftnode.wasm ./cmd/raftnode
 	@gzip -9nc bin/raftnode.wasm > $(WASM).new && { cmp -s $(WASM).new $(WASM) && rm $(WASM).new || mv $(WASM).new $(WASM); }
 	@# Nodes in containers run coup's own binary in an image that holds nothing else.
 	@flags="$(FLAGS)" && CGO_ENABLED=0 $(GO) build $$flags -trimpath -o bin/coup ./cmd/coup

@@ -42,9 +42,40 @@ func decodeCommand(b []byte) (c command, err error) {
 	return c, nil
 }
 
+// op codes the name of an operation. Those that exist are not made anew each time.
+func (c *coder) op(v *string) {
+	if c.write {
+		c.string(v)
+		return
+	}
+	b := c.fields.bytes(c.fields.uint())
+	switch string(b) {
+	case opNoop:
+		*v = opNoop
+	case opWrite:
+		*v = opWrite
+	case opCAS:
+		*v = opCAS
+	case opSetAdd:
+		*v = opSetAdd
+	case opEnqueue:
+		*v = opEnqueue
+	case opDequeue:
+		*v = opDequeue
+	case opTake:
+		*v = opTake
+	case opCounterAdd:
+		*v = opCounterAdd
+	case opTxn:
+		*v = opTxn
+	default:
+		*v = string(b)
+	}
+}
+
 // command codes the fields in their order.
 func (c *coder) command(m *command) {
-	c.string(&m.Op)
+	c.op(&m.Op)
 	c.string(&m.Key)
 	c.int(&m.Value)
 	c.optional(&m.From)

@@ -306,10 +306,10 @@ member reply: {"voters":["n1","n2"]}
 
 // What the log store writes is told: see wal.go.
 func TestWritesAreTold(t *testing.T) {
-	b := appendLog(nil, raftLog(11, command{Op: opWrite, Key: "k1", Value: 5}))
+	b := appendLog(newFrame(0), raftLog(11, command{Op: opWrite, Key: "k1", Value: 5}))
 	b = appendLog(b, &raft.Log{Index: 12, Term: 4, Type: raft.LogNoop, AppendedAt: time.Unix(1, 0)})
-	b = frame(appendKey(b, "CurrentTerm", []byte{0, 0, 0, 0, 0, 0, 0, 4}))
-	b = append(b, frame(appendKey(nil, "LastVoteCand", []byte("n2:7000")))...)
+	b = seal(appendKey(b, "CurrentTerm", []byte{0, 0, 0, 0, 0, 0, 0, 4}))
+	b = append(b, seal(appendKey(newFrame(0), "LastVoteCand", []byte("n2:7000")))...)
 	const want = "#11 of term 3: write k1 5, #12 of term 4: no-op of raft's, CurrentTerm 4, LastVoteCand n2"
 	if got := TellWritten("data/raft.wal", b); got != want {
 		t.Errorf("told %q, want %q", got, want)

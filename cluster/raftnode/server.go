@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -97,7 +96,7 @@ func (s *smallServer) converse(conn net.Conn) {
 		s.mu.Unlock()
 		conn.Close()
 	}()
-	r := bufio.NewReader(conn)
+	r, w := bufio.NewReader(conn), &smallResponse{header: http.Header{}}
 	for !closing {
 		req, err := readSmallRequest(r)
 		if err != nil {
@@ -110,7 +109,7 @@ func (s *smallServer) converse(conn net.Conn) {
 		if !s.begin(conn) {
 			return
 		}
-		w := &smallResponse{header: http.Header{}, status: http.StatusOK}
+		w.reset()
 		s.handler.ServeHTTP(w, req)
 		_, err = conn.Write(w.encode())
 		s.end(conn)
@@ -131,47 +130,60 @@ const (
 	maxSmall   = 2 * maxBody
 )
 
+// smallRequest is a request and what it points to.
+type smallRequest struct {
+	http.Request
+	url  url.URL
+	body bytes.Reader
+}
+
+// readSmallRequest reads a request. Of its headers it keeps what it needs itself:
+// the node asks for none.
 func readSmallRequest(r *bufio.Reader) (*http.Request, error) {
 	line, err := readLine(r)
 	if err != nil {
 		return nil, err
 	}
-	method, rest, ok := strings.Cut(line, " ")
-	target, proto, ok2 := strings.Cut(rest, " ")
-	if !ok || !ok2 || proto != "HTTP/1.1" || !strings.HasPrefix(target, "/") {
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	target, proto, ok2 := bytes.Cut(rest, []byte(" "))
+	if !ok || !ok2 || string(proto) != "HTTP/1.1" || len(target) == 0 || target[0] != '/' {
 		return nil, &badRequest{"not a request in HTTP/1.1"}
 	}
-	path, query, _ := strings.Cut(target, "?")
-	req := &http.Request{
-		Method: method, URL: &url.URL{Path: path, RawQuery: query}, RequestURI: target,
-		Proto: proto, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody,
+	req := &smallRequest{}
+	switch string(method) {
+	case http.MethodPost:
+		req.Method = http.MethodPost
+	case http.MethodGet:
+		req.Method = http.MethodGet
+	default:
+		req.Method = string(method)
 	}
+	req.RequestURI = string(target)
+	req.URL, req.Body = &req.url, http.NoBody
+	req.url.Path, req.url.RawQuery, _ = strings.Cut(req.RequestURI, "?")
+	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
 	for n := 0; ; n++ {
 		line, err := readLine(r)
 		if err != nil {
 			return nil, err
 		}
-		if line == "" {
+		if len(line) == 0 {
 			break
 		}
-		name, value, ok := strings.Cut(line, ":")
+		name, value, ok := bytes.Cut(line, []byte(":"))
 		if !ok || n == maxHeaders {
 			return nil, &badRequest{"bad header"}
 		}
-		value = strings.TrimSpace(value)
-		switch name = textproto.CanonicalMIMEHeaderKey(name); name {
-		case "Host":
-			req.Host = value
-		case "Content-Length":
-			if req.ContentLength, err = strconv.ParseInt(value, 10, 64); err != nil || req.ContentLength < 0 || req.ContentLength > maxSmall {
+		value = bytes.TrimSpace(value)
+		switch {
+		case isWord(name, "Content-Length"):
+			if req.ContentLength, err = strconv.ParseInt(string(value), 10, 64); err != nil || req.ContentLength < 0 || req.ContentLength > maxSmall {
 				return nil, &badRequest{"bad length"}
 			}
-		case "Transfer-Encoding":
+		case isWord(name, "Transfer-Encoding"):
 			return nil, &badRequest{"a body needs a Content-Length"}
-		case "Connection":
-			req.Close = strings.EqualFold(value, "close")
-		default:
-			req.Header[name] = append(req.Header[name], value)
+		case isWord(name, "Connection"):
+			req.Close = isWord(value, "close")
 		}
 	}
 	if req.ContentLength > 0 {
@@ -179,25 +191,37 @@ func readSmallRequest(r *bufio.Reader) (*http.Request, error) {
 		if _, err := io.ReadFull(r, body); err != nil {
 			return nil, err
 		}
-		req.Body = io.NopCloser(bytes.NewReader(body))
+		req.body.Reset(body)
+		req.Body = io.NopCloser(&req.body)
 	}
-	return req, nil
+	return &req.Request, nil
 }
 
-// readLine reads a line that is no longer than the reader's buffer.
-func readLine(r *bufio.Reader) (string, error) {
+// isWord compares without regard to case.
+func isWord(b []byte, word string) bool {
+	return len(b) == len(word) && strings.EqualFold(string(b), word)
+}
+
+// readLine reads a line that is no longer than the reader's buffer, and is good
+// until the next read.
+func readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
-		return "", &badRequest{"line too long"}
+		return nil, &badRequest{"line too long"}
 	}
-	return strings.TrimRight(string(line), "\r\n"), err
+	return bytes.TrimRight(line, "\r\n"), err
 }
 
-// smallResponse gathers an answer.
+// smallResponse gathers an answer, and then the next one.
 type smallResponse struct {
-	header http.Header
-	status int
-	body   []byte
+	header    http.Header
+	status    int
+	body, out []byte
+}
+
+func (w *smallResponse) reset() {
+	clear(w.header)
+	w.status, w.body = http.StatusOK, w.body[:0]
 }
 
 func (w *smallResponse) Header() http.Header    { return w.header }
@@ -208,7 +232,7 @@ func (w *smallResponse) Write(b []byte) (int, error) {
 }
 
 func (w *smallResponse) encode() []byte {
-	b := make([]byte, 0, 128+len(w.body))
+	b := w.out[:0]
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(w.status), 10)
 	b = append(append(b, ' '), http.StatusText(w.status)...)
@@ -219,7 +243,8 @@ func (w *smallResponse) encode() []byte {
 		b = append(append(append(b, "Content-Type: "...), t...), "\r\n"...)
 	}
 	b = append(b, "\r\n"...)
-	return append(b, w.body...)
+	w.out = append(b, w.body...)
+	return w.out
 }
 
 // Shutdown lets requests that are being answered end, as http.Server does.

@@ -138,11 +138,15 @@ func holdsFrame(b []byte) bool {
 	return false
 }
 
-// frame puts records into a frame.
-func frame(records []byte) []byte {
-	b := binary.LittleEndian.AppendUint32(make([]byte, 0, frameHeader+len(records)), uint32(len(records)))
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(records, castagnoli))
-	return append(b, records...)
+// newFrame begins a frame with room for records of so many bytes: they are
+// appended to it, and then it is sealed.
+func newFrame(size int64) []byte { return make([]byte, frameHeader, frameHeader+size) }
+
+func seal(frame []byte) []byte {
+	records := frame[frameHeader:]
+	binary.LittleEndian.PutUint32(frame, uint32(len(records)))
+	binary.LittleEndian.PutUint32(frame[4:], crc32.Checksum(records, castagnoli))
+	return frame
 }
 
 // appendRecord appends a record whose body fill appends.
@@ -187,7 +191,15 @@ type fields struct {
 	bad bool
 }
 
+// Numbers below this are coded as one byte: most are.
+const oneByte = 0x80
+
 func (f *fields) uint() uint64 {
+	if len(f.b) > 0 && f.b[0] < oneByte {
+		v := f.b[0]
+		f.b = f.b[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(f.b)
 	return f.skip(v, n)
 }
@@ -321,15 +333,15 @@ func (w *wal) set(key string, value []byte) {
 	w.keys[key] = value
 }
 
-// write appends records to the file, syncs it, and then changes what is in memory.
-func (w *wal) write(records []byte, change func()) error {
+// write seals a frame, appends it to the file, syncs that, and then changes what is
+// in memory.
+func (w *wal) write(b []byte, change func()) error {
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	if w.broken != nil {
 		return w.broken
 	}
-	b := frame(records)
-	_, err := w.file.WriteAt(b, w.size)
+	_, err := w.file.WriteAt(seal(b), w.size)
 	if err == nil && !w.bug.is(NoSync) {
 		err = w.sync(w.path)
 	}
@@ -356,8 +368,8 @@ func (w *wal) write(records []byte, change func()) error {
 
 // rewrite writes the file anew with what counts. The caller holds writing.
 func (w *wal) rewrite() error {
-	b := appendRecord(nil, func(b []byte) []byte { return append(b, recordBegin) })
 	w.mu.RLock()
+	b := appendRecord(newFrame(w.live), func(b []byte) []byte { return append(b, recordBegin) })
 	for _, key := range sortedKeys(w.keys) {
 		b = appendKey(b, key, w.keys[key])
 	}
@@ -372,8 +384,7 @@ func (w *wal) rewrite() error {
 	if err != nil {
 		return err
 	}
-	b = frame(b)
-	if _, err = f.Write(b); err == nil {
+	if _, err = f.Write(seal(b)); err == nil {
 		err = w.sync(next)
 	}
 	if err == nil {
@@ -434,8 +445,11 @@ func (w *wal) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
 
 // StoreLogs implements raft.LogStore.
 func (w *wal) StoreLogs(logs []*raft.Log) error {
-	var b []byte
-	kept := make([]raft.Log, len(logs))
+	size := int64(0)
+	for _, l := range logs {
+		size += logSize(l)
+	}
+	b, kept := newFrame(size), make([]raft.Log, len(logs))
 	for i, l := range logs {
 		b = appendLog(b, l)
 		kept[i] = *l
@@ -449,7 +463,7 @@ func (w *wal) StoreLogs(logs []*raft.Log) error {
 
 // DeleteRange implements raft.LogStore.
 func (w *wal) DeleteRange(lo, hi uint64) error {
-	b := appendRecord(nil, func(b []byte) []byte {
+	b := appendRecord(newFrame(0), func(b []byte) []byte {
 		return binary.AppendUvarint(binary.AppendUvarint(append(b, recordDelete), lo), hi)
 	})
 	return w.write(b, func() { w.drop(lo, hi) })
@@ -458,7 +472,7 @@ func (w *wal) DeleteRange(lo, hi uint64) error {
 // Set implements raft.StableStore.
 func (w *wal) Set(key, value []byte) error {
 	k, v := string(key), append([]byte(nil), value...)
-	return w.write(appendKey(nil, k, v), func() { w.set(k, v) })
+	return w.write(appendKey(newFrame(0), k, v), func() { w.set(k, v) })
 }
 
 // Get implements raft.StableStore.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -27,7 +28,9 @@ type wire struct {
 	addr     string
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
 	timeout  time.Duration
-	inFlight int // messages of a pipeline under way, at least leastInFlight
+	inFlight int                                // messages of a pipeline under way, at least leastInFlight
+	self     []byte                             // addr as messages tell it
+	leader   atomic.Pointer[raft.ServerAddress] // the address that was decoded last
 	consume  chan raft.RPC
 	ended    chan struct{}
 
@@ -49,7 +52,7 @@ const (
 
 func newWire(l net.Listener, addr string, dial func(context.Context, string) (net.Conn, error), timeout time.Duration, inFlight int) *wire {
 	w := &wire{
-		listener: l, addr: addr, dial: dial, timeout: timeout, inFlight: inFlight,
+		listener: l, addr: addr, dial: dial, timeout: timeout, inFlight: inFlight, self: []byte(addr),
 		consume: make(chan raft.RPC), ended: make(chan struct{}),
 		idle: map[raft.ServerAddress][]*wireConn{}, open: map[*wireConn]struct{}{},
 	}
@@ -63,12 +66,15 @@ type wireConn struct {
 	conn net.Conn
 	r    *bufio.Reader
 	buf  []byte
+	// answers are raft's to the message that is being served. There is room for
+	// another one, which wakes who waits for raft when the transport is closed.
+	answers chan raft.RPCResponse
 }
 
 var errWireClosed = errors.New("transport is closed")
 
 func (w *wire) adopt(conn net.Conn) (*wireConn, error) {
-	c := &wireConn{w: w, conn: conn, r: bufio.NewReader(conn)}
+	c := &wireConn{w: w, conn: conn, r: bufio.NewReader(conn), answers: make(chan raft.RPCResponse, 2)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -136,17 +142,19 @@ func (c *wireConn) flush(b []byte) error {
 }
 
 func (c *wireConn) receive() (kind byte, body []byte, err error) {
-	var head [wireHead]byte
-	if _, err := io.ReadFull(c.r, head[:]); err != nil {
+	head, err := c.r.Peek(wireHead)
+	if err != nil {
 		return 0, nil, err
 	}
+	kind = head[0]
 	size := binary.LittleEndian.Uint32(head[1:])
 	if size > wireMost {
 		return 0, nil, fmt.Errorf("a message of %d bytes", size)
 	}
+	c.r.Discard(wireHead)
 	body = make([]byte, size) // messages keep parts of it
 	_, err = io.ReadFull(c.r, body)
-	return head[0], body, err
+	return kind, body, err
 }
 
 // answer reads the answer to a message.
@@ -221,11 +229,23 @@ func (w *wire) Consumer() <-chan raft.RPC { return w.consume }
 // LocalAddr implements raft.Transport.
 func (w *wire) LocalAddr() raft.ServerAddress { return raft.ServerAddress(w.addr) }
 
-// EncodePeer implements raft.Transport.
-func (w *wire) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte { return []byte(addr) }
+// EncodePeer implements raft.Transport. Nobody changes what it returns.
+func (w *wire) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte {
+	if string(addr) == w.addr {
+		return w.self // of nearly every message
+	}
+	return []byte(addr)
+}
 
 // DecodePeer implements raft.Transport.
-func (w *wire) DecodePeer(b []byte) raft.ServerAddress { return raft.ServerAddress(b) }
+func (w *wire) DecodePeer(b []byte) raft.ServerAddress {
+	if last := w.leader.Load(); last != nil && string(*last) == string(b) {
+		return *last
+	}
+	addr := raft.ServerAddress(b)
+	w.leader.Store(&addr)
+	return addr
+}
 
 // SetHeartbeatHandler implements raft.Transport.
 func (w *wire) SetHeartbeatHandler(cb func(raft.RPC)) {
@@ -245,6 +265,7 @@ func (w *wire) Close() error {
 	close(w.ended)
 	for c := range w.open {
 		c.conn.Close()
+		c.answers <- raft.RPCResponse{Error: errWireClosed}
 	}
 	w.mu.Unlock()
 	return w.listener.Close()
@@ -273,7 +294,6 @@ func (w *wire) accept() {
 // serve answers the messages of a peer, one after the other.
 func (c *wireConn) serve() {
 	defer c.close()
-	answers := make(chan raft.RPCResponse, 1)
 	for {
 		kind, body, err := c.receive()
 		if err != nil {
@@ -284,7 +304,7 @@ func (c *wireConn) serve() {
 		if code.message(req); code.bad {
 			return
 		}
-		rpc := raft.RPC{Command: req, RespChan: answers}
+		rpc := raft.RPC{Command: req, RespChan: c.answers}
 		if snapshot, ok := req.(*raft.InstallSnapshotRequest); ok {
 			rpc.Reader = io.LimitReader(c.r, snapshot.Size)
 		}
@@ -295,22 +315,21 @@ func (c *wireConn) serve() {
 			beat(rpc)
 		} else {
 			select {
-			case c.w.consume <- rpc:
-			case <-c.w.ended:
-				return
+			case c.w.consume <- rpc: // raft mostly waits for it, and to see only that is cheap
+			default:
+				select {
+				case c.w.consume <- rpc:
+				case <-c.w.ended:
+					return
+				}
 			}
 		}
-		select {
-		case a := <-answers:
-			if a.Error != nil {
-				err = c.flush(append(append(c.buf[:0], 1, 0, 0, 0, 0), a.Error.Error()...))
-			} else {
-				err = c.send(0, a.Response)
-			}
-			if err != nil {
-				return
-			}
-		case <-c.w.ended:
+		if a := <-c.answers; a.Error != nil {
+			err = c.flush(append(append(c.buf[:0], 1, 0, 0, 0, 0), a.Error.Error()...))
+		} else {
+			err = c.send(0, a.Response)
+		}
+		if err != nil {
 			return
 		}
 	}

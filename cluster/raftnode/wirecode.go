@@ -19,10 +19,13 @@ type coder struct {
 }
 
 func (c *coder) uint(v *uint64) {
-	if c.write {
-		c.out = binary.AppendUvarint(c.out, *v)
-	} else {
+	switch {
+	case !c.write:
 		*v = c.fields.uint()
+	case *v < oneByte:
+		c.out = append(c.out, byte(*v))
+	default:
+		c.out = binary.AppendUvarint(c.out, *v)
 	}
 }
 

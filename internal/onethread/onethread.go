@@ -7,7 +7,9 @@
 //
 // Nothing of Go's source is kept here: the files of the release at hand are
 // changed on the way to the compiler (go help build, -overlay). What a program
-// does stays the same, but for checks of the runtime's own locks.
+// does stays the same, but for checks of the runtime's own locks, and for its
+// clocks: on a simulated machine no time passes while a program computes, and so
+// the runtime asks for the time once after each wait, and then now and then.
 package onethread
 
 import (
@@ -27,13 +29,28 @@ import (
 // ErrUnknown says that this release of Go has other files than the known ones.
 var ErrUnknown = errors.New("unknown to package onethread")
 
-// Overlay writes the changed files of the Go release at goroot into dir, and
-// beside them the list of them that go build takes as its -overlay, whose path
-// it returns. With an error of the kind ErrUnknown, the list is there but empty:
-// a build with it works, and its program is slower. Several may write into the
-// same dir at the same time. A dir within a module wants a name with _ before it, or
-// ./... will take it for a package.
-func Overlay(goroot, dir string) (list string, err error) {
+// Flags are what go build is given for such a machine: changed files of the Go
+// release at goroot, which it writes into dir, and a compiler that trusts the
+// runtime not to go beyond its own slices nor to follow its own nil. Whatever else is
+// compiled is checked as ever. With an error of the kind ErrUnknown, a build
+// with the flags works, and its program is slower. Several may write into the same
+// dir at the same time. A dir within a module wants a name with _ before it, or ./...
+// will take it for a package.
+func Flags(goroot, dir string) ([]string, error) {
+	list, err := overlay(goroot, dir)
+	if list == "" {
+		return nil, err
+	}
+	flags := []string{"-overlay=" + list}
+	if err == nil {
+		flags = append(flags, "-gcflags=runtime=-B -d=disablenil")
+	}
+	return flags, err
+}
+
+// overlay writes the changed files, and beside them the list of them that go build
+// takes as its -overlay, whose path it returns. The list is empty with ErrUnknown.
+func overlay(goroot, dir string) (list string, err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return "", err
@@ -82,6 +99,8 @@ func write(path string, text []byte) error {
 const (
 	atomics    = "internal/runtime/atomic/atomic_wasm.go"
 	locks      = "runtime/lock_wasip1.go"
+	system     = "runtime/os_wasip1.go"
+	scheduler  = "runtime/proc.go"
 	selects    = "runtime/select.go"
 	syncs      = "sync/atomic/doc.go"
 	syncs64    = "sync/atomic/doc_64.go"
@@ -99,7 +118,9 @@ func change(read func(name string) ([]byte, error)) (map[string][]byte, error) {
 	}{
 		{atomics, (*file).inlineAtomics},
 		{locks, (*file).trustLocks},
-		{selects, (*file).forgetOrder},
+		{system, (*file).rememberTime},
+		{scheduler, (*file).waitAlone},
+		{selects, (*file).selectAlone},
 		{syncs, func(f *file) { f.giveBodies(given) }},
 		{syncs64, func(f *file) { f.giveBodies(given) }},
 	} {
@@ -111,7 +132,7 @@ func change(read func(name string) ([]byte, error)) (map[string][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %v", ErrUnknown, err)
 		}
-		if c.edit(f); len(f.edits) == 0 {
+		if c.edit(f); len(f.edits) == 0 || f.missing {
 			return nil, fmt.Errorf("%w: nothing to change in %s", ErrUnknown, c.name)
 		}
 		changed[c.name] = f.apply()
@@ -143,6 +164,8 @@ type file struct {
 	set   *token.FileSet
 	tree  *ast.File
 	edits []edit
+	// missing: something that was to be changed is not there.
+	missing bool
 }
 
 type edit struct {
@@ -207,7 +230,7 @@ func (f *file) inlineAtomics() {
 }
 
 func (f *file) ofPointers(fn *ast.FuncDecl) bool {
-	return strings.Contains(string(f.text[f.set.Position(fn.Type.Pos()).Offset:f.set.Position(fn.Type.End()).Offset]), "unsafe.Pointer")
+	return strings.Contains(f.source(fn.Type), "unsafe.Pointer")
 }
 
 // trustLocks removes what throws when locks are not as they should be, after
@@ -238,29 +261,132 @@ func isThrow(s ast.Stmt) bool {
 	return ok && name.Name == "throw"
 }
 
-// forgetOrder has select lock its channels in the order in which it looks at
-// them, where it sorts them by their addresses so that no two threads wait for
-// each other.
-func (f *file) forgetOrder() {
-	f.functions(func(fn *ast.FuncDecl) {
-		if fn.Name.Name != "selectgo" {
-			return
+// function returns the function called name.
+func (f *file) function(name string) *ast.FuncDecl {
+	for _, d := range f.tree.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == name {
+			return fn
 		}
-		for i, s := range fn.Body.List[:len(fn.Body.List)-1] {
-			heap, ok := s.(*ast.RangeStmt)
-			if !ok {
-				continue
-			}
-			over, ok := heap.X.(*ast.Ident)
-			if !ok || over.Name != "lockorder" {
-				continue
-			}
-			if sorted, ok := fn.Body.List[i+1].(*ast.ForStmt); ok {
-				f.replace(heap.Pos(), sorted.End(), "copy(lockorder, pollorder)")
-				return
-			}
-		}
+	}
+	f.missing = true
+	return nil
+}
+
+// rewrite gives a function another body.
+func (f *file) rewrite(name, body string) {
+	if fn := f.function(name); fn != nil && fn.Body != nil {
+		f.replace(fn.Body.Lbrace, fn.Body.End(), "{ "+body+" }")
+	} else {
+		f.missing = true
+	}
+}
+
+// find returns the place of a statement among others.
+func (f *file) find(among []ast.Stmt, is func(s ast.Stmt) bool) int {
+	i := slices.IndexFunc(among, is)
+	f.missing = f.missing || i < 0
+	return i
+}
+
+func (f *file) source(n ast.Node) string {
+	return string(f.text[f.set.Position(n.Pos()).Offset:f.set.Position(n.End()).Offset])
+}
+
+// rememberTime has the runtime keep what the machine's clocks show until the program
+// waits again, for so many looks at them: a program that does nothing but look at
+// the clock must see it move.
+func (f *file) rememberTime() {
+	f.rewrite("walltime1", "if wallClock.left == 0 { wallClock.ask(clockRealtime) }; wallClock.left--; "+
+		"return int64(wallClock.time / 1000000000), int32(wallClock.time % 1000000000)")
+	f.rewrite("nanotime1", "if ownClock.left == 0 { ownClock.ask(clockMonotonic) }; ownClock.left--; return int64(ownClock.time)")
+	poll := f.function("poll_oneoff")
+	if poll == nil || poll.Body != nil || f.source(poll.Type) != "func poll_oneoff("+pollParams+") errno" {
+		f.missing = true
+		return
+	}
+	f.replace(poll.Name.Pos(), poll.Name.End(), "machine_poll_oneoff")
+	f.replace(f.tree.FileEnd, f.tree.FileEnd, clocks)
+}
+
+const pollParams = "in *subscription, out *event, nsubscriptions size, nevents *size"
+
+const clocks = `
+// remembered is what a clock shows, for so many looks.
+type remembered struct {
+	time timestamp
+	left int
+}
+
+var wallClock, ownClock remembered
+
+func (r *remembered) ask(id clockid) {
+	if clock_time_get(id, 0, &r.time) != 0 {
+		throw("clock_time_get failed")
+	}
+	r.left = 16
+}
+
+func poll_oneoff(` + pollParams + `) errno {
+	wallClock.left, ownClock.left = 0, 0
+	return machine_poll_oneoff(in, out, nsubscriptions, nevents)
+}
+`
+
+// waitAlone has the only thread wait for the machine's events or the next timer as
+// soon as it has nothing to run, and wake no other one when it has: it need not
+// look first whether there are events now, nor at the queues of others, nor give
+// its own away while it waits. While garbage is collected, or when there is
+// nothing to wait for, all is done as ever.
+func (f *file) waitAlone() {
+	f.rewrite("wakep", "")
+	fn := f.function("findRunnable")
+	if fn == nil {
+		return
+	}
+	poll := f.find(fn.Body.List, func(s ast.Stmt) bool {
+		c, ok := s.(*ast.IfStmt)
+		return ok && strings.HasPrefix(f.source(c), "if netpollinited() && netpollAnyWaiters() && sched.lastpoll.Load() != 0") &&
+			len(c.Body.List) > 0 && f.source(c.Body.List[0]) == "list, delta := netpoll(0)"
 	})
+	checked := f.find(fn.Body.List, func(s ast.Stmt) bool { return f.source(s) == "now, pollUntil, _ := pp.timers.check(0, nil)" })
+	if poll > checked && checked >= 0 {
+		f.replace(fn.Body.List[poll].Pos(), fn.Body.List[poll].Pos(), "if gcBlackenEnabled == 0 && !traceEnabled() && netpollinited() && (netpollAnyWaiters() || pollUntil != 0) { "+
+			"delay := int64(-1); if pollUntil != 0 { delay = max(0, pollUntil-now) }; "+
+			"list, delta := netpoll(delay); netpollAdjustWaiters(delta); if list.empty() { goto top }; "+
+			"gp := list.pop(); injectglist(&list); casgstatus(gp, _Gwaiting, _Grunnable); return gp, false, false }; ")
+	}
+}
+
+// selectAlone has select only count itself as holding locks, which keeps the
+// garbage collector away. It need not sort its channels then, as it does so
+// that no two threads wait for each other.
+func (f *file) selectAlone() {
+	f.rewrite("sellock", "getg().m.locks++")
+	f.rewrite("selunlock", "getg().m.locks--")
+	fn := f.function("selparkcommit")
+	if fn == nil {
+		return
+	}
+	if n := len(fn.Body.List); n < 4 || !strings.HasPrefix(f.source(fn.Body.List[n-4]), "var lastc") {
+		f.missing = true
+	} else {
+		f.replace(fn.Body.List[n-4].Pos(), fn.Body.List[n-2].End(), "getg().m.locks--")
+	}
+	if fn = f.function("selectgo"); fn == nil {
+		return
+	}
+	heap := f.find(fn.Body.List[:len(fn.Body.List)-1], func(s ast.Stmt) bool {
+		r, ok := s.(*ast.RangeStmt)
+		return ok && f.source(r.X) == "lockorder"
+	})
+	if heap < 0 {
+		return
+	}
+	if sorted, ok := fn.Body.List[heap+1].(*ast.ForStmt); ok {
+		f.replace(fn.Body.List[heap].Pos(), sorted.End(), "lockorder = pollorder")
+	} else {
+		f.missing = true
+	}
 }
 
 // bodies are what the functions of sync/atomic do, by how their names begin.

@@ -40,11 +40,11 @@ func Build(pkg string, env ...string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("find Go's files: %w", err)
 		}
-		overlay, err := onethread.Overlay(strings.TrimSpace(string(goroot)), filepath.Join(root, "bin", "test", "_"+name)) // no package for ./...
+		flags, err := onethread.Flags(strings.TrimSpace(string(goroot)), filepath.Join(root, "bin", "test", "_"+name)) // no package for ./...
 		if err != nil && !errors.Is(err, onethread.ErrUnknown) {
 			return "", err
 		}
-		build = append(build, "-overlay", overlay)
+		build = append(build, flags...)
 	}
 	cmd := exec.Command("go", append(build, pkg)...)
 	cmd.Env = append(os.Environ(), env...)

@@ -26,9 +26,10 @@ type Conn struct {
 	mu     sync.Mutex
 	change *sync.Cond // of anything below
 	open   bool
-	buf    []byte // what arrived and was not read
-	err    error  // what reads end with
-	broken error  // what writes end with
+	buf    []byte // what arrived and, from at on, was not read
+	at     int
+	err    error // what reads end with
+	broken error // what writes end with
 	closed bool
 
 	deadline time.Time // of reads; zero: none
@@ -85,16 +86,22 @@ func (c *Conn) take(e Event) {
 	case Refused:
 		c.err = fmt.Errorf("%s", e.Data)
 	case Data:
+		if c.at > 0 && len(c.buf)+len(e.Data) > cap(c.buf) {
+			c.buf, c.at = append(c.buf[:0], c.buf[c.at:]...), 0
+		}
 		c.buf = append(c.buf, e.Data...)
 	case EOF:
 		if c.err == nil {
 			c.err = io.EOF
 		}
 	case Reset:
-		c.buf, c.err, c.broken = nil, syscall.ECONNRESET, syscall.ECONNRESET
+		c.buf, c.at, c.err, c.broken = nil, 0, syscall.ECONNRESET, syscall.ECONNRESET
 	}
 	c.change.Broadcast()
 }
+
+// An empty buffer that is larger than this is not kept for what arrives next.
+const keptBuf = 64 << 10
 
 // Read implements net.Conn.
 func (c *Conn) Read(b []byte) (int, error) {
@@ -108,10 +115,12 @@ func (c *Conn) Read(b []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return 0, nil
-		case len(c.buf) > 0:
-			n := copy(b, c.buf)
-			if c.buf = c.buf[n:]; len(c.buf) == 0 {
-				c.buf = nil
+		case c.at < len(c.buf):
+			n := copy(b, c.buf[c.at:])
+			if c.at += n; c.at == len(c.buf) {
+				if c.buf, c.at = c.buf[:0], 0; cap(c.buf) > keptBuf {
+					c.buf = nil
+				}
 			}
 			return n, nil
 		case c.err != nil:

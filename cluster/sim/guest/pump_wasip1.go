@@ -13,6 +13,7 @@ type pump struct {
 	conns     map[uint32]*Conn
 	listeners map[uint16]*Listener
 	syncs     map[uint32]chan error
+	unused    []chan error // of syncs that are done
 	nextConn  uint32
 	nextSync  uint32
 	stop      chan os.Signal
@@ -37,22 +38,35 @@ func running() *pump {
 	return machine
 }
 
+// run reads for ever: whenever a read says that it has to wait, the runtime waits
+// for the machine and calls it again. So it reads only when there are events.
 func (p *pump) run(f *os.File) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := f.Read(buf)
-		if err != nil {
-			panic(fmt.Sprintf("events of the machine: %v", err))
-		}
-		for rest := buf[:n]; ; {
-			var e Event
-			var ok bool
-			if e, rest, ok = Next(rest); !ok {
-				break
+	raw, err := f.SyscallConn()
+	if err == nil {
+		buf, waited := make([]byte, 64<<10), false
+		err = raw.Read(func(fd uintptr) (done bool) {
+			if !waited {
+				waited = true
+				return false
 			}
-			p.take(e)
-		}
+			n, err := syscall.Read(int(fd), buf)
+			if err == syscall.EAGAIN {
+				return false
+			}
+			if err != nil {
+				panic(fmt.Sprintf("events of the machine: %v", err))
+			}
+			for rest := buf[:n]; ; {
+				var e Event
+				var ok bool
+				if e, rest, ok = Next(rest); !ok {
+					return false
+				}
+				p.take(e)
+			}
+		})
 	}
+	panic(fmt.Sprintf("events of the machine: %v", err))
 }
 
 func (p *pump) take(e Event) {
@@ -106,12 +120,21 @@ func Terminated() <-chan os.Signal { return running().stop }
 // goroutines run meanwhile.
 func Sync(path string) error {
 	p := running()
-	done := make(chan error, 1)
 	p.mu.Lock()
+	var done chan error
+	if n := len(p.unused); n > 0 {
+		done, p.unused = p.unused[n-1], p.unused[:n-1]
+	} else {
+		done = make(chan error, 1)
+	}
 	p.nextSync++
 	id := p.nextSync
 	p.syncs[id] = done
 	p.mu.Unlock()
 	hostSync(id, path)
-	return <-done
+	err := <-done
+	p.mu.Lock()
+	p.unused = append(p.unused, done)
+	p.mu.Unlock()
+	return err
 }

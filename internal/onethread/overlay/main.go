@@ -1,5 +1,5 @@
-// Overlay prints what go build is given as its -overlay for programs of
-// simulated machines: see package onethread.
+// Overlay prints the flags that go build is given for programs of simulated
+// machines, as GOFLAGS takes them: see package onethread.
 //
 //	go run ./internal/onethread/overlay GOROOT DIR
 package main
@@ -17,7 +17,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: overlay GOROOT DIR")
 		os.Exit(2)
 	}
-	list, err := onethread.Overlay(os.Args[1], os.Args[2])
+	flags, err := onethread.Flags(os.Args[1], os.Args[2])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "overlay:", err)
 		if !errors.Is(err, onethread.ErrUnknown) {
@@ -25,5 +25,8 @@ func main() {
 		}
 		fmt.Fprintln(os.Stderr, "overlay: simulated machines will be slower by a fifth or more, and right as ever")
 	}
-	fmt.Println(list)
+	for _, f := range flags {
+		fmt.Printf("'%s' ", f)
+	}
+	fmt.Println()
 }
