@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,12 @@ func TestCatchUp(t *testing.T) {
 				e.Applied = 8
 			}
 		}), harness.Invalid, "n3 did not catch up"},
+		{"another one says by itself how far it is", func() *harness.History {
+			h := behind()
+			h.Events = append(h.Events, harness.Event{Time: 40500 * time.Millisecond, Kind: harness.StateEvent, Node: "n2", Term: 4, Applied: 9})
+			slices.SortStableFunc(h.Events, func(a, b harness.Event) int { return cmp.Compare(a.Time, b.Time) })
+			return h
+		}(), harness.Invalid, "n3 did not catch up with the leader in 31.000 s"},
 		{"it knows of no leader", each(func(e *harness.Event) {
 			if e.Node == "n3" {
 				e.Leader = ""

@@ -66,7 +66,7 @@ func (c *conn) notify(_ *socket, kind byte, data []byte) {
 		c.err = fmt.Errorf("%s", data)
 	case guest.Data:
 		if len(c.buf) == 0 {
-			c.buf = data
+			c.buf = data[:len(data):len(data)] // who sent it may keep what lies behind
 			break
 		}
 		c.buf = append(c.buf, data...)
