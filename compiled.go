@@ -13,7 +13,7 @@ import (
 )
 
 // keptUnused is how long what was compiled is kept for a module that nobody runs.
-// It is some 20 MB for each build of the node.
+// It is some 25 MB for each build of the node.
 const keptUnused = 30 * 24 * time.Hour
 
 // compiledDir returns the directory where a module's compiled form is kept between
