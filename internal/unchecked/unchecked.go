@@ -39,7 +39,7 @@ const (
 )
 
 // Copy makes a changed copy of the module in the folder from, as the folder to,
-// which it replaces. It fails with an error of the kind ErrUnknown, and makes
+// which it replaces, unless that is the same one. It fails with an error of the kind ErrUnknown, and makes
 // nothing, if the source is not as it is known.
 func Copy(from, to string) error {
 	text, err := os.ReadFile(filepath.Join(from, lowering))
@@ -49,6 +49,16 @@ func Copy(from, to string) error {
 	changed, err := leaveOut(string(text))
 	if err != nil {
 		return err
+	}
+	hash := sha256.Sum256([]byte(changed))
+	flag := fmt.Sprintf("package experimental\n\n"+
+		"// Unchecked has programs compiled without checks of their accesses to memory.\n"+
+		"// This copy was made of %s.\n"+
+		"var Unchecked bool\n\n"+
+		"// UncheckedID tells one change of the module from another.\n"+
+		"const UncheckedID = %q\n", filepath.Base(from), hex.EncodeToString(hash[:8]))
+	if had, err := os.ReadFile(filepath.Join(to, added)); err == nil && string(had) == flag {
+		return nil // it is there, and another build may be reading it
 	}
 	parent := filepath.Dir(to)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
@@ -62,12 +72,6 @@ func Copy(from, to string) error {
 	if err := copySource(from, made); err != nil {
 		return err
 	}
-	hash := sha256.Sum256([]byte(changed))
-	flag := fmt.Sprintf("package experimental\n\n"+
-		"// Unchecked has programs compiled without checks of their accesses to memory.\n"+
-		"var Unchecked bool\n\n"+
-		"// UncheckedID tells one change of the module from another.\n"+
-		"const UncheckedID = %q\n", hex.EncodeToString(hash[:8]))
 	return errors.Join(
 		os.WriteFile(filepath.Join(made, lowering), []byte(changed), 0o644),
 		os.WriteFile(filepath.Join(made, added), []byte(flag), 0o644),
