@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"embed"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -69,6 +70,11 @@ func keptReady(module []byte, cache string) (ready, error) {
 	}
 	return r, err
 }
+
+// leanSource is what makes a module lean: another version makes another module.
+//
+//go:embed lean.go leancondition.go leanentry.go leanframe.go leanpointer.go leanread.go leanwrite.go image.go
+var leanSource embed.FS
 
 // readyKey names what is made of a module: another version of what makes it makes
 // something else.

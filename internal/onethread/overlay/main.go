@@ -5,28 +5,20 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
+	"strings"
 
+	"coup/internal/buildflags"
 	"coup/internal/onethread"
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: overlay GOROOT DIR")
-		os.Exit(2)
-	}
-	flags, err := onethread.Flags(os.Args[1], os.Args[2])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "overlay:", err)
-		if !errors.Is(err, onethread.ErrUnknown) {
-			os.Exit(1)
+	buildflags.Main(func(args []string) (string, error) {
+		flags, err := onethread.Flags(args[0], args[1])
+		var quoted strings.Builder
+		for _, f := range flags {
+			fmt.Fprintf(&quoted, "'%s' ", f)
 		}
-		fmt.Fprintln(os.Stderr, "overlay: simulated machines will be slower by a fifth or more, and right as ever")
-	}
-	for _, f := range flags {
-		fmt.Printf("'%s' ", f)
-	}
-	fmt.Println()
+		return quoted.String(), err
+	}, onethread.ErrUnknown, "a fifth or more", "GOROOT", "DIR")
 }

@@ -12,23 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"coup/internal/buildflags"
 	"coup/internal/unchecked"
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: flags DIR")
-		os.Exit(2)
-	}
-	flags, err := prepare(os.Args[1])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "flags:", err)
-		if !errors.Is(err, unchecked.ErrUnknown) {
-			os.Exit(1)
-		}
-		fmt.Fprintln(os.Stderr, "flags: simulated machines will be slower by a third, and right as ever")
-	}
-	fmt.Println(flags)
+	buildflags.Main(func(args []string) (string, error) { return prepare(args[0]) }, unchecked.ErrUnknown, "a third", "DIR")
 }
 
 func prepare(dir string) (flags string, err error) {
