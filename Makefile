@@ -1,5 +1,6 @@
 # make run     the main job: five containers, 30 s of chaos, a verdict and a report
 # make test    everything that must pass
+# make engine  brings a Docker engine to a Debian or Ubuntu machine that has none (as root)
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
@@ -16,7 +17,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # What makes simulated machines fast.
 FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
-.PHONY: build run test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
+.PHONY: build run engine test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
 
 build:
 	@mkdir -p bin
@@ -28,6 +29,9 @@ build:
 
 run: build
 	bin/coup run $(ARGS)
+
+engine:
+	@internal/engine/start
 
 test: lint unit
 
@@ -42,7 +46,7 @@ lint:
 # The race detector watches all packages; containers get a binary without it.
 unit:
 	@docker version >/dev/null 2>&1 || \
-	  echo "!!! NO DOCKER ENGINE ANSWERS: NOTHING WILL BE TESTED AGAINST CONTAINERS !!!" >&2
+	  echo "!!! NO DOCKER ENGINE ANSWERS (see make engine): NOTHING WILL BE TESTED AGAINST CONTAINERS !!!" >&2
 	@flags="$(FLAGS)" && set -x && $(GO) test $$flags -race -timeout 20m ./...
 
 wall: build
