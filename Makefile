@@ -1,6 +1,7 @@
 # make run     the main job: five containers, 30 s of chaos, a verdict and a report
 # make test    everything that must pass
 # make engine  brings a Docker engine to a Debian or Ubuntu machine that has none (as root)
+# make toolchain RELEASE=go1.26.0  builds with another release of Go, which is fetched, and runs that
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
@@ -17,12 +18,11 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # What makes simulated machines fast.
 FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
-.PHONY: build run engine test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
+.PHONY: build run engine toolchain test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
 
 build:
 	@mkdir -p bin
-	@flags=$$($(GO) run ./internal/onethread/overlay "$$($(GO) env GOROOT)" bin/_onethread) && \
-	  GOFLAGS="$$($(GO) env GOFLAGS) $$flags" GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -o bin/raftnode.wasm ./cmd/raftnode
+	@$(GO) run ./internal/onethread/build bin/_onethread -o bin/raftnode.wasm ./cmd/raftnode
 	@gzip -9nc bin/raftnode.wasm > $(WASM).new && { cmp -s $(WASM).new $(WASM) && rm $(WASM).new || mv $(WASM).new $(WASM); }
 	@# Nodes in containers run coup's own binary in an image that holds nothing else.
 	@flags="$(FLAGS)" && CGO_ENABLED=0 $(GO) build $$flags -trimpath -o bin/coup ./cmd/coup
@@ -32,6 +32,10 @@ run: build
 
 engine:
 	@internal/engine/start
+
+toolchain:
+	@test -n "$(RELEASE)" || { echo "which release of Go? make toolchain RELEASE=go1.26.0, or newest" >&2; exit 2; }
+	@GO="$(GO)" internal/tested/try $(RELEASE)
 
 test: lint unit
 

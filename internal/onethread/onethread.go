@@ -20,32 +20,84 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"coup/internal/tested"
 )
 
-// ErrUnknown says that this release of Go has other files than the known ones.
+// ErrUnknown says that this release of Go has other files than the known ones, or was
+// never tested with the change.
 var ErrUnknown = errors.New("unknown to package onethread")
 
-// Flags are what go build is given for such a machine: changed files of the Go
-// release at goroot, which it writes into dir, and a compiler that trusts the
-// runtime not to go beyond its own slices nor to follow its own nil. Whatever else is
-// compiled is checked as ever. With an error of the kind ErrUnknown, a build
-// with the flags works, and its program is slower. Several may write into the same
+// Command is go build with these arguments, for such a machine: with changed
+// files of the Go release in use, which it writes into dir, and a compiler that trusts
+// the runtime not to go beyond its own slices nor to follow its own nil. Whatever else is
+// compiled is checked as ever. With an error of the kind ErrUnknown there is a command too; it
+// changes nothing, and what it builds is slower. Several may write into the same
 // dir at the same time. A dir within a module wants a name with _ before it, or ./...
 // will take it for a package.
-func Flags(goroot, dir string) ([]string, error) {
+func Command(dir string, args ...string) (*exec.Cmd, error) {
+	out, err := exec.Command("go", "env", "-json", "GOROOT", "GOVERSION", "GOMODCACHE").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	var at struct{ GOROOT, GOVERSION, GOMODCACHE string }
+	if err := json.Unmarshal(out, &at); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	command := func(goroot string, flags ...string) *exec.Cmd {
+		// The release that was asked for its files, and no other, compiles them.
+		cmd := exec.Command(filepath.Join(goroot, "bin", "go"), slices.Concat([]string{"build", "-trimpath", "-buildvcs=false"}, flags, args)...)
+		cmd.Env = append(os.Environ(), "GOROOT="+goroot, "GOTOOLCHAIN=local", "GOOS=wasip1", "GOARCH=wasm")
+		return cmd
+	}
+	if err := tested.With("go", at.GOVERSION); err != nil {
+		return command(at.GOROOT), fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	goroot, err := outside(at.GOMODCACHE, at.GOROOT, dir)
+	if err != nil {
+		return command(at.GOROOT), fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
 	list, err := overlay(goroot, dir)
-	if list == "" {
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return command(at.GOROOT), err
+	case err != nil:
 		return nil, err
 	}
-	flags := []string{"-overlay=" + list}
-	if err == nil {
-		flags = append(flags, "-gcflags=runtime=-B -d=disablenil")
+	return command(goroot, "-overlay="+list, "-gcflags=runtime=-B -d=disablenil"), nil
+}
+
+// outside returns goroot by a name that is not below the cache of modules, where the
+// go command allows no overlay, and where it puts the releases that it fetches: a link
+// in dir, if need be.
+func outside(cache, goroot, dir string) (string, error) {
+	if in, err := filepath.Rel(cache, goroot); err != nil || !filepath.IsLocal(in) {
+		return goroot, nil
 	}
-	return flags, err
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	link := filepath.Join(dir, filepath.Base(goroot))
+	if to, err := os.Readlink(link); err == nil && to == goroot {
+		return link, nil
+	}
+	// Another build that makes the same link is no mistake.
+	if err := os.Symlink(goroot, link); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	if to, err := os.Readlink(link); err != nil || to != goroot {
+		return "", fmt.Errorf("%s is no link to %s: remove it", link, goroot)
+	}
+	return link, nil
 }
 
 // overlay writes the changed files, and beside them the list of them that go build

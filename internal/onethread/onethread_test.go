@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"coup/internal/tested"
 )
 
 func goroot(t *testing.T) string {
@@ -22,12 +24,12 @@ func goroot(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// The files of the Go release that this module is built with are known. Another
-// release may have others; then nothing is changed.
+// The files of the Go release that this module is built with are known, if it is a tested
+// one. Another release may have others; then nothing is changed.
 func TestThisReleaseIsKnown(t *testing.T) {
 	dir := t.TempDir()
 	list, err := overlay(goroot(t), dir)
-	if errors.Is(err, ErrUnknown) && !strings.HasPrefix(runtime.Version(), "go1.26") {
+	if errors.Is(err, ErrUnknown) && tested.With("go", runtime.Version()) != nil {
 		t.Skip(err)
 	}
 	if err != nil {
@@ -101,5 +103,39 @@ func TestAnotherReleaseStaysAsItIs(t *testing.T) {
 		if text, err := os.ReadFile(list); err != nil || string(text) != `{"Replace":{}}` {
 			t.Errorf("%s: %s, %v", name, text, err)
 		}
+	}
+}
+
+// A release that the go command has fetched is in the cache of modules, where it
+// allows no overlay. It is used by another name then.
+func TestOutsideTheModuleCache(t *testing.T) {
+	tmp := t.TempDir()
+	cache := filepath.Join(tmp, "mod")
+	fetched, own := filepath.Join(cache, "golang.org", "toolchain@v0.0.1-go1.2.3"), filepath.Join(tmp, "modern")
+	for _, dir := range []string{filepath.Join(fetched, "src"), own} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := filepath.Join(tmp, "_dir")
+	if got, err := outside(cache, own, dir); got != own || err != nil {
+		t.Errorf("%s becomes %s, %v", own, got, err)
+	}
+	for range 2 {
+		got, err := outside(cache, fetched, dir)
+		if err != nil || filepath.Dir(got) != dir {
+			t.Errorf("%s becomes %s, %v", fetched, got, err)
+		}
+		if _, err := os.Stat(filepath.Join(got, "src")); err != nil {
+			t.Error(err)
+		}
+	}
+	// What stands in the way is said.
+	blocked := filepath.Join(tmp, "_blocked")
+	if err := os.MkdirAll(filepath.Join(blocked, filepath.Base(fetched)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := outside(cache, fetched, blocked); err == nil || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("something else in the link's place: %v", err)
 	}
 }

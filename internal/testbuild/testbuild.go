@@ -34,20 +34,17 @@ func Build(pkg string, env ...string) (string, error) {
 	}
 	name := strings.Join(append([]string{strings.ReplaceAll(pkg, "/", "-"), "for", strings.ReplaceAll(tester, string(filepath.Separator), "-")}, env...), "-")
 	out := filepath.Join(root, "bin", "test", name)
-	build := []string{"build", "-trimpath", "-buildvcs=false", "-o", out}
+	var cmd *exec.Cmd
 	if slices.Contains(env, "GOOS=wasip1") {
-		goroot, err := exec.Command("go", "env", "GOROOT").Output()
-		if err != nil {
-			return "", fmt.Errorf("find Go's files: %w", err)
-		}
-		flags, err := onethread.Flags(strings.TrimSpace(string(goroot)), filepath.Join(root, "bin", "test", "_"+name)) // no package for ./...
+		cmd, err = onethread.Command(filepath.Join(root, "bin", "test", "_"+name), "-o", out, pkg) // no package for ./...
 		if err != nil && !errors.Is(err, onethread.ErrUnknown) {
 			return "", err
 		}
-		build = append(build, flags...)
+	} else {
+		cmd = exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", out, pkg)
+		cmd.Env = os.Environ()
 	}
-	cmd := exec.Command("go", append(build, pkg)...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(cmd.Env, env...)
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, msg)
 	}

@@ -1,0 +1,28 @@
+// Package tested knows the releases that the changes of packages onethread and
+// unchecked were tested with. They rewrite source that belongs to others: that the
+// rules of a rewriting match says little of what the result does.
+package tested
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+//go:embed releases
+var releases string
+
+// With fails unless the release of a program, such as go1.26.8 of go, was tested.
+func With(program, release string) error {
+	var known []string
+	for line := range strings.Lines(releases) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == program {
+			known = append(known, f[1])
+		}
+	}
+	if slices.Contains(known, release) {
+		return nil
+	}
+	return fmt.Errorf("%s is none of the releases of %s that it was tested with (%s)", release, program, strings.Join(known, ", "))
+}
