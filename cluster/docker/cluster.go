@@ -404,7 +404,7 @@ func (c *Cluster) Pause(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := n.agent.Signal(ctx, int(syscall.SIGSTOP)); err != nil {
+	if err := n.agent.Signal(ctx, sandbox.SIGSTOP); err != nil {
 		return "", err
 	}
 	for give := time.Now().Add(2 * time.Second); ; {
@@ -434,7 +434,7 @@ func (c *Cluster) Resume(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return n.agent.Signal(ctx, int(syscall.SIGCONT))
+	return n.agent.Signal(ctx, sandbox.SIGCONT)
 }
 
 // SetCuts implements cluster.Cluster. Every node drops what comes in.

@@ -24,9 +24,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
@@ -43,25 +47,39 @@ type Engine struct {
 	arch         string
 }
 
-// Connect finds the engine that the environment names (DOCKER_HOST and the
-// like; else the local socket). Its errors wrap cluster.ErrUnavailable and say
-// what to do.
+// connectPatience bounds how long an engine may take to answer for the first time.
+const connectPatience = 30 * time.Second
+
+// Connect finds the engine that the environment names (DOCKER_HOST, DOCKER_CONTEXT or
+// the current Docker context; else the local socket). Its errors are of the kind
+// cluster.ErrUnavailable and say what to do.
 func Connect(ctx context.Context) (*Engine, error) {
-	c, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	c, err := newClient()
 	if err != nil {
-		return nil, fmt.Errorf("%w: docker: %w", cluster.ErrUnavailable, err)
+		return nil, unavailable{err}
 	}
+	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
 	v, err := c.ServerVersion(ctx)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("the Docker engine at %s accepts connections and does not answer: start it anew", c.DaemonHost())
+	case err != nil:
+		err = explain(err, c.DaemonHost())
+	case v.Os != "linux":
+		err = fmt.Errorf("the Docker engine at %s runs %s containers, and coup needs linux", c.DaemonHost(), v.Os)
+	}
 	if err != nil {
 		c.Close()
-		return nil, fmt.Errorf("%w: %w", cluster.ErrUnavailable, explain(err, c.DaemonHost()))
-	}
-	if v.Os != "linux" {
-		c.Close()
-		return nil, fmt.Errorf("%w: the Docker engine runs %s containers; coup needs linux", cluster.ErrUnavailable, v.Os)
+		return nil, unavailable{err}
 	}
 	return &Engine{c: c, Version: v.Version, API: c.ClientVersion(), arch: v.Arch}, nil
 }
+
+// unavailable is an error of the kind cluster.ErrUnavailable.
+type unavailable struct{ error }
+
+func (u unavailable) Unwrap() []error { return []error{cluster.ErrUnavailable, u.error} }
 
 // Close ends the connection.
 func (e *Engine) Close() error { return e.c.Close() }
@@ -69,11 +87,19 @@ func (e *Engine) Close() error { return e.c.Close() }
 // explain turns the engine's errors into one line that says what to do.
 func explain(err error, host string) error {
 	s := err.Error()
+	start := "systemctl start docker, or make engine, which also installs one"
+	if runtime.GOOS != "linux" {
+		start = "Docker Desktop, Colima or Podman"
+	}
 	switch {
-	case errors.Is(err, os.ErrPermission) || strings.Contains(s, "permission denied"):
-		return fmt.Errorf("no permission to use the Docker engine at %s: run as root or join the group docker", host)
+	case outOfFiles(err) || client.IsErrConnectionFailed(err) && outOfFiles(dialSocket(host)):
+		return fmt.Errorf("too many open files: raise this shell's limit (ulimit -n 4096)")
+	case client.IsErrConnectionFailed(err) && strings.Contains(s, "permission denied"): // the engine may speak of other permissions
+		return fmt.Errorf("no permission to use the Docker engine at %s: run as root, or join the group docker and log in again", host)
+	case client.IsErrConnectionFailed(err) && (strings.Contains(s, "Cannot connect") || strings.Contains(s, "connection refused")):
+		return fmt.Errorf("no Docker engine answers at %s: start it (%s), or name another one in DOCKER_HOST", host, start)
 	case client.IsErrConnectionFailed(err):
-		return fmt.Errorf("no Docker engine answers at %s: start it (systemctl start docker), or name another one in DOCKER_HOST", host)
+		return fmt.Errorf("the Docker engine at %s can't be reached: %s", host, strings.Join(strings.Fields(s), " "))
 	case strings.Contains(s, "no space left on device"):
 		return fmt.Errorf("the Docker engine's disk is full: free some space (docker system df shows what uses it): %w", err)
 	case strings.Contains(s, "port is already allocated") || strings.Contains(s, "address already in use"):
@@ -86,27 +112,37 @@ func explain(err error, host string) error {
 	return err
 }
 
+// dialSocket returns why the engine's socket can't be connected to: the client keeps
+// it to itself.
+func dialSocket(host string) error {
+	path, is := strings.CutPrefix(host, "unix://")
+	if !is {
+		return nil
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 // imagePath is where the image holds coup's binary.
 const imagePath = "/coup"
 
 // ensureImage returns the id of the image that holds nothing but the program
 // at path, and makes it if the engine doesn't have it yet.
 func (e *Engine) ensureImage(ctx context.Context, path string) (id string, err error) {
-	if runtime.GOOS != "linux" || runtime.GOARCH != e.arch {
-		return "", fmt.Errorf("%w: the containers run coup's own binary, which is for %s/%s, but the engine's are linux/%s",
-			cluster.ErrUnavailable, runtime.GOOS, runtime.GOARCH, e.arch)
-	}
 	if path == "" {
-		if path, err = os.Executable(); err != nil {
-			return "", fmt.Errorf("coup's own binary: %w", err)
+		if path, err = nodeProgram(e.arch); err != nil {
+			return "", err
 		}
 	}
 	binary, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("coup's own binary: %w", err)
+		return "", fmt.Errorf("the program of the nodes: %w", err)
 	}
-	if err := isStatic(binary); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
+	if err := isStatic(bytes.NewReader(binary)); err != nil {
+		return "", unavailable{fmt.Errorf("%s %w", path, err)}
 	}
 	sum := sha256.Sum256(binary)
 	ref := "coup:" + hex.EncodeToString(sum[:8])
@@ -142,17 +178,53 @@ func (e *Engine) ensureImage(ctx context.Context, path string) (id string, err e
 	return info.ID, err
 }
 
-// isStatic fails for a program that wants a dynamic linker, which the image
-// does not have.
-func isStatic(binary []byte) error {
-	f, err := elf.NewFile(bytes.NewReader(binary))
+// nodeProgram returns the path of coup's program for nodes on linux/arch: coup's own if it
+// is that, else one that the build has put beside it.
+func nodeProgram(arch string) (string, error) {
+	self, err := os.Executable()
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
+	}
 	if err != nil {
-		return err
+		return "", fmt.Errorf("coup's own program: %w", err)
+	}
+	is := fmt.Sprintf("is for %s/%s", runtime.GOOS, runtime.GOARCH)
+	if runtime.GOOS == "linux" && runtime.GOARCH == arch {
+		f, err := os.Open(self)
+		if err != nil {
+			return "", fmt.Errorf("coup's own program: %w", err)
+		}
+		defer f.Close()
+		if err = isStatic(f); err == nil {
+			return self, nil
+		}
+		is = err.Error()
+	}
+	name := "coup-linux-" + arch
+	beside := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(beside); err == nil {
+		return beside, nil
+	}
+	return "", unavailable{fmt.Errorf("nodes in containers run coup's own program, which must be static and for linux/%s, but %s %s, and %s is not beside it: "+
+		"make build, or CGO_ENABLED=0 GOOS=linux GOARCH=%s go build -o %s ./cmd/coup", arch, self, is, name, arch, beside)}
+}
+
+// isStatic fails for what is no program of Linux, or wants a dynamic linker, which the
+// image does not have.
+func isStatic(program io.ReaderAt) error {
+	f, err := elf.NewFile(program)
+	if err != nil {
+		return errors.New("is no program of Linux")
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return errors.New("coup must be linked statically to run in its containers: build it with CGO_ENABLED=0")
+			return errors.New("is linked dynamically")
 		}
 	}
 	return nil
+}
+
+// outOfFiles says whether this process may not open any more files.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || err != nil && strings.Contains(err.Error(), "too many open files")
 }

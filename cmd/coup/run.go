@@ -149,7 +149,7 @@ func planFlags(f *pflag.FlagSet, plan *coup.Plan) {
 func chooseBackend(ctx context.Context) string {
 	backend, why := coup.DefaultBackend(ctx)
 	if why != nil {
-		fmt.Fprintf(os.Stderr, "coup: the nodes run on simulated machines (--backend sim): %v. On Debian and Ubuntu, make engine brings an engine\n", why)
+		fmt.Fprintf(os.Stderr, "coup: the nodes run on simulated machines (--backend sim): %v\n", why)
 	}
 	return backend
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +18,7 @@ import (
 func becomeStuck(dir, node string, after time.Duration) {
 	self, err := os.Executable()
 	if err == nil {
-		err = syscall.Exec(self, []string{"coup", "stuck", dir, node, after.String()}, os.Environ())
+		err = become(self, "coup", "stuck", dir, node, after.String())
 	}
 	fmt.Fprintf(os.Stderr, "coup: %s loops for ever, and this can't be judged: %v\n", node, err)
 	os.Exit(exitHarness)
