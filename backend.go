@@ -7,6 +7,7 @@ import (
 
 	"coup/cluster"
 	"coup/cluster/docker"
+	"coup/cluster/sim"
 	"coup/harness"
 )
 
@@ -17,6 +18,10 @@ type backend struct {
 	drive func(r *run, body func() error) error
 	// up brings the run's cluster up, and notes in r.stored what it runs on.
 	up func(ctx context.Context, r *run) (cluster.Cluster, error)
+	// can is what its clusters can do beside what every cluster can.
+	can cluster.Capabilities
+	// runs says why it can't run a system.
+	runs func(sys cluster.System, o cluster.Options) error
 }
 
 // backends are the backends by name.
@@ -25,8 +30,8 @@ var backends map[string]backend
 func init() {
 	// Filled here because a literal would refer to itself through run.
 	backends = map[string]backend{
-		"docker": {driveMachine, upDocker},
-		"sim":    {driveSim, upSim},
+		"docker": {driveMachine, upDocker, cluster.CapabilitiesOf((*docker.Cluster)(nil)), func(cluster.System, cluster.Options) error { return nil }},
+		"sim":    {driveSim, upSim, cluster.CapabilitiesOf((*sim.Cluster)(nil)), simRuns},
 	}
 }
 

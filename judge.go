@@ -18,6 +18,7 @@ import (
 	"coup/checker"
 	"coup/checker/foreign"
 	"coup/cluster"
+	"coup/cluster/systems"
 	"coup/cluster/trace"
 	"coup/harness"
 	"coup/results"
@@ -85,12 +86,12 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 	}
 	all := []harness.Checker{checker.Finished{}, ran}
 	all = append(all, promises(p, w)...)
-	sys, err := FindSystem(p.System)
+	sys, err := systems.Find(p.System)
 	if err != nil {
 		return nil, err
 	}
-	if l, ok := sys.(cluster.Leased); ok {
-		all = append(all, checker.Deposed{Within: l.Lease(p.options()) + overtime[p.Backend]})
+	if lease := cluster.TimingOf(sys, p.options()).Lease; lease > 0 {
+		all = append(all, checker.Deposed{Within: lease + overtime[p.Backend]})
 	}
 	if p.Backend == "sim" {
 		all = append(all, checker.Steady{})

@@ -165,16 +165,16 @@ func (p *Plan) Resolve() error {
 	if _, ok := backends[p.Backend]; !ok {
 		return fmt.Errorf("there is no backend %q (there is %s)", p.Backend, strings.Join(slices.Sorted(maps.Keys(backends)), ", "))
 	}
-	sys, err := FindSystem(p.System)
+	sys, err := systems.Find(p.System)
 	if err != nil {
 		return err
 	}
 	if _, err := workloads.Find(p.Workload); err != nil {
 		return err
 	}
-	if p.Bug != "" && !slices.ContainsFunc(sys.Bugs(), func(b cluster.Bug) bool { return b.Name == p.Bug }) {
+	if p.Bug != "" && !slices.ContainsFunc(cluster.BugsOf(sys), func(b cluster.Bug) bool { return b.Name == p.Bug }) {
 		var names []string
-		for _, b := range sys.Bugs() {
+		for _, b := range cluster.BugsOf(sys) {
 			names = append(names, b.Name)
 		}
 		return fmt.Errorf("%s has no bug %q (it has %s)", p.System, p.Bug, strings.Join(names, ", "))
@@ -185,8 +185,11 @@ func (p *Plan) Resolve() error {
 	if err := sys.Check(p.options()); err != nil {
 		return err
 	}
+	if err := backends[p.Backend].runs(sys, p.options()); err != nil {
+		return err
+	}
 	if d := Duration(checker.DefaultServeWithin); p.ServeWithin == 0 || p.ServeWithin == d {
-		p.ServeWithin = max(d, Duration(slowElections(sys, p.options())))
+		p.ServeWithin = max(d, Duration(cluster.TimingOf(sys, p.options()).Election))
 	}
 	if err := cmp.Or(
 		within("nodes", p.Nodes, 1, 25),
@@ -253,18 +256,12 @@ func (p *Plan) parseSpec(s string) (nemesis.Spec, error) {
 	if err != nil {
 		return spec, err
 	}
-	fault := nemesis.Faults[spec.Fault]
-	if fault.Sim && p.Backend != "sim" {
-		return spec, fmt.Errorf("only the backend sim has the fault %s, not %s", spec.Fault, p.Backend)
+	sys, err := systems.Find(p.System)
+	if err != nil {
+		return spec, err
 	}
-	if fault.Needs != nil {
-		sys, err := FindSystem(p.System)
-		if err == nil {
-			err = fault.Needs(sys, p.Nodes)
-		}
-		if err != nil {
-			return spec, fmt.Errorf("the fault %s is impossible here: %w", spec.Fault, err)
-		}
+	if err := nemesis.Faults[spec.Fault].Available(spec, sys, backends[p.Backend].can, p.Nodes); err != nil {
+		return spec, fmt.Errorf("the fault %s is impossible with the backend %s: %w", spec, p.Backend, err)
 	}
 	return spec, nil
 }
@@ -279,14 +276,19 @@ func (p *Plan) drawSchedule() error {
 		p.Nemesis[i] = spec.String()
 		specs = append(specs, spec)
 	}
-	every := nemesis.Interval(len(specs), time.Duration(p.Interval), time.Duration(p.Time))
+	sys, err := systems.Find(p.System)
+	if err != nil {
+		return err
+	}
+	pace := nemesis.PaceOf(cluster.TimingOf(sys, p.options()))
+	every := nemesis.Interval(len(specs), time.Duration(p.Interval), time.Duration(p.Time), pace)
 	if n := len(specs) * int(time.Duration(p.Time)/every); n > mostStrikes {
 		longer := time.Duration(len(specs)) * time.Duration(p.Time) / mostStrikes
 		return fmt.Errorf("%d faults every %v for %s are about %d strikes, and %d are the most: make the interval %v or longer, or the time shorter",
 			len(specs), every, p.Time, n, mostStrikes, longer.Truncate(time.Second)+time.Second)
 	}
 	p.Schedule = []Strike{}
-	for _, e := range nemesis.Schedule(specs, p.Seed, time.Duration(p.Interval), time.Duration(p.Time)) {
+	for _, e := range nemesis.Schedule(specs, p.Seed, time.Duration(p.Interval), time.Duration(p.Time), pace) {
 		p.Schedule = append(p.Schedule, Strike{Duration(e.At), Duration(e.For), e.Fault, e.Target, e.Mode, e.Seed})
 	}
 	return nil
@@ -310,15 +312,6 @@ func (p Plan) options() cluster.Options {
 		reads = ""
 	}
 	return cluster.Options{Bug: p.Bug, Reads: reads, Settings: p.Settings}
-}
-
-// FindSystem returns the system of that name; its error says which there are.
-func FindSystem(name string) (cluster.System, error) {
-	s, ok := systems.All[name]
-	if !ok {
-		return nil, fmt.Errorf("there is no system %q (there is %s)", name, strings.Join(slices.Sorted(maps.Keys(systems.All)), ", "))
-	}
-	return s, nil
 }
 
 // Command is the command line that runs the plan again. Values that are the
@@ -365,13 +358,4 @@ func shellQuote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// slowElections is far beyond what a system with these options takes to elect a
-// leader when nothing is broken, as far as its lease tells.
-func slowElections(sys cluster.System, o cluster.Options) time.Duration {
-	if l, ok := sys.(cluster.Leased); ok {
-		return 20 * l.Lease(o) // ten times the time without a leader's word, as hashicorp/raft sets it
-	}
-	return 0
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"coup/cluster"
+	"coup/cluster/systems"
 	"coup/harness"
 	"coup/nemesis"
 	"coup/results"
@@ -96,7 +97,7 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	sys, err := FindSystem(plan.System)
+	sys, err := systems.Find(plan.System)
 	if err != nil {
 		return "", verdict, err
 	}
@@ -296,7 +297,11 @@ func (r *run) output(node string, line []byte) {
 		}
 		r.mu.Unlock()
 	}
-	e, wall, ok := r.sys.Event(node, line)
+	reader, ok := r.sys.(cluster.EventReader)
+	if !ok {
+		return
+	}
+	e, wall, ok := reader.Event(node, line)
 	if !ok {
 		return
 	}
@@ -396,12 +401,8 @@ func (r *run) test(g harness.Generator, first int) harness.Test {
 		Timeout: time.Duration(r.plan.Timeout), Backoff: restAfterFailure, FirstProcess: first,
 		Open: func(thread, process int) (harness.Client, error) {
 			o := r.plan.options()
-			o.Settings = maps.Clone(o.Settings)
-			if o.Settings == nil {
-				o.Settings = map[string]string{}
-			}
-			o.Settings["client"] = fmt.Sprintf("p%d", process) // the same in every run of the plan
-			c, err := r.sys.Open(r.cluster.Dial, nodes[thread%len(nodes)].Name, o)
+			o.Client = fmt.Sprintf("p%d", process)
+			c, err := r.sys.Open(r.cluster, nodes[thread%len(nodes)].Name, o)
 			if err != nil {
 				return nil, err
 			}

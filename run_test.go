@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"coup/checker"
-	"coup/cluster/systems"
+	"coup/cluster/systems/raft"
 	"coup/harness"
 	"coup/results"
 )
@@ -32,7 +32,7 @@ func TestLastWords(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // nothing is started again
-			r := &run{rt: harness.NewRuntime(), sys: systems.Raft{}, store: store,
+			r := &run{rt: harness.NewRuntime(), sys: raft.System{}, store: store,
 				lastWords: map[string]string{}, lastSaid: map[string]time.Duration{}}
 			r.o.Log = slog.New(slog.DiscardHandler)
 			for _, l := range c.lines {

@@ -87,6 +87,16 @@ func JudgeStuck(ctx context.Context, dir, node string, after time.Duration) (Ver
 	return Judge(ctx, dir)
 }
 
+// simRuns says why simulated machines can't run a system: they run one program, which
+// is compiled into coup.
+func simRuns(sys cluster.System, o cluster.Options) error {
+	n1 := cluster.Node{Name: "n1", Host: "n1"}
+	if !sys.Pod(n1, []cluster.Node{n1}, o).Bundled() {
+		return fmt.Errorf("simulated machines run the bundled system only (--system raft), and %s runs in containers: --backend docker", sys.Name())
+	}
+	return nil
+}
+
 func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
 	program, err := simProgram(ctx)
 	if err != nil {

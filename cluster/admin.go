@@ -17,7 +17,7 @@ type Transferer interface {
 	// TransferLeader asks leader to hand the lead to node to, and waits for what
 	// comes of it: refused is empty if leader has given the lead away, and
 	// otherwise says why it has not.
-	TransferLeader(ctx context.Context, dial Dial, leader, to string) (refused string, err error)
+	TransferLeader(ctx context.Context, a Access, leader, to string) (refused string, err error)
 }
 
 // ErrPending is wrapped by errors that mean: it was begun, and was not finished
@@ -46,5 +46,5 @@ type Membership interface {
 	// committed, and returns the members then. Where it is so already, nothing is
 	// changed. An error that wraps ErrPending says that leader has begun it: it
 	// may still be committed.
-	SetMember(ctx context.Context, dial Dial, leader, node string, as Suffrage) (Members, error)
+	SetMember(ctx context.Context, a Access, leader, node string, as Suffrage) (Members, error)
 }

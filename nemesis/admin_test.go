@@ -253,7 +253,7 @@ func TestReinstateLeavesAloneWhatNobodyTouched(t *testing.T) {
 
 func TestModes(t *testing.T) {
 	seen := map[string]bool{}
-	for _, e := range Schedule([]Spec{{"membership", Random}, {"kill", Random}}, 1, time.Second, time.Minute) {
+	for _, e := range Schedule([]Spec{{"membership", Random}, {"kill", Random}}, 1, time.Second, time.Minute, Pace{}) {
 		if c, err := e.Complete(); err != nil || c != e {
 			t.Errorf("%+v becomes %+v (%v)", e, c, err)
 		}

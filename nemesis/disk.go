@@ -8,19 +8,6 @@ import (
 	"coup/cluster"
 )
 
-// disked is a cluster whose machines have disks of their own.
-type disked interface {
-	// SetDisk makes exactly this wrong with a node's disk.
-	SetDisk(ctx context.Context, node string, f cluster.DiskFault) (evidence string, err error)
-}
-
-// rotting is a cluster on whose disks bits can flip.
-type rotting interface {
-	// Rot flips a bit of what a node stored a while ago; Unrot flips all back.
-	Rot(ctx context.Context, node string) (evidence string, err error)
-	Unrot(ctx context.Context, node string) error
-}
-
 // slowDisk makes an fsync of the victims take 20 to 300 ms longer.
 func slowDisk(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
 	delay := 20*time.Millisecond + time.Duration(s.rand.Int64N(int64(280*time.Millisecond)))
@@ -43,9 +30,9 @@ func fullDisk(ctx context.Context, n *Nemesis, s *strike) (func(context.Context)
 }
 
 func (n *Nemesis) disks(ctx context.Context, s *strike, f cluster.DiskFault) (func(context.Context) error, error) {
-	c, ok := n.Cluster.(disked)
+	c, ok := n.Cluster.(cluster.Disks)
 	if !ok {
-		return nil, errShared
+		return nil, errLacking
 	}
 	return n.parts(s,
 		func(node string) (string, error) { return c.SetDisk(ctx, node, f) },
@@ -58,9 +45,9 @@ func (n *Nemesis) disks(ctx context.Context, s *strike, f cluster.DiskFault) (fu
 // bitRot flips a bit on the victims' disks and has them read it: they are
 // killed before it and started after it.
 func bitRot(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
-	c, ok := n.Cluster.(rotting)
+	c, ok := n.Cluster.(cluster.Rot)
 	if !ok {
-		return nil, errShared
+		return nil, errLacking
 	}
 	return n.onNodes(ctx, s, func(ctx context.Context, node string) (string, error) {
 		if _, err := n.Cluster.Kill(ctx, node); err != nil {

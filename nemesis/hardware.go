@@ -13,21 +13,6 @@ import (
 // The faults of parts of a machine, which containers share with the machine that
 // they are on.
 
-// clocked is a cluster whose machines have clocks of their own.
-type clocked interface {
-	// SetClock moves a node's wall clock from the right time by jump, and makes
-	// all its clocks run faster by drift millionths.
-	SetClock(ctx context.Context, node string, jump time.Duration, drift int64) (evidence string, err error)
-}
-
-// paced is a cluster whose machines have processors of their own.
-type paced interface {
-	// SetCPU makes a node so many times as slow as usual.
-	SetCPU(ctx context.Context, node string, slow int) (evidence string, err error)
-}
-
-var errShared = errors.New("the machines of this backend have no clocks, processors, disks and links of their own")
-
 // clockJump moves the victims' wall clocks by up to ten seconds, either way.
 func clockJump(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
 	jump := time.Duration((2*s.rand.Float64() - 1) * float64(10*time.Second)).Round(time.Millisecond)
@@ -41,9 +26,9 @@ func clockDrift(ctx context.Context, n *Nemesis, s *strike) (func(context.Contex
 
 // slowCPU makes the victims' processors 20 to 200 times as slow.
 func slowCPU(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
-	c, ok := n.Cluster.(paced)
+	c, ok := n.Cluster.(cluster.Processors)
 	if !ok {
-		return nil, errShared
+		return nil, errLacking
 	}
 	slow := 20 + s.rand.IntN(181)
 	return n.parts(s,
@@ -52,9 +37,9 @@ func slowCPU(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) 
 }
 
 func (n *Nemesis) clocks(ctx context.Context, s *strike, jump time.Duration, drift int64) (func(context.Context) error, error) {
-	c, ok := n.Cluster.(clocked)
+	c, ok := n.Cluster.(cluster.Clocks)
 	if !ok {
-		return nil, errShared
+		return nil, errLacking
 	}
 	return n.parts(s,
 		func(node string) (string, error) { return c.SetClock(ctx, node, jump, drift) },
@@ -107,16 +92,16 @@ func partOf(part, node string) string {
 
 // healParts sets a node's clock and disk right, where they can be wrong.
 func (n *Nemesis) healParts(ctx context.Context, node string) (err error) {
-	if c, ok := n.Cluster.(clocked); ok {
+	if c, ok := n.Cluster.(cluster.Clocks); ok {
 		_, err = c.SetClock(ctx, node, 0, 0)
 	}
-	if c, ok := n.Cluster.(paced); ok && err == nil {
+	if c, ok := n.Cluster.(cluster.Processors); ok && err == nil {
 		_, err = c.SetCPU(ctx, node, 1)
 	}
-	if c, ok := n.Cluster.(rotting); ok && err == nil {
+	if c, ok := n.Cluster.(cluster.Rot); ok && err == nil {
 		err = c.Unrot(ctx, node)
 	}
-	if c, ok := n.Cluster.(disked); ok && err == nil {
+	if c, ok := n.Cluster.(cluster.Disks); ok && err == nil {
 		_, err = c.SetDisk(ctx, node, cluster.DiskFault{})
 	}
 	return err

@@ -9,20 +9,11 @@ import (
 	"coup/harness"
 )
 
-// linked is a cluster whose links can be worse than lossy: it carries out all
-// that a cluster.Cut says.
-type linked interface {
-	// Ping says how long a packet of so many bytes took to pass a link.
-	Ping(ctx context.Context, from, to string, size int) (time.Duration, error)
-	// Connections says how many are open, and whether another would be refused.
-	Connections(ctx context.Context, from, to string) (open int, refused bool, err error)
-}
-
 // delay makes packets between the sides late: by 20 to 200 ms, and half as much
 // more on average.
 func delay(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
 	late := 20*time.Millisecond + time.Duration(s.rand.Int64N(int64(180*time.Millisecond)))
-	return n.shape(ctx, s, cluster.Cut{Delay: late, Jitter: late / 2}, func(c linked) (string, error) {
+	return n.shape(ctx, s, cluster.Cut{Delay: late, Jitter: late / 2}, func(c cluster.Links) (string, error) {
 		return n.pings(ctx, c, s.links, 0, late)
 	})
 }
@@ -30,14 +21,14 @@ func delay(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) er
 // bandwidth lets 2 to 10 kB a second pass each link between the sides.
 func bandwidth(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
 	rate := 2000 + s.rand.IntN(8000)
-	return n.shape(ctx, s, cluster.Cut{Rate: rate}, func(c linked) (string, error) {
+	return n.shape(ctx, s, cluster.Cut{Rate: rate}, func(c cluster.Links) (string, error) {
 		return n.pings(ctx, c, s.links, rate/10, 100*time.Millisecond)
 	})
 }
 
 // reset breaks the connections between the sides, and lets nobody open new ones.
 func reset(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
-	before, _ := n.Cluster.(linked)
+	before, _ := n.Cluster.(cluster.Links)
 	pairs := n.sides(s)
 	broken := 0
 	for _, p := range pairs {
@@ -49,7 +40,7 @@ func reset(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) er
 			broken += open
 		}
 	}
-	return n.shapePairs(ctx, s, pairs, cluster.Cut{Reset: true}, func(c linked) (string, error) {
+	return n.shapePairs(ctx, s, pairs, cluster.Cut{Reset: true}, func(c cluster.Links) (string, error) {
 		for _, l := range s.links {
 			open, refused, err := c.Connections(ctx, l.From, l.To)
 			if err != nil {
@@ -65,7 +56,7 @@ func reset(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) er
 
 // pings has a packet of size bytes pass each link at once, which must take at
 // least least.
-func (n *Nemesis) pings(ctx context.Context, c linked, links []harness.Link, size int, least time.Duration) (string, error) {
+func (n *Nemesis) pings(ctx context.Context, c cluster.Links, links []harness.Link, size int, least time.Duration) (string, error) {
 	took := make([]time.Duration, len(links))
 	names := make([]string, len(links))
 	if err := n.all(names, func(i int, _ string) (err error) {
@@ -86,14 +77,14 @@ func (n *Nemesis) pings(ctx context.Context, c linked, links []harness.Link, siz
 
 // shape makes this wrong with all links between the sides, in both directions,
 // on top of what other strikes have done, and proves it.
-func (n *Nemesis) shape(ctx context.Context, s *strike, how cluster.Cut, prove func(linked) (string, error)) (func(context.Context) error, error) {
+func (n *Nemesis) shape(ctx context.Context, s *strike, how cluster.Cut, prove func(cluster.Links) (string, error)) (func(context.Context) error, error) {
 	return n.shapePairs(ctx, s, n.sides(s), how, prove)
 }
 
-func (n *Nemesis) shapePairs(ctx context.Context, s *strike, pairs [][2]string, how cluster.Cut, prove func(linked) (string, error)) (func(context.Context) error, error) {
-	c, ok := n.Cluster.(linked)
+func (n *Nemesis) shapePairs(ctx context.Context, s *strike, pairs [][2]string, how cluster.Cut, prove func(cluster.Links) (string, error)) (func(context.Context) error, error) {
+	c, ok := n.Cluster.(cluster.Links)
 	if !ok {
-		return nil, errShared
+		return nil, errLacking
 	}
 	if len(pairs) == 0 {
 		return nil, errNobody

@@ -121,7 +121,7 @@ func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrag
 			continue
 		}
 		asked, cancel := n.Runtime.WithTimeout(ctx, adminPatience)
-		members, err := sys.SetMember(asked, n.Cluster.Dial, leader, node, as)
+		members, err := sys.SetMember(asked, n.Cluster, leader, node, as)
 		cancel()
 		if err == nil {
 			return fmt.Sprintf("%s is %s by the word of %s (%s)", node, article[as], leader, listed(members)), nil

@@ -34,13 +34,13 @@ import (
 
 // Fault is one way to break a cluster.
 type Fault struct {
-	Doc     string   // one line
-	Targets []string // what it can be aimed at
-	Sim     bool     // only simulated machines have it
-	Modes   []string // the ways in which it can strike, if there are several
-	Part    string   // of a machine that it strikes, one strike at a time: disk, clock, processor; "": its processes, or links
+	Doc     string             // one line
+	Targets []string           // what it can be aimed at
+	Asks    cluster.Capability // what it needs of the cluster; "": what every cluster can do
+	Modes   []string           // the ways in which it can strike, if there are several
+	Part    string             // of a machine that it strikes, one strike at a time: disk, clock, processor; "": its processes, or links
 	// Needs says why such a system, or one of so many nodes, can't have the
-	// fault. nil: all can.
+	// fault. nil: all can. [Fault.Available] asks it.
 	Needs func(sys cluster.System, nodes int) error
 	// Persists: a strike that others keep from striking, or from healing, goes on
 	// trying until the end of the schedule, with whom it has taken: it may have done
@@ -55,18 +55,18 @@ type Fault struct {
 
 // Faults are all faults by name.
 var Faults = map[string]Fault{
-	"clock-drift":     {Doc: "the node's clocks run up to a tenth faster or slower (backend sim only)", Targets: nodeTargets, Sim: true, Part: "clock", inject: clockDrift},
-	"clock-jump":      {Doc: "the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, Part: "clock", inject: clockJump},
-	"slow-disk":       {Doc: "every fsync of the node takes 20 to 300 ms longer (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: slowDisk},
-	"stalled-disk":    {Doc: "no fsync of the node ends (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: stalledDisk},
-	"failing-disk":    {Doc: "every fsync of the node fails, and what it should have written may be lost (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: failingDisk},
-	"full-disk":       {Doc: "the node can store nothing new (backend sim only)", Targets: nodeTargets, Sim: true, Part: "disk", inject: fullDisk},
-	"bit-rot":         {Doc: "the node is killed, a bit of what it had stored flips, and it is started; flipped back afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: bitRot},
-	"slow-cpu":        {Doc: "the node's program takes 20 to 200 times as long for what it does (backend sim only)", Targets: nodeTargets, Sim: true, Part: "processor", inject: slowCPU},
-	"delay":           {Doc: "packets between the sides are 20 to 200 ms late, and some far later (backend sim only)", Targets: linkTargets, Sim: true, inject: delay},
-	"bandwidth":       {Doc: "2 to 10 kB a second pass each link between the sides (backend sim only)", Targets: linkTargets, Sim: true, inject: bandwidth},
-	"reset":           {Doc: "connections between the sides are reset, and new ones refused (backend sim only)", Targets: linkTargets, Sim: true, inject: reset},
-	"crash":           {Doc: "the machine loses power, and what was not synced; switched on again afterwards (backend sim only)", Targets: nodeTargets, Sim: true, inject: crash},
+	"clock-drift":     {Doc: "the node's clocks run up to a tenth faster or slower (backend sim only)", Targets: nodeTargets, Asks: cluster.HasClocks, Part: "clock", inject: clockDrift},
+	"clock-jump":      {Doc: "the node's wall clock jumps by up to ten seconds, and back afterwards (backend sim only)", Targets: nodeTargets, Asks: cluster.HasClocks, Part: "clock", inject: clockJump},
+	"slow-disk":       {Doc: "every fsync of the node takes 20 to 300 ms longer (backend sim only)", Targets: nodeTargets, Asks: cluster.HasDisks, Part: "disk", inject: slowDisk},
+	"stalled-disk":    {Doc: "no fsync of the node ends (backend sim only)", Targets: nodeTargets, Asks: cluster.HasDisks, Part: "disk", inject: stalledDisk},
+	"failing-disk":    {Doc: "every fsync of the node fails, and what it should have written may be lost (backend sim only)", Targets: nodeTargets, Asks: cluster.HasDisks, Part: "disk", inject: failingDisk},
+	"full-disk":       {Doc: "the node can store nothing new (backend sim only)", Targets: nodeTargets, Asks: cluster.HasDisks, Part: "disk", inject: fullDisk},
+	"bit-rot":         {Doc: "the node is killed, a bit of what it had stored flips, and it is started; flipped back afterwards (backend sim only)", Targets: nodeTargets, Asks: cluster.CanRot, inject: bitRot},
+	"slow-cpu":        {Doc: "the node's program takes 20 to 200 times as long for what it does (backend sim only)", Targets: nodeTargets, Asks: cluster.HasProcessors, Part: "processor", inject: slowCPU},
+	"delay":           {Doc: "packets between the sides are 20 to 200 ms late, and some far later (backend sim only)", Targets: linkTargets, Asks: cluster.HasLinks, inject: delay},
+	"bandwidth":       {Doc: "2 to 10 kB a second pass each link between the sides (backend sim only)", Targets: linkTargets, Asks: cluster.HasLinks, inject: bandwidth},
+	"reset":           {Doc: "connections between the sides are reset, and new ones refused (backend sim only)", Targets: linkTargets, Asks: cluster.HasLinks, inject: reset},
+	"crash":           {Doc: "the machine loses power, and what was not synced; switched on again afterwards (backend sim only)", Targets: nodeTargets, Asks: cluster.CanLosePower, inject: crash},
 	"kill":            {Doc: "SIGKILL to the node's processes; started again afterwards", Targets: nodeTargets, inject: kill},
 	"stop":            {Doc: "SIGTERM, and wait until the node has ended; started again afterwards", Targets: nodeTargets, inject: stop},
 	"pause":           {Doc: "the node's processes are frozen (SIGSTOP), then go on", Targets: nodeTargets, inject: pause},
@@ -77,6 +77,26 @@ var Faults = map[string]Fault{
 	"membership":      {Doc: "the node leaves the cluster, or loses its vote, or both one after the other (mode: leave, demote, rejoin), and is made a voter again", Targets: []string{Leader, Follower, Random, Minority}, Modes: []string{Leave, Demote, Rejoin}, Needs: needsMembership, Persists: true, inject: membership},
 	"isolate-clients": {Doc: "no packet from clients reaches the node; its peers still do", Targets: nodeTargets, inject: isolateClients},
 }
+
+// Available says why the fault can't strike the target of such a spec: for what the
+// backend can't do, or the system. nil: it can. Nothing has to run for it.
+func (f Fault) Available(spec Spec, sys cluster.System, can cluster.Capabilities, nodes int) error {
+	if !can.Has(f.Asks) {
+		return fmt.Errorf("%s needs machines of their own (%s), and the nodes of this backend share one", spec.Fault, f.Asks)
+	}
+	if spec.Target == Leader || spec.Target == Follower {
+		if !cluster.FactsOf(sys).Has(harness.Leader) {
+			return fmt.Errorf("%s can't be asked who leads, so that nothing can be aimed at a %s", sys.Name(), spec.Target)
+		}
+	}
+	if f.Needs != nil {
+		return f.Needs(sys, nodes)
+	}
+	return nil
+}
+
+// errLacking is what a fault says that was not asked whether it is Available.
+var errLacking = errors.New("the nodes of this backend have no power, clocks, processors, disks or links of their own")
 
 // FaultNames lists the faults, sorted.
 func FaultNames() []string { return slices.Sorted(maps.Keys(Faults)) }

@@ -51,8 +51,16 @@ func (f *fake) Nodes() (all []cluster.Node) {
 	return all
 }
 
-func (f *fake) Dial(context.Context, string) (net.Conn, error) { return nil, errors.New("not here") }
-func (f *fake) Close(context.Context) error                    { return nil }
+func (f *fake) Dial(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.New("not here")
+}
+func (f *fake) DialAddress(context.Context, string) (net.Conn, error) {
+	return nil, errors.New("not here")
+}
+func (f *fake) Exec(context.Context, string, string, ...string) ([]byte, error) {
+	return nil, errors.New("not here")
+}
+func (f *fake) Close(context.Context) error { return nil }
 
 func (f *fake) put(m map[string]bool, node string, v bool) (string, error) {
 	f.mu.Lock()
@@ -154,16 +162,15 @@ func (f *fake) Probe(_ context.Context, from, to string) (float64, error) {
 type fakeSystem struct{ *fake }
 
 func (fakeSystem) Name() string { return "fake" }
-func (fakeSystem) Spec(cluster.Node, []cluster.Node, cluster.Options) cluster.Spec {
-	return cluster.Spec{}
+func (fakeSystem) Pod(cluster.Node, []cluster.Node, cluster.Options) cluster.Pod {
+	return cluster.Pod{}
 }
+func (fakeSystem) Tells() harness.Facts        { return harness.Facts{harness.Leader, harness.Term} }
 func (fakeSystem) Check(cluster.Options) error { return nil }
-func (fakeSystem) Bugs() []cluster.Bug         { return nil }
-func (fakeSystem) Open(cluster.Dial, string, cluster.Options) (cluster.Conn, error) {
+func (fakeSystem) Open(cluster.Access, string, cluster.Options) (cluster.Conn, error) {
 	return nil, errors.New("not here")
 }
-func (fakeSystem) Event(string, []byte) (e harness.Event, wall time.Time, ok bool) { return }
-func (s fakeSystem) Status(_ context.Context, _ cluster.Dial, node string) (cluster.Status, error) {
+func (s fakeSystem) Status(_ context.Context, _ cluster.Access, node string) (cluster.Status, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead[node] || s.frozen[node] {
@@ -179,7 +186,7 @@ func (s fakeSystem) Status(_ context.Context, _ cluster.Dial, node string) (clus
 	return st, nil
 }
 
-func (s fakeSystem) TransferLeader(_ context.Context, _ cluster.Dial, leader, to string) (string, error) {
+func (s fakeSystem) TransferLeader(_ context.Context, _ cluster.Access, leader, to string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -197,7 +204,7 @@ func (s fakeSystem) TransferLeader(_ context.Context, _ cluster.Dial, leader, to
 	return "", nil
 }
 
-func (s fakeSystem) SetMember(_ context.Context, _ cluster.Dial, leader, node string, as cluster.Suffrage) (m cluster.Members, err error) {
+func (s fakeSystem) SetMember(_ context.Context, _ cluster.Access, leader, node string, as cluster.Suffrage) (m cluster.Members, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
@@ -513,7 +520,7 @@ func TestSeparate(t *testing.T) {
 
 func TestScheduleIsDeterminedByItsSeed(t *testing.T) {
 	specs := []Spec{{"kill", Leader}, {"partition", Halves}}
-	draw := func(seed uint64) []Entry { return Schedule(specs, seed, 0, time.Minute) }
+	draw := func(seed uint64) []Entry { return Schedule(specs, seed, 0, time.Minute, Pace{}) }
 	if !slices.Equal(draw(7), draw(7)) {
 		t.Error("the same seed drew two schedules")
 	}
@@ -529,7 +536,7 @@ func TestScheduleStrikesEverySpec(t *testing.T) {
 	}
 	for seed := range uint64(100) { // also where the interval leaves hardly any room
 		for _, total := range []time.Duration{time.Second, 10 * time.Second, 30 * time.Second} {
-			schedule := Schedule(specs[:2], seed, time.Minute, total)
+			schedule := Schedule(specs[:2], seed, time.Minute, total, Pace{})
 			if len(schedule) != 2 {
 				t.Errorf("seed %d: %d strikes of 2 faults in %v at an interval of a minute", seed, len(schedule), total)
 			}
@@ -543,7 +550,7 @@ func TestScheduleStrikesEverySpec(t *testing.T) {
 	for _, total := range []time.Duration{5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 10 * time.Minute} {
 		for n := 1; n <= len(specs); n++ {
 			for seed := range uint64(20) {
-				schedule := Schedule(specs[:n], seed, 0, total)
+				schedule := Schedule(specs[:n], seed, 0, total, Pace{})
 				struck := map[string]bool{}
 				active := 0.0
 				for _, e := range schedule {
@@ -581,7 +588,7 @@ func TestParseSpec(t *testing.T) {
 }
 
 func TestEntriesAreJSON(t *testing.T) {
-	want := Schedule([]Spec{{"kill", Leader}}, 1, 0, 20*time.Second)
+	want := Schedule([]Spec{{"kill", Leader}}, 1, 0, 20*time.Second, Pace{})
 	b, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)

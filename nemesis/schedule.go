@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"coup/cluster"
 )
 
 // Spec names a fault and what it is aimed at: "kill:leader".
@@ -66,16 +68,29 @@ func (e Entry) Complete() (Entry, error) {
 // left to Schedule: more, and a cluster of five never gets to work.
 const activeFaults = 1.5
 
+// Pace is what a system needs of a schedule: strikes that are over before anything
+// comes of them, or come before the last one is mended, test little.
+type Pace struct {
+	Strike   time.Duration // how long a strike usually lasts, at least
+	Recovery time.Duration // between the end of a strike and the next one of the same spec, at least
+}
+
+// PaceOf is the pace of a system that takes such times.
+func PaceOf(t cluster.Timing) Pace {
+	return Pace{Strike: t.Failover * 5 / 4, Recovery: t.Restart}
+}
+
 const shortestStrike, usualStrike = 500 * time.Millisecond, 2 * time.Second
 
 // Interval is the average time between two strikes of the same one of so many
 // specs, for a schedule until the time end, if it is to be interval; 0: by their
-// number.
-func Interval(specs int, interval, end time.Duration) time.Duration {
+// number and the system's pace.
+func Interval(specs int, interval, end time.Duration, p Pace) time.Duration {
 	if interval > 0 {
 		return interval
 	}
-	interval = max(2*usualStrike, time.Duration(float64(usualStrike)*float64(specs)/activeFaults))
+	usual := max(usualStrike, p.Strike) + p.Recovery
+	interval = max(2*usual, time.Duration(float64(usual)*float64(specs)/activeFaults))
 	// A short run must see every fault all the same.
 	return min(interval, max(end*2/5, 2*shortestStrike))
 }
@@ -83,15 +98,15 @@ func Interval(specs int, interval, end time.Duration) time.Duration {
 // Schedule draws a schedule from a seed: each spec strikes again and again, on
 // its own, until the time end, with an average of Interval between two strikes.
 // Every spec strikes at least once.
-func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
-	interval = Interval(len(specs), interval, end)
+func Schedule(specs []Spec, seed uint64, interval, end time.Duration, p Pace) []Entry {
+	interval = Interval(len(specs), interval, end, p)
 	var all []Entry
 	for i, s := range specs {
 		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		between := func(lo, hi float64) time.Duration {
 			return time.Duration((lo + (hi-lo)*r.Float64()) * float64(interval)).Round(time.Millisecond) // for who reads the plan
 		}
-		longest := float64(min(2*usualStrike, interval*7/10)) / float64(interval)
+		longest := float64(min(2*max(usualStrike, p.Strike), interval*7/10)) / float64(interval)
 		for at, first := between(0.1, 0.8), true; ; first = false {
 			hold := max(between(longest*2/5, longest), min(shortestStrike, interval/2))
 			if first {
@@ -104,7 +119,7 @@ func Schedule(specs []Spec, seed uint64, interval, end time.Duration) []Entry {
 			e := Entry{At: at, For: hold, Fault: s.Fault, Target: s.Target, Seed: r.Uint64()}
 			e.Mode = e.defaultMode()
 			all = append(all, e)
-			at += max(between(0.7, 1.3), hold+shortestStrike/2)
+			at += max(between(0.7, 1.3), hold+max(shortestStrike/2, p.Recovery))
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Entry) int { return cmp.Compare(a.At, b.At) })

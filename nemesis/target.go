@@ -35,14 +35,19 @@ var (
 const statusPatience = 300 * time.Millisecond
 
 // Statuses asks all nodes at once how they are; those that don't answer are
-// left out. The order is that of the nodes.
-func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Cluster) []cluster.Status {
+// left out. The order is that of the nodes. Of a system that is no [cluster.Informer] it
+// learns nothing.
+func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Access) []cluster.Status {
+	asked, ok := sys.(cluster.Informer)
+	if !ok {
+		return nil
+	}
 	nodes := c.Nodes()
 	answers := make([]*cluster.Status, len(nodes))
 	harness.Parallel(rt, len(nodes), func(i int) {
 		ctx, cancel := rt.WithTimeout(ctx, statusPatience)
 		defer cancel()
-		if s, err := sys.Status(ctx, c.Dial, nodes[i].Name); err == nil {
+		if s, err := asked.Status(ctx, c, nodes[i].Name); err == nil {
 			s.Node = nodes[i].Name
 			answers[i] = &s
 		}
@@ -56,10 +61,16 @@ func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c clu
 	return all
 }
 
-// LeaderOf returns the node that leads in the newest term, or "".
+// LeaderOf returns the node that leads in the newest term, or "". Of several in one
+// term, as in a system without terms, it is the one that most nodes take for the
+// leader, and of those the last one in the order of the nodes.
 func LeaderOf(all []cluster.Status) (node string, term uint64) {
+	followers := map[string]int{}
 	for _, s := range all {
-		if s.Role == "leader" && s.Term >= term {
+		followers[s.Leader]++
+	}
+	for _, s := range all {
+		if s.Role == "leader" && (node == "" || s.Term > term || s.Term == term && followers[s.Node] >= followers[node]) {
 			node, term = s.Node, s.Term
 		}
 	}

@@ -57,7 +57,7 @@ func transfer(ctx context.Context, n *Nemesis, s *strike) (func(context.Context)
 			s.begin()
 		}
 		asked, cancel := n.Runtime.WithTimeout(ctx, adminPatience)
-		refused, err := sys.TransferLeader(asked, n.Cluster.Dial, leader, to)
+		refused, err := sys.TransferLeader(asked, n.Cluster, leader, to)
 		cancel()
 		if err == nil {
 			s.evidence = n.transferred(ctx, leader, term, to, refused)

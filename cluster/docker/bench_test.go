@@ -11,7 +11,7 @@ import (
 
 	"coup/cluster"
 	"coup/cluster/docker"
-	"coup/cluster/systems"
+	"coup/cluster/systems/raft"
 	"coup/harness"
 	"coup/internal/testengine"
 	"coup/nemesis"
@@ -39,7 +39,7 @@ func BenchmarkStart(b *testing.B) {
 			}
 			begun := time.Now()
 			c, err := docker.Up(ctx, e, docker.Config{
-				Run: fmt.Sprintf("bench-%d-%d", os.Getpid(), i), Nodes: 5, System: systems.All["raft"],
+				Run: fmt.Sprintf("bench-%d-%d", os.Getpid(), i), Nodes: 5, System: raft.System{},
 				Binary: testengine.Binary(b), Output: func(string, []byte) {},
 			})
 			if err != nil {
@@ -70,7 +70,7 @@ func firstWrite(b *testing.B, c *docker.Cluster) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	conn, err := systems.All["raft"].Open(c.Dial, "n1", cluster.Options{})
+	conn, err := raft.System{}.Open(c, "n1", cluster.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func BenchmarkPartition(b *testing.B) {
 			apply = append(apply, timed(func() error { return c.SetCuts(ctx, cuts) }))
 			heal = append(heal, timed(func() error { return c.SetCuts(ctx, nil) }))
 		}
-		n := &nemesis.Nemesis{Cluster: c, System: systems.All["raft"], Runtime: harness.NewRuntime()}
+		n := &nemesis.Nemesis{Cluster: c, System: raft.System{}, Runtime: harness.NewRuntime()}
 		var start time.Duration
 		n.Record = func(e harness.Event) {
 			switch e.Kind {

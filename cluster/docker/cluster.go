@@ -1,17 +1,21 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
@@ -31,10 +35,13 @@ type Config struct {
 	Options cluster.Options
 	// Binary is the path of coup's own binary; empty: the running program.
 	Binary string
+	// Images are the ids of the images that containers name; a name that is not among
+	// them is a reference that the engine knows.
+	Images map[string]string
 	// Output receives every line that a node writes, without the newline. Lines
-	// of one node come in order, those of different nodes concurrently.
+	// of one container come in order, those of different ones concurrently.
 	Output func(node string, line []byte)
-	// Exited is called when a node's process ends that nobody had ended.
+	// Exited is called when a node's container ends that nobody had ended.
 	Exited func(node string, code int)
 }
 
@@ -61,19 +68,29 @@ type Cluster struct {
 
 var _ cluster.Cluster = (*Cluster)(nil)
 
-// node is a pod: a sandbox and a system container.
+// node is a pod: a sandbox and the containers of the system.
 type node struct {
 	cluster.Node
-	spec    cluster.Spec
-	sandbox string // container ids
-	system  string
-	agent   *sandbox.Agent
-	hangUp  func()          // closes the agent's input
-	ports   map[int]string  // port in the container -> address on this machine
-	output  sync.WaitGroup  // copying of the system's output
-	mu      sync.Mutex      // guards below, and orders start and end of the system
-	up      bool            // the system is meant to run
-	ended   <-chan struct{} // closed when the system's container has ended
+	pod      cluster.Pod
+	sandbox  string // container id
+	agent    *sandbox.Agent
+	hangUp   func()         // closes the agent's input
+	ports    map[int]string // port in the pod -> address on this machine
+	programs []*program
+	output   sync.WaitGroup // copying of what the programs write
+	stopLogs func()         // ends the reading of log files; nil: there is none
+
+	mu     sync.Mutex // guards below and the programs, and orders their start and end
+	up     bool       // the programs are meant to run
+	placed bool       // the files that are written once are there
+}
+
+// program is a container of a pod.
+type program struct {
+	cluster.Container
+	id    string
+	runs  bool
+	ended <-chan struct{} // closed when the container has ended; nil: it never ran
 }
 
 // Up brings a cluster up: nodes run when it returns, but need not serve yet.
@@ -108,25 +125,35 @@ func Up(ctx context.Context, e *Engine, cfg Config) (c *Cluster, err error) {
 	if err := g.Wait(); err != nil {
 		return c, err
 	}
-	for i := range cfg.Nodes {
-		c.nodes = append(c.nodes, &node{Node: cluster.Node{Name: fmt.Sprintf("n%d", i+1)}, ports: map[int]string{}})
+	roles := cluster.RolesOf(cfg.System, cfg.Nodes, cfg.Options)
+	for _, role := range roles {
+		for range role.Nodes {
+			name := fmt.Sprintf("n%d", len(c.nodes)+1)
+			c.nodes = append(c.nodes, &node{Node: cluster.Node{Name: name, Role: role.Name}, ports: map[int]string{}})
+		}
 	}
 	// A system is told its peers' addresses, so every sandbox starts first.
-	if err := c.each(ctx, c.startSandbox); err != nil {
+	if err := c.each(ctx, c.nodes, c.startSandbox); err != nil {
 		return c, err
 	}
-	return c, c.each(ctx, func(ctx context.Context, n *node) error {
-		if err := c.createSystem(ctx, n); err != nil {
-			return err
+	if err := c.each(ctx, c.nodes, c.createPrograms); err != nil {
+		return c, err
+	}
+	first := 0
+	for _, role := range roles {
+		group := c.nodes[first : first+role.Nodes]
+		first += role.Nodes
+		if err := c.each(ctx, group, func(ctx context.Context, n *node) error { return c.Start(ctx, n.Name) }); err != nil {
+			return c, err
 		}
-		return c.Start(ctx, n.Name)
-	})
+	}
+	return c, nil
 }
 
-// each calls fn for every node concurrently.
-func (c *Cluster) each(ctx context.Context, fn func(context.Context, *node) error) error {
+// each calls fn for every one of the nodes concurrently.
+func (c *Cluster) each(ctx context.Context, nodes []*node, fn func(context.Context, *node) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, n := range c.nodes {
+	for _, n := range nodes {
 		g.Go(func() error {
 			if err := fn(ctx, n); err != nil {
 				return fmt.Errorf("%s: %w", n.Name, err)
@@ -138,13 +165,28 @@ func (c *Cluster) each(ctx context.Context, fn func(context.Context, *node) erro
 }
 
 func (c *Cluster) startSandbox(ctx context.Context, n *node) error {
-	n.spec = c.cfg.System.Spec(n.Node, nil, c.cfg.Options) // only the ports count yet
+	n.pod = c.cfg.System.Pod(n.Node, c.Nodes(), c.cfg.Options) // the hosts are not known yet, and don't count here
+	if err := n.pod.Check(); err != nil {
+		return fmt.Errorf("%s describes its nodes wrongly: %w", c.cfg.System.Name(), err)
+	}
 	published := nat.PortMap{}
 	exposed := nat.PortSet{}
-	for _, p := range []int{n.spec.ClientPort, sandbox.EchoPort} {
+	numbers := []int{sandbox.EchoPort}
+	for _, p := range n.pod.Ports {
+		if !p.Peers {
+			numbers = append(numbers, p.Number)
+		}
+	}
+	for _, p := range numbers {
 		port := nat.Port(fmt.Sprintf("%d/tcp", p))
 		exposed[port] = struct{}{}
 		published[port] = []nat.PortBinding{{HostIP: "127.0.0.1"}}
+	}
+	capabilities := []string{"NET_ADMIN", "KILL"} // to cut links, and to signal processes of other users
+	var mounts []mount.Mount
+	if len(n.pod.Logs) > 0 { // the agent reads them, whoever owns them
+		capabilities = append(capabilities, "DAC_READ_SEARCH")
+		mounts = c.mounts(n, true)
 	}
 	pids := int64(sandboxPids)
 	res, err := c.e.c.ContainerCreate(ctx,
@@ -154,8 +196,8 @@ func (c *Cluster) startSandbox(ctx context.Context, n *node) error {
 			OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		},
 		&container.HostConfig{
-			CapDrop: []string{"ALL"}, CapAdd: []string{"NET_ADMIN"}, ReadonlyRootfs: true,
-			SecurityOpt: []string{"no-new-privileges"}, PortBindings: published,
+			CapDrop: []string{"ALL"}, CapAdd: capabilities, ReadonlyRootfs: true,
+			SecurityOpt: []string{"no-new-privileges"}, PortBindings: published, Mounts: mounts,
 			NetworkMode: container.NetworkMode(c.net), LogConfig: container.LogConfig{Type: "none"},
 			Resources: container.Resources{Memory: sandboxMemory, PidsLimit: &pids},
 		}, nil, nil, c.name(n, "-sandbox"))
@@ -192,41 +234,77 @@ func (c *Cluster) startSandbox(ctx context.Context, n *node) error {
 			n.ports[port.Int()] = net.JoinHostPort(b.HostIP, b.HostPort)
 		}
 	}
-	if n.Host == "" || n.ports[n.spec.ClientPort] == "" || n.ports[sandbox.EchoPort] == "" {
-		return errors.New("the engine gave the sandbox no address or published no port")
+	for _, p := range numbers {
+		if n.ports[p] == "" {
+			return fmt.Errorf("the engine did not publish port %d of the sandbox", p)
+		}
+	}
+	if n.Host == "" {
+		return errors.New("the engine gave the sandbox no address")
 	}
 	return nil
 }
 
-func (c *Cluster) createSystem(ctx context.Context, n *node) error {
-	n.spec = c.cfg.System.Spec(n.Node, c.Nodes(), c.cfg.Options)
-	img, cmd := c.Image, append([]string{c.cfg.System.Name() + "node"}, n.spec.Args...)
-	entry := []string{imagePath}
-	if n.spec.Image != "" {
-		img, cmd, entry = n.spec.Image, n.spec.Args, nil
+// mounts are the pod's directories for data.
+func (c *Cluster) mounts(n *node, readOnly bool) (all []mount.Mount) {
+	for i, d := range n.pod.Data {
+		suffix := ""
+		if i > 0 {
+			suffix = fmt.Sprintf("-data%d", i+1)
+		}
+		all = append(all, mount.Mount{
+			Type: mount.TypeVolume, Source: c.name(n, suffix), Target: d.Path, ReadOnly: readOnly,
+			VolumeOptions: &mount.VolumeOptions{Labels: c.labels(), NoCopy: true},
+		})
 	}
-	pids := int64(nodePids)
-	res, err := c.e.c.ContainerCreate(ctx,
-		&container.Config{
-			Image: img, Labels: c.labels(), Entrypoint: entry, Cmd: cmd,
-			User:         "0:0", // the agent has no capability to signal processes of other users
-			AttachStdout: true, AttachStderr: true,
-		},
-		&container.HostConfig{
+	return all
+}
+
+// createPrograms creates the containers of a pod, now that the hosts are known.
+func (c *Cluster) createPrograms(ctx context.Context, n *node) error {
+	n.pod = c.cfg.System.Pod(n.Node, c.Nodes(), c.cfg.Options)
+	if err := n.pod.Check(); err != nil {
+		return fmt.Errorf("%s describes its nodes wrongly: %w", c.cfg.System.Name(), err)
+	}
+	for i, described := range n.pod.Containers {
+		p := &program{Container: described}
+		cfg := &container.Config{
+			Image: described.Image, Labels: c.labels(), Entrypoint: described.Entrypoint, Cmd: described.Args,
+			Env: described.Env, User: described.User, AttachStdout: true, AttachStderr: true,
+		}
+		if id, ok := c.cfg.Images[described.Image]; ok {
+			cfg.Image = id
+		}
+		if described.Image == "" {
+			cfg.Image, cfg.Entrypoint = c.Image, []string{imagePath}
+			cfg.Cmd = append([]string{c.cfg.System.Name() + "node"}, described.Args...)
+		}
+		pids := cmp.Or(described.Pids, nodePids)
+		suffix := ""
+		if i > 0 {
+			suffix = "-" + described.Name
+		}
+		res, err := c.e.c.ContainerCreate(ctx, cfg, &container.HostConfig{
 			NetworkMode: container.NetworkMode("container:" + n.sandbox), PidMode: container.PidMode("container:" + n.sandbox),
-			CapDrop: []string{"ALL"}, ReadonlyRootfs: true, SecurityOpt: []string{"no-new-privileges"},
-			Mounts: []mount.Mount{{
-				Type: mount.TypeVolume, Source: c.name(n, ""), Target: n.spec.DataDir,
-				VolumeOptions: &mount.VolumeOptions{Labels: c.labels()},
-			}},
-			Tmpfs:     map[string]string{"/tmp": "size=64m"},
-			LogConfig: container.LogConfig{Type: "none"},
-			Resources: container.Resources{Memory: nodeMemory, PidsLimit: &pids},
-		}, nil, nil, c.name(n, ""))
-	if err != nil {
-		return err
+			CapDrop: []string{"ALL"}, CapAdd: described.Capabilities, ReadonlyRootfs: !described.Writable,
+			SecurityOpt: []string{"no-new-privileges"},
+			Mounts:      c.mounts(n, false),
+			Tmpfs:       map[string]string{"/tmp": "size=64m"},
+			LogConfig:   container.LogConfig{Type: "none"},
+			Resources:   container.Resources{Memory: cmp.Or(described.Memory, nodeMemory), PidsLimit: &pids},
+		}, nil, nil, c.name(n, suffix))
+		if err != nil {
+			return fmt.Errorf("container %s: %w", described.Name, err)
+		}
+		p.id = res.ID
+		if p.StopSignal == "" {
+			if info, err := c.e.c.ContainerInspect(ctx, p.id); err == nil {
+				p.StopSignal = info.Config.StopSignal
+			}
+			p.StopSignal = cmp.Or(p.StopSignal, "SIGTERM")
+		}
+		n.programs = append(n.programs, p)
 	}
-	n.system = res.ID
 	return nil
 }
 
@@ -252,13 +330,56 @@ func (c *Cluster) Nodes() []cluster.Node {
 	return all
 }
 
-// Dial implements cluster.Cluster: a cluster.Dial.
-func (c *Cluster) Dial(ctx context.Context, name string) (net.Conn, error) {
+// Dial implements cluster.Access.
+func (c *Cluster) Dial(ctx context.Context, name, port string) (net.Conn, error) {
 	n, err := c.node(name)
 	if err != nil {
 		return nil, err
 	}
-	return dial(ctx, n.ports[n.spec.ClientPort])
+	p, err := n.pod.Port(port)
+	if err != nil {
+		return nil, err
+	}
+	if p.Peers {
+		return nil, fmt.Errorf("the port %s of %s is for its peers alone", port, name)
+	}
+	return dial(ctx, n.ports[p.Number])
+}
+
+// DialAddress implements cluster.Access.
+func (c *Cluster) DialAddress(ctx context.Context, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, fmt.Errorf("address %s: %w", address, err)
+	}
+	for _, n := range c.nodes {
+		if published := n.ports[number]; published != "" && (n.Host == host || n.Name == host) {
+			return dial(ctx, published)
+		}
+	}
+	return nil, fmt.Errorf("%s is the address of no node, or of a port that is not published", address)
+}
+
+// Exec implements cluster.Access.
+func (c *Cluster) Exec(ctx context.Context, name, in string, argv ...string) ([]byte, error) {
+	n, err := c.node(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range n.programs {
+		if p.Name == in || in == "" {
+			out, err := c.e.exec(ctx, p.id, argv)
+			if err != nil {
+				return out, fmt.Errorf("%s on %s: %w", argv[0], name, err)
+			}
+			return out, nil
+		}
+	}
+	return nil, fmt.Errorf("%s has no container %q", name, in)
 }
 
 func dial(ctx context.Context, address string) (net.Conn, error) {
@@ -270,14 +391,15 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// Start implements cluster.Cluster.
+// Start implements cluster.Cluster. It starts those of the node's containers that do
+// not run.
 func (c *Cluster) Start(ctx context.Context, name string) error {
 	n, err := c.node(name)
 	if err != nil {
 		return err
 	}
 	// The engine may be slower to notice an end than the agent was.
-	if ended := n.ending(); ended != nil {
+	for _, ended := range n.ending() {
 		select {
 		case <-ended:
 		case <-ctx.Done():
@@ -286,20 +408,39 @@ func (c *Cluster) Start(ctx context.Context, name string) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.up {
-		return nil
+	if !n.up {
+		if err := c.place(ctx, n); err != nil {
+			return fmt.Errorf("start %s: %w", name, err)
+		}
 	}
+	n.up = true
+	for _, p := range n.programs {
+		if p.runs {
+			continue
+		}
+		if err := c.startProgram(ctx, n, p); err != nil {
+			return fmt.Errorf("start %s: %w", name, explain(err, c.e.c.DaemonHost()))
+		}
+	}
+	if len(n.pod.Logs) > 0 && n.stopLogs == nil {
+		n.stopLogs = c.followLogs(n)
+	}
+	return nil
+}
+
+// startProgram starts a container of n, which is locked.
+func (c *Cluster) startProgram(ctx context.Context, n *node, p *program) error {
 	// The output is attached first, so that not a line is lost.
-	attached, err := c.e.c.ContainerAttach(ctx, n.system, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
+	attached, err := c.e.c.ContainerAttach(ctx, p.id, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
 	if err != nil {
-		return fmt.Errorf("start %s: %w", name, err)
+		return err
 	}
-	if err := c.e.c.ContainerStart(ctx, n.system, container.StartOptions{}); err != nil {
+	if err := c.e.c.ContainerStart(ctx, p.id, container.StartOptions{}); err != nil {
 		attached.Close()
-		return fmt.Errorf("start %s: %w", name, explain(err, c.e.c.DaemonHost()))
+		return err
 	}
 	ended := make(chan struct{})
-	n.up, n.ended = true, ended
+	p.runs, p.ended = true, ended
 	n.output.Add(1)
 	go func() {
 		defer n.output.Done()
@@ -309,27 +450,31 @@ func (c *Cluster) Start(ctx context.Context, name string) error {
 		out.flush()
 		errs.flush()
 		attached.Close()
-		c.watchEnd(n, ended)
+		c.watchEnd(n, p, ended)
 	}()
 	return nil
 }
 
-// ending returns what is closed when a system that is to end has ended; nil if
-// it is meant to run, or never did.
-func (n *node) ending() <-chan struct{} {
+// ending returns what is closed when the containers have ended that are to end.
+func (n *node) ending() (all []<-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.up {
 		return nil
 	}
-	return n.ended
+	for _, p := range n.programs {
+		if p.runs {
+			all = append(all, p.ended)
+		}
+	}
+	return all
 }
 
-// watchEnd waits until the engine has seen the end of the system's container.
-func (c *Cluster) watchEnd(n *node, ended chan<- struct{}) {
+// watchEnd waits until the engine has seen the end of a container.
+func (c *Cluster) watchEnd(n *node, p *program, ended chan<- struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	done, failed := c.e.c.ContainerWait(ctx, n.system, container.WaitConditionNotRunning)
+	done, failed := c.e.c.ContainerWait(ctx, p.id, container.WaitConditionNotRunning)
 	code := -1
 	select {
 	case res := <-done:
@@ -338,7 +483,7 @@ func (c *Cluster) watchEnd(n *node, ended chan<- struct{}) {
 	}
 	n.mu.Lock()
 	unasked := n.up
-	n.up = false
+	p.runs = false
 	n.mu.Unlock()
 	close(ended)
 	if unasked && c.cfg.Exited != nil {
@@ -346,8 +491,42 @@ func (c *Cluster) watchEnd(n *node, ended chan<- struct{}) {
 	}
 }
 
-// end sends a signal to the node's processes and waits until none is left.
-func (c *Cluster) end(ctx context.Context, name string, signal syscall.Signal, patience time.Duration) (string, error) {
+// Kill implements cluster.Cluster.
+func (c *Cluster) Kill(ctx context.Context, name string) (string, error) {
+	return c.end(ctx, name, 5*time.Second, func(n *node) error { return n.agent.Signal(ctx, int(syscall.SIGKILL)) })
+}
+
+// stopPatience is how long a container may take to end in its own way.
+const stopPatience = 30 * time.Second
+
+// Stop implements cluster.Cluster. Each container's first process gets the signal that
+// its image asks for, in the opposite order of their start.
+func (c *Cluster) Stop(ctx context.Context, name string) (string, error) {
+	return c.end(ctx, name, stopPatience, func(n *node) error {
+		for _, p := range slices.Backward(n.programs) {
+			n.mu.Lock()
+			runs, ended := p.runs, p.ended
+			n.mu.Unlock()
+			if !runs {
+				continue
+			}
+			if err := c.e.c.ContainerKill(ctx, p.id, p.StopSignal); err != nil && !errdefs.IsConflict(err) { // it may have ended just now
+				return err
+			}
+			select {
+			case <-ended:
+			case <-time.After(stopPatience):
+				return fmt.Errorf("container %s of %s has not ended %v after %s", p.Name, name, stopPatience, p.StopSignal)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+}
+
+// end has the node's processes end and waits until none is left.
+func (c *Cluster) end(ctx context.Context, name string, patience time.Duration, ask func(*node) error) (string, error) {
 	n, err := c.node(name)
 	if err != nil {
 		return "", err
@@ -362,7 +541,7 @@ func (c *Cluster) end(ctx context.Context, name string, signal syscall.Signal, p
 	n.mu.Lock()
 	n.up = false
 	n.mu.Unlock()
-	if err := n.agent.Signal(ctx, int(signal)); err != nil {
+	if err := ask(n); err != nil {
 		return "", err
 	}
 	for give := time.Now().Add(patience); ; {
@@ -374,7 +553,7 @@ func (c *Cluster) end(ctx context.Context, name string, signal syscall.Signal, p
 			return fmt.Sprintf("%s of %s: gone", describe(before), name), nil
 		}
 		if time.Now().After(give) {
-			return "", fmt.Errorf("%s of %s still there %v after %v", describe(left), name, patience, signal)
+			return "", fmt.Errorf("%s of %s still there after %v", describe(left), name, patience)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -386,16 +565,6 @@ func describe(procs []sandbox.Proc) string {
 		s = append(s, fmt.Sprintf("process %d (%s)", p.PID, p.Name))
 	}
 	return strings.Join(s, ", ")
-}
-
-// Kill implements cluster.Cluster.
-func (c *Cluster) Kill(ctx context.Context, name string) (string, error) {
-	return c.end(ctx, name, syscall.SIGKILL, 5*time.Second)
-}
-
-// Stop implements cluster.Cluster.
-func (c *Cluster) Stop(ctx context.Context, name string) (string, error) {
-	return c.end(ctx, name, syscall.SIGTERM, 10*time.Second)
 }
 
 // Pause implements cluster.Cluster.
@@ -439,7 +608,7 @@ func (c *Cluster) Resume(ctx context.Context, name string) error {
 
 // SetCuts implements cluster.Cluster. Every node drops what comes in.
 func (c *Cluster) SetCuts(ctx context.Context, cuts []cluster.Cut) error {
-	return c.each(ctx, func(ctx context.Context, n *node) error {
+	return c.each(ctx, c.nodes, func(ctx context.Context, n *node) error {
 		var f sandbox.Filter
 		for _, other := range c.nodes {
 			if other != n {
@@ -535,6 +704,11 @@ func (c *Cluster) HangUp() {
 
 // Close implements cluster.Cluster.
 func (c *Cluster) Close(ctx context.Context) error {
+	for _, n := range c.nodes {
+		if n.stopLogs != nil {
+			n.stopLogs() // the agent reads them to their end first
+		}
+	}
 	c.HangUp()
 	err := c.e.remove(ctx, c.cfg.Run)
 	for _, n := range c.nodes {

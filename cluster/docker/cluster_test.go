@@ -11,7 +11,7 @@ import (
 
 	"coup/cluster/conformance"
 	"coup/cluster/docker"
-	"coup/cluster/systems"
+	"coup/cluster/systems/raft"
 	"coup/harness"
 	"coup/internal/testengine"
 )
@@ -28,7 +28,7 @@ func up(t testing.TB, n int) (c *docker.Cluster, output func() []string) {
 	var mu sync.Mutex
 	var lines []string
 	c, err = docker.Up(ctx, e, docker.Config{
-		Run: fmt.Sprintf("test-%d-%d", os.Getpid(), time.Now().UnixNano()), Nodes: n, System: systems.All["raft"],
+		Run: fmt.Sprintf("test-%d-%d", os.Getpid(), time.Now().UnixNano()), Nodes: n, System: raft.System{},
 		Binary: testengine.Binary(t),
 		Output: func(node string, line []byte) {
 			mu.Lock()
@@ -55,7 +55,7 @@ func up(t testing.TB, n int) (c *docker.Cluster, output func() []string) {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	c, output := up(t, 3)
-	if err := conformance.Check(context.Background(), harness.NewRuntime(), systems.All["raft"], c); err != nil {
+	if err := conformance.Check(context.Background(), harness.NewRuntime(), raft.System{}, c); err != nil {
 		t.Error(err)
 	}
 	boots := 0
@@ -82,7 +82,7 @@ func TestUpTakesEverythingBackWhenItFails(t *testing.T) {
 		cancel()
 	}()
 	run := fmt.Sprintf("test-%d-cancelled", os.Getpid())
-	c, err := docker.Up(ctx, e, docker.Config{Run: run, Nodes: 5, System: systems.All["raft"], Binary: testengine.Binary(t), Output: func(string, []byte) {}})
+	c, err := docker.Up(ctx, e, docker.Config{Run: run, Nodes: 5, System: raft.System{}, Binary: testengine.Binary(t), Output: func(string, []byte) {}})
 	if err == nil {
 		c.Close(context.Background())
 		t.Skip("the engine was faster than the test")

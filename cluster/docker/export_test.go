@@ -61,3 +61,17 @@ func StartBare(ctx context.Context, binary string, n int) (time.Duration, error)
 	_, cleanErr := e.removeRun(ctx, run)
 	return took, errors.Join(err, cleanErr)
 }
+
+// Signal sends a signal to the first process of a container behind the cluster's back.
+func (c *Cluster) Signal(ctx context.Context, name, in, signal string) error {
+	n, err := c.node(name)
+	if err != nil {
+		return err
+	}
+	for _, p := range n.programs {
+		if p.Name == in {
+			return c.e.c.ContainerKill(ctx, p.id, signal)
+		}
+	}
+	return errors.New("no such container")
+}

@@ -18,6 +18,7 @@ const (
 	doFilter = "filter" // makes the packet filter exactly Filter
 	doSend   = "send"   // sends Count probes with Token to Address
 	doHeard  = "heard"  // answers how many probes with Token have arrived
+	doRead   = "read"   // answers what the file Path holds from Offset on
 )
 
 type request struct {
@@ -28,6 +29,8 @@ type request struct {
 	Address string  `json:"address,omitempty"`
 	Token   uint64  `json:"token,omitempty"`
 	Count   int     `json:"count,omitempty"`
+	Path    string  `json:"path,omitempty"`
+	Offset  int64   `json:"offset,omitempty"`
 }
 
 type response struct {
@@ -35,6 +38,8 @@ type response struct {
 	Error string `json:"error,omitempty"`
 	Count int    `json:"count,omitempty"`
 	Procs []Proc `json:"procs,omitempty"`
+	Data  []byte `json:"data,omitempty"`
+	Size  int64  `json:"size,omitempty"` // of the file
 }
 
 // Filter says which incoming packets a node drops.
@@ -180,4 +185,11 @@ func (a *Agent) Send(ctx context.Context, address string, token uint64, count in
 func (a *Agent) Heard(ctx context.Context, token uint64) (int, error) {
 	r, err := a.call(ctx, request{Do: doHeard, Token: token})
 	return r.Count, err
+}
+
+// Read returns what a file of the node holds from offset on, up to some bound, and the
+// size of the file.
+func (a *Agent) Read(ctx context.Context, path string, offset int64) (content []byte, size int64, err error) {
+	r, err := a.call(ctx, request{Do: doRead, Path: path, Offset: offset})
+	return r.Data, r.Size, err
 }

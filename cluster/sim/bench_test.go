@@ -9,7 +9,7 @@ import (
 
 	"coup/cluster"
 	"coup/cluster/sim"
-	"coup/cluster/systems"
+	"coup/cluster/systems/raft"
 	"coup/harness"
 	"coup/internal/cputime"
 )
@@ -26,7 +26,7 @@ func BenchmarkWorld(b *testing.B) {
 					operations := 0
 					for i := range clients {
 						w.Start(func() {
-							conn, err := systems.Raft{}.Open(c.Dial, fmt.Sprintf("n%d", i%nodes+1), cluster.Options{Settings: map[string]string{"client": fmt.Sprint(i)}})
+							conn, err := raft.System{}.Open(c, fmt.Sprintf("n%d", i%nodes+1), cluster.Options{Client: fmt.Sprint(i)})
 							if err != nil {
 								b.Error(err)
 								return

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"path"
+	"strconv"
 	"time"
 
 	"coup/cluster"
@@ -42,14 +43,22 @@ type Cluster struct {
 	ctx      context.Context
 	net      *network
 	machines []*machine
-	port     int // for clients
+	pods     []cluster.Pod // of the machines
 	closed   bool
 	final    string
 	// asked says which nodes' processes are meant to end.
 	asked map[string]bool
 }
 
-var _ cluster.Cluster = (*Cluster)(nil)
+var (
+	_ cluster.Cluster    = (*Cluster)(nil)
+	_ cluster.Power      = (*Cluster)(nil)
+	_ cluster.Clocks     = (*Cluster)(nil)
+	_ cluster.Processors = (*Cluster)(nil)
+	_ cluster.Disks      = (*Cluster)(nil)
+	_ cluster.Rot        = (*Cluster)(nil)
+	_ cluster.Links      = (*Cluster)(nil)
+)
 
 // Up brings a cluster up in the world w: nodes are about to run when it
 // returns, but do not serve yet. It is called from a task of w.
@@ -68,14 +77,17 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 		nodes = append(nodes, cluster.Node{Name: name, Host: name})
 	}
 	for _, node := range nodes {
-		spec := cfg.System.Spec(node, nodes, cfg.Options)
-		if spec.Image != "" {
-			return nil, fmt.Errorf("%w: a simulated machine runs the bundled node only, not the image %s", cluster.ErrUnavailable, spec.Image)
+		pod := cfg.System.Pod(node, nodes, cfg.Options)
+		if !pod.Bundled() {
+			return nil, fmt.Errorf("%w: a simulated machine runs the bundled node only, not the images of %s", cluster.ErrUnavailable, cfg.System.Name())
 		}
 		m := newMachine(w, c.net, cfg.Program, node.Name)
-		m.args, m.speed, c.port = spec.Args, cfg.Disk, spec.ClientPort
-		for _, pattern := range spec.Sealed {
-			m.sealed = append(m.sealed, path.Join(spec.DataDir, pattern))
+		m.args, m.speed = pod.Containers[0].Args, cfg.Disk
+		c.pods = append(c.pods, pod)
+		for _, pattern := range pod.Sealed {
+			for _, dir := range pod.Data {
+				m.sealed = append(m.sealed, path.Join(dir.Path, pattern))
+			}
 		}
 		m.output = func(line []byte) {
 			w.trace.log(m, line)
@@ -117,13 +129,39 @@ func (c *Cluster) machine(name string) (*machine, error) {
 	return nil, fmt.Errorf("there is no node %q", name)
 }
 
-// Dial implements cluster.Cluster.
-func (c *Cluster) Dial(ctx context.Context, node string) (net.Conn, error) {
-	m, err := c.machine(node)
+// Dial implements cluster.Access.
+func (c *Cluster) Dial(ctx context.Context, node, port string) (net.Conn, error) {
+	for i, m := range c.machines {
+		if m.name == node {
+			p, err := c.pods[i].Port(port)
+			if err != nil {
+				return nil, err
+			}
+			return c.net.dial(ctx, node, p.Number)
+		}
+	}
+	return nil, fmt.Errorf("there is no node %q", node)
+}
+
+// DialAddress implements cluster.Access.
+func (c *Cluster) DialAddress(ctx context.Context, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	return c.net.dial(ctx, m.name, c.port)
+	if _, err := c.machine(host); err != nil {
+		return nil, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, fmt.Errorf("address %s: %w", address, err)
+	}
+	return c.net.dial(ctx, host, number)
+}
+
+// Exec implements cluster.Access: a simulated machine has one program.
+func (c *Cluster) Exec(context.Context, string, string, ...string) ([]byte, error) {
+	return nil, fmt.Errorf("%w: a simulated machine runs no commands", cluster.ErrUnavailable)
 }
 
 // Kill implements cluster.Cluster. The machine goes on: what the process had
@@ -194,7 +232,7 @@ func (c *Cluster) SetCPU(_ context.Context, node string, slow int) (evidence str
 const cpuWatch = 100 * time.Millisecond
 
 // Rot flips a bit of what a node's disk has held for a while, in a file whose
-// damage the system is said to notice (see cluster.Spec). What was synced last
+// damage the system is said to notice (see cluster.Pod). What was synced last
 // is spared: nobody could tell it from a write that a power cut tore. The bit
 // reads wrong until it is written again, or Unrot.
 func (c *Cluster) Rot(_ context.Context, node string) (evidence string, err error) {

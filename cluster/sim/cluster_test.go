@@ -18,7 +18,7 @@ import (
 	"coup/cluster"
 	"coup/cluster/conformance"
 	"coup/cluster/sim"
-	"coup/cluster/systems"
+	"coup/cluster/systems/raft"
 	"coup/cluster/trace"
 	"coup/harness"
 	"coup/internal/testnode"
@@ -37,7 +37,7 @@ func inWorldOf(t testing.TB, program *sim.Program, traced *trace.Writer, seed ui
 	w := sim.NewWorld(seed)
 	err := w.Run(func() error {
 		c, err := sim.Up(context.Background(), w, sim.Config{
-			Program: program, Nodes: n, System: systems.Raft{}, Trace: traced,
+			Program: program, Nodes: n, System: raft.System{}, Trace: traced,
 			Output: func(node string, line []byte) { output = append(output, node+" "+string(line)) },
 			Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
 			GaveUp: func(node, why string) { output = append(output, node+" gave up: "+why) },
@@ -56,7 +56,7 @@ func inWorldOf(t testing.TB, program *sim.Program, traced *trace.Writer, seed ui
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	output := inWorld(t, 1, 3, func(w *sim.World, c *sim.Cluster) error {
-		return conformance.Check(context.Background(), w, systems.Raft{}, c)
+		return conformance.Check(context.Background(), w, raft.System{}, c)
 	})
 	boots := 0
 	for _, line := range output {
@@ -88,7 +88,7 @@ func turmoilOf(t testing.TB, program *sim.Program, seed uint64, traced *trace.Wr
 				sleep(time.Duration(i) * 100 * time.Millisecond)
 				ctx, cancel := w.WithTimeout(ctx, time.Second)
 				defer cancel()
-				conn, err := systems.Raft{}.Open(c.Dial, fmt.Sprintf("n%d", i%3+1), cluster.Options{Settings: map[string]string{"client": fmt.Sprint("c", i)}})
+				conn, err := raft.System{}.Open(c, fmt.Sprintf("n%d", i%3+1), cluster.Options{Client: fmt.Sprint("c", i)})
 				if err != nil {
 					t.Error(err)
 					return
@@ -298,7 +298,7 @@ func TestWhatWasAcknowledgedSurvivesPowerCuts(t *testing.T) {
 	for seed := range uint64(3) {
 		inWorld(t, seed, 3, func(w *sim.World, c *sim.Cluster) error {
 			ctx := context.Background()
-			conn, err := systems.Raft{}.Open(c.Dial, "n1", cluster.Options{Settings: map[string]string{"client": "c"}})
+			conn, err := raft.System{}.Open(c, "n1", cluster.Options{Client: "c"})
 			if err != nil {
 				return err
 			}
@@ -348,7 +348,7 @@ func TestWhatWasAcknowledgedSurvivesPowerCuts(t *testing.T) {
 // leaderOf waits until a node leads, and returns it.
 func leaderOf(ctx context.Context, w *sim.World, c *sim.Cluster) string {
 	for {
-		if leader, _ := nemesis.LeaderOf(nemesis.Statuses(ctx, w, systems.Raft{}, c)); leader != "" {
+		if leader, _ := nemesis.LeaderOf(nemesis.Statuses(ctx, w, raft.System{}, c)); leader != "" {
 			return leader
 		}
 		harness.Sleep(ctx, w, w.Now()+20*time.Millisecond)
@@ -361,7 +361,7 @@ func count(ctx context.Context, w *sim.World, c *sim.Cluster, n int) error {
 		if w.Now() > until {
 			return errors.New("the counter can't be added to")
 		}
-		conn, err := systems.Raft{}.Open(c.Dial, c.Nodes()[tries%3].Name, cluster.Options{})
+		conn, err := raft.System{}.Open(c, c.Nodes()[tries%3].Name, cluster.Options{})
 		if err != nil {
 			return err
 		}
@@ -432,7 +432,7 @@ func TestNodesWhoseDisksFail(t *testing.T) {
 				if err := count(ctx, w, cl, 5); err != nil {
 					return err
 				}
-				if harness.Sleep(ctx, w, w.Now()+2*time.Second); len(nemesis.Statuses(ctx, w, systems.Raft{}, cl)) != 3 {
+				if harness.Sleep(ctx, w, w.Now()+2*time.Second); len(nemesis.Statuses(ctx, w, raft.System{}, cl)) != 3 {
 					t.Error("a node does not come back")
 				}
 				return nil
@@ -507,12 +507,12 @@ func TestPowerCutsInTheMiddleOfAnFsync(t *testing.T) {
 
 // odd is a system whose nodes run the program misbehave.
 type odd struct {
-	systems.Raft
+	raft.System
 	how string
 }
 
-func (o odd) Spec(cluster.Node, []cluster.Node, cluster.Options) cluster.Spec {
-	return cluster.Spec{Args: []string{o.how}, ClientPort: 1}
+func (o odd) Pod(cluster.Node, []cluster.Node, cluster.Options) cluster.Pod {
+	return cluster.Pod{Containers: []cluster.Container{{Name: "node", Args: []string{o.how}}}}
 }
 
 func runOdd(t *testing.T, how string, w *sim.World) (output string, codes []int, err error) {

@@ -89,7 +89,7 @@
 //
 // A bit that flips reads wrong until it is written again or flipped back, as by a
 // mirror. It flips in files whose checksums the system is said to verify when
-// it starts (cluster.Spec), and not in what the newest fsync of a file wrote: no
+// it starts (cluster.Pod), and not in what the newest fsync of a file wrote: no
 // checksum tells that from a torn write. A node that notices does not start
 // before the fault is over. To wipe its disk instead would not be fair: a voter
 // that forgot is none of the failures that raft promises to survive.

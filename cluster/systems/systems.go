@@ -1,10 +1,29 @@
-// Package systems holds the systems under test that coup knows: how their
-// nodes are started and how clients talk to them. One file per system.
+// Package systems is the catalogue of the systems under test that coup knows: one
+// folder for each, with what its nodes are, its client, and what its nodes tell.
 package systems
 
-import "coup/cluster"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
-// All are the systems by name.
-var All = map[string]cluster.System{
-	"raft": Raft{},
+	"coup/cluster"
+	"coup/cluster/systems/raft"
+)
+
+var all = map[string]cluster.System{
+	"raft": raft.System{},
+}
+
+// Names lists the systems, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(all)) }
+
+// Find returns the system of that name; its error says which there are.
+func Find(name string) (cluster.System, error) {
+	s, ok := all[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no system %q (there is %s)", name, strings.Join(Names(), ", "))
+	}
+	return s, nil
 }

@@ -3,13 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"coup/cluster"
 	"coup/cluster/systems"
 	"coup/nemesis"
 	"coup/workloads"
@@ -30,7 +29,7 @@ func newList() *cobra.Command {
 func list(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "Systems:")
-	for _, name := range slices.Sorted(maps.Keys(systems.All)) {
+	for _, name := range systems.Names() {
 		fmt.Fprintf(w, "  %s\n", name)
 	}
 	fmt.Fprintln(w, "\nWorkloads:")
@@ -42,9 +41,16 @@ func list(out io.Writer) error {
 		f := nemesis.Faults[name]
 		fmt.Fprintf(w, "  %s\t%s\n  \t  at %s\n", name, f.Doc, strings.Join(f.Targets, ", "))
 	}
-	for _, name := range slices.Sorted(maps.Keys(systems.All)) {
-		fmt.Fprintf(w, "\nPlanted bugs of %s (--bug):\n", name)
-		for _, b := range systems.All[name].Bugs() {
+	for _, name := range systems.Names() {
+		sys, err := systems.Find(name)
+		if err != nil {
+			return err
+		}
+		bugs := cluster.BugsOf(sys)
+		if len(bugs) > 0 {
+			fmt.Fprintf(w, "\nPlanted bugs of %s (--bug):\n", name)
+		}
+		for _, b := range bugs {
 			fmt.Fprintf(w, "  %s\t%s\n  \t  shown by --workload %s --nemesis %s\n", b.Name, b.Doc, b.Workload, strings.Join(b.Nemesis, ","))
 		}
 	}

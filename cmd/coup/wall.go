@@ -13,6 +13,7 @@ import (
 
 	"coup"
 	"coup/cluster"
+	"coup/cluster/systems"
 	"coup/nemesis"
 	"coup/results"
 )
@@ -56,11 +57,11 @@ failed.`,
 	f.TextVar(&plan.Time, "time", plan.Time, "how long a run may look for the bug")
 	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of the first run of each bug")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		sys, err := coup.FindSystem(plan.System)
+		sys, err := systems.Find(plan.System)
 		if err != nil {
 			return usageError{err}
 		}
-		bugs := sys.Bugs()
+		bugs := cluster.BugsOf(sys)
 		for _, name := range only {
 			if !slices.ContainsFunc(bugs, func(b bug) bool { return b.Name == name }) {
 				return usageError{fmt.Errorf("%s has no bug %q (see coup list)", plan.System, name)}
@@ -88,7 +89,7 @@ failed.`,
 func simOnly(b bug) bool {
 	return slices.ContainsFunc(b.Nemesis, func(s string) bool {
 		spec, err := nemesis.ParseSpec(s)
-		return err == nil && nemesis.Faults[spec.Fault].Sim
+		return err == nil && nemesis.Faults[spec.Fault].Asks != ""
 	})
 }
 

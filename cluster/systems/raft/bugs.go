@@ -1,4 +1,4 @@
-package systems
+package raft
 
 import (
 	"coup/cluster"
@@ -38,7 +38,7 @@ var exposes = map[raftnode.Bug]struct {
 }
 
 // Bugs implements cluster.System.
-func (Raft) Bugs() []cluster.Bug {
+func (System) Bugs() []cluster.Bug {
 	var out []cluster.Bug
 	for _, b := range raftnode.Bugs {
 		e := exposes[b.Bug]

@@ -1,4 +1,4 @@
-package systems
+package raft
 
 import (
 	"context"
@@ -10,63 +10,63 @@ import (
 )
 
 var (
-	_ cluster.Register     = (*raftConn)(nil)
-	_ cluster.Set          = (*raftConn)(nil)
-	_ cluster.Queue        = (*raftConn)(nil)
-	_ cluster.Counter      = (*raftConn)(nil)
-	_ cluster.Transactions = (*raftConn)(nil)
+	_ cluster.Register     = (*connection)(nil)
+	_ cluster.Set          = (*connection)(nil)
+	_ cluster.Queue        = (*connection)(nil)
+	_ cluster.Counter      = (*connection)(nil)
+	_ cluster.Transactions = (*connection)(nil)
 )
 
 // Read implements cluster.Register.
-func (c *raftConn) Read(ctx context.Context, key string) (*int64, error) {
+func (c *connection) Read(ctx context.Context, key string) (*int64, error) {
 	resp, err := c.read(ctx, raftnode.PathRegisterRead, raftnode.Request{Key: key})
 	return resp.Value, err
 }
 
 // Write implements cluster.Register.
-func (c *raftConn) Write(ctx context.Context, key string, v int64) error {
+func (c *connection) Write(ctx context.Context, key string, v int64) error {
 	_, err := c.write(ctx, raftnode.PathRegisterWrite, raftnode.Request{Key: key, Value: v})
 	return err
 }
 
 // CAS implements cluster.Register.
-func (c *raftConn) CAS(ctx context.Context, key string, from *int64, to int64) (*int64, error) {
+func (c *connection) CAS(ctx context.Context, key string, from *int64, to int64) (*int64, error) {
 	resp, err := c.write(ctx, raftnode.PathRegisterCAS, raftnode.Request{Key: key, From: from, Value: to})
 	return resp.Value, err
 }
 
 // SetAdd implements cluster.Set.
-func (c *raftConn) SetAdd(ctx context.Context, key string, v int64) error {
+func (c *connection) SetAdd(ctx context.Context, key string, v int64) error {
 	_, err := c.write(ctx, raftnode.PathSetAdd, raftnode.Request{Key: key, Value: v})
 	return err
 }
 
 // SetRead implements cluster.Set.
-func (c *raftConn) SetRead(ctx context.Context, key string) ([]int64, error) {
+func (c *connection) SetRead(ctx context.Context, key string) ([]int64, error) {
 	resp, err := c.read(ctx, raftnode.PathSetRead, raftnode.Request{Key: key})
 	return resp.Values, err
 }
 
 // Enqueue implements cluster.Queue.
-func (c *raftConn) Enqueue(ctx context.Context, key string, v int64) error {
+func (c *connection) Enqueue(ctx context.Context, key string, v int64) error {
 	_, err := c.write(ctx, raftnode.PathQueueEnqueue, raftnode.Request{Key: key, Value: v})
 	return err
 }
 
 // Dequeue implements cluster.Queue.
-func (c *raftConn) Dequeue(ctx context.Context, key string) (*int64, error) {
+func (c *connection) Dequeue(ctx context.Context, key string) (*int64, error) {
 	resp, err := c.write(ctx, raftnode.PathQueueDequeue, raftnode.Request{Key: key})
 	return resp.Value, err
 }
 
 // CounterAdd implements cluster.Counter.
-func (c *raftConn) CounterAdd(ctx context.Context, key string, delta int64) error {
+func (c *connection) CounterAdd(ctx context.Context, key string, delta int64) error {
 	_, err := c.write(ctx, raftnode.PathCounterAdd, raftnode.Request{Key: key, Value: delta})
 	return err
 }
 
 // CounterRead implements cluster.Counter.
-func (c *raftConn) CounterRead(ctx context.Context, key string) (int64, error) {
+func (c *connection) CounterRead(ctx context.Context, key string) (int64, error) {
 	resp, err := c.read(ctx, raftnode.PathCounterRead, raftnode.Request{Key: key})
 	if err == nil && resp.Value == nil {
 		err = fmt.Errorf("%w: %s answered a counter without a value", harness.ErrFail, c.asked)
@@ -79,7 +79,7 @@ func (c *raftConn) CounterRead(ctx context.Context, key string) (int64, error) {
 
 // Txn implements cluster.Transactions. A transaction that only reads is answered
 // like a read, in the mode that reads have; any other goes through the log.
-func (c *raftConn) Txn(ctx context.Context, steps []cluster.Micro) ([]cluster.Micro, error) {
+func (c *connection) Txn(ctx context.Context, steps []cluster.Micro) ([]cluster.Micro, error) {
 	req := raftnode.Request{Txn: make([]raftnode.Micro, len(steps))}
 	perform, path := c.read, raftnode.PathTxnRead
 	for i, m := range steps {

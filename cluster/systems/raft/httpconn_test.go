@@ -1,4 +1,4 @@
-package systems
+package raft
 
 import (
 	"bufio"
@@ -144,7 +144,7 @@ func TestOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, c.server)
-			conn, err := Raft{}.Open(s.dial, "n1", cluster.Options{})
+			conn, err := System{}.Open(through(s.dial), "n1", cluster.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestOutcomes(t *testing.T) {
 }
 
 // piped serves every connection by fn, in memory, for a test whose clock is virtual.
-func piped(fn func(conn net.Conn, r *bufio.Reader)) cluster.Dial {
+func piped(fn func(conn net.Conn, r *bufio.Reader)) dialNode {
 	return func(context.Context, string) (net.Conn, error) {
 		near, far := net.Pipe()
 		go func() {
@@ -195,7 +195,7 @@ func TestTimeoutIsInfo(t *testing.T) {
 				silent(conn, r)
 			}
 		})
-		conn, _ := Raft{}.Open(dial, "n1", cluster.Options{})
+		conn, _ := System{}.Open(through(dial), "n1", cluster.Options{})
 		defer conn.Close()
 		start := time.Now()
 		err := conn.(cluster.Queue).Enqueue(within(t, 100*time.Millisecond), "k", 1)

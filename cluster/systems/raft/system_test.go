@@ -1,4 +1,4 @@
-package systems
+package raft
 
 import (
 	"context"
@@ -52,6 +52,18 @@ func newFakes(t *testing.T, names ...string) *fakes {
 	return f
 }
 
+// through is the way to nodes that have one port, whatever it is called.
+type through dialNode
+
+func (d through) Nodes() []cluster.Node                                      { return nil }
+func (d through) Dial(ctx context.Context, node, _ string) (net.Conn, error) { return d(ctx, node) }
+func (d through) DialAddress(context.Context, string) (net.Conn, error) {
+	return nil, errors.New("not here")
+}
+func (d through) Exec(context.Context, string, string, ...string) ([]byte, error) {
+	return nil, errors.New("not here")
+}
+
 func (f *fakes) dial(ctx context.Context, node string) (net.Conn, error) {
 	s, ok := f.servers[node]
 	if !ok {
@@ -65,13 +77,13 @@ func (f *fakes) answer(name string, status int, body any) {
 	f.answers[name] = func(string, raftnode.Request) (int, any) { return status, body }
 }
 
-func (f *fakes) open(node string, o cluster.Options) *raftConn {
-	c, err := Raft{}.Open(f.dial, node, o)
+func (f *fakes) open(node string, o cluster.Options) *connection {
+	c, err := System{}.Open(through(f.dial), node, o)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { c.Close() })
-	return c.(*raftConn)
+	return c.(*connection)
 }
 
 func num(v int64) *int64 { return &v }
@@ -142,7 +154,7 @@ func TestOperations(t *testing.T) {
 		}
 		return 200, answer
 	}
-	c := f.open("n1", cluster.Options{Reads: raftnode.Stale, Settings: map[string]string{"client": "p7"}})
+	c := f.open("n1", cluster.Options{Reads: raftnode.Stale, Client: "p7"})
 	ctx := within(t, time.Minute)
 	read := raftnode.Request{Key: "k", Reads: raftnode.Stale}
 	look := []cluster.Micro{{F: "r", Key: "k"}}
@@ -206,25 +218,25 @@ func TestClientsAreUnique(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	f := newFakes(t, "n1")
-	s, err := Raft{}.Status(within(t, time.Minute), f.dial, "n1")
+	s, err := System{}.Status(within(t, time.Minute), through(f.dial), "n1")
 	want := cluster.Status{Node: "n1", Role: "follower", Term: 3, Leader: "n2", Applied: 7, Hash: "0a"}
 	if err != nil || s != want {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := (Raft{}).Status(within(t, time.Minute), f.dial, "n5"); err == nil {
+	if _, err := (System{}).Status(within(t, time.Minute), through(f.dial), "n5"); err == nil {
 		t.Error("the status of nobody")
 	}
 	broken := serve(t, once("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"))
-	if _, err := (Raft{}).Status(within(t, time.Minute), broken.dial, "n1"); err == nil {
+	if _, err := (System{}).Status(within(t, time.Minute), through(broken.dial), "n1"); err == nil {
 		t.Error("a status of garbage")
 	}
 	sick := serve(t, once("HTTP/1.1 500 X\r\nContent-Length: 2\r\n\r\n{}"))
-	if _, err := (Raft{}).Status(within(t, time.Minute), sick.dial, "n1"); err == nil {
+	if _, err := (System{}).Status(within(t, time.Minute), through(sick.dial), "n1"); err == nil {
 		t.Error("the status of a sick node")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		_, err := Raft{}.Status(within(t, 50*time.Millisecond), piped(silent), "n1")
+		_, err := System{}.Status(within(t, 50*time.Millisecond), through(piped(silent)), "n1")
 		if took := time.Since(start); err == nil || took != 50*time.Millisecond {
 			t.Errorf("a mute node: %v after %v, want an error after 50ms", err, took)
 		}
@@ -237,13 +249,13 @@ func TestEvent(t *testing.T) {
 		"boot": harness.BootEvent, "role": harness.RoleEvent, "election": harness.ElectionEvent, "leader": harness.LeaderEvent,
 		"snapshot": harness.SnapshotEvent, "restore": harness.RestoreEvent, "state": harness.StateEvent,
 	} {
-		e, wall, ok := Raft{}.Event("n1", []byte(head+kind+`"`+tail))
+		e, wall, ok := System{}.Event("n1", []byte(head+kind+`"`+tail))
 		full := harness.Event{Kind: want, Node: "n1", Role: "leader", Term: 4, Leader: "n3", Applied: 9, Hash: "0b"}
 		if !ok || !reflect.DeepEqual(e, full) || wall.UnixNano() != 1000000007 {
 			t.Errorf("%s: %+v, %v, %v", kind, e, wall, ok)
 		}
 	}
-	if e, _, ok := (Raft{}).Event("n1", []byte(head+`boot","time":7,"node":"n1","raft":"v1.3.5"}`)); !ok || e.Message != "v1.3.5" {
+	if e, _, ok := (System{}).Event("n1", []byte(head+`boot","time":7,"node":"n1","raft":"v1.3.5"}`)); !ok || e.Message != "v1.3.5" {
 		t.Errorf("a node that says what it runs: %+v, %v", e, ok)
 	}
 	for name, line := range map[string]string{
@@ -251,23 +263,27 @@ func TestEvent(t *testing.T) {
 		"shutdown":        head + `shutdown"` + tail,
 		"of another node": strings.Replace(head+`boot"`+tail, "n1", "n2", 1),
 	} {
-		if e, _, ok := (Raft{}).Event("n1", []byte(line)); ok {
+		if e, _, ok := (System{}).Event("n1", []byte(line)); ok {
 			t.Errorf("%s is taken for %+v", name, e)
 		}
 	}
 }
 
-func TestSpec(t *testing.T) {
+func TestPod(t *testing.T) {
 	all := []cluster.Node{{Name: "n1", Host: "a"}, {Name: "n2", Host: "::1"}}
-	s := Raft{}.Spec(all[1], all, cluster.Options{Bug: "early-ack", Settings: map[string]string{"heartbeat": "1s", "client": "p1", "forward": "true"}})
+	p := System{}.Pod(all[1], all, cluster.Options{Bug: "early-ack", Settings: map[string]string{"heartbeat": "1s", "forward": "true"}})
 	want := []string{
 		"--id=n2", "--peers=n1=a:7000,n2=[::1]:7000", "--data=/data", "--listen-peer=:7000", "--listen-client=:8000",
 		"--heartbeat=1s", "--forward=true", "--bug=early-ack",
 	}
-	if !reflect.DeepEqual(s.Args, want) || s.DataDir != "/data" || s.PeerPort != 7000 || s.ClientPort != 8000 || s.Image != "" {
-		t.Errorf("%+v", s)
+	c, err := p.Port("clients")
+	if !p.Bundled() || !reflect.DeepEqual(p.Containers[0].Args, want) || p.DataOf("/data/raft.wal") != "/data" || err != nil || c.Number != 8000 || c.Peers {
+		t.Errorf("%+v", p)
 	}
-	if err := raftnode.CheckArgs(s.Args); err != nil {
+	if err := p.Check(); err != nil {
+		t.Error(err)
+	}
+	if err := raftnode.CheckArgs(p.Containers[0].Args); err != nil {
 		t.Errorf("the node does not take its arguments: %v", err)
 	}
 }
@@ -283,16 +299,16 @@ func TestCheck(t *testing.T) {
 	for _, o := range []cluster.Options{
 		{}, {Reads: "stale"}, {Bug: "lost-log"},
 		set("heartbeat", "1s", "election", "1s", "lease", "500ms", "commit", "5ms", "snapshot-threshold", "50", "snapshot-interval", "1s",
-			"trailing", "10", "forward", "true", "hold", "0s", "retry", "1s", "state-every", "0", "rpc-timeout", "1s", "log-level", "warn", "client", "x"),
+			"trailing", "10", "forward", "true", "hold", "0s", "retry", "1s", "state-every", "0", "rpc-timeout", "1s", "log-level", "warn"),
 	} {
-		if err := (Raft{}).Check(o); err != nil {
+		if err := (System{}).Check(o); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
 	for _, o := range []cluster.Options{
 		{Reads: "dirty"}, {Bug: "no-bug"}, set("heart-beat", "1s"), set("heartbeat", "soon"), set("lease", "9s"), set("retry", "0s"), set("data", "/tmp"), set("log-level", "loud"),
 	} {
-		if err := (Raft{}).Check(o); err == nil {
+		if err := (System{}).Check(o); err == nil {
 			t.Errorf("%+v is fine", o)
 		}
 	}
@@ -300,7 +316,7 @@ func TestCheck(t *testing.T) {
 
 func TestBugsAreComplete(t *testing.T) {
 	names := map[string]bool{}
-	for _, b := range (Raft{}).Bugs() {
+	for _, b := range (System{}).Bugs() {
 		if b.Doc == "" || b.Workload == "" || len(b.Nemesis) == 0 || names[b.Name] {
 			t.Errorf("%+v", b)
 		}
@@ -321,24 +337,16 @@ func TestBugsAreComplete(t *testing.T) {
 	}
 }
 
-func TestAll(t *testing.T) {
-	for name, s := range All {
-		if s.Name() != name {
-			t.Errorf("%s is called %s", name, s.Name())
-		}
-	}
-}
-
 func TestAdministration(t *testing.T) {
 	f := newFakes(t, "n1")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	f.answer("n1", 200, raftnode.Transferred{Refused: "nobody there"})
-	if refused, err := (Raft{}).TransferLeader(ctx, f.dial, "n1", "n2"); refused != "nobody there" || err != nil {
+	if refused, err := (System{}).TransferLeader(ctx, through(f.dial), "n1", "n2"); refused != "nobody there" || err != nil {
 		t.Errorf("%q, %v", refused, err)
 	}
 	f.answer("n1", 200, raftnode.Members{Voters: []string{"n1"}, Nonvoters: []string{"n2"}})
-	if m, err := (Raft{}).SetMember(ctx, f.dial, "n1", "n2", cluster.Nonvoter); err != nil || !reflect.DeepEqual(m, cluster.Members{Voters: []string{"n1"}, Nonvoters: []string{"n2"}}) {
+	if m, err := (System{}).SetMember(ctx, through(f.dial), "n1", "n2", cluster.Nonvoter); err != nil || !reflect.DeepEqual(m, cluster.Members{Voters: []string{"n1"}, Nonvoters: []string{"n2"}}) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	for happened, c := range map[string]struct {
@@ -346,15 +354,15 @@ func TestAdministration(t *testing.T) {
 		fail, pending bool
 	}{raftnode.DidNotHappen: {421, true, false}, raftnode.Unknown: {504, false, true}} {
 		f.answer("n1", c.status, raftnode.Failure{Reason: "no", Happened: happened})
-		_, err := (Raft{}).SetMember(ctx, f.dial, "n1", "n2", cluster.Absent)
+		_, err := (System{}).SetMember(ctx, through(f.dial), "n1", "n2", cluster.Absent)
 		if errors.Is(err, harness.ErrFail) != c.fail || errors.Is(err, cluster.ErrPending) != c.pending {
 			t.Errorf("%s: %v", happened, err)
 		}
-		if _, err := (Raft{}).TransferLeader(ctx, f.dial, "n1", "n2"); errors.Is(err, harness.ErrFail) != c.fail || err == nil {
+		if _, err := (System{}).TransferLeader(ctx, through(f.dial), "n1", "n2"); errors.Is(err, harness.ErrFail) != c.fail || err == nil {
 			t.Errorf("%s: %v", happened, err)
 		}
 	}
-	if _, err := (Raft{}).SetMember(ctx, f.dial, "n7", "n2", cluster.Absent); !errors.Is(err, harness.ErrFail) {
+	if _, err := (System{}).SetMember(ctx, through(f.dial), "n7", "n2", cluster.Absent); !errors.Is(err, harness.ErrFail) {
 		t.Errorf("a node that is not there: %v", err)
 	}
 }

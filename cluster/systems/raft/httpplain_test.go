@@ -1,4 +1,4 @@
-package systems
+package raft
 
 import (
 	"bufio"

@@ -1,4 +1,4 @@
-package systems
+package raft
 
 import (
 	"bytes"
@@ -13,33 +13,33 @@ import (
 )
 
 var (
-	_ cluster.Transferer = Raft{}
-	_ cluster.Membership = Raft{}
+	_ cluster.Transferer = System{}
+	_ cluster.Membership = System{}
 )
 
 // TransferLeader implements cluster.Transferer.
-func (Raft) TransferLeader(ctx context.Context, dial cluster.Dial, leader, to string) (refused string, err error) {
+func (System) TransferLeader(ctx context.Context, a cluster.Access, leader, to string) (refused string, err error) {
 	var t raftnode.Transferred
-	err = administer(ctx, dial, leader, raftnode.PathTransfer,
+	err = administer(ctx, a, leader, raftnode.PathTransfer,
 		raftnode.TransferRequest{To: to, Timeout: nodeTimeout(ctx).Milliseconds()}, &t)
 	return t.Refused, err
 }
 
 // SetMember implements cluster.Membership.
-func (Raft) SetMember(ctx context.Context, dial cluster.Dial, leader, node string, as cluster.Suffrage) (cluster.Members, error) {
+func (System) SetMember(ctx context.Context, a cluster.Access, leader, node string, as cluster.Suffrage) (cluster.Members, error) {
 	var m raftnode.Members
-	err := administer(ctx, dial, leader, raftnode.PathMember,
+	err := administer(ctx, a, leader, raftnode.PathMember,
 		raftnode.MemberRequest{Node: node, As: string(as), Timeout: nodeTimeout(ctx).Milliseconds()}, &m)
 	return cluster.Members(m), err
 }
 
 // administer asks a node for something that only leaders do.
-func administer(ctx context.Context, dial cluster.Dial, node, path string, req, resp any) error {
+func administer(ctx context.Context, a cluster.Access, node, path string, req, resp any) error {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}
-	c := newHTTPConn(dial, node)
+	c := newHTTPConn(port(a, clients), node)
 	c.greeting = raftnode.PathStatus
 	defer c.Close()
 	code, answer, err := c.do(ctx, http.MethodPost, path, body)

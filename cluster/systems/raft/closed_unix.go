@@ -1,6 +1,6 @@
 //go:build unix
 
-package systems
+package raft
 
 import (
 	"net"

@@ -1,4 +1,4 @@
-package systems
+package raft
 
 import (
 	"bytes"
@@ -21,22 +21,22 @@ import (
 	"coup/harness"
 )
 
-// Raft is the bundled system: package raftnode.
+// System is the bundled system: package raftnode.
 //
-// Its settings are flags of the node (see raftSettings), and "client", the
-// name of the client of a connection: unique over the run, so that writes that
-// are sent twice are known as one. Without it connections are numbered as they
-// are opened, which is unique within this process.
-type Raft struct{}
+// Its settings are flags of the node (see settings). The name of a connection's
+// client tells writes apart that are sent twice; connections without one are numbered
+// as they are opened, which is unique within this process.
+type System struct{}
 
 const (
-	raftPeerPort   = 7000
-	raftClientPort = 8000
-	raftDataDir    = "/data"
+	clients    = "clients" // the name of the client port
+	peerPort   = 7000
+	clientPort = 8000
+	dataDir    = "/data"
 )
 
-// raftSettings are the settings that become flags of the node.
-var raftSettings = []string{
+// settings are the settings that become flags of the node.
+var settings = []string{
 	"heartbeat", "election", "lease", "commit", "rpc-timeout",
 	"snapshot-threshold", "snapshot-interval", "trailing",
 	"forward", "hold", "retry", "state-every", "log-level",
@@ -44,10 +44,10 @@ var raftSettings = []string{
 }
 
 // Name implements cluster.System.
-func (Raft) Name() string { return "raft" }
+func (System) Name() string { return "raft" }
 
 // Check says what is wrong with the options, before anything is started.
-func (Raft) Check(o cluster.Options) error {
+func (System) Check(o cluster.Options) error {
 	if _, err := raftnode.ParseBug(o.Bug); err != nil {
 		return err
 	}
@@ -57,43 +57,42 @@ func (Raft) Check(o cluster.Options) error {
 		return fmt.Errorf("unknown mode of reads %q; known are linearizable, lease, stale", o.Reads)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if name != "client" && !slices.Contains(raftSettings, name) {
-			return fmt.Errorf("system raft has no setting %q; known are %s", name, strings.Join(raftSettings, ", "))
+		if !slices.Contains(settings, name) {
+			return fmt.Errorf("system raft has no setting %q; known are %s", name, strings.Join(settings, ", "))
 		}
 	}
-	return raftnode.CheckArgs(raftAlone(o))
+	return raftnode.CheckArgs(alone(o))
 }
 
-// raftAlone are the arguments of a node that is the only one.
-func raftAlone(o cluster.Options) []string {
+// alone are the arguments of a node that is the only one.
+func alone(o cluster.Options) []string {
 	n1 := cluster.Node{Name: "n1", Host: "n1"}
-	return raftArgs(n1, []cluster.Node{n1}, o)
+	return arguments(n1, []cluster.Node{n1}, o)
 }
 
-// Spec implements cluster.System.
-func (Raft) Spec(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Spec {
-	return cluster.Spec{
-		Args:       raftArgs(node, all, o),
-		DataDir:    raftDataDir,
-		PeerPort:   raftPeerPort,
-		ClientPort: raftClientPort,
+// Pod implements cluster.System.
+func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
+	return cluster.Pod{
+		Containers: []cluster.Container{{Name: "raft", Args: arguments(node, all, o)}},
+		Ports:      []cluster.Port{{Name: clients, Number: clientPort}, {Name: "peers", Number: peerPort, Peers: true}},
+		Data:       []cluster.Dir{{Path: dataDir}},
 		Sealed:     []string{"raft.wal", "snapshots/*/state.bin"},
 	}
 }
 
-func raftArgs(node cluster.Node, all []cluster.Node, o cluster.Options) []string {
+func arguments(node cluster.Node, all []cluster.Node, o cluster.Options) []string {
 	var peers []string
 	for _, n := range all {
-		peers = append(peers, n.Name+"="+net.JoinHostPort(n.Host, strconv.Itoa(raftPeerPort)))
+		peers = append(peers, n.Name+"="+net.JoinHostPort(n.Host, strconv.Itoa(peerPort)))
 	}
 	args := []string{
 		"--id=" + node.Name,
 		"--peers=" + strings.Join(peers, ","),
-		"--data=" + raftDataDir,
-		fmt.Sprintf("--listen-peer=:%d", raftPeerPort),
-		fmt.Sprintf("--listen-client=:%d", raftClientPort),
+		"--data=" + dataDir,
+		fmt.Sprintf("--listen-peer=:%d", peerPort),
+		fmt.Sprintf("--listen-client=:%d", clientPort),
 	}
-	for _, name := range raftSettings {
+	for _, name := range settings {
 		if v, ok := o.Settings[name]; ok {
 			args = append(args, "--"+name+"="+v)
 		}
@@ -104,12 +103,21 @@ func raftArgs(node cluster.Node, all []cluster.Node, o cluster.Options) []string
 	return args
 }
 
-// Lease implements cluster.Leased.
-func (Raft) Lease(o cluster.Options) time.Duration { return raftnode.LeaseOf(raftAlone(o)) }
+// Timing implements cluster.Timed. hashicorp/raft calls an election after ten times
+// the lease at most, which is the time without a word from the leader.
+func (System) Timing(o cluster.Options) cluster.Timing {
+	lease := raftnode.LeaseOf(alone(o))
+	return cluster.Timing{Lease: lease, Election: 20 * lease}
+}
 
-// Status implements cluster.System.
-func (Raft) Status(ctx context.Context, dial cluster.Dial, node string) (cluster.Status, error) {
-	c := newHTTPConn(dial, node)
+// Tells implements cluster.Informer.
+func (System) Tells() harness.Facts {
+	return harness.Facts{harness.Leader, harness.Term, harness.Position, harness.Digest}
+}
+
+// Status implements cluster.Informer.
+func (System) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
+	c := newHTTPConn(port(a, clients), node)
 	defer c.Close()
 	code, body, err := c.do(ctx, http.MethodGet, raftnode.PathStatus, nil)
 	if err != nil {
@@ -125,8 +133,8 @@ func (Raft) Status(ctx context.Context, dial cluster.Dial, node string) (cluster
 	return cluster.Status(s), nil
 }
 
-// Event implements cluster.System.
-func (Raft) Event(node string, line []byte) (harness.Event, time.Time, bool) {
+// Event implements cluster.EventReader.
+func (System) Event(node string, line []byte) (harness.Event, time.Time, bool) {
 	e, ok := raftnode.ParseEvent(line)
 	if !ok || e.Node != node {
 		return harness.Event{}, time.Time{}, false
@@ -151,21 +159,21 @@ func (Raft) Event(node string, line []byte) (harness.Event, time.Time, bool) {
 }
 
 // Open implements cluster.System. The connection is made when it is used.
-func (r Raft) Open(dial cluster.Dial, node string, o cluster.Options) (cluster.Conn, error) {
-	client := o.Settings["client"]
+func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
+	client := o.Client
 	if client == "" {
 		client = fmt.Sprintf("c%d", opened.Add(1))
 	}
-	return &raftConn{dial: dial, home: node, asked: node, client: client, reads: o.Reads, conns: map[string]*httpConn{}}, nil
+	return &connection{access: a, home: node, asked: node, client: client, reads: o.Reads, conns: map[string]*httpConn{}}, nil
 }
 
 // opened counts the connections, to tell their writes apart.
 var opened atomic.Uint64
 
-// raftConn is a client that talks to its own node, and to the leader when that
+// connection is a client that talks to its own node, and to the leader when that
 // node names one.
-type raftConn struct {
-	dial   cluster.Dial
+type connection struct {
+	access cluster.Access
 	home   string
 	asked  string // the node that was asked last
 	client string
@@ -175,7 +183,7 @@ type raftConn struct {
 }
 
 // Close implements cluster.Conn.
-func (c *raftConn) Close() error {
+func (c *connection) Close() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.conns)) {
 		errs = append(errs, c.conns[name].Close())
@@ -184,11 +192,11 @@ func (c *raftConn) Close() error {
 }
 
 // Node implements cluster.Conn.
-func (c *raftConn) Node() string { return c.asked }
+func (c *connection) Node() string { return c.asked }
 
 // read performs an operation without effect: whatever goes wrong, it did not
 // happen.
-func (c *raftConn) read(ctx context.Context, path string, req raftnode.Request) (raftnode.Response, error) {
+func (c *connection) read(ctx context.Context, path string, req raftnode.Request) (raftnode.Response, error) {
 	req.Reads = c.reads
 	resp, err := c.perform(ctx, path, req)
 	if err != nil && !errors.Is(err, harness.ErrFail) {
@@ -198,7 +206,7 @@ func (c *raftConn) read(ctx context.Context, path string, req raftnode.Request) 
 }
 
 // write performs an operation with an effect, under an identity of its own.
-func (c *raftConn) write(ctx context.Context, path string, req raftnode.Request) (raftnode.Response, error) {
+func (c *connection) write(ctx context.Context, path string, req raftnode.Request) (raftnode.Response, error) {
 	c.seq++
 	req.Client, req.Seq = c.client, c.seq
 	return c.perform(ctx, path, req)
@@ -206,7 +214,7 @@ func (c *raftConn) write(ctx context.Context, path string, req raftnode.Request)
 
 // perform asks the client's own node and, when that says that it certainly did
 // nothing because another node leads, that one.
-func (c *raftConn) perform(ctx context.Context, path string, req raftnode.Request) (raftnode.Response, error) {
+func (c *connection) perform(ctx context.Context, path string, req raftnode.Request) (raftnode.Response, error) {
 	resp, leader, err := c.ask(ctx, c.home, path, req)
 	if err != nil && errors.Is(err, harness.ErrFail) && leader != "" && leader != c.home {
 		resp, _, err = c.ask(ctx, leader, path, req)
@@ -215,11 +223,11 @@ func (c *raftConn) perform(ctx context.Context, path string, req raftnode.Reques
 }
 
 // ask gives node's answer, and the leader that it names instead.
-func (c *raftConn) ask(ctx context.Context, node, path string, req raftnode.Request) (resp raftnode.Response, leader string, err error) {
+func (c *connection) ask(ctx context.Context, node, path string, req raftnode.Request) (resp raftnode.Response, leader string, err error) {
 	c.asked = node
 	conn := c.conns[node]
 	if conn == nil {
-		conn = newHTTPConn(c.dial, node)
+		conn = newHTTPConn(port(c.access, clients), node)
 		conn.greeting = raftnode.PathStatus
 		c.conns[node] = conn
 	}

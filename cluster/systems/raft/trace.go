@@ -1,22 +1,22 @@
-package systems
+package raft
 
 import (
 	"coup/cluster/raftnode"
 	"coup/cluster/trace"
 )
 
-var _ trace.Reader = Raft{}
+var _ trace.Reader = System{}
 
 // Conversation implements trace.Reader, for nodes on simulated machines.
-func (Raft) Conversation(port int) trace.Conversation {
+func (System) Conversation(port int) trace.Conversation {
 	switch port {
-	case raftPeerPort:
+	case peerPort:
 		return raftnode.OverhearPeers()
-	case raftClientPort:
+	case clientPort:
 		return raftnode.OverhearClients()
 	}
 	return nil
 }
 
 // Wrote implements trace.Reader, for nodes on simulated machines.
-func (Raft) Wrote(path string, data []byte) string { return raftnode.TellWritten(path, data) }
+func (System) Wrote(path string, data []byte) string { return raftnode.TellWritten(path, data) }

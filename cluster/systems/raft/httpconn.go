@@ -1,4 +1,4 @@
-package systems
+package raft
 
 import (
 	"bufio"
@@ -18,7 +18,7 @@ import (
 // kept while it works. It starts no goroutines, so that it runs as well where
 // there are none: deadlines end it, and Close.
 type httpConn struct {
-	dial cluster.Dial
+	dial dialNode
 	node string
 	// greeting is a path that a node answers without doing anything; it is
 	// asked for first on every new connection. May be empty.
@@ -31,7 +31,15 @@ type httpConn struct {
 	r    *bufio.Reader
 }
 
-func newHTTPConn(dial cluster.Dial, node string) *httpConn {
+// dialNode connects to the port of a node that clients use.
+type dialNode func(ctx context.Context, node string) (net.Conn, error)
+
+// port returns the way to a port of the nodes, by the port's name.
+func port(a cluster.Access, name string) dialNode {
+	return func(ctx context.Context, node string) (net.Conn, error) { return a.Dial(ctx, node, name) }
+}
+
+func newHTTPConn(dial dialNode, node string) *httpConn {
 	c := &httpConn{dial: dial, node: node, longest: maxAnswer}
 	c.life, c.end = context.WithCancel(context.Background())
 	return c

@@ -1,0 +1,41 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+)
+
+// Image returns the id of an image that the engine has; ok is false if it has it not.
+func (e *Engine) Image(ctx context.Context, ref string) (id string, ok bool, err error) {
+	info, err := e.c.ImageInspect(ctx, ref)
+	switch {
+	case err == nil:
+		return info.ID, true, nil
+	case errdefs.IsNotFound(err):
+		return "", false, nil
+	}
+	return "", false, explain(err, e.c.DaemonHost())
+}
+
+// Import makes an image of a root file system, an archive in tar, and returns its id.
+// changes are lines of a Dockerfile such as ENV and ENTRYPOINT.
+func (e *Engine) Import(ctx context.Context, ref string, root io.Reader, message string, changes ...string) (id string, err error) {
+	res, err := e.c.ImageImport(ctx, image.ImportSource{Source: root, SourceName: "-"}, ref, image.ImportOptions{Message: message, Changes: changes})
+	if err != nil {
+		return "", fmt.Errorf("make the image %s: %w", ref, explain(err, e.c.DaemonHost()))
+	}
+	defer res.Close()
+	if out, err := io.ReadAll(res); err != nil || bytes.Contains(out, []byte(`"error"`)) {
+		return "", fmt.Errorf("make the image %s: %s %w", ref, bytes.TrimSpace(out), err)
+	}
+	id, ok, err := e.Image(ctx, ref)
+	if err == nil && !ok {
+		err = fmt.Errorf("the engine took the image %s and has it not", ref)
+	}
+	return id, err
+}

@@ -1,0 +1,53 @@
+package cluster
+
+import "context"
+
+// What a connection can do. A workload asks for what it needs.
+//
+// Errors of the operations below wrap harness.ErrFail where the operation
+// certainly did not happen; any other error means that nobody knows.
+// All values of one object are integers; a missing value is nil.
+
+// Register is a set of registers by key.
+type Register interface {
+	Read(ctx context.Context, key string) (*int64, error)
+	Write(ctx context.Context, key string, v int64) error
+	// CAS sets key to "to" if it is "from", and returns what it saw before:
+	// it succeeded if that is "from".
+	CAS(ctx context.Context, key string, from *int64, to int64) (saw *int64, err error)
+}
+
+// Set is a set that only grows.
+type Set interface {
+	SetAdd(ctx context.Context, key string, v int64) error
+	SetRead(ctx context.Context, key string) ([]int64, error)
+}
+
+// Queue is a first-in first-out queue.
+type Queue interface {
+	Enqueue(ctx context.Context, key string, v int64) error
+	// Dequeue takes the oldest element; nil if the queue was empty.
+	Dequeue(ctx context.Context, key string) (*int64, error)
+}
+
+// Counter is a number that is added to.
+type Counter interface {
+	CounterAdd(ctx context.Context, key string, delta int64) error
+	CounterRead(ctx context.Context, key string) (int64, error)
+}
+
+// Transactions is a set of lists by key, on which several steps are performed as
+// one: all of them happen at one moment, or none.
+type Transactions interface {
+	// Txn performs the steps in their order and returns them with what the reads
+	// saw: what others had appended before, and what the transaction itself had.
+	Txn(ctx context.Context, steps []Micro) ([]Micro, error)
+}
+
+// Micro is one step of a transaction.
+type Micro struct {
+	F     string  // append or r
+	Key   string  // the list
+	Value int64   // append: what is appended
+	List  []int64 // r, once performed: what the list held
+}

@@ -1,0 +1,200 @@
+package cluster
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"coup/harness"
+	"coup/images"
+)
+
+// System is a replicated system under test: what its nodes are, and how a client
+// talks to one. A System is a value without state, safe for concurrent use.
+//
+// These four methods are all that a system must have. Whatever else it can do or
+// tell it shows by implementing the interfaces below; what it lacks is not judged,
+// and the report says so.
+type System interface {
+	Name() string
+	// Check says what is wrong with the options, before anything is started.
+	Check(o Options) error
+	// Pod describes node, one of all. The hosts of all are known when a pod is made;
+	// ports, images and roles must not depend on them.
+	Pod(node Node, all []Node, o Options) Pod
+	// Open connects a client to node. What the connection can do it shows by
+	// implementing [Register], [Set], [Queue], [Counter] or [Transactions]. Open may be lazy.
+	Open(a Access, node string, o Options) (Conn, error)
+}
+
+// Options are what a run can ask of a system.
+type Options struct {
+	Version  string            // the release to run; "": the system's default
+	Bug      string            // the planted bug to switch on, or ""
+	Reads    string            // the mode of reads: linearizable (""), lease or stale
+	Settings map[string]string // settings of the system's own, e.g. heartbeat=500ms
+	// Client names the client of a connection, the same in every run of a plan and
+	// unique within a run; "" for connections of the harness itself.
+	Client string
+	// Seed makes the secrets of a run: see Secret. It is not stored with the run.
+	Seed []byte
+}
+
+// Secret returns a password, key or cookie of the run: 32 hexadecimal digits, the
+// same for the same name, and different in every run.
+func (o Options) Secret(name string) string {
+	mac := hmac.New(sha256.New, o.Seed)
+	mac.Write([]byte(name))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// Conn is one client's connection to a system. It is used by one goroutine at a
+// time. On simulated machines it must start no goroutine of its own.
+type Conn interface {
+	Close() error
+	// Node is the node that was asked last.
+	Node() string
+}
+
+// Status is what a node says about itself. What it can't tell is left zero.
+type Status struct {
+	Node    string `json:"node"`
+	Role    string `json:"role"` // leader, follower, candidate, shutdown
+	Term    uint64 `json:"term"`
+	Leader  string `json:"leader"` // the name of the node it takes for the leader, or ""
+	Last    uint64 `json:"last"`   // newest position in its log
+	Commit  uint64 `json:"commit"`
+	Applied uint64 `json:"applied"`
+	Hash    string `json:"hash"` // digest of its state at Applied
+}
+
+// Informer is a System whose nodes say how they are when they are asked.
+type Informer interface {
+	// Status asks node how it is; it fails when the node does not answer.
+	Status(ctx context.Context, a Access, node string) (Status, error)
+	// Tells says what Status tells.
+	Tells() harness.Facts
+}
+
+// EventReader is a System whose nodes write what happens to them, as it happens.
+type EventReader interface {
+	// Event reads a line of a node's output or log files; ok is false where it
+	// tells no event. Event.Time is left zero: wall is when the node says it happened.
+	Event(node string, line []byte) (e harness.Event, wall time.Time, ok bool)
+}
+
+// Readiness is a System with a probe of its own for "it serves". Of others that are
+// an [Informer], a leader that a majority follows is awaited; else an open port of
+// every node.
+type Readiness interface {
+	// Ready returns nil when clients can work, and otherwise why they can't yet.
+	Ready(ctx context.Context, a Access, o Options) error
+}
+
+// Initializer is a System that needs something done once, when it serves and before
+// clients work: a table, a stream, a queue.
+type Initializer interface {
+	// Init is idempotent: it is tried again until it works.
+	Init(ctx context.Context, a Access, o Options) error
+}
+
+// Digester is a System of which each node can tell by itself, without asking its
+// peers, what it holds. In the end all are asked, and compared.
+type Digester interface {
+	// Digest returns a digest of what node holds, equal on nodes that hold the same,
+	// and the position in the log, or of the history, at which it holds it; 0 if it
+	// knows of none. keys are the objects that the load has used.
+	Digest(ctx context.Context, a Access, node string, keys []string, o Options) (position uint64, digest string, err error)
+}
+
+// Timed is a System that knows how long it takes for what it does.
+type Timed interface {
+	Timing(o Options) Timing
+}
+
+// Timing says how long a system takes, on a machine that is busy. 0: the harness's
+// own default, which suits systems that do everything within a few seconds.
+type Timing struct {
+	Start    time.Duration // until the nodes serve, from nothing, including Init; at most
+	Restart  time.Duration // until a node is of use again after its start; usually
+	Failover time.Duration // until clients are served again after the leader has died; usually
+	Election time.Duration // until a leader is elected when nothing is broken; far beyond what is usual
+	// Lease is how long a leader that hears nothing of a majority may go on leading.
+	// 0: nothing is promised.
+	Lease time.Duration
+}
+
+// TimingOf is the timing of a system; zero if it knows none.
+func TimingOf(sys System, o Options) Timing {
+	if t, ok := sys.(Timed); ok {
+		return t.Timing(o)
+	}
+	return Timing{}
+}
+
+// Grouped is a System whose nodes are not all alike, e.g. brokers and controllers.
+type Grouped interface {
+	// Roles are the roles of a cluster of n nodes, in the order in which they start:
+	// the nodes of a role are started when those of the roles before it run. Their
+	// numbers add up to n.
+	Roles(n int, o Options) []Role
+}
+
+// RolesOf are the roles of a cluster of n nodes; one without a name if all are alike.
+func RolesOf(sys System, n int, o Options) []Role {
+	if g, ok := sys.(Grouped); ok {
+		return g.Roles(n, o)
+	}
+	return []Role{{Nodes: n}}
+}
+
+// Role is what some nodes of a cluster are for.
+type Role struct {
+	Name  string
+	Nodes int
+}
+
+// Imaged is a System whose containers run images other than coup's own.
+type Imaged interface {
+	// Images are the images that its containers name, for the release that o asks for
+	// or else the default one.
+	Images(o Options) ([]images.Recipe, error)
+}
+
+// Planted is a System with deliberate mistakes that can be switched on.
+type Planted interface {
+	Bugs() []Bug
+}
+
+// Bug is a deliberate mistake of a system under test.
+type Bug struct {
+	Name     string
+	Doc      string   // what it does, one line
+	Workload string   // the workload that shows it
+	Nemesis  []string // the faults that expose it, e.g. kill:leader
+}
+
+// BugsOf are the planted bugs of a system; nil if it has none.
+func BugsOf(sys System) []Bug {
+	if p, ok := sys.(Planted); ok {
+		return p.Bugs()
+	}
+	return nil
+}
+
+// FactsOf are what a system's nodes tell about themselves.
+func FactsOf(sys System) harness.Facts {
+	var all harness.Facts
+	if i, ok := sys.(Informer); ok {
+		all = append(all, i.Tells()...)
+	}
+	if _, ok := sys.(EventReader); ok {
+		all = append(all, harness.Events)
+	}
+	if _, ok := sys.(Digester); ok && !all.Has(harness.Digest) {
+		all = append(all, harness.Digest)
+	}
+	return all
+}

@@ -1,0 +1,32 @@
+package harness
+
+import "slices"
+
+// Fact is something that the nodes of a system can tell about themselves. A checker
+// that needs one can't judge a system that does not tell it.
+type Fact string
+
+// The facts.
+const (
+	Leader   Fact = "leader"   // who leads, when they are asked
+	Term     Fact = "term"     // the term in which it leads, which only grows
+	Position Fact = "position" // how far they have come in the log
+	Digest   Fact = "digest"   // what they hold there, as a digest
+	Events   Fact = "events"   // each change of role, in the moment in which it happens
+)
+
+// Facts are what the nodes of a system tell.
+type Facts []Fact
+
+// Has reports whether f is among them.
+func (fs Facts) Has(f Fact) bool { return slices.Contains(fs, f) }
+
+// Lacking are those of needed that are not among them.
+func (fs Facts) Lacking(needed ...Fact) (lacking Facts) {
+	for _, f := range needed {
+		if !fs.Has(f) {
+			lacking = append(lacking, f)
+		}
+	}
+	return lacking
+}

@@ -1,0 +1,48 @@
+// Package images says how the images of systems under test are made on machines
+// where no registry of images answers: from Go modules, each by the ordinary client
+// of its kind of package.
+//
+// A [Recipe] is data. What is made is cached by what goes into it, and named by a
+// hash of that.
+package images
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// Recipe says how an image is made, of one release of one system.
+type Recipe struct {
+	Name    string // what containers call it, e.g. etcd
+	Version string // the release, without a leading v
+	// Programs are what the image holds, each built from a Go module as a static
+	// binary.
+	Programs []GoProgram `json:",omitempty"`
+}
+
+// GoProgram is a program of a Go module.
+type GoProgram struct {
+	Path    string // where the image holds it, e.g. /usr/local/bin/etcd
+	Module  string
+	Version string // of the module, e.g. v3.5.21
+	// Main is a source file of package main that uses the module; "": Package is built.
+	Main    string   `json:",omitempty"`
+	Package string   `json:",omitempty"`
+	Replace []string `json:",omitempty"` // replace directives of go.mod, OLD=NEW@VERSION
+	Tags    string   `json:",omitempty"`
+	LDFlags string   `json:",omitempty"` // beside -s -w
+	CGO     bool     `json:",omitempty"`
+}
+
+// Reference is the name and tag of the image on an engine: it changes with
+// everything that goes into the image.
+func (r Recipe) Reference() string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // a Recipe has nothing that can't be written
+	}
+	sum := sha256.Sum256(b)
+	return fmt.Sprintf("coup/%s:%s-%s", r.Name, r.Version, hex.EncodeToString(sum[:6]))
+}
