@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Availability tells how well the system served its clients while it was
@@ -21,7 +22,7 @@ type AvailabilityDetails struct {
 	Start      time.Duration       `json:"start"`       // when the load began
 	End        time.Duration       `json:"end"`         // when it ended
 	Seconds    []AvailableSecond   `json:"seconds"`     // every second from Start to End, also those in which nothing happened
-	LongestGap Gap                 `json:"longest_gap"` // in all
+	LongestGap timeline.Stretch    `json:"longest_gap"` // in all
 	Faults     []FaultAvailability `json:"faults"`      // in the order in which they began
 }
 
@@ -33,27 +34,18 @@ type AvailableSecond struct {
 	Info   int `json:"info"`
 }
 
-// Gap is a stretch of time in which no operation succeeded.
-type Gap struct {
-	From time.Duration `json:"from"`
-	To   time.Duration `json:"to"`
-}
-
-// Length is how long the gap lasted.
-func (g Gap) Length() time.Duration { return g.To - g.From }
-
 // FaultAvailability tells how well the system served during one fault.
 type FaultAvailability struct {
-	ID         int           `json:"id"`
-	Fault      string        `json:"fault"`
-	Target     string        `json:"target,omitempty"`
-	Nodes      []string      `json:"nodes,omitempty"`
-	Start      time.Duration `json:"start"` // when the nemesis began to apply it
-	End        time.Duration `json:"end"`   // when it was healed, or the end of the load
-	OK         int           `json:"ok"`    // operations that completed in between
-	Fail       int           `json:"fail"`
-	Info       int           `json:"info"`
-	LongestGap Gap           `json:"longest_gap"` // the longest that overlaps it, in full length
+	ID         int              `json:"id"`
+	Fault      string           `json:"fault"`
+	Target     string           `json:"target,omitempty"`
+	Nodes      []string         `json:"nodes,omitempty"`
+	Start      time.Duration    `json:"start"` // when the nemesis began to apply it
+	End        time.Duration    `json:"end"`   // when it was healed, or the end of the load
+	OK         int              `json:"ok"`    // operations that completed in between
+	Fail       int              `json:"fail"`
+	Info       int              `json:"info"`
+	LongestGap timeline.Stretch `json:"longest_gap"` // the longest that overlaps it, in full length
 }
 
 // Name implements [harness.Checker].
@@ -62,7 +54,7 @@ func (Availability) Name() string { return "availability" }
 // Check implements [harness.Checker]. It takes O(n log n).
 func (Availability) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "availability", Valid: harness.Valid}
-	from, to := loadPhase(h)
+	from, to := timeline.Load(h)
 	d := AvailabilityDetails{Start: from, End: to}
 	if len(h.Operations) == 0 || to <= from {
 		r.Summary = "There was no load."
@@ -93,7 +85,7 @@ func (Availability) Check(ctx context.Context, h *harness.History) (harness.Resu
 
 	gaps := gapsBetween(successes, from, to)
 	d.LongestGap = longest(gaps)
-	for _, f := range faults(h, to) {
+	for _, f := range timeline.Faults(h, to) {
 		fa := FaultAvailability{ID: f.ID, Fault: f.Fault, Target: f.Target, Nodes: f.Nodes, Start: f.Start, End: f.End}
 		for i := range h.Operations {
 			if op := &h.Operations[i]; op.End >= f.Start && op.End <= f.End {
@@ -129,47 +121,26 @@ func count(t harness.Type, ok, fail, info *int) {
 	}
 }
 
-// loadPhase is the time in which clients worked at will: the phase "load", or
-// all of the run where no phases were recorded.
-func loadPhase(h *harness.History) (from, to time.Duration) {
-	for i := range h.Operations {
-		to = max(to, h.Operations[i].Start, h.Operations[i].End)
-	}
-	if len(h.Operations) > 0 {
-		from = h.Operations[0].Start
-	}
-	inLoad := false
-	for _, e := range h.Events {
-		switch {
-		case e.Kind != harness.PhaseEvent:
-		case e.Message == "load":
-			from, inLoad = e.Time, true
-		case inLoad:
-			return from, e.Time
-		}
-	}
-	return from, to
-}
-
-// gapsBetween are the stretches of [from, to] between successes, in order.
-func gapsBetween(successes []time.Duration, from, to time.Duration) []Gap {
+// gapsBetween are the stretches between from and to in which nothing succeeded, in
+// order.
+func gapsBetween(successes []time.Duration, from, to time.Duration) []timeline.Stretch {
 	slices.Sort(successes)
-	var gaps []Gap
+	var gaps []timeline.Stretch
 	last := from
 	for _, s := range successes {
 		if s = min(s, to); s > last {
-			gaps = append(gaps, Gap{last, s})
+			gaps = append(gaps, timeline.Stretch{From: last, To: s})
 			last = s
 		}
 	}
 	if to > last {
-		gaps = append(gaps, Gap{last, to})
+		gaps = append(gaps, timeline.Stretch{From: last, To: to})
 	}
 	return gaps
 }
 
-func longest(gaps []Gap) Gap {
-	var l Gap
+func longest(gaps []timeline.Stretch) timeline.Stretch {
+	var l timeline.Stretch
 	for _, g := range gaps {
 		if g.Length() > l.Length() {
 			l = g

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // CatchUp checks that every node comes to where the leader is, when nothing is
@@ -23,55 +25,26 @@ type CatchUp struct {
 // Name implements [harness.Checker].
 func (CatchUp) Name() string { return "catch-up" }
 
-// look is how all nodes said they were, at a time.
-type look map[string]harness.Event
-
-// leader is the node that leads in the highest term, the first by name if two do; ""
-// if none does.
-func (l look) leader() (node string, term uint64) {
-	for n, e := range l {
-		if e.Role == "leader" && (node == "" || e.Term > term || e.Term == term && n < node) {
-			node, term = n, e.Term
-		}
-	}
-	return node, term
-}
-
 // Check implements [harness.Checker]. It takes O(n).
 func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	c.Within = cmp.Or(c.Within, DefaultServeWithin)
 	r := harness.Result{Checker: "catch-up", Valid: harness.Valid}
-	var looks []look
-	var at []time.Duration
-	phase, unhealed := "", false
-	for _, e := range h.Events {
-		switch {
-		case e.Kind == harness.PhaseEvent:
-			phase = e.Message
-		case e.Kind == harness.UnhealedEvent:
-			unhealed = true
-		case e.Kind == harness.StateEvent && phase == "agree" && e.Role != "": // no role: not asked for, the node passed a position
-			if len(at) == 0 || at[len(at)-1] != e.Time {
-				at, looks = append(at, e.Time), append(looks, look{})
-			}
-			looks[len(looks)-1][e.Node] = e
-		}
-	}
+	looks := timeline.Looks(h)
 	switch {
 	case len(looks) == 0:
 		r.Summary = "Nobody looked in the end whether all nodes came to the same position."
 		return r, nil
-	case unhealed:
+	case slices.ContainsFunc(h.Events, func(e harness.Event) bool { return e.Kind == harness.UnhealedEvent }):
 		r.Summary = "Not everything was healed, so that nodes may stay behind."
 		return r, nil
 	}
 	first, last := looks[0], looks[len(looks)-1]
-	waited := at[len(at)-1] - at[0]
-	leader, term := last.leader()
-	target := first[leader].Applied
+	waited := last.Time - first.Time
+	leader, term := last.Leader()
+	target := first.Nodes[leader].Applied
 	behind := ""
 	for _, n := range h.Nodes {
-		if e, ok := last[n]; ok && e.Applied < target && (behind == "" || e.Applied < last[behind].Applied) {
+		if e, ok := last.Nodes[n]; ok && e.Applied < target && (behind == "" || e.Applied < last.Nodes[behind].Applied) {
 			behind = n
 		}
 	}
@@ -88,7 +61,7 @@ func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result,
 		return r, nil
 	}
 	for _, l := range looks {
-		if n, t := l.leader(); n != leader || t != term || len(l) < len(h.Nodes) {
+		if n, t := l.Leader(); n != leader || t != term || len(l.Nodes) < len(h.Nodes) {
 			return r, nil
 		}
 	}
@@ -96,8 +69,8 @@ func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result,
 	r.Summary = fmt.Sprintf("Nothing was broken, and %s did not catch up with the leader in %s.", behind, seconds(waited))
 	r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
 		fmt.Sprintf("At %s everything was healed and nobody asked for anything. %s led in term %d, and had applied its log up to position %d.",
-			seconds(at[0]), leader, term, target),
-		fmt.Sprintf("At %s it still led in that term, and %s was at position %d, as %s.", seconds(at[len(at)-1]), behind, last[behind].Applied, reported(last[behind])),
+			seconds(first.Time), leader, term, target),
+		fmt.Sprintf("At %s it still led in that term, and %s was at position %d, as %s.", seconds(last.Time), behind, last.Nodes[behind].Applied, reported(last.Nodes[behind])),
 		fmt.Sprintf("A node that runs and can be reached has to be where the leader was within %s.", seconds(c.Within)),
 	}}
 	return r, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Deposed checks that a node does not go on leading long after another one was
@@ -29,70 +30,32 @@ type DeposedDetails struct {
 	Longest time.Duration `json:"longest"` // how long one of them went on, in nanoseconds
 }
 
-// reign is the time in which a node takes itself for the leader of a term.
-type reign struct {
-	node     string
-	term     uint64
-	from, to time.Duration
-}
-
-// reigns are all reigns in the order in which they began. One that did not end
-// ends with the run.
-func reigns(h *harness.History) []reign {
-	var all []reign
-	open := map[string]int{} // node -> its reign that has not ended
-	var now time.Duration
-	for _, e := range h.Events {
-		now = max(now, e.Time)
-		switch e.Kind {
-		case harness.RoleEvent, harness.BootEvent, harness.ExitEvent, harness.GiveUpEvent:
-		default:
-			continue
-		}
-		if i, leads := open[e.Node]; leads {
-			all[i].to = e.Time
-			delete(open, e.Node)
-		}
-		if e.Kind == harness.RoleEvent && e.Role == "leader" {
-			open[e.Node] = len(all)
-			all = append(all, reign{node: e.Node, term: e.Term, from: e.Time})
-		}
-	}
-	for _, i := range open {
-		all[i].to = now
-	}
-	return all
-}
-
 // Name implements [harness.Checker].
 func (Deposed) Name() string { return "deposed" }
 
 // Check implements [harness.Checker].
 func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "deposed", Valid: harness.Valid}
-	all := reigns(h)
-	var end time.Duration
-	if n := len(h.Events); n > 0 {
-		end = h.Events[n-1].Time
-	}
-	broken := faults(h, end)
+	all := timeline.Reigns(h)
+	end := timeline.LastEvent(h)
+	broken := timeline.Faults(h, end)
 	d := DeposedDetails{}
 	for _, old := range all {
 		for _, next := range all {
-			if next.term <= old.term || next.node == old.node || next.from <= old.from || next.from >= old.to {
+			if next.Term <= old.Term || next.Node == old.Node || next.From <= old.From || next.From >= old.To {
 				continue
 			}
 			d.Deposed++
-			on := able(old.node, next.from, old.to, end, broken)
+			on := able(old.Node, next.From, old.To, end, broken)
 			d.Longest = max(d.Longest, on)
 			if on > c.Within && r.Counterexample == nil {
 				r.Valid = harness.Invalid
 				r.Summary = fmt.Sprintf("%s went on leading in term %d for %s after %s was elected in term %d.",
-					old.node, old.term, seconds(old.to-next.from), next.node, next.term)
+					old.Node, old.Term, seconds(old.To-next.From), next.Node, next.Term)
 				r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
-					fmt.Sprintf("At %s %s became the leader in term %d.", seconds(old.from), old.node, old.term),
-					fmt.Sprintf("At %s %s became the leader in term %d: a majority no longer follows %s.", seconds(next.from), next.node, next.term, old.node),
-					fmt.Sprintf("%s took itself for the leader until %s. Without a majority it has to step down within %s.", old.node, seconds(old.to), seconds(c.Within)),
+					fmt.Sprintf("At %s %s became the leader in term %d.", seconds(old.From), old.Node, old.Term),
+					fmt.Sprintf("At %s %s became the leader in term %d: a majority no longer follows %s.", seconds(next.From), next.Node, next.Term, old.Node),
+					fmt.Sprintf("%s took itself for the leader until %s. Without a majority it has to step down within %s.", old.Node, seconds(old.To), seconds(c.Within)),
 				}}
 			}
 			break // later ones depose nobody who is deposed already
@@ -113,9 +76,9 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 
 // able is the part of the time between from and to in which nothing but the
 // network was broken at node. Nobody knows when what was not healed was over.
-func able(node string, from, to, end time.Duration, all []*fault) (sum time.Duration) {
-	its := slices.DeleteFunc(slices.Clone(all), func(f *fault) bool { return len(f.Links) > 0 || !f.touches(node) })
-	for _, g := range between(its, from, to, func(f *fault) time.Duration { return f.until(end) }) {
+func able(node string, from, to, end time.Duration, all []*timeline.Fault) (sum time.Duration) {
+	its := slices.DeleteFunc(slices.Clone(all), func(f *timeline.Fault) bool { return len(f.Links) > 0 || !f.Touches(node) })
+	for _, g := range timeline.WithoutFault(its, from, to, func(f *timeline.Fault) time.Duration { return f.Until(end) }) {
 		sum += g.Length()
 	}
 	return sum

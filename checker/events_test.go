@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 const ms = time.Millisecond
@@ -139,7 +140,7 @@ func TestAvailability(t *testing.T) {
 		phase(4000*ms, "heal"),
 	}
 	d := check(t, Availability{}, h).Details.(AvailabilityDetails)
-	if d.LongestGap != (Gap{1200 * ms, 3500 * ms}) {
+	if d.LongestGap != (timeline.Stretch{From: 1200 * ms, To: 3500 * ms}) {
 		t.Errorf("longest gap %v", d.LongestGap)
 	}
 	want := []AvailableSecond{{1, 2, 0, 0}, {2, 0, 1, 1}, {3, 1, 0, 0}}

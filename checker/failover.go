@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Failovers tells how long each change of leader took, phase by phase:
@@ -53,11 +54,7 @@ func (Failovers) Name() string { return "failovers" }
 // Check implements [harness.Checker].
 func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "failovers", Valid: harness.Valid}
-	var end time.Duration
-	if n := len(h.Events); n > 0 {
-		end = h.Events[n-1].Time
-	}
-	all := faults(h, end)
+	all := timeline.Faults(h, timeline.LastEvent(h))
 
 	// Successes by the time of their end, for the first one after an election.
 	var successes []*harness.Operation
@@ -69,11 +66,9 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 	slices.SortStableFunc(successes, func(a, b *harness.Operation) int { return int(a.End - b.End) })
 
 	d := FailoverDetails{Failovers: []Failover{}}
-	for i, e := range leaderships(h) {
-		if i == 0 {
-			continue
-		}
-		d.Failovers = append(d.Failovers, failover(h, all, successes, leaderships(h)[i-1], e))
+	elected := timeline.Elected(h)
+	for i := 1; i < len(elected); i++ {
+		d.Failovers = append(d.Failovers, failover(h, all, successes, elected[i-1], elected[i]))
 	}
 
 	r.Details = d
@@ -81,20 +76,7 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 	return r, nil
 }
 
-// leaderships are the events in which a node took the lead in a later term
-// than any before, in order.
-func leaderships(h *harness.History) []harness.Event {
-	var ls []harness.Event
-	var term uint64
-	for _, e := range h.Events {
-		if e.Kind == harness.RoleEvent && e.Role == "leader" && (len(ls) == 0 || e.Term > term) {
-			ls, term = append(ls, e), e.Term
-		}
-	}
-	return ls
-}
-
-func failover(h *harness.History, all []*fault, successes []*harness.Operation, old, now harness.Event) Failover {
+func failover(h *harness.History, all []*timeline.Fault, successes []*harness.Operation, old, now harness.Event) Failover {
 	f := Failover{
 		Old: old.Node, OldTerm: old.Term, New: now.Node, Term: now.Term,
 		At: now.Time, Held: -1, Detected: -1, Elected: -1, Served: -1,
@@ -138,18 +120,18 @@ func failover(h *harness.History, all []*fault, successes []*harness.Operation, 
 // blame finds the fault that made the lead pass from old to now: the latest
 // one that hit the old leader while it led; otherwise one that hit it already
 // when it was elected; otherwise the latest one that was healed in between.
-func blame(all []*fault, old, now harness.Event) (*fault, string) {
-	var during, ongoing, healed *fault
+func blame(all []*timeline.Fault, old, now harness.Event) (*timeline.Fault, string) {
+	var during, ongoing, healed *timeline.Fault
 	for _, f := range all {
 		switch {
-		case f.Start > now.Time || (f.Missed != "" || f.skipped) && f.Hold < 0:
-		case f.touches(old.Node) && f.Start >= old.Time:
+		case f.Start > now.Time || (f.Missed != "" || f.Skipped) && f.Hold < 0:
+		case f.Touches(old.Node) && f.Start >= old.Time:
 			if during == nil || f.Start >= during.Start {
 				during = f
 			}
-		case f.touches(old.Node) && f.End >= old.Time:
+		case f.Touches(old.Node) && f.End >= old.Time:
 			ongoing = f
-		case f.ended && f.End >= old.Time && f.End <= now.Time:
+		case f.Ended && f.End >= old.Time && f.End <= now.Time:
 			if healed == nil || f.End >= healed.End {
 				healed = f
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Liveness checks that the system serves when nothing is broken: that in every
@@ -36,8 +37,8 @@ type LivenessDetails struct {
 	Healed time.Duration `json:"healed"` // when everything was healed; -1: never
 	// Served is when each function that was asked for succeeded first after that;
 	// -1: never. Sorted by name.
-	Served []ServedAgain `json:"served"`
-	Quiet  []Gap         `json:"quiet"` // the stretches without a fault that were as long as the bound
+	Served []ServedAgain      `json:"served"`
+	Quiet  []timeline.Stretch `json:"quiet"` // the stretches without a fault that were as long as the bound
 }
 
 // ServedAgain is when a function succeeded after everything was healed.
@@ -53,8 +54,8 @@ func (Liveness) Name() string { return "liveness" }
 func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	c.Within = cmp.Or(c.Within, DefaultServeWithin)
 	r := harness.Result{Checker: "liveness", Valid: harness.Valid}
-	stretches, healed := quiet(h)
-	d := LivenessDetails{Within: c.Within, Healed: healed, Served: []ServedAgain{}, Quiet: []Gap{}}
+	stretches, healed := timeline.Quiet(h)
+	d := LivenessDetails{Within: c.Within, Healed: healed, Served: []ServedAgain{}, Quiet: []timeline.Stretch{}}
 	byF := map[string][]*harness.Operation{}
 	for i := range h.Operations {
 		op := &h.Operations[i]
@@ -102,45 +103,11 @@ func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result
 	return r, nil
 }
 
-// quiet are the stretches of the run in which no fault was in force, from the
-// beginning of the load on. The last one begins when everything was healed; healed
-// is -1 if that never came.
-func quiet(h *harness.History) (stretches []Gap, healed time.Duration) {
-	from, _ := loadPhase(h)
-	healed = -1
-	asked := from // until when clients did
-	for i := range h.Operations {
-		asked = max(asked, h.Operations[i].Start, h.Operations[i].End)
-	}
-	end := asked
-	over := time.Duration(-1)
-	for _, e := range h.Events {
-		end = max(end, e.Time)
-		switch {
-		case e.Kind != harness.PhaseEvent:
-		case e.Message == "heal":
-			over = e.Time
-		case e.Message == "serve", e.Message == "final" && healed < 0:
-			healed = e.Time
-		}
-	}
-	if over < 0 {
-		over = end
-	}
-	stretches = between(faults(h, end), from, over, func(f *fault) time.Duration {
-		return f.until(over) // what was not healed then was healed in the end
-	})
-	if healed >= 0 {
-		stretches = append(stretches, Gap{healed, max(healed, asked)})
-	}
-	return stretches, healed
-}
-
 // outage is a time as long as the bound in which functions were asked for in
 // vain, though no fault was in force.
 type outage struct {
-	Gap
-	stretch Gap
+	timeline.Stretch
+	stretch timeline.Stretch
 	fs      []string
 	ops     []*harness.Operation // that were tried and did not succeed
 	doubt   string               // why it proves nothing; "" if it does
@@ -148,7 +115,7 @@ type outage struct {
 
 // outage finds the first one of a function in a stretch, if there is any; one
 // that is proved, if there is one.
-func (c Liveness) outage(h *harness.History, s Gap, f string, ops []*harness.Operation) *outage {
+func (c Liveness) outage(h *harness.History, s timeline.Stretch, f string, ops []*harness.Operation) *outage {
 	var successes []time.Duration
 	for _, op := range ops {
 		if op.Type == harness.OK && op.End >= s.From && op.End <= s.To {
@@ -160,7 +127,7 @@ func (c Liveness) outage(h *harness.History, s Gap, f string, ops []*harness.Ope
 		if g.Length() < c.Within {
 			continue
 		}
-		o := &outage{Gap: g, stretch: s, fs: []string{f}}
+		o := &outage{Stretch: g, stretch: s, fs: []string{f}}
 		for _, op := range ops {
 			if inVain(op, g) {
 				o.ops = append(o.ops, op)
@@ -170,7 +137,7 @@ func (c Liveness) outage(h *harness.History, s Gap, f string, ops []*harness.Ope
 			continue // who is not asked need not answer
 		}
 		for at := g.From; at+c.Within <= g.To; at += max(1, c.Within/thirds) {
-			if o.doubt = doubts(h, Gap{at, at + c.Within}, o.ops); o.doubt == "" {
+			if o.doubt = doubts(h, timeline.Stretch{From: at, To: at + c.Within}, o.ops); o.doubt == "" {
 				return o
 			}
 		}
@@ -189,9 +156,9 @@ func together(all []*outage, within time.Duration) *outage {
 	}
 	o := all[0]
 	for _, other := range all[1:] {
-		shared := Gap{max(o.From, other.From), min(o.To, other.To)}
+		shared := timeline.Stretch{From: max(o.From, other.From), To: min(o.To, other.To)}
 		if shared.Length() >= within {
-			o.Gap, o.fs, o.ops = shared, append(o.fs, other.fs...), append(o.ops, other.ops...)
+			o.Stretch, o.fs, o.ops = shared, append(o.fs, other.fs...), append(o.ops, other.ops...)
 		}
 	}
 	meanwhile := func(op *harness.Operation) bool { return op.Start >= o.From && op.Start <= o.To }
@@ -203,12 +170,12 @@ func together(all []*outage, within time.Duration) *outage {
 }
 
 // inVain reports whether op began within g and had not succeeded by its end.
-func inVain(op *harness.Operation, g Gap) bool {
+func inVain(op *harness.Operation, g timeline.Stretch) bool {
 	return op.Start >= g.From && op.Start <= g.To && (op.Type != harness.OK || op.End > g.To)
 }
 
 // doubts say why a window without a success proves nothing.
-func doubts(h *harness.History, w Gap, ops []*harness.Operation) string {
+func doubts(h *harness.History, w timeline.Stretch, ops []*harness.Operation) string {
 	var asked [thirds]int // an operation that hangs asks as long as it does
 	for _, op := range ops {
 		end := op.End
@@ -254,12 +221,12 @@ func doubts(h *harness.History, w Gap, ops []*harness.Operation) string {
 // What has to be there all through a window has to be there in each third of it.
 const thirds = 3
 
-func third(w Gap, t time.Duration) int {
+func third(w timeline.Stretch, t time.Duration) int {
 	return min(thirds-1, int(thirds*(t-w.From)/w.Length()))
 }
 
 // servedAgain is when each function that was asked for in the stretch succeeded.
-func servedAgain(byF map[string][]*harness.Operation, s Gap) []ServedAgain {
+func servedAgain(byF map[string][]*harness.Operation, s timeline.Stretch) []ServedAgain {
 	all := []ServedAgain{}
 	for _, f := range slices.Sorted(maps.Keys(byF)) {
 		first, asked := time.Duration(-1), false
@@ -277,7 +244,7 @@ func servedAgain(byF map[string][]*harness.Operation, s Gap) []ServedAgain {
 }
 
 // judgeServed judges what is no proven violation.
-func judgeServed(served []ServedAgain, healed time.Duration, s Gap) (harness.Validity, string) {
+func judgeServed(served []ServedAgain, healed time.Duration, s timeline.Stretch) (harness.Validity, string) {
 	var slowest time.Duration
 	var missing []string
 	for _, f := range served {
@@ -301,11 +268,11 @@ func judgeServed(served []ServedAgain, healed time.Duration, s Gap) (harness.Val
 func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary string, c *harness.Counterexample) {
 	c = &harness.Counterexample{Witness: []harness.Witness{}}
 	say := func(format string, args ...any) { c.Story = append(c.Story, fmt.Sprintf(format, args...)) }
-	what, other := strings.Join(o.fs, " and no "), whatElse(h, o.Gap, o.fs)
+	what, other := strings.Join(o.fs, " and no "), whatElse(h, o.Stretch, o.fs)
 	if other == "" {
 		what, o.ops = "operation", nil
 		for i := range h.Operations {
-			if op := &h.Operations[i]; inVain(op, o.Gap) {
+			if op := &h.Operations[i]; inVain(op, o.Stretch) {
 				o.ops = append(o.ops, op)
 			}
 		}
@@ -329,7 +296,7 @@ func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary
 	if other != "" {
 		say("What succeeded meanwhile: %s.", other)
 	}
-	for _, s := range whoLed(h, o.Gap) {
+	for _, s := range whoLed(h, o.Stretch) {
 		say("%s", s)
 	}
 	for _, a := range answers(o.ops) {
@@ -349,7 +316,7 @@ func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary
 
 // whatElse are the functions other than fs that did succeed meanwhile, "" if none
 // did.
-func whatElse(h *harness.History, g Gap, fs []string) string {
+func whatElse(h *harness.History, g timeline.Stretch, fs []string) string {
 	n := map[string]int{}
 	for i := range h.Operations {
 		if op := &h.Operations[i]; op.Type == harness.OK && op.End > g.From && op.End < g.To && !slices.Contains(fs, op.F) {
@@ -369,8 +336,8 @@ func counted(n map[string]int) string {
 }
 
 // whoLed tells who took itself for the leader, in which terms.
-func whoLed(h *harness.History, g Gap) (said []string) {
-	var reigns []*reign
+func whoLed(h *harness.History, g timeline.Stretch) (said []string) {
+	var reigns []*timeline.Reign
 	seen := map[string]harness.Event{} // the last of each node
 	elections, terms := 0, []uint64{}
 	for _, e := range h.Events {
@@ -386,11 +353,11 @@ func whoLed(h *harness.History, g Gap) (said []string) {
 			if e.Role != "leader" {
 				continue
 			}
-			i := slices.IndexFunc(reigns, func(r *reign) bool { return r.node == e.Node && r.term == e.Term })
+			i := slices.IndexFunc(reigns, func(r *timeline.Reign) bool { return r.Node == e.Node && r.Term == e.Term })
 			if i < 0 {
-				reigns = append(reigns, &reign{e.Node, e.Term, e.Time, e.Time})
+				reigns = append(reigns, &timeline.Reign{Node: e.Node, Term: e.Term, From: e.Time, To: e.Time})
 			} else {
-				reigns[i].to = e.Time
+				reigns[i].To = e.Time
 			}
 		}
 	}
@@ -411,7 +378,7 @@ func whoLed(h *harness.History, g Gap) (said []string) {
 			said = append(said, fmt.Sprintf("%d more such times are left out here.", len(reigns)-most))
 			break
 		}
-		said = append(said, fmt.Sprintf("%s took itself for the leader in term %d, from %s to %s.", r.node, r.term, seconds(r.from), seconds(r.to)))
+		said = append(said, fmt.Sprintf("%s took itself for the leader in term %d, from %s to %s.", r.Node, r.Term, seconds(r.From), seconds(r.To)))
 	}
 	if len(reigns) == 0 && len(terms) > 0 {
 		said = append(said, fmt.Sprintf("None of them took itself for the leader, in the terms %d to %d.", slices.Min(terms), slices.Max(terms)))

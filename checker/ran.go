@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Ran checks that the run tested what it was meant to test: that the faults
@@ -51,17 +52,6 @@ type MissedFault struct {
 	Reason string        `json:"reason"`
 }
 
-// loadOver is when the load was over and everything was healed; after everything
-// if that never came.
-func loadOver(h *harness.History) time.Duration {
-	for _, e := range h.Events {
-		if e.Kind == harness.PhaseEvent && (e.Message == "heal" || e.Message == "final") {
-			return e.Time
-		}
-	}
-	return harness.Forever
-}
-
 // Name implements [harness.Checker].
 func (Ran) Name() string { return "ran" }
 
@@ -73,7 +63,7 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	for _, f := range c.Needs {
 		byF[f] = &FunctionCounts{F: f}
 	}
-	over := loadOver(h)
+	over := timeline.LoadOver(h)
 	for i := range h.Operations {
 		op := &h.Operations[i]
 		if op.Start >= over {
@@ -103,8 +93,8 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	}
 
 	bit := map[string]bool{}
-	for _, f := range faults(h, 0) {
-		if f.skipped {
+	for _, f := range timeline.Faults(h, 0) {
+		if f.Skipped {
 			continue
 		}
 		d.Faults++

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Steady checks that the lead does not go round while nothing is broken: a
@@ -36,8 +37,8 @@ func (Steady) Name() string { return "steady" }
 func (Steady) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "steady", Valid: harness.Valid}
 	d := SteadyDetails{}
-	elections := leaderships(h)
-	for _, s := range unbroken(h) {
+	elections := timeline.Elected(h)
+	for _, s := range timeline.Unbroken(h) {
 		s.From += steadyAfter
 		if s.Length() < steadyWindow {
 			continue
@@ -76,25 +77,4 @@ func (Steady) Check(ctx context.Context, h *harness.History) (harness.Result, er
 		r.Summary = fmt.Sprintf("In %s in which nothing was broken there were %s in any %s at most.", seconds(d.Quiet), plural(d.Most, "election"), seconds(steadyWindow))
 	}
 	return r, nil
-}
-
-// unbroken are the stretches of the run, from the beginning of the load on, in
-// which every node runs and can talk to every other one.
-func unbroken(h *harness.History) []Gap {
-	from, end := time.Duration(-1), time.Duration(0)
-	for _, e := range h.Events {
-		if e.Kind == harness.PhaseEvent && e.Message == "load" {
-			from = e.Time
-		}
-		end = max(end, e.Time)
-	}
-	if from < 0 {
-		return nil
-	}
-	return between(faults(h, end), from, end, func(f *fault) time.Duration {
-		if f.Fault == "membership" && f.Hold >= 0 {
-			return f.Hold // the change is made
-		}
-		return f.until(end)
-	})
 }
