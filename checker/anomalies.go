@@ -59,6 +59,27 @@ func (a *anomalies) gravest() string {
 	return ""
 }
 
+// whyElement says in one sentence what is gravest of what went wrong with the
+// elements of one object; "" if nothing did, or if objects of its kind are not
+// judged by their elements.
+func whyElement(of kind, ops []*harness.Operation) string {
+	var found *anomalies
+	switch of {
+	case setKind:
+		found = newAnomalies("unexpected", "duplicated", "stale", "lost")
+		Set{}.judge("", ops, &SetDetails{}, found)
+	case queueKind:
+		found = newAnomalies("unexpected", "duplicated", "disordered", "hidden", "lost")
+		judgeQueue("", ops, &QueueDetails{}, found)
+	case counterKind:
+		found = newAnomalies("high", "low", "backward")
+		judgeCounter("", ops, &CounterDetails{}, found)
+	default:
+		return ""
+	}
+	return found.gravest()
+}
+
 // judge makes the verdict: invalid if anything was found.
 func (a *anomalies) judge(r *harness.Result, m Model, fine string) {
 	var said []string
@@ -86,21 +107,4 @@ func (a *anomalies) judge(r *harness.Result, m Model, fine string) {
 			return
 		}
 	}
-}
-
-// byKey groups operations by key, in order of the first operation on each;
-// within a key they keep their order. Operations that failed are left out.
-func byKey(ops []harness.Operation) (keys []string, groups map[string][]*harness.Operation) {
-	groups = map[string][]*harness.Operation{}
-	for i := range ops {
-		op := &ops[i]
-		if _, seen := groups[op.Key]; !seen {
-			keys = append(keys, op.Key)
-			groups[op.Key] = nil
-		}
-		if op.Type != harness.Fail {
-			groups[op.Key] = append(groups[op.Key], op)
-		}
-	}
-	return keys, groups
 }

@@ -16,11 +16,10 @@ func boundsTier(_ context.Context, m Model, ops []*harness.Operation) (decision,
 	if m.kind != counterKind {
 		return decision{}, false, nil
 	}
-	found := newAnomalies("low", "high", "backward")
-	judgeCounter("", ops, &CounterDetails{}, found)
+	wrong := wrongReads(ops)
 	until := harness.Open // the first read that is wrong, and all before it, are the proof
-	for _, kind := range found.kinds {
-		if proof := found.first[kind]; len(proof) > 0 {
+	for _, proof := range wrong {
+		if len(proof) > 0 {
 			until = min(until, proof[len(proof)-1].Return)
 		}
 	}
@@ -29,8 +28,8 @@ func boundsTier(_ context.Context, m Model, ops []*harness.Operation) (decision,
 	}
 	var proof []int32
 	for i, op := range ops {
-		wrong := op.Return == until
-		if op.Call < until && (wrong || op.F == "add" || slices.ContainsFunc(found.first["backward"], func(o harness.Operation) bool { return o.Call == op.Call })) {
+		last := op.Return == until
+		if op.Call < until && (last || op.F == "add" || slices.ContainsFunc(wrong["backward"], func(o harness.Operation) bool { return o.Call == op.Call })) {
 			proof = append(proof, int32(i))
 		}
 	}

@@ -38,7 +38,7 @@ func (Counter) Name() string { return "counter" }
 func (c Counter) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: c.Name()}
 	m := CounterModel()
-	if err := checkTypes(m, h.Operations); err != nil {
+	if err := m.checkTypes(h.Operations); err != nil {
 		return r, err
 	}
 	var d CounterDetails
@@ -139,4 +139,12 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 				read.Process, read.Output, proved[0].Process, proved[0].Output), proved[0], read)
 		}
 	}
+}
+
+// wrongReads are reads of one counter that lie outside their bounds: of each kind
+// (low, high, backward) the operations that prove the first.
+func wrongReads(ops []*harness.Operation) map[string][]harness.Operation {
+	found := newAnomalies("low", "high", "backward")
+	judgeCounter("", ops, &CounterDetails{}, found)
+	return found.first
 }

@@ -25,11 +25,11 @@ var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel(
 // what each tier decided.
 func judged(t *testing.T, m Model, s shape, ops []harness.Operation, decided []int) harness.Validity {
 	t.Helper()
-	keys := partition(m, ops)
+	keys := m.partition(ops)
 	if len(keys) == 0 {
 		return harness.Valid
 	}
-	view := keys[0].ops
+	view := keys[0].Ops
 	reference, err := porcupineSearch(context.Background(), m, view)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func describe(m Model, ops []*harness.Operation) string {
 		if r := ret(op); r != harness.Open {
 			until = fmt.Sprint(r)
 		}
-		fmt.Fprintf(&b, "%3d  %4d-%-4s %s %s\n", i, op.Call, until, m.text(op), op.Type)
+		fmt.Fprintf(&b, "%3d  %4d-%-4s %s %s\n", i, op.Call, until, m.describe(op), op.Type)
 	}
 	return b.String()
 }

@@ -8,7 +8,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -65,11 +64,19 @@ func (l Linearizable) Name() string { return "linearizable" }
 
 // keyed is the history of one object and what was found.
 type keyed struct {
-	key string
-	ops []*harness.Operation
+	Object
 	decision
 	reason string // why it is unknown
 	work   int64  // that it took to decide, as for an allowance
+}
+
+// keysOf are the objects of a history, none of them decided.
+func keysOf(m Model, ops []harness.Operation) []*keyed {
+	var keys []*keyed
+	for _, o := range m.partition(ops) {
+		keys = append(keys, &keyed{Object: o, decision: decision{valid: harness.Unknown}, reason: outOfTime.Error()})
+	}
+	return keys
 }
 
 // Check implements [harness.Checker]. Keys are judged in parallel, small ones
@@ -91,15 +98,15 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	if err := checkTypes(l.Model, h.Operations); err != nil {
+	if err := l.Model.checkTypes(h.Operations); err != nil {
 		return r, err
 	}
-	keys := partition(l.Model, h.Operations)
+	keys := keysOf(l.Model, h.Operations)
 	g := newGuard(memory)
 	defer g.close()
 
 	todo := slices.Clone(keys)
-	slices.SortStableFunc(todo, func(a, b *keyed) int { return cmp.Compare(len(a.ops), len(b.ops)) })
+	slices.SortStableFunc(todo, func(a, b *keyed) int { return cmp.Compare(len(a.Ops), len(b.Ops)) })
 	for turn := 0; turn < 2 && len(todo) > 0 && time.Now().Before(deadline); turn++ {
 		if err := l.judge(ctx, g, todo, deadline); err != nil {
 			return r, err
@@ -118,10 +125,10 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 		case harness.Valid:
 			d.Valid++
 		case harness.Unknown:
-			d.Unknown = append(d.Unknown, UnknownKey{Key: k.key, Operations: len(k.ops), Explained: k.explained, Reason: k.reason})
+			d.Unknown = append(d.Unknown, UnknownKey{Key: k.Key, Operations: len(k.Ops), Explained: k.explained, Reason: k.reason})
 		case harness.Invalid:
-			d.Invalid = append(d.Invalid, k.key)
-			if worst == nil || len(k.ops) < len(worst.ops) {
+			d.Invalid = append(d.Invalid, k.Key)
+			if worst == nil || len(k.Ops) < len(worst.Ops) {
 				worst = k
 			}
 		}
@@ -152,15 +159,15 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 		for _, m := range models {
 			confirmed, err := porcupineSearch(b, m, pointers(small))
 			if err != nil || confirmed == harness.Valid {
-				return r, fmt.Errorf("the tier %s calls the history of %q invalid, but porcupine explains its proof (%v)", worst.tier, worst.key, err)
+				return r, fmt.Errorf("the tier %s calls the history of %q invalid, but porcupine explains its proof (%v)", worst.tier, worst.Key, err)
 			}
 			d.Confirmed = d.Confirmed && confirmed == harness.Invalid
 		}
 		r.Details = d
-		r.Counterexample = tell(l.Model, worst.key, withOrigins(small, worst.ops), worst.ops)
+		r.Counterexample = tell(l.Model, worst.Key, withOrigins(small, worst.Ops), worst.Ops)
 		if len(models) > 1 {
 			r.Counterexample.Story = slices.Insert(r.Counterexample.Story, 0,
-				fmt.Sprintf("Whatever %s held before that:", nameOf(l.Model, worst.key)))
+				fmt.Sprintf("Whatever %s held before that:", nameOf(l.Model, worst.Key)))
 		}
 	}
 	return r, nil
@@ -184,20 +191,6 @@ func (d LinearizableDetails) summary(n int) string {
 	default:
 		return fmt.Sprintf("Linearizable: %s, %s.", plural(n, "operation"), objects)
 	}
-}
-
-// list names the first few.
-func list(names []string) string {
-	const most = 5
-	var quoted []string
-	for i, n := range names {
-		if i == most {
-			quoted = append(quoted, fmt.Sprintf("%d more", len(names)-most))
-			break
-		}
-		quoted = append(quoted, fmt.Sprintf("%q", n))
-	}
-	return strings.Join(quoted, ", ")
 }
 
 // judge decides the keys in todo, at most GOMAXPROCS at a time.
@@ -227,7 +220,7 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 				rounds := (len(todo) - i + workers - 1) / workers
 				b := g.start(ctx, time.Until(deadline)/time.Duration(rounds))
 				counted, work := allow(b, math.MaxInt64)
-				d, err := decide(counted, l.Model, todo[i].ops)
+				d, err := decide(counted, l.Model, todo[i].Ops)
 				todo[i].work = math.MaxInt64 - work.left.Load()
 				work.end()
 				d.order = nil // it was replayed; its memory serves others better
@@ -251,51 +244,4 @@ func (l Linearizable) judge(ctx context.Context, g *guard, todo []*keyed, deadli
 		found.Stop()
 	}
 	return broken
-}
-
-// partition groups what may have happened by key, in order of the first
-// operation on each. Left out is what constrains nothing: operations that
-// failed, and those that only read and never returned.
-func partition(m Model, ops []harness.Operation) []*keyed {
-	if m.prepare != nil {
-		ops = m.prepare(ops)
-	}
-	byKey := map[string]*keyed{}
-	var keys []*keyed
-	for i := range ops {
-		op := &ops[i]
-		k := byKey[op.Key]
-		if k == nil {
-			k = &keyed{key: op.Key, decision: decision{valid: harness.Unknown}, reason: outOfTime.Error()}
-			byKey[op.Key] = k
-			keys = append(keys, k)
-		}
-		if op.Type == harness.Fail || op.Type != harness.OK && m.readOnly(op) {
-			continue
-		}
-		k.ops = append(k.ops, op)
-	}
-	return keys
-}
-
-// checkTypes makes sure that the values are what the model understands, so that
-// a history that was decoded for another model is an error and not a panic.
-func checkTypes(m Model, ops []harness.Operation) error {
-	for i := range ops {
-		if err := checkType(m, &ops[i]); err != nil {
-			return fmt.Errorf("%s of process %d at %s: %w", ops[i].F, ops[i].Process, seconds(ops[i].Start), err)
-		}
-	}
-	return nil
-}
-
-func checkType(m Model, op *harness.Operation) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the model %s does not understand input %v, output %v: %v", m.Name, op.Input, op.Output, p)
-		}
-	}()
-	m.Step(m.Init, op)
-	m.readOnly(op)
-	return nil
 }

@@ -490,8 +490,8 @@ func TestLongHistoriesOfRepeatedValues(t *testing.T) {
 func TestProofIsKeptWhenTimeIsOver(t *testing.T) {
 	m := RegisterModel()
 	h := parseHistory(t, m, `[write 1] [write 2] [read -> 1] [write 3] [read -> 3] [write 4] [read -> 4]`)
-	k := partition(m, h.Operations)[0]
-	d, err := decide(context.Background(), m, k.ops)
+	k := keysOf(m, h.Operations)[0]
+	d, err := decide(context.Background(), m, k.Ops)
 	if err != nil || d.valid != harness.Invalid {
 		t.Fatal(d, err)
 	}
@@ -500,7 +500,7 @@ func TestProofIsKeptWhenTimeIsOver(t *testing.T) {
 	cancel()
 	g := newGuard(1 << 30)
 	defer g.close()
-	if small, _ := (Linearizable{Model: m}).shrink(over, g, k); len(small) != len(d.proof) || len(small) >= len(k.ops) {
-		t.Errorf("%d operations are shown; the proof has %d, the history %d", len(small), len(d.proof), len(k.ops))
+	if small, _ := (Linearizable{Model: m}).shrink(over, g, k); len(small) != len(d.proof) || len(small) >= len(k.Ops) {
+		t.Errorf("%d operations are shown; the proof has %d, the history %d", len(small), len(d.proof), len(k.Ops))
 	}
 }

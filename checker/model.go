@@ -72,7 +72,7 @@ func (k kind) puts() string {
 	}
 }
 
-func (m Model) text(op *harness.Operation) string {
+func (m Model) describe(op *harness.Operation) string {
 	if m.Text != nil {
 		return m.Text(op)
 	}
@@ -86,19 +86,6 @@ func (m Model) text(op *harness.Operation) string {
 	return s
 }
 
-func (m Model) readOnly(op *harness.Operation) bool {
+func (m Model) onlyReads(op *harness.Operation) bool {
 	return m.ReadOnly != nil && m.ReadOnly(op)
-}
-
-func (m Model) parts(ops []harness.Operation) [][]int {
-	if m.Parts != nil {
-		return m.Parts(ops)
-	}
-	var ps [][]int
-	for i := range ops {
-		if m.readOnly(&ops[i]) {
-			ps = append(ps, []int{i})
-		}
-	}
-	return ps
 }

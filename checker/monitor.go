@@ -132,7 +132,7 @@ func (m *Monitor) Observe(op harness.Op) (*Finding, error) {
 	o.Type = op.Type
 	if op.Type == harness.OK {
 		o.Output, o.Return = op.Value, m.pos
-		if err := checkType(m.model, o); err != nil {
+		if err := m.model.checkType(o); err != nil {
 			w.done = true
 			return nil, err
 		}
@@ -158,7 +158,7 @@ func (m *Monitor) invoke(op harness.Op) error {
 	if w.done {
 		return nil
 	}
-	if err = checkType(m.model, o); err == nil {
+	if err = m.model.checkType(o); err == nil {
 		err = w.watcher.invoke(o)
 	}
 	if err != nil {

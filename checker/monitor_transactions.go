@@ -221,7 +221,7 @@ func (w *TransactionMonitor) judge(now time.Duration) (*Finding, error) {
 	for _, s := range r.Counterexample.Story {
 		f.Text += " " + s
 	}
-	keys := r.Details.(TransactionDetails).Anomalies[0].keys
+	keys := r.Details.(TransactionDetails).Anomalies[0].Keys()
 	for _, e := range r.Counterexample.Edges {
 		keys = append(keys, e.Key) // none, if it is of time
 	}

@@ -164,38 +164,3 @@ func (p *passages) rankOf(position int) int {
 	rank, _ := slices.BinarySearch(p.positions, position)
 	return rank
 }
-
-// elementParts: an operation that found nothing can go alone; an element can go
-// with everything that put it in or took it out. An open operation that may
-// have taken something stays: it may have taken any of the others.
-func elementParts(ops []harness.Operation) [][]int {
-	var parts [][]int
-	byElement := map[int64]int{}
-	for i := range ops {
-		var v int64
-		if tookNothing(&ops[i]) {
-			parts = append(parts, []int{i})
-			continue
-		} else if got, ok := ops[i].Output.(Maybe); ok {
-			v = got.Int
-		} else if in, ok := ops[i].Input.(int64); ok {
-			v = in
-		} else {
-			continue
-		}
-		p, seen := byElement[v]
-		if !seen {
-			p = len(parts)
-			byElement[v] = p
-			parts = append(parts, nil)
-		}
-		parts[p] = append(parts[p], i)
-	}
-	return parts
-}
-
-// tookNothing says that op found a queue, a stack or a priority queue empty.
-func tookNothing(op *harness.Operation) bool {
-	got, ok := op.Output.(Maybe)
-	return ok && !got.Set
-}

@@ -41,7 +41,7 @@ func (Queue) Name() string { return "queue" }
 func (q Queue) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: q.Name()}
 	m := QueueModel()
-	if err := checkTypes(m, h.Operations); err != nil {
+	if err := m.checkTypes(h.Operations); err != nil {
 		return r, err
 	}
 	var d QueueDetails

@@ -15,6 +15,9 @@ import (
 // state. Its Details are [ReplicaDetails].
 type Replicas struct{}
 
+// mostDifferences bounds how many differences are listed one by one.
+const mostDifferences = 100
+
 // ReplicaDetails are the Details of [Replicas].
 type ReplicaDetails struct {
 	Reports  int          `json:"reports"`  // states that nodes reported
@@ -75,7 +78,7 @@ func (Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		if f.Node != e.Node {
 			both[e.Applied], compared[f.Node], compared[e.Node] = true, true, true
 		}
-		if f.Hash != e.Hash && len(d.Differ) < mostListed {
+		if f.Hash != e.Hash && len(d.Differ) < mostDifferences {
 			d.Differ = append(d.Differ, Difference{
 				Applied: e.Applied, NodeA: f.Node, HashA: f.Hash, TimeA: f.Time, NodeB: e.Node, HashB: e.Hash, TimeB: e.Time,
 			})

@@ -36,25 +36,25 @@ func (Sequential) Name() string { return "sequential" }
 func (Sequential) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "sequential"}
 	m := RegisterModel()
-	if err := checkTypes(m, h.Operations); err != nil {
+	if err := m.checkTypes(h.Operations); err != nil {
 		return r, err
 	}
 	d := SequentialDetails{Invalid: []string{}, Left: []string{}}
-	for _, k := range partition(m, h.Operations) {
+	for _, k := range m.partition(h.Operations) {
 		if ctx.Err() != nil {
 			r.Valid, r.Summary, r.Details = harness.Unknown, "There was no time to judge all keys.", d
 			return r, nil
 		}
-		proof, ok := outOfSequence(k.ops)
+		proof, ok := outOfSequence(k.Ops)
 		if !ok {
-			d.Left = append(d.Left, k.key)
+			d.Left = append(d.Left, k.Key)
 			continue
 		}
 		d.Keys++
 		if proof == nil {
 			continue
 		}
-		d.Invalid = append(d.Invalid, k.key)
+		d.Invalid = append(d.Invalid, k.Key)
 		if r.Counterexample == nil {
 			r.Counterexample = tellSequence(m, k, proof)
 		}
@@ -76,8 +76,8 @@ func (Sequential) Check(ctx context.Context, h *harness.History) (harness.Result
 // outOfSequence is a proof that operations on one key have no order; nil if
 // they have one. ok is false if a value was written twice.
 func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
-	z := zones{ops: ops}
-	if !z.gather() {
+	z, ok := gatherClusters(ops)
+	if !ok {
 		return nil, false
 	}
 	if proof := z.settle(); proof != nil {
@@ -93,25 +93,25 @@ func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
 		block[i] = none
 	}
 	blocks := int32(0)
-	for root := range z.clusters {
-		if c := &z.clusters[root]; !c.did || c.from != none {
+	for root := range z.all {
+		if c := &z.all[root]; !c.did || c.from != none {
 			continue
 		}
 		at := int32(0)
-		for c := int32(root); c != none; c = z.clusters[c].next {
-			if w := z.clusters[c].writer; w != none {
+		for c := int32(root); c != none; c = z.all[c].next {
+			if w := z.all[c].writer; w != none {
 				block[w], rank[w] = blocks, at
 			}
-			for r := z.clusters[c].reader; r != none; r = z.readers[r] {
+			for r := z.all[c].reader; r != none; r = z.readers[r] {
 				block[r], rank[r] = blocks, at+1
 			}
 			at += 2
-			z.clusters[c].linked = true
+			z.all[c].linked = true
 		}
 		blocks++
 	}
-	for c := range z.clusters {
-		if z.clusters[c].did && !z.clusters[c].linked {
+	for c := range z.all {
+		if z.all[c].did && !z.all[c].linked {
 			return z.closed([]int32{int32(c)}, nil), true // values that replaced each other in a circle
 		}
 	}
@@ -158,13 +158,13 @@ func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
 	return z.closed(z.clustersOf(involved...), involved), true
 }
 
-func tellSequence(m Model, k *keyed, proof []int32) *harness.Counterexample {
+func tellSequence(m Model, k Object, proof []int32) *harness.Counterexample {
 	slices.Sort(proof)
 	var ops []harness.Operation
 	for _, i := range slices.Compact(proof) {
-		ops = append(ops, settled(k.ops[i]))
+		ops = append(ops, settled(k.Ops[i]))
 	}
-	c := &harness.Counterexample{Key: k.key, Witness: witnesses(m, ops)}
+	c := &harness.Counterexample{Key: k.Key, Witness: witnesses(m, ops)}
 	for i := range ops {
 		c.Story = append(c.Story, sentence(m, ops, i))
 	}

@@ -96,9 +96,9 @@ func TestSequentialAgrees(t *testing.T) {
 		}
 		r := check(t, Sequential{}, &harness.History{Operations: ops})
 		count[r.Valid]++
-		for _, k := range partition(m, ops) {
-			if brute := bruteSequence(m, k.ops); r.Valid == harness.Unknown || brute != (r.Valid == harness.Valid) {
-				t.Fatalf("%v, brute force says %v:\n%s", r.Valid, brute, describe(m, k.ops))
+		for _, k := range m.partition(ops) {
+			if brute := bruteSequence(m, k.Ops); r.Valid == harness.Unknown || brute != (r.Valid == harness.Valid) {
+				t.Fatalf("%v, brute force says %v:\n%s", r.Valid, brute, describe(m, k.Ops))
 			}
 			if r.Counterexample == nil {
 				continue
@@ -106,14 +106,14 @@ func TestSequentialAgrees(t *testing.T) {
 			// The proof fails by itself.
 			var proof []*harness.Operation
 			for _, w := range r.Counterexample.Witness {
-				for _, op := range k.ops {
+				for _, op := range k.Ops {
 					if int64(op.Start) == w.Start {
 						proof = append(proof, op)
 					}
 				}
 			}
 			if len(proof) != len(r.Counterexample.Witness) || bruteSequence(m, proof) {
-				t.Fatalf("the proof is none:\n%s\n%s", strings.Join(r.Counterexample.Story, "\n"), describe(m, k.ops))
+				t.Fatalf("the proof is none:\n%s\n%s", strings.Join(r.Counterexample.Story, "\n"), describe(m, k.Ops))
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func (Sessions) Name() string { return "sessions" }
 func (Sessions) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "sessions"}
 	m := RegisterModel()
-	if err := checkTypes(m, h.Operations); err != nil {
+	if err := m.checkTypes(h.Operations); err != nil {
 		return r, err
 	}
 	d := SessionDetails{Left: []string{}, Broken: []string{}}

@@ -43,7 +43,7 @@ func (Set) Name() string { return "set" }
 func (s Set) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: s.Name()}
 	m := SetModel()
-	if err := checkTypes(m, h.Operations); err != nil {
+	if err := m.checkTypes(h.Operations); err != nil {
 		return r, err
 	}
 	var d SetDetails

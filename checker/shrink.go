@@ -67,9 +67,9 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 
 	ops := make([]harness.Operation, 0, len(k.proof))
 	for _, i := range k.proof {
-		ops = append(ops, settled(k.ops[i]))
+		ops = append(ops, settled(k.Ops[i]))
 	}
-	windowed := l.Model.windowed() && k.tier != "zones"
+	windowed := windowed(l.Model) && k.tier != "zones"
 	if windowed && k.until > 0 {
 		if small, models := l.shrinkWindow(whole, prefix(ops, k.until), everFails); small != nil {
 			return small, models
@@ -77,7 +77,7 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	}
 	if len(ops) == 0 || !fails(ops) && whole.Err() == nil {
 		ops = ops[:0]
-		for _, op := range k.ops {
+		for _, op := range k.Ops {
 			ops = append(ops, settled(op))
 		}
 	}
@@ -94,7 +94,7 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 	if l.Model.kind == registerKind {
 		ops = loosened(ops, fails)
 	}
-	ops = takeOut(whole, ops, l.Model.pieces(ops), fails)
+	ops = takeOut(whole, ops, pieces(l.Model, ops), fails)
 	switch l.Model.kind {
 	case queueKind, stackKind, priorityKind:
 		ops = withoutIdleDequeues(l.Model.kind.puts(), ops, fails)
@@ -107,15 +107,15 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 // shrinkWindow cuts ops down to a window that fails whatever state the object
 // was in before, and that further. It returns nil if there is none.
 func (l Linearizable) shrinkWindow(b context.Context, ops []harness.Operation, everFails func([]harness.Operation) bool) (small []harness.Operation, models []Model) {
-	if small = l.Model.shortestWindow(ops, everFails); small == nil {
+	if small = shortestWindow(l.Model, ops, everFails); small == nil {
 		return nil, nil
 	}
-	small = takeOut(b, small, l.Model.pieces(small), everFails)
+	small = takeOut(b, small, pieces(l.Model, small), everFails)
 	if l.Model.kind == registerKind {
 		small = withoutOrigins(b, l.Model, small, everFails)
 	}
-	for _, s := range l.Model.firstStates(small) {
-		models = append(models, l.Model.startingIn(s))
+	for _, s := range firstStates(l.Model, small) {
+		models = append(models, startingIn(l.Model, s))
 	}
 	return small, models
 }
@@ -140,7 +140,7 @@ func withoutOrigins(b context.Context, m Model, ops []harness.Operation, fails f
 		if !fails(looser) {
 			continue
 		}
-		if smaller := takeOut(b, looser, m.pieces(looser), fails); len(smaller) < len(ops) {
+		if smaller := takeOut(b, looser, pieces(m, looser), fails); len(smaller) < len(ops) {
 			ops = smaller
 		}
 	}
@@ -195,23 +195,6 @@ func withOrigins(ops []harness.Operation, whole []*harness.Operation) []harness.
 		}
 	}
 	return ops
-}
-
-// settled is a copy of op that says of an open operation no more than that it is open.
-func settled(op *harness.Operation) harness.Operation {
-	c := *op
-	if c.Type != harness.OK {
-		c.Type, c.Return, c.Output = harness.Info, harness.Open, nil
-	}
-	return c
-}
-
-func pointers(ops []harness.Operation) []*harness.Operation {
-	ps := make([]*harness.Operation, len(ops))
-	for i := range ops {
-		ps[i] = &ops[i]
-	}
-	return ps
 }
 
 // shortestPrefix finds how much of the history must be seen for it to fail.
@@ -317,12 +300,12 @@ func without(ops []harness.Operation, pieces []piece, gone []bool) []harness.Ope
 }
 
 // pieces are what ops can be cut down by.
-func (m Model) pieces(ops []harness.Operation) []piece {
+func pieces(m Model, ops []harness.Operation) []piece {
 	var ps []piece
 	if m.kind == setKind || m.kind == listKind {
 		return setPieces(ops)
 	}
-	for _, part := range m.parts(ops) {
+	for _, part := range parts(m, ops) {
 		ps = append(ps, piece{ops: part})
 	}
 	return ps
@@ -384,4 +367,18 @@ func withoutIdleDequeues(puts string, ops []harness.Operation, fails func([]harn
 		return rest
 	}
 	return ops
+}
+
+// parts are the sets of operations that the model can do without.
+func parts(m Model, ops []harness.Operation) [][]int {
+	if m.Parts != nil {
+		return m.Parts(ops)
+	}
+	var ps [][]int
+	for i := range ops {
+		if m.onlyReads(&ops[i]) {
+			ps = append(ps, []int{i})
+		}
+	}
+	return ps
 }

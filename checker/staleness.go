@@ -38,7 +38,7 @@ func (Staleness) Name() string { return "staleness" }
 func (c Staleness) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: c.Name()}
 	m := RegisterModel()
-	if err := checkTypes(m, h.Operations); err != nil {
+	if err := m.checkTypes(h.Operations); err != nil {
 		return r, err
 	}
 	var d StalenessDetails

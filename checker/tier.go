@@ -82,11 +82,3 @@ func (t tier) ask(b context.Context, m Model, ops []*harness.Operation) (d decis
 	}()
 	return t.decide(b, m, ops)
 }
-
-// ret is the position at which op returned, [harness.Open] if it never did.
-func ret(op *harness.Operation) int {
-	if op.Type != harness.OK {
-		return harness.Open
-	}
-	return op.Return
-}

@@ -287,6 +287,9 @@ func (t *txns) found(kind, key string, txns []int32, format string, args ...any)
 	return &t.anomalies[len(t.anomalies)-1]
 }
 
+// Keys are the objects that the anomaly is about.
+func (a TxnAnomaly) Keys() []string { return slices.Clone(a.keys) }
+
 // with adds edges to an anomaly that is the first of its kind.
 func (a *TxnAnomaly) with(edges ...step) {
 	if a != nil {

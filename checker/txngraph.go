@@ -336,3 +336,20 @@ func (g *depGraph) steps(cycle []hop) []step {
 	}
 	return list
 }
+
+func (d dependency) String() string {
+	switch d {
+	case ww:
+		return "ww"
+	case wr:
+		return "wr"
+	case rw:
+		return "rw"
+	case process:
+		return "process"
+	case realtime:
+		return "realtime"
+	default:
+		return "link"
+	}
+}

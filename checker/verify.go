@@ -26,12 +26,12 @@ func verify(m Model, ops []*harness.Operation, order []int32) error {
 		}
 		latest = max(latest, op.Call)
 		if !o.perform(op) {
-			return fmt.Errorf("operation %d, %s, cannot answer so here", i, m.text(op))
+			return fmt.Errorf("operation %d, %s, cannot answer so here", i, m.describe(op))
 		}
 	}
 	for i, op := range ops {
 		if !in[i] && op.Type == harness.OK {
-			return fmt.Errorf("operation %d, %s, is left out", i, m.text(op))
+			return fmt.Errorf("operation %d, %s, is left out", i, m.describe(op))
 		}
 	}
 	return nil

@@ -9,24 +9,14 @@ import (
 
 // why says in one sentence what is wrong with a small history that the model
 // does not explain, if it is one of the plain cases; "" if it is not.
-func (m Model) why(ops []harness.Operation) string {
+func why(m Model, ops []harness.Operation) string {
 	switch m.kind {
 	case registerKind:
 		return whyRegister(m, ops)
-	case setKind:
-		found := newAnomalies("unexpected", "duplicated", "stale", "lost")
-		Set{}.judge("", pointers(ops), &SetDetails{}, found)
-		return untilThen.Replace(found.gravest())
-	case queueKind:
-		found := newAnomalies("unexpected", "duplicated", "disordered", "hidden", "lost")
-		judgeQueue("", pointers(ops), &QueueDetails{}, found)
-		return untilThen.Replace(found.gravest())
+	case setKind, queueKind, counterKind:
+		return untilThen.Replace(whyElement(m.kind, pointers(ops)))
 	case lockKind:
 		return whyLock(ops)
-	case counterKind:
-		found := newAnomalies("high", "low", "backward")
-		judgeCounter("", pointers(ops), &CounterDetails{}, found)
-		return found.gravest()
 	default:
 		return ""
 	}

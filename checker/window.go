@@ -14,12 +14,12 @@ import (
 // before: it is open. If the whole can be explained, then so can every window.
 
 // windowed says whether histories of the model are cut so.
-func (m Model) windowed() bool { return m.kind == registerKind || m.kind == mutexKind }
+func windowed(m Model) bool { return m.kind == registerKind || m.kind == mutexKind }
 
 // firstStates are states that stand for all that the object can have been in
 // when the operations began: of a register what they mention, nothing, and
 // something else.
-func (m Model) firstStates(ops []harness.Operation) []any {
+func firstStates(m Model, ops []harness.Operation) []any {
 	if m.kind == mutexKind {
 		return []any{false, true}
 	}
@@ -48,7 +48,7 @@ func (m Model) firstStates(ops []harness.Operation) []any {
 
 // startingIn is the model with another first state. Special procedures know
 // nothing of that.
-func (m Model) startingIn(state any) Model {
+func startingIn(m Model, state any) Model {
 	m.Init, m.kind = state, anyKind
 	return m
 }
@@ -59,7 +59,7 @@ func failsFromAny(b context.Context, m Model, ops []harness.Operation) bool {
 	if err != nil {
 		return false
 	}
-	for _, s := range m.firstStates(ops) {
+	for _, s := range firstStates(m, ops) {
 		if j.search(b, s) != harness.Invalid {
 			return false
 		}
@@ -68,11 +68,11 @@ func failsFromAny(b context.Context, m Model, ops []harness.Operation) bool {
 }
 
 // since is the window of ops that begins at a position.
-func (m Model) since(ops []harness.Operation, at int) []harness.Operation {
+func since(m Model, ops []harness.Operation, at int) []harness.Operation {
 	var w []harness.Operation
 	for _, op := range ops {
 		before := op.Call < at
-		if before && ret(&op) < at || m.readOnly(&op) && (before || ret(&op) == harness.Open) {
+		if before && ret(&op) < at || m.onlyReads(&op) && (before || ret(&op) == harness.Open) {
 			continue
 		}
 		if before {
@@ -89,10 +89,10 @@ func (m Model) since(ops []harness.Operation, at int) []harness.Operation {
 // shortestWindow is the last window of ops that fails; nil if none does that is
 // shorter than all. What shows a violation is mostly near the end, so short
 // windows are tried first: to try long ones may take long.
-func (m Model) shortestWindow(ops []harness.Operation, fails func([]harness.Operation) bool) (smallest []harness.Operation) {
+func shortestWindow(m Model, ops []harness.Operation, fails func([]harness.Operation) bool) (smallest []harness.Operation) {
 	for long, short := 4, 0; short < len(ops)-1 && smallest == nil; long *= 2 {
 		long = min(long, len(ops)-1)
-		w := m.since(ops, ops[len(ops)-long].Call)
+		w := since(m, ops, ops[len(ops)-long].Call)
 		if !fails(w) {
 			short = long
 			continue
@@ -100,7 +100,7 @@ func (m Model) shortestWindow(ops []harness.Operation, fails func([]harness.Oper
 		smallest = w
 		for short+1 < long { // so many operations from the end on do not fail, so many do
 			mid := (short + long) / 2
-			if w := m.since(ops, ops[len(ops)-mid].Call); fails(w) {
+			if w := since(m, ops, ops[len(ops)-mid].Call); fails(w) {
 				smallest, long = w, mid
 			} else {
 				short = mid

@@ -16,9 +16,9 @@ func TestWindowsFromEveryFirstState(t *testing.T) {
 	for n := range uint64(*histories) {
 		rng := rand.New(rand.NewPCG(*seed+n, 17))
 		ops := generate(rng, m, shape{ops: 30 + rng.IntN(40), processes: 3 + rng.IntN(12), values: 5, faulty: 0.2, open: 0.05 * float64(rng.IntN(2))})
-		w := m.since(ops, ops[rng.IntN(len(ops)/2)].Call)
+		w := since(m, ops, ops[rng.IntN(len(ops)/2)].Call)
 		alone := true
-		for _, s := range m.firstStates(w) {
+		for _, s := range firstStates(m, w) {
 			j, err := newJustInTime(m, pointers(w))
 			if err != nil {
 				t.Fatal(err)

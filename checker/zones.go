@@ -33,10 +33,11 @@ func zonesTier(_ context.Context, m Model, ops []*harness.Operation) (decision, 
 	if m.kind != registerKind {
 		return decision{}, false, nil
 	}
-	z := zones{ops: ops}
-	if !z.gather() {
+	values, ok := gatherClusters(ops)
+	if !ok {
 		return decision{}, false, nil
 	}
+	z := zones{clusters: values}
 	if proof := z.settle(); proof != nil {
 		return decision{valid: harness.Invalid, proof: proof}, true, nil
 	}
@@ -50,21 +51,6 @@ func zonesTier(_ context.Context, m Model, ops []*harness.Operation) (decision, 
 	return decision{valid: harness.Valid, order: order}, true, nil
 }
 
-// none stands for no operation or no cluster.
-const none = int32(-1)
-
-// cluster is a value of a register with the operations that wrote and saw it.
-// Cluster 0 is the nothing before the first write.
-type cluster struct {
-	writer int32 // the operation that may have written the value
-	from   int32 // the cluster that the writer saw, if it is a compare-and-set
-	next   int32 // the cluster that replaced this one by compare-and-set
-	reader int32 // the first of a list of operations that saw the value
-	by     int32 // an operation that took effect and saw the value
-	did    bool  // the writer took effect
-	linked bool  // it stands in a block
-}
-
 // block is a chain of clusters, linked by compare-and-sets.
 type block struct {
 	root   int32 // the first cluster
@@ -72,97 +58,10 @@ type block struct {
 	fo, so int32 // the operations whose they are
 }
 
+// zones are the clusters of a register, and the blocks that they make.
 type zones struct {
-	ops      []*harness.Operation
-	clusters []cluster
-	byValue  map[int64]int32
-	readers  []int32 // for each operation the next reader of the same value
-	blocks   []block
-}
-
-func (z *zones) cluster(v Maybe) int32 {
-	if !v.Set {
-		return 0
-	}
-	c, ok := z.byValue[v.Int]
-	if !ok {
-		c = int32(len(z.clusters))
-		z.byValue[v.Int] = c
-		z.clusters = append(z.clusters, cluster{writer: none, from: none, next: none, reader: none, by: none})
-	}
-	return c
-}
-
-// gather finds the clusters. It returns false if a value has two writers, or if
-// an operation tells what the register did not hold.
-func (z *zones) gather() bool {
-	z.byValue = make(map[int64]int32, len(z.ops)/2)
-	z.clusters = append(make([]cluster, 0, len(z.ops)/2), cluster{writer: none, from: none, next: none, reader: none, by: none, did: true})
-	z.readers = make([]int32, len(z.ops))
-	for i := len(z.ops) - 1; i >= 0; i-- { // backwards: lists of readers grow at their head
-		r := registerOp(z.ops[i])
-		switch {
-		case r.avoids: // which open operations took effect can matter to it
-			return false
-		case r.observes && (!r.writes || r.saw == Just(r.to)): // replacing a value by itself only reads
-			c := z.cluster(r.saw)
-			z.readers[i] = z.clusters[c].reader
-			z.clusters[c].reader = int32(i)
-		case r.compares && r.from == Just(r.to), !r.writes:
-		default:
-			from := none
-			if r.observes {
-				from = z.cluster(r.saw)
-			} else if r.compares {
-				from = z.cluster(r.from)
-			}
-			c := &z.clusters[z.cluster(Just(r.to))]
-			if c.writer != none {
-				return false
-			}
-			c.writer, c.from = int32(i), from
-			c.did = z.ops[i].Type == harness.OK
-		}
-	}
-	return true
-}
-
-// settle finds out which open operations took effect: those whose value was
-// seen. It returns a proof if a value was seen that nobody wrote.
-func (z *zones) settle() (proof []int32) {
-	var todo []int32
-	see := func(c, by int32) {
-		if z.clusters[c].by == none {
-			z.clusters[c].by = by
-			todo = append(todo, c)
-		}
-	}
-	for i := range z.clusters {
-		c := &z.clusters[i]
-		if c.reader != none {
-			see(int32(i), c.reader)
-		}
-		if c.did && c.from != none {
-			see(c.from, c.writer)
-		}
-	}
-	for len(todo) > 0 {
-		i := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		c := &z.clusters[i]
-		if c.writer == none && i != 0 {
-			seen := map[int32]bool{}
-			z.sight(i, seen)
-			return sorted(seen)
-		}
-		if !c.did {
-			c.did = true
-			if c.from != none {
-				see(c.from, c.writer)
-			}
-		}
-	}
-	return nil
+	*clusters
+	blocks []block
 }
 
 // link makes blocks of clusters. It returns a proof if a value was replaced
@@ -172,34 +71,17 @@ func (z *zones) link() (proof []int32) {
 	if proof := z.chain(); proof != nil {
 		return proof
 	}
-	for i := range z.clusters {
-		if c := &z.clusters[i]; c.did && c.from == none {
+	for i := range z.all {
+		if c := &z.all[i]; c.did && c.from == none {
 			if proof := z.walk(int32(i)); proof != nil {
 				return proof
 			}
 		}
 	}
-	for i := range z.clusters {
-		if c := &z.clusters[i]; c.did && !c.linked {
+	for i := range z.all {
+		if c := &z.all[i]; c.did && !c.linked {
 			return z.closed([]int32{int32(i)}, nil) // it has no beginning
 		}
-	}
-	return nil
-}
-
-// chain links the clusters of compare-and-sets to what they saw. It returns a
-// proof if a value was replaced twice.
-func (z *zones) chain() []int32 {
-	for i := range z.clusters {
-		c := &z.clusters[i]
-		if !c.did || c.from == none {
-			continue
-		}
-		from := &z.clusters[c.from]
-		if from.next != none {
-			return z.closed([]int32{int32(i), from.next}, nil)
-		}
-		from.next = int32(i)
 	}
 	return nil
 }
@@ -210,8 +92,8 @@ func (z *zones) walk(root int32) (proof []int32) {
 	if root == 0 {
 		b.f = -1 // the nothing was there before all
 	}
-	for c := root; c != none; c = z.clusters[c].next {
-		z.clusters[c].linked = true
+	for c := root; c != none; c = z.all[c].next {
+		z.all[c].linked = true
 		latest, by := b.s, b.so // the last call of what must happen before
 		take := func(op int32) bool {
 			if call := z.ops[op].Call; call > b.s {
@@ -222,13 +104,13 @@ func (z *zones) walk(root int32) (proof []int32) {
 			}
 			return ret(z.ops[op]) > latest
 		}
-		if w := z.clusters[c].writer; w != none {
+		if w := z.all[c].writer; w != none {
 			if !take(w) {
 				return z.closed([]int32{c}, []int32{by, w})
 			}
 			latest, by = b.s, b.so
 		}
-		for r := z.clusters[c].reader; r != none; r = z.readers[r] {
+		for r := z.all[c].reader; r != none; r = z.readers[r] {
 			if !take(r) {
 				return z.closed([]int32{c}, []int32{by, r})
 			}
@@ -256,11 +138,11 @@ func (z *zones) order() (order, proof []int32) {
 	}
 	order = make([]int32, 0, len(z.ops))
 	for i := range z.blocks {
-		for c := z.blocks[i].root; c != none; c = z.clusters[c].next {
-			if w := z.clusters[c].writer; w != none {
+		for c := z.blocks[i].root; c != none; c = z.all[c].next {
+			if w := z.all[c].writer; w != none {
 				order = append(order, w)
 			}
-			for r := z.clusters[c].reader; r != none; r = z.readers[r] {
+			for r := z.all[c].reader; r != none; r = z.readers[r] {
 				order = append(order, r)
 			}
 		}
@@ -272,63 +154,4 @@ func (z *zones) order() (order, proof []int32) {
 func (z *zones) clash(a, b *block) []int32 {
 	ops := slices.DeleteFunc([]int32{a.fo, a.so, b.fo, b.so}, func(op int32) bool { return op == none })
 	return z.closed(z.clustersOf(ops...), ops)
-}
-
-// clustersOf are the clusters that the operations belong to.
-func (z *zones) clustersOf(ops ...int32) (clusters []int32) {
-	for _, op := range ops {
-		r := registerOp(z.ops[op])
-		if r.observes {
-			clusters = append(clusters, z.cluster(r.saw))
-		}
-		if r.writes && r.saw != Just(r.to) {
-			clusters = append(clusters, z.cluster(Just(r.to)))
-		}
-	}
-	return clusters
-}
-
-// closed adds to ops the writers of the clusters and of all that they came
-// from, so that every value that is seen in a proof is written in it, and
-// somebody who saw the values that open operations wrote.
-func (z *zones) closed(clusters, ops []int32) []int32 {
-	proof := map[int32]bool{}
-	for _, op := range ops {
-		proof[op] = true
-	}
-	done := map[int32]bool{}
-	for _, c := range clusters {
-		for ; c != none && !done[c]; c = z.clusters[c].from {
-			done[c] = true
-			if w := z.clusters[c].writer; w != none {
-				proof[w] = true
-				if z.ops[w].Type != harness.OK {
-					z.sight(c, proof)
-				}
-			}
-		}
-	}
-	return sorted(proof)
-}
-
-// sight adds to the proof that somebody saw the value of c: an operation that
-// did, and if that is open itself, one that saw its own value.
-func (z *zones) sight(c int32, proof map[int32]bool) {
-	for {
-		by := z.clusters[c].by
-		proof[by] = true
-		if z.ops[by].Type == harness.OK {
-			return
-		}
-		c = z.cluster(Just(registerOp(z.ops[by]).to))
-	}
-}
-
-func sorted(set map[int32]bool) []int32 {
-	list := make([]int32, 0, len(set))
-	for op := range set {
-		list = append(list, op)
-	}
-	slices.Sort(list)
-	return list
 }

@@ -8,29 +8,6 @@ import (
 	"coup/harness"
 )
 
-// MutexModel is a lock that one can hold at a time, with acquire and release.
-// It does not know who holds it: releasing what nobody holds is impossible,
-// whoever does it. [LockModel] knows.
-func MutexModel() Model {
-	return Model{
-		Name:   "mutex",
-		Decode: DecodeMutex,
-		Init:   false,
-		Step: func(state any, op *harness.Operation) (any, bool) {
-			held := state.(bool)
-			switch op.F {
-			case "acquire":
-				return true, !held || op.Type != harness.OK
-			case "release":
-				return false, held || op.Type != harness.OK
-			}
-			panic(unknownFunction(op.F, "a mutex", "acquire, release"))
-		},
-		Text: func(op *harness.Operation) string { return op.F },
-		kind: mutexKind,
-	}
-}
-
 // turnsTier decides mutexes in O(n log n). It is exact, open operations
 // included.
 //
