@@ -3,20 +3,13 @@ package checker
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"coup/harness"
-)
-
-var (
-	histories = flag.Int("histories", 600, "how many made-up histories each differential test judges")
-	seed      = flag.Uint64("seed", 1, "what made-up histories are made from")
 )
 
 var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel(), ListModel(), StackModel(), PriorityQueueModel(), MutexModel(), LockModel(), KVModel()}
@@ -69,25 +62,6 @@ func judged(t *testing.T, m Model, s shape, ops []harness.Operation, decided []i
 	return reference
 }
 
-// swapAnswers lets two operations of one function return each other's answers.
-func swapAnswers(rng *rand.Rand, ops []harness.Operation) {
-	var answered []int
-	for i := range ops {
-		if ops[i].Output != nil {
-			answered = append(answered, i)
-		}
-	}
-	if len(answered) < 2 {
-		return
-	}
-	a := &ops[answered[rng.IntN(len(answered))]]
-	for range 4 {
-		if b := &ops[answered[rng.IntN(len(answered))]]; b.F == a.F {
-			a.Output, b.Output = b.Output, a.Output
-		}
-	}
-}
-
 // hurry lets some completed operations return as soon as they are called,
 // which leaves fewer orders.
 func hurry(rng *rand.Rand, ops []harness.Operation) {
@@ -115,18 +89,6 @@ func hurry(rng *rand.Rand, ops []harness.Operation) {
 			ops[m.op].End = time.Duration(pos) * time.Millisecond
 		}
 	}
-}
-
-func describe(m Model, ops []*harness.Operation) string {
-	var b strings.Builder
-	for i, op := range ops {
-		until := "..."
-		if r := ret(op); r != harness.Open {
-			until = fmt.Sprint(r)
-		}
-		fmt.Fprintf(&b, "%3d  %4d-%-4s %s %s\n", i, op.Call, until, m.describe(op), op.Type)
-	}
-	return b.String()
 }
 
 func TestTiersAgree(t *testing.T) {

@@ -2,9 +2,11 @@ package checker
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"coup/harness"
@@ -382,4 +384,40 @@ func bruteForce(m Model, ops []*harness.Operation) bool {
 		return false
 	}
 	return try(m.Init)
+}
+
+var (
+	histories = flag.Int("histories", 600, "how many made-up histories each differential test judges")
+	seed      = flag.Uint64("seed", 1, "what made-up histories are made from")
+)
+
+// swapAnswers lets two operations of one function return each other's answers.
+func swapAnswers(rng *rand.Rand, ops []harness.Operation) {
+	var answered []int
+	for i := range ops {
+		if ops[i].Output != nil {
+			answered = append(answered, i)
+		}
+	}
+	if len(answered) < 2 {
+		return
+	}
+	a := &ops[answered[rng.IntN(len(answered))]]
+	for range 4 {
+		if b := &ops[answered[rng.IntN(len(answered))]]; b.F == a.F {
+			a.Output, b.Output = b.Output, a.Output
+		}
+	}
+}
+
+func describe(m Model, ops []*harness.Operation) string {
+	var b strings.Builder
+	for i, op := range ops {
+		until := "..."
+		if r := ret(op); r != harness.Open {
+			until = fmt.Sprint(r)
+		}
+		fmt.Fprintf(&b, "%3d  %4d-%-4s %s %s\n", i, op.Call, until, m.describe(op), op.Type)
+	}
+	return b.String()
 }

@@ -398,7 +398,7 @@ func TestLongChainsAreCut(t *testing.T) {
 	}
 	add(harness.Operation{F: "read", Output: Just(19_990)})
 	listed := 0
-	for _, part := range registerParts(h.Operations) {
+	for _, part := range RegisterModel().Parts(h.Operations) {
 		listed += len(part)
 	}
 	if listed > 1<<22+len(h.Operations) {

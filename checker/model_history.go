@@ -101,3 +101,18 @@ func byKey(ops []harness.Operation) (keys []string, groups map[string][]*harness
 	}
 	return keys, groups
 }
+
+// prefix is what was known of ops right after position at.
+func prefix(ops []harness.Operation, at int) []harness.Operation {
+	var p []harness.Operation
+	for _, op := range ops {
+		if op.Call > at {
+			continue
+		}
+		if op.Return > at {
+			op.Type, op.Output, op.Return = harness.Info, nil, harness.Open
+		}
+		p = append(p, op)
+	}
+	return p
+}

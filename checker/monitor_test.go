@@ -60,11 +60,11 @@ func TestMonitorIsTrue(t *testing.T) {
 				view := func(ops []harness.Operation) []*harness.Operation {
 					return pointers(slices.DeleteFunc(slices.Clone(ops), func(op harness.Operation) bool { return op.Type == harness.Fail }))
 				}
-				v, err := decide(context.Background(), m, view(ops))
+				v, err := Decide(context.Background(), m, view(ops))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if v.valid == harness.Invalid {
+				if v == harness.Invalid {
 					violate++
 				}
 				mon := newMonitor(t, m)
@@ -78,7 +78,7 @@ func TestMonitorIsTrue(t *testing.T) {
 						continue
 					}
 					found++
-					if v, err := decide(context.Background(), m, view(prefix(ops, at[i]))); err != nil || v.valid != harness.Invalid {
+					if v, err := Decide(context.Background(), m, view(prefix(ops, at[i]))); err != nil || v != harness.Invalid {
 						t.Fatalf("%s at line %d of\n%s", f.Text, i, describe(m, pointers(ops)))
 					}
 					break
@@ -135,11 +135,11 @@ func TestMonitorAgrees(t *testing.T) {
 						p = append(p, op)
 					}
 				}
-				d, _, err := zonesTier(context.Background(), m, pointers(p))
+				v, err := Decide(context.Background(), m, pointers(p))
 				if err != nil {
 					t.Fatal(err)
 				}
-				return d.valid
+				return v
 			}
 			last := at[len(at)-1]
 			if said < 0 && known(last) == harness.Invalid || said >= 0 && (known(said) != harness.Invalid || known(said-1) == harness.Invalid) {

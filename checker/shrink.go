@@ -220,21 +220,6 @@ func shortestPrefix(ops []harness.Operation, fails func([]harness.Operation) boo
 	return smallest
 }
 
-// prefix is what was known of ops right after position at.
-func prefix(ops []harness.Operation, at int) []harness.Operation {
-	var p []harness.Operation
-	for _, op := range ops {
-		if op.Call > at {
-			continue
-		}
-		if op.Return > at {
-			op.Type, op.Output, op.Return = harness.Info, nil, harness.Open
-		}
-		p = append(p, op)
-	}
-	return p
-}
-
 // takeOut takes out as many pieces as it can so that the rest still fails.
 func takeOut(b context.Context, ops []harness.Operation, pieces []piece, fails func([]harness.Operation) bool) []harness.Operation {
 	gone := make([]bool, len(pieces))

@@ -46,6 +46,15 @@ var tiers = []tier{
 	{"search", searchTier},
 }
 
+// Decide says whether the model explains operations on one object, which come in
+// the order of their calls, none of which failed. It is what [Linearizable] asks of
+// each object, without a counterexample. ctx bounds how long it may take; what was
+// not decided by then is unknown.
+func Decide(ctx context.Context, m Model, ops []*harness.Operation) (harness.Validity, error) {
+	d, err := decide(ctx, m, ops)
+	return d.valid, err
+}
+
 // decide asks the tiers in turn, the cheap ones first. What a tier calls valid
 // is replayed before it is believed.
 func decide(b context.Context, m Model, ops []*harness.Operation) (decision, error) {
