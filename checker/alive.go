@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -36,10 +37,10 @@ func (Alive) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	}
 	var each []string
 	for _, node := range slices.Sorted(maps.Keys(ends)) {
-		each = append(each, fmt.Sprintf("%s %s", node, times(ends[node])))
+		each = append(each, fmt.Sprintf("%s %s", node, story.Times(ends[node])))
 	}
 	r.Valid = harness.Unknown
 	r.Summary = fmt.Sprintf("Nodes ended by themselves: %s; the first was %s at %s: %s.",
-		strings.Join(each, ", "), first.Node, seconds(first.Time), first.Message)
+		strings.Join(each, ", "), first.Node, story.Seconds(first.Time), first.Message)
 	return r, nil
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -62,16 +64,16 @@ func (a *anomalies) gravest() string {
 // whyElement says in one sentence what is gravest of what went wrong with the
 // elements of one object; "" if nothing did, or if objects of its kind are not
 // judged by their elements.
-func whyElement(of kind, ops []*harness.Operation) string {
+func whyElement(of model.Kind, ops []*harness.Operation) string {
 	var found *anomalies
 	switch of {
-	case setKind:
+	case model.SetKind:
 		found = newAnomalies("unexpected", "duplicated", "stale", "lost")
 		Set{}.judge("", ops, &SetDetails{}, found)
-	case queueKind:
+	case model.QueueKind:
 		found = newAnomalies("unexpected", "duplicated", "disordered", "hidden", "lost")
 		judgeQueue("", ops, &QueueDetails{}, found)
-	case counterKind:
+	case model.CounterKind:
 		found = newAnomalies("high", "low", "backward")
 		judgeCounter("", ops, &CounterDetails{}, found)
 	default:
@@ -81,7 +83,7 @@ func whyElement(of kind, ops []*harness.Operation) string {
 }
 
 // judge makes the verdict: invalid if anything was found.
-func (a *anomalies) judge(r *harness.Result, m Model, fine string) {
+func (a *anomalies) judge(r *harness.Result, m model.Model, fine string) {
 	var said []string
 	for _, kind := range a.kinds {
 		if n := a.count[kind]; n > 0 {
@@ -98,9 +100,9 @@ func (a *anomalies) judge(r *harness.Result, m Model, fine string) {
 		if a.count[kind] > 0 {
 			ops := a.first[kind]
 			slices.SortFunc(ops, func(x, y harness.Operation) int { return x.Call - y.Call })
-			c := &harness.Counterexample{Key: a.key[kind], Witness: witnesses(m, ops)}
+			c := &harness.Counterexample{Key: a.key[kind], Witness: story.Witnesses(m, ops)}
 			for i := range ops {
-				c.Story = append(c.Story, sentence(m, ops, i))
+				c.Story = append(c.Story, story.Sentence(m, ops, i))
 			}
 			c.Story = append(c.Story, a.found[kind][0].Text)
 			r.Counterexample = c

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -15,11 +17,11 @@ type elementCase struct {
 	text  string
 }
 
-func runElementCases(t *testing.T, c harness.Checker, m Model, cases []elementCase) {
+func runElementCases(t *testing.T, c harness.Checker, m model.Model, cases []elementCase) {
 	for _, ec := range cases {
 		t.Run(ec.name, func(t *testing.T) {
-			h := parseHistory(t, m, ec.text)
-			r := check(t, c, h)
+			h := testhistory.Parse(t, m, ec.text)
+			r := testhistory.Check(t, c, h)
 			want := harness.Valid
 			if ec.found != "" {
 				want = harness.Invalid
@@ -31,7 +33,7 @@ func runElementCases(t *testing.T, c harness.Checker, m Model, cases []elementCa
 				t.Errorf("no story: %+v", r.Counterexample)
 			}
 			// What the element checkers call a violation is one.
-			if lin := check(t, Linearizable{Model: m}, h); want == harness.Invalid && lin.Valid != harness.Invalid {
+			if lin := testhistory.Check(t, Linearizable{Model: m}, h); want == harness.Invalid && lin.Valid != harness.Invalid {
 				t.Errorf("a linearizable history was called invalid: %s", r.Summary)
 			}
 		})
@@ -39,7 +41,7 @@ func runElementCases(t *testing.T, c harness.Checker, m Model, cases []elementCa
 }
 
 func TestSetChecker(t *testing.T) {
-	runElementCases(t, Set{}, SetModel(), []elementCase{
+	runElementCases(t, Set{}, model.Set(), []elementCase{
 		{"fine", "", `[add 1] [add 2] [read -> {1 2}]`},
 		{"concurrent add need not be seen", "", `
 			[add 1          ]
@@ -55,17 +57,17 @@ func TestSetChecker(t *testing.T) {
 		{"seen before it was added", "1 unexpected", `[read -> {1}] [add 1]`},
 		{"duplicated", "1 duplicated", `[add 1] [read -> {1 1}]`},
 	})
-	r := check(t, Set{AllowStale: true}, parseHistory(t, SetModel(), `[add 1] [read -> {}] [read -> {1}]`))
+	r := testhistory.Check(t, Set{AllowStale: true}, testhistory.Parse(t, model.Set(), `[add 1] [read -> {}] [read -> {1}]`))
 	if r.Valid != harness.Valid {
 		t.Errorf("stale reads were not allowed: %s", r.Summary)
 	}
-	if r := check(t, Set{}, parseHistory(t, SetModel(), `[add 1]`)); r.Valid != harness.Unknown {
+	if r := testhistory.Check(t, Set{}, testhistory.Parse(t, model.Set(), `[add 1]`)); r.Valid != harness.Unknown {
 		t.Errorf("a set that nobody read is %v", r.Valid)
 	}
 }
 
 func TestQueueChecker(t *testing.T) {
-	runElementCases(t, Queue{}, QueueModel(), []elementCase{
+	runElementCases(t, Queue{}, model.Queue(), []elementCase{
 		{"fine", "", `[enqueue 1] [enqueue 2] [dequeue -> 1] [dequeue -> 2] [dequeue -> nil]`},
 		{"not drained", "", `[enqueue 1] [enqueue 2] [dequeue -> 1]`},
 		{"lost", "1 lost", `[enqueue 1] [enqueue 2] [dequeue -> 1] [dequeue -> nil]`},
@@ -91,7 +93,7 @@ func TestQueueChecker(t *testing.T) {
 }
 
 func TestCounterChecker(t *testing.T) {
-	runElementCases(t, Counter{}, CounterModel(), []elementCase{
+	runElementCases(t, Counter{}, model.Counter(), []elementCase{
 		{"fine", "", `[add 1] [add 2] [read -> 3]`},
 		{"concurrent", "", `
 			[add 1] [add 2                    ]

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"time"
 
+	"coup/checker/story"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -102,10 +103,10 @@ func (Availability) Check(ctx context.Context, h *harness.History) (harness.Resu
 
 	r.Details = d
 	if len(successes) == 0 {
-		r.Summary = fmt.Sprintf("No operation succeeded in %s.", seconds(to-from))
+		r.Summary = fmt.Sprintf("No operation succeeded in %s.", story.Seconds(to-from))
 	} else {
 		r.Summary = fmt.Sprintf("The longest time without a success was %s, from %s to %s.",
-			seconds(d.LongestGap.Length()), seconds(d.LongestGap.From), seconds(d.LongestGap.To))
+			story.Seconds(d.LongestGap.Length()), story.Seconds(d.LongestGap.From), story.Seconds(d.LongestGap.To))
 	}
 	return r, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -12,8 +13,8 @@ import (
 // begun when it ended (see [Counter]). What lies within these bounds it leaves
 // to others: whether adds of different amounts make a sum is a hard question
 // (subset sum).
-func boundsTier(_ context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != counterKind {
+func boundsTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.CounterKind {
 		return decision{}, false, nil
 	}
 	wrong := wrongReads(ops)

@@ -7,14 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
 // explosive is a history that nothing decides in any time: n open additions of
 // different even amounts, of which any may have happened, and a read of an odd
 // number.
-func explosive(n int) (Model, []harness.Operation) {
-	m := CounterModel()
+func explosive(n int) (model.Model, []harness.Operation) {
+	m := model.Counter()
 	var ops []harness.Operation
 	for i := range n {
 		ops = append(ops, harness.Operation{Process: i, F: "add", Key: "hard", Input: int64(2) << i, Type: harness.Info, Call: i, Return: harness.Open})
@@ -125,18 +127,18 @@ func TestViolationBesideUndecidedKey(t *testing.T) {
 }
 
 func TestModelThatPanicsIsAnError(t *testing.T) {
-	m := Model{Name: "bad", Init: 0, Step: func(state any, op *harness.Operation) (any, bool) {
+	m := model.Model{Name: "bad", Init: 0, Step: func(state any, op *harness.Operation) (any, bool) {
 		if state.(int) == 1 {
 			panic("out of states")
 		}
 		return state.(int) + 1, true
 	}}
-	h := parseHistory(t, RegisterModel(), `[write 1] [write 2]`)
+	h := testhistory.Parse(t, model.Register(), `[write 1] [write 2]`)
 	if _, err := (Linearizable{Model: m}).Check(context.Background(), h); err == nil || !strings.Contains(err.Error(), "out of states") {
 		t.Errorf("error %v", err)
 	}
-	h = parseHistory(t, RegisterModel(), `[write 1] [cas 1 2 -> 1]`)
-	if _, err := (Linearizable{Model: SetModel()}).Check(context.Background(), h); err == nil {
+	h = testhistory.Parse(t, model.Register(), `[write 1] [cas 1 2 -> 1]`)
+	if _, err := (Linearizable{Model: model.Set()}).Check(context.Background(), h); err == nil {
 		t.Error("the history of a register was judged as that of a set")
 	}
 }

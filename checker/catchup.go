@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"coup/checker/story"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -66,12 +67,12 @@ func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result,
 		}
 	}
 	r.Valid = harness.Invalid
-	r.Summary = fmt.Sprintf("Nothing was broken, and %s did not catch up with the leader in %s.", behind, seconds(waited))
+	r.Summary = fmt.Sprintf("Nothing was broken, and %s did not catch up with the leader in %s.", behind, story.Seconds(waited))
 	r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
 		fmt.Sprintf("At %s everything was healed and nobody asked for anything. %s led in term %d, and had applied its log up to position %d.",
-			seconds(first.Time), leader, term, target),
-		fmt.Sprintf("At %s it still led in that term, and %s was at position %d, as %s.", seconds(last.Time), behind, last.Nodes[behind].Applied, reported(last.Nodes[behind])),
-		fmt.Sprintf("A node that runs and can be reached has to be where the leader was within %s.", seconds(c.Within)),
+			story.Seconds(first.Time), leader, term, target),
+		fmt.Sprintf("At %s it still led in that term, and %s was at position %d, as %s.", story.Seconds(last.Time), behind, last.Nodes[behind].Applied, reported(last.Nodes[behind])),
+		fmt.Sprintf("A node that runs and can be reached has to be where the leader was within %s.", story.Seconds(c.Within)),
 	}}
 	return r, nil
 }

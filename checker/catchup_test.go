@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
 	"coup/harness"
 )
 
@@ -104,7 +105,7 @@ func TestCatchUp(t *testing.T) {
 		}(), harness.Valid, "Not everything was healed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := check(t, CatchUp{}, c.h)
+			r := testhistory.Check(t, CatchUp{}, c.h)
 			if r.Valid != c.valid || !strings.Contains(r.Summary, c.says) {
 				t.Errorf("%v: %s\nexpected %v: %s", r.Valid, r.Summary, c.valid, c.says)
 			}
@@ -113,7 +114,7 @@ func TestCatchUp(t *testing.T) {
 			}
 		})
 	}
-	if r := check(t, CatchUp{Within: time.Minute}, behind()); r.Valid != harness.Valid {
+	if r := testhistory.Check(t, CatchUp{Within: time.Minute}, behind()); r.Valid != harness.Valid {
 		t.Errorf("within a minute: %v: %s", r.Valid, r.Summary)
 	}
 }

@@ -3,6 +3,7 @@ package checker
 import (
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -29,7 +30,7 @@ type clusters struct {
 	byValue map[int64]int32
 }
 
-func (z *clusters) cluster(v Maybe) int32 {
+func (z *clusters) cluster(v model.Maybe) int32 {
 	if !v.Set {
 		return 0
 	}
@@ -51,23 +52,23 @@ func gatherClusters(ops []*harness.Operation) (*clusters, bool) {
 	z.all = append(make([]cluster, 0, len(z.ops)/2), cluster{writer: none, from: none, next: none, reader: none, by: none, did: true})
 	z.readers = make([]int32, len(z.ops))
 	for i := len(z.ops) - 1; i >= 0; i-- { // backwards: lists of readers grow at their head
-		r := registerOp(z.ops[i])
+		r := model.RegisterEffectOf(z.ops[i])
 		switch {
-		case r.avoids: // which open operations took effect can matter to it
+		case r.Avoids: // which open operations took effect can matter to it
 			return nil, false
-		case r.observes && (!r.writes || r.saw == Just(r.to)): // replacing a value by itself only reads
-			c := z.cluster(r.saw)
+		case r.Observes && (!r.Writes || r.Saw == model.Just(r.To)): // replacing a value by itself only reads
+			c := z.cluster(r.Saw)
 			z.readers[i] = z.all[c].reader
 			z.all[c].reader = int32(i)
-		case r.compares && r.from == Just(r.to), !r.writes:
+		case r.Compares && r.From == model.Just(r.To), !r.Writes:
 		default:
 			from := none
-			if r.observes {
-				from = z.cluster(r.saw)
-			} else if r.compares {
-				from = z.cluster(r.from)
+			if r.Observes {
+				from = z.cluster(r.Saw)
+			} else if r.Compares {
+				from = z.cluster(r.From)
 			}
-			c := &z.all[z.cluster(Just(r.to))]
+			c := &z.all[z.cluster(model.Just(r.To))]
 			if c.writer != none {
 				return nil, false
 			}
@@ -136,12 +137,12 @@ func (z *clusters) chain() []int32 {
 // clustersOf are the clusters that the operations belong to.
 func (z *clusters) clustersOf(ops ...int32) (clusters []int32) {
 	for _, op := range ops {
-		r := registerOp(z.ops[op])
-		if r.observes {
-			clusters = append(clusters, z.cluster(r.saw))
+		r := model.RegisterEffectOf(z.ops[op])
+		if r.Observes {
+			clusters = append(clusters, z.cluster(r.Saw))
 		}
-		if r.writes && r.saw != Just(r.to) {
-			clusters = append(clusters, z.cluster(Just(r.to)))
+		if r.Writes && r.Saw != model.Just(r.To) {
+			clusters = append(clusters, z.cluster(model.Just(r.To)))
 		}
 	}
 	return clusters
@@ -179,7 +180,7 @@ func (z *clusters) sight(c int32, proof map[int32]bool) {
 		if z.ops[by].Type == harness.OK {
 			return
 		}
-		c = z.cluster(Just(registerOp(z.ops[by]).to))
+		c = z.cluster(model.Just(model.RegisterEffectOf(z.ops[by]).To))
 	}
 }
 

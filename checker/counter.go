@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sort"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -37,13 +39,13 @@ func (Counter) Name() string { return "counter" }
 // Check implements [harness.Checker].
 func (c Counter) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: c.Name()}
-	m := CounterModel()
-	if err := m.checkTypes(h.Operations); err != nil {
+	m := model.Counter()
+	if err := m.CheckTypes(h.Operations); err != nil {
 		return r, err
 	}
 	var d CounterDetails
 	found := newAnomalies("low", "high", "backward")
-	keys, groups := byKey(h.Operations)
+	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
 			r.Valid, r.Summary = harness.Unknown, "There was no time to judge all counters."
@@ -53,7 +55,7 @@ func (c Counter) Check(ctx context.Context, h *harness.History) (harness.Result,
 	}
 	d.Low, d.High, d.Backward = found.list("low"), found.list("high"), found.list("backward")
 	r.Details = d
-	found.judge(&r, m, fmt.Sprintf("Each of %s lay within the bounds that the adds around it allow.", plural(d.Reads, "read")))
+	found.judge(&r, m, fmt.Sprintf("Each of %s lay within the bounds that the adds around it allow.", story.Plural(d.Reads, "read")))
 	if r.Valid == harness.Invalid {
 		r.Summary = "Reads" + r.Summary[len("Elements"):]
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -14,24 +16,24 @@ const mostSentences = 40
 
 // tell makes a counterexample of the operations that prove a violation of one
 // object's model, taken from the whole of its history.
-func tell(m Model, key string, ops []harness.Operation, whole []*harness.Operation) *harness.Counterexample {
+func tell(m model.Model, key string, ops []harness.Operation, whole []*harness.Operation) *harness.Counterexample {
 	ops = slices.Clone(ops)
 	slices.SortFunc(ops, func(a, b harness.Operation) int { return cmp.Compare(a.Call, b.Call) })
-	c := &harness.Counterexample{Key: key, Witness: witnesses(m, ops)}
+	c := &harness.Counterexample{Key: key, Witness: story.Witnesses(m, ops)}
 	told := ops
 	if n := len(ops) - mostSentences; n > 0 {
-		c.Story = append(c.Story, fmt.Sprintf("The first %s are left out here.", plural(n, "operation")))
+		c.Story = append(c.Story, fmt.Sprintf("The first %s are left out here.", story.Plural(n, "operation")))
 		told = ops[n:]
 	}
 	for i := range told {
-		c.Story = append(c.Story, sentence(m, told, i))
+		c.Story = append(c.Story, story.Sentence(m, told, i))
 	}
 	for i := range ops {
 		left := leftOut(&ops[i], whole)
 		if left == 0 {
 			continue
 		}
-		shown := listText(ops[i].Output.([]int64))
+		shown := model.ListText(ops[i].Output.([]int64))
 		c.Witness[i].Text += fmt.Sprintf(" and %d more", left)
 		if at := i - (len(ops) - len(told)); at >= 0 {
 			at += len(c.Story) - len(told)
@@ -57,7 +59,7 @@ func leftOut(op *harness.Operation, whole []*harness.Operation) int {
 	return max(0, len(all)-len(shown))
 }
 
-func conclusion(m Model, n int) string {
+func conclusion(m model.Model, n int) string {
 	if n == 1 {
 		return fmt.Sprintf("No %s can answer so.", m.Name)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"coup/checker/story"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -51,11 +52,11 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 			if on > c.Within && r.Counterexample == nil {
 				r.Valid = harness.Invalid
 				r.Summary = fmt.Sprintf("%s went on leading in term %d for %s after %s was elected in term %d.",
-					old.Node, old.Term, seconds(old.To-next.From), next.Node, next.Term)
+					old.Node, old.Term, story.Seconds(old.To-next.From), next.Node, next.Term)
 				r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
-					fmt.Sprintf("At %s %s became the leader in term %d.", seconds(old.From), old.Node, old.Term),
-					fmt.Sprintf("At %s %s became the leader in term %d: a majority no longer follows %s.", seconds(next.From), next.Node, next.Term, old.Node),
-					fmt.Sprintf("%s took itself for the leader until %s. Without a majority it has to step down within %s.", old.Node, seconds(old.To), seconds(c.Within)),
+					fmt.Sprintf("At %s %s became the leader in term %d.", story.Seconds(old.From), old.Node, old.Term),
+					fmt.Sprintf("At %s %s became the leader in term %d: a majority no longer follows %s.", story.Seconds(next.From), next.Node, next.Term, old.Node),
+					fmt.Sprintf("%s took itself for the leader until %s. Without a majority it has to step down within %s.", old.Node, story.Seconds(old.To), story.Seconds(c.Within)),
 				}}
 			}
 			break // later ones depose nobody who is deposed already
@@ -69,7 +70,7 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 	case d.Deposed == 0:
 		r.Summary = "No node still led when another one was elected."
 	default:
-		r.Summary = fmt.Sprintf("%s still led when another one was elected, for %s at most.", plural(d.Deposed, "node"), seconds(d.Longest))
+		r.Summary = fmt.Sprintf("%s still led when another one was elected, for %s at most.", story.Plural(d.Deposed, "node"), story.Seconds(d.Longest))
 	}
 	return r, nil
 }

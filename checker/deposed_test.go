@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
 	"coup/harness"
 )
 
@@ -59,7 +60,7 @@ func TestDeposed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := &harness.History{Events: c.events}
 			harness.SortEvents(h.Events)
-			r := check(t, Deposed{Within: time.Second}, h)
+			r := testhistory.Check(t, Deposed{Within: time.Second}, h)
 			if r.Valid != c.valid || !strings.Contains(r.Summary, c.says) {
 				t.Errorf("found %v: %s\nexpected %v: %s", r.Valid, r.Summary, c.valid, c.says)
 			}

@@ -9,16 +9,18 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
-var allModels = []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel(), ListModel(), StackModel(), PriorityQueueModel(), MutexModel(), LockModel(), KVModel()}
+var allModels = []model.Model{model.Register(), model.Set(), model.Queue(), model.Counter(), model.List(), model.Stack(), model.PriorityQueue(), model.Mutex(), model.Lock(), model.KV()}
 
 // judged is what all procedures say of one history. They must agree. It counts
 // what each tier decided.
-func judged(t *testing.T, m Model, s shape, ops []harness.Operation, decided []int) harness.Validity {
+func judged(t *testing.T, m model.Model, s testhistory.Shape, ops []harness.Operation, decided []int) harness.Validity {
 	t.Helper()
-	keys := m.partition(ops)
+	keys := m.Partition(ops)
 	if len(keys) == 0 {
 		return harness.Valid
 	}
@@ -27,26 +29,26 @@ func judged(t *testing.T, m Model, s shape, ops []harness.Operation, decided []i
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.ops <= 8 {
-		if brute := bruteForce(m, view); brute != (reference == harness.Valid) {
-			t.Fatalf("porcupine says %v, brute force %v:\n%s", reference, brute, describe(m, view))
+	if s.Ops <= 8 {
+		if brute := testhistory.BruteForce(m, view); brute != (reference == harness.Valid) {
+			t.Fatalf("porcupine says %v, brute force %v:\n%s", reference, brute, testhistory.Describe(m, view))
 		}
 	}
 	for i, tier := range tiers {
 		d, ok, err := tier.decide(context.Background(), m, view)
 		if err != nil {
-			t.Fatalf("%s: %v\n%s", tier.name, err, describe(m, view))
+			t.Fatalf("%s: %v\n%s", tier.name, err, testhistory.Describe(m, view))
 		}
 		if !ok {
 			continue
 		}
 		decided[i]++
 		if d.valid != reference {
-			t.Fatalf("%s says %v, porcupine %v:\n%s", tier.name, d.valid, reference, describe(m, view))
+			t.Fatalf("%s says %v, porcupine %v:\n%s", tier.name, d.valid, reference, testhistory.Describe(m, view))
 		}
 		if d.order != nil {
 			if err := verify(m, view, d.order); err != nil {
-				t.Fatalf("the order of %s: %v\n%v\n%s", tier.name, err, d.order, describe(m, view))
+				t.Fatalf("the order of %s: %v\n%v\n%s", tier.name, err, d.order, testhistory.Describe(m, view))
 			}
 		}
 		if d.proof != nil {
@@ -55,7 +57,7 @@ func judged(t *testing.T, m Model, s shape, ops []harness.Operation, decided []i
 				proof = append(proof, view[i])
 			}
 			if v, _ := porcupineSearch(context.Background(), m, proof); v != harness.Invalid {
-				t.Fatalf("the proof of %s is %v:\n%s\nof\n%s", tier.name, v, describe(m, proof), describe(m, view))
+				t.Fatalf("the proof of %s is %v:\n%s\nof\n%s", tier.name, v, testhistory.Describe(m, proof), testhistory.Describe(m, view))
 			}
 		}
 	}
@@ -93,33 +95,33 @@ func hurry(rng *rand.Rand, ops []harness.Operation) {
 
 func TestTiersAgree(t *testing.T) {
 	for _, m := range allModels {
-		for _, s := range []shape{
-			{ops: 8, processes: 4, open: 0.2, fail: 0.05, faulty: 0.4},
-			{ops: 8, processes: 3, open: 0.05, faulty: 0.3},
-			{ops: 8, processes: 6, open: 0.3, faulty: 0.7},
-			{ops: 8, processes: 4, open: 0.2, values: 3, faulty: 0.6},
-			{ops: 13, processes: 4, open: 0.1, faulty: 0.2},
-			{ops: 16, processes: 3, open: 0.1, values: 4, faulty: 0.25},
-			{ops: 16, processes: 7, open: 0.1, values: 2, faulty: 0.15}, // many blind writes at once
-			{ops: 12, processes: 7, open: 0.3, values: 3, faulty: 0.3},  // and many that are open
+		for _, s := range []testhistory.Shape{
+			{Ops: 8, Processes: 4, Open: 0.2, Fail: 0.05, Faulty: 0.4},
+			{Ops: 8, Processes: 3, Open: 0.05, Faulty: 0.3},
+			{Ops: 8, Processes: 6, Open: 0.3, Faulty: 0.7},
+			{Ops: 8, Processes: 4, Open: 0.2, Values: 3, Faulty: 0.6},
+			{Ops: 13, Processes: 4, Open: 0.1, Faulty: 0.2},
+			{Ops: 16, Processes: 3, Open: 0.1, Values: 4, Faulty: 0.25},
+			{Ops: 16, Processes: 7, Open: 0.1, Values: 2, Faulty: 0.15}, // many blind writes at once
+			{Ops: 12, Processes: 7, Open: 0.3, Values: 3, Faulty: 0.3},  // and many that are open
 		} {
-			if s.processes == 7 && m.kind != registerKind && m.kind != anyKind {
+			if s.Processes == 7 && m.Kind != model.RegisterKind && m.Kind != model.AnyKind {
 				continue // porcupine would take too long
 			}
-			t.Run(fmt.Sprintf("%s/%d ops %d processes %d values", m.Name, s.ops, s.processes, s.values), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%d ops %d processes %d values", m.Name, s.Ops, s.Processes, s.Values), func(t *testing.T) {
 				t.Parallel()
-				rng := rand.New(rand.NewPCG(*seed, uint64(s.ops)<<16|uint64(s.processes)<<8|uint64(s.values)))
+				rng := rand.New(rand.NewPCG(*testhistory.Seed, uint64(s.Ops)<<16|uint64(s.Processes)<<8|uint64(s.Values)))
 				count := [3]int{}
 				decided := make([]int, len(tiers))
-				for total := 0; total < *histories; total++ {
-					ops := generate(rng, m, s)
+				for total := 0; total < *testhistory.Histories; total++ {
+					ops := testhistory.Generate(rng, m, s)
 					v := judged(t, m, s, ops, decided)
 					count[v]++
 					for range 8 { // at least half of them should violate
 						if count[harness.Invalid] >= count[harness.Valid] {
 							break
 						}
-						swapAnswers(rng, ops)
+						testhistory.SwapAnswers(rng, ops)
 						hurry(rng, ops)
 						count[judged(t, m, s, ops, decided)]++
 						total++

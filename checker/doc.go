@@ -4,8 +4,8 @@
 // Start with [CheckAll], which lets several checkers judge a history and takes
 // the worst verdict.
 //
-//   - [Linearizable] is the strictest promise; it needs a [Model] of the object,
-//     e.g. [RegisterModel].
+//   - [Linearizable] is the strictest promise; it needs a [model.Model] of the object,
+//     e.g. [model.Register].
 //   - [Set], [Queue] and [Counter] judge element by element and say what became
 //     of each.
 //   - [Sequential], [Sessions] and [Staleness] judge reads that may be old.

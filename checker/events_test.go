@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -46,12 +48,12 @@ func TestReplicas(t *testing.T) {
 		{"one node, two states", harness.Invalid, "n1 was in two different states", []harness.Event{
 			state(1, "n1", 4, "a"), state(7, "n1", 4, "b")}},
 	}
-	if r := check(t, Replicas{}, &harness.History{Events: []harness.Event{state(1, "n1", 4, "a")}, Nodes: []string{"n1"}}); r.Valid != harness.Valid {
+	if r := testhistory.Check(t, Replicas{}, &harness.History{Events: []harness.Event{state(1, "n1", 4, "a")}, Nodes: []string{"n1"}}); r.Valid != harness.Valid {
 		t.Errorf("one node alone: %v: %s", r.Valid, r.Summary)
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := check(t, Replicas{}, &harness.History{Events: c.events, Nodes: nodes})
+			r := testhistory.Check(t, Replicas{}, &harness.History{Events: c.events, Nodes: nodes})
 			if r.Valid != c.valid || !strings.Contains(r.Summary, c.says) {
 				t.Errorf("found %v: %s\nexpected %v: %s", r.Valid, r.Summary, c.valid, c.says)
 			}
@@ -72,7 +74,7 @@ func TestOneLeader(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := check(t, OneLeader{}, &harness.History{Events: c.events})
+			r := testhistory.Check(t, OneLeader{}, &harness.History{Events: c.events})
 			if r.Valid != c.valid {
 				t.Errorf("found %v: %s", r.Valid, r.Summary)
 			}
@@ -84,7 +86,7 @@ func TestOneLeader(t *testing.T) {
 }
 
 func TestRan(t *testing.T) {
-	m := RegisterModel()
+	m := model.Register()
 	start := harness.Event{Kind: harness.FaultStart, ID: 1, Fault: "kill"}
 	hold := harness.Event{Kind: harness.FaultHold, ID: 1, Time: 1}
 	miss := harness.Event{Kind: harness.FaultMiss, ID: 1, Message: "there was no leader"}
@@ -111,9 +113,9 @@ func TestRan(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			h := parseHistory(t, m, c.text)
+			h := testhistory.Parse(t, m, c.text)
 			h.Events = c.events
-			if r := check(t, c.ran, h); r.Valid != c.valid || !strings.Contains(r.Summary, c.says) {
+			if r := testhistory.Check(t, c.ran, h); r.Valid != c.valid || !strings.Contains(r.Summary, c.says) {
 				t.Errorf("found %v: %s\nexpected %v: %s", r.Valid, r.Summary, c.valid, c.says)
 			}
 		})
@@ -121,8 +123,8 @@ func TestRan(t *testing.T) {
 }
 
 func TestAvailability(t *testing.T) {
-	m := RegisterModel()
-	h := parseHistory(t, m, ``)
+	m := model.Register()
+	h := testhistory.Parse(t, m, ``)
 	add := func(start, end time.Duration, kind harness.Type) {
 		h.Operations = append(h.Operations, harness.Operation{F: "write", Start: start, End: end, Type: kind})
 	}
@@ -139,7 +141,7 @@ func TestAvailability(t *testing.T) {
 		{Kind: harness.FaultEnd, Time: 3000 * ms, ID: 7},
 		phase(4000*ms, "heal"),
 	}
-	d := check(t, Availability{}, h).Details.(AvailabilityDetails)
+	d := testhistory.Check(t, Availability{}, h).Details.(AvailabilityDetails)
 	if d.LongestGap != (timeline.Stretch{From: 1200 * ms, To: 3500 * ms}) {
 		t.Errorf("longest gap %v", d.LongestGap)
 	}
@@ -155,7 +157,7 @@ func TestAvailability(t *testing.T) {
 	if len(d.Faults) != 1 || d.Faults[0].LongestGap != d.LongestGap || d.Faults[0].Fail != 1 || d.Faults[0].Info != 1 || d.Faults[0].OK != 0 {
 		t.Errorf("faults %+v", d.Faults)
 	}
-	if r := check(t, Availability{}, &harness.History{}); r.Valid != harness.Valid {
+	if r := testhistory.Check(t, Availability{}, &harness.History{}); r.Valid != harness.Valid {
 		t.Errorf("an empty history is %v", r.Valid)
 	}
 }
@@ -179,7 +181,7 @@ func TestFailovers(t *testing.T) {
 			leads(7000*ms, "n1", 5),
 		},
 	}
-	d := check(t, Failovers{}, h).Details.(FailoverDetails)
+	d := testhistory.Check(t, Failovers{}, h).Details.(FailoverDetails)
 	want := []Failover{
 		{Cause: CauseFault, FaultID: 2, Fault: "kill", Target: "leader", Old: "n1", OldTerm: 1, New: "n2", Term: 2,
 			At: 2000 * ms, Held: 10 * ms, Detected: 200 * ms, Elected: 350 * ms, Served: 500 * ms},
@@ -208,8 +210,8 @@ func (b broken) Check(context.Context, *harness.History) (harness.Result, error)
 }
 
 func TestCheckAll(t *testing.T) {
-	m := RegisterModel()
-	valid, invalid := parseHistory(t, m, `[write 1] [read -> 1]`), parseHistory(t, m, `[write 1] [read -> 2]`)
+	m := model.Register()
+	valid, invalid := testhistory.Parse(t, m, `[write 1] [read -> 1]`), testhistory.Parse(t, m, `[write 1] [read -> 2]`)
 	lin := Linearizable{Model: m}
 	cases := []struct {
 		name     string

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"coup/checker"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -15,10 +16,10 @@ func ExampleLinearizable() {
 	h := &harness.History{Operations: []harness.Operation{
 		{Process: 1, F: "write", Key: "k3", Input: int64(41), Type: harness.OK, Call: 0, Return: 1, Start: at(100), End: at(110), Node: "n1"},
 		{Process: 2, F: "write", Key: "k3", Input: int64(45), Type: harness.OK, Call: 2, Return: 3, Start: at(120), End: at(135), Node: "n2"},
-		{Process: 3, F: "read", Key: "k3", Output: checker.Just(41), Type: harness.OK, Call: 4, Return: 5, Start: at(150), End: at(152), Node: "n1"},
+		{Process: 3, F: "read", Key: "k3", Output: model.Just(41), Type: harness.OK, Call: 4, Return: 5, Start: at(150), End: at(152), Node: "n1"},
 	}}
 	v := checker.CheckAll(context.Background(), []harness.Checker{
-		checker.Linearizable{Model: checker.RegisterModel()},
+		checker.Linearizable{Model: model.Register()},
 		checker.Ran{},
 	}, h)
 	fmt.Println(v.Valid)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"coup/checker/story"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -163,9 +164,9 @@ func summariseFailovers(fs []Failover) string {
 			}
 		}
 	}
-	s := fmt.Sprintf("The leader changed %s, %d of them after a fault that hit it", times(len(fs)), byFault)
+	s := fmt.Sprintf("The leader changed %s, %d of them after a fault that hit it", story.Times(len(fs)), byFault)
 	if told > 0 {
-		s += fmt.Sprintf("; the slowest of those took %s from the fault to the first success", seconds(worst))
+		s += fmt.Sprintf("; the slowest of those took %s from the fault to the first success", story.Seconds(worst))
 	}
 	return s + "."
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -35,11 +36,11 @@ import (
 // the earlier er gets the earlier call never covers more time and never breaks
 // a constraint, and the same goes for which elements get one at all. An open
 // enqueue whose element nobody got can be left out, with what took it.
-func fifoTier(_ context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != queueKind {
+func fifoTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.QueueKind {
 		return decision{}, false, nil
 	}
-	p, ok, proof := gather(ops, m.kind.puts())
+	p, ok, proof := gather(ops, m.Kind.Puts())
 	if !ok {
 		return decision{}, false, nil
 	}

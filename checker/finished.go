@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -49,7 +51,7 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		r.Summary = "The run ended before it began."
 		return r, nil
 	case last.Message != "done" || final == nil:
-		r.Summary = fmt.Sprintf("The run did not finish: it ended in the phase %q, which began at %s.", last.Message, seconds(last.Time))
+		r.Summary = fmt.Sprintf("The run did not finish: it ended in the phase %q, which began at %s.", last.Message, story.Seconds(last.Time))
 		return r, nil
 	}
 	seen := map[string]bool{}
@@ -76,11 +78,11 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		r.Summary = fmt.Sprintf("Not everything could be healed after the load: %s.", unhealed.Message)
 	case len(d.Unseen) == 0:
 		r.Valid = harness.Valid
-		r.Summary = fmt.Sprintf("After everything was healed, every one of %s was looked at once more.", plural(d.Objects, "object"))
+		r.Summary = fmt.Sprintf("After everything was healed, every one of %s was looked at once more.", story.Plural(d.Objects, "object"))
 	case len(d.Unseen) == d.Objects:
-		r.Summary = fmt.Sprintf("After everything was healed, no operation succeeded in the %s that were left for it.", seconds(last.Time-final.Time))
+		r.Summary = fmt.Sprintf("After everything was healed, no operation succeeded in the %s that were left for it.", story.Seconds(last.Time-final.Time))
 	default:
-		r.Summary = fmt.Sprintf("After everything was healed, %d of %s could not be looked at: %s.", len(d.Unseen), plural(d.Objects, "object"), list(d.Unseen))
+		r.Summary = fmt.Sprintf("After everything was healed, %d of %s could not be looked at: %s.", len(d.Unseen), story.Plural(d.Objects, "object"), story.List(d.Unseen))
 	}
 	return r, nil
 }
@@ -88,6 +90,6 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 // leftMore reports whether op took an element out of a queue: only one that
 // found it empty has seen all of it.
 func leftMore(op *harness.Operation) bool {
-	v, ok := op.Output.(Maybe)
+	v, ok := op.Output.(model.Maybe)
 	return op.F == "dequeue" && ok && v.Set
 }

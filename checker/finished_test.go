@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -32,7 +34,7 @@ func TestFinished(t *testing.T) {
 		{"one object was not seen", harness.Unknown, `1 of 2 objects could not be looked at: "b"`, whole, []harness.Operation{
 			read("a", 2, harness.OK), read("b", 3, harness.OK), read("a", 21, harness.OK), read("b", 21, harness.Info)}},
 	}
-	take := func(v Maybe, at time.Duration) harness.Operation {
+	take := func(v model.Maybe, at time.Duration) harness.Operation {
 		return harness.Operation{F: "dequeue", Key: "q", Start: at, End: at + 1, Type: harness.OK, Output: v}
 	}
 	cases = append(cases, []struct {
@@ -42,12 +44,12 @@ func TestFinished(t *testing.T) {
 		events []harness.Event
 		ops    []harness.Operation
 	}{
-		{"a queue that was drained", harness.Valid, "every one of 1 object", whole, []harness.Operation{take(Just(1), 21), take(Maybe{}, 22)}},
-		{"a queue that was not", harness.Unknown, "no operation", whole, []harness.Operation{take(Just(1), 21), take(Just(2), 22)}},
+		{"a queue that was drained", harness.Valid, "every one of 1 object", whole, []harness.Operation{take(model.Just(1), 21), take(model.Maybe{}, 22)}},
+		{"a queue that was not", harness.Unknown, "no operation", whole, []harness.Operation{take(model.Just(1), 21), take(model.Just(2), 22)}},
 	}...)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := check(t, Finished{}, &harness.History{Events: c.events, Operations: c.ops})
+			r := testhistory.Check(t, Finished{}, &harness.History{Events: c.events, Operations: c.ops})
 			if r.Valid != c.valid || !strings.Contains(r.Summary, c.says) {
 				t.Errorf("found %v: %s\nexpected %v: %s", r.Valid, r.Summary, c.valid, c.says)
 			}

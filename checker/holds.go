@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -24,8 +26,8 @@ import (
 // that does none of these never ends. Open acquires and renewals were not
 // needed by anybody: their process has done nothing since, so they are left
 // out. (Gray and Cheriton, "Leases", SOSP 1989.)
-func holdsTier(_ context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != lockKind {
+func holdsTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.LockKind {
 		return decision{}, false, nil
 	}
 	holds, proof, ok := gatherHolds(ops)
@@ -57,7 +59,7 @@ type hold struct {
 	ops   []int32 // in their order, with what ended it
 	f, s  int     // the first return and the last call
 	lease int64   // the last one
-	token Maybe
+	token model.Maybe
 	ended bool // its release is certain
 }
 
@@ -70,14 +72,14 @@ func gatherHolds(ops []*harness.Operation) (holds []hold, proof []int32, ok bool
 	lapses := map[int64]int32{} // by lease
 	unsure := map[int]int32{}   // open releases by hold
 	for i, op := range ops {
-		if op.F == lapse {
+		if op.F == model.Lapse {
 			lapses[op.Input.(int64)] = int32(i)
 			continue
 		}
 		if until, known := busy[op.Process]; known && op.Call < until {
 			return nil, nil, false
 		}
-		busy[op.Process] = ret(op)
+		busy[op.Process] = model.Returned(op)
 		at, known := current[op.Process]
 		if !known {
 			at = nothing
@@ -90,7 +92,7 @@ func gatherHolds(ops []*harness.Operation) (holds []hold, proof []int32, ok bool
 		}
 		if op.F == "acquire" {
 			current[op.Process] = len(holds)
-			holds = append(holds, hold{ops: []int32{int32(i)}, f: op.Return, s: op.Call, lease: int64(op.Call), token: granted(op).Token})
+			holds = append(holds, hold{ops: []int32{int32(i)}, f: op.Return, s: op.Call, lease: int64(op.Call), token: model.Granted(op).Token})
 			continue
 		}
 		if at == nothing {
@@ -167,7 +169,7 @@ func clash(holds []hold) (a, b *hold, ok bool) {
 
 // whyLock says what is wrong with a small history of a lock.
 func whyLock(history []harness.Operation) string {
-	ops := pointers(history)
+	ops := model.Pointers(history)
 	holds, proof, ok := gatherHolds(ops)
 	if proof != nil {
 		op := ops[proof[0]]
@@ -194,5 +196,5 @@ func whyLock(history []harness.Operation) string {
 		return ""
 	}
 	return fmt.Sprintf("At %s processes %d and %d both held the lock: process %d had been given it by %s, and had neither begun to release it nor had its lease run out.",
-		seconds(first(b).End), first(a).Process, first(b).Process, first(a).Process, seconds(first(a).End))
+		story.Seconds(first(b).End), first(a).Process, first(b).Process, first(a).Process, story.Seconds(first(a).End))
 }

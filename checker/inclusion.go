@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -23,8 +24,8 @@ import (
 // at any moment between the first call and the first return of them: at that
 // moment the one that was called first is still under way. Adds that are open
 // and whose element nobody read can be left out.
-func inclusionTier(_ context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != setKind {
+func inclusionTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.SetKind {
 		return decision{}, false, nil
 	}
 	s := inclusion{ops: ops}
@@ -76,14 +77,14 @@ func (s *inclusion) gather() []int32 {
 		at, known := s.index[v]
 		if !known {
 			s.index[v] = int32(len(s.members))
-			s.members = append(s.members, member{first: int32(i), sure: int32(i), call: op.Call, ret: ret(op), step: none, mark: none})
+			s.members = append(s.members, member{first: int32(i), sure: int32(i), call: op.Call, ret: model.Returned(op), step: none, mark: none})
 			continue
 		}
 		m := &s.members[at]
 		if op.Call < m.call {
 			m.first, m.call = int32(i), op.Call
 		}
-		if r := ret(op); r < m.ret {
+		if r := model.Returned(op); r < m.ret {
 			m.sure, m.ret = int32(i), r
 		}
 	}
@@ -189,7 +190,7 @@ func (s *inclusion) order() (order, proof []int32) {
 			break
 		}
 		r := s.reads[n]
-		if p := place(r, s.ops[r].Call, ret(s.ops[r]), r); p != nil {
+		if p := place(r, s.ops[r].Call, model.Returned(s.ops[r]), r); p != nil {
 			return nil, s.prove(p)
 		}
 		if n+1 == len(s.reads) || len(s.shown(s.reads[n+1])) != len(s.shown(r)) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -46,7 +47,7 @@ import (
 //     what failed in vain with a free write fails where it is used up or has to
 //     come yet; with a read done or free it fails with it still to come.
 //   - What returns first goes first, so that what is still to be had later is kept.
-func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
+func justInTimeTier(b context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
 	// A quarter of the time is left to the last resort.
 	if end, ok := b.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -77,7 +78,7 @@ func justInTimeTier(b context.Context, m Model, ops []*harness.Operation) (decis
 var errTooMany = errors.New("too many operations are under way at once")
 
 type justInTime struct {
-	m        Model
+	m        model.Model
 	ops      []*harness.Operation
 	class    []int32 // of each operation: equal operations have equal classes
 	readOnly []bool  // of each class
@@ -113,7 +114,7 @@ type justInTime struct {
 	farthest int32
 }
 
-func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
+func newJustInTime(m model.Model, ops []*harness.Operation) (*justInTime, error) {
 	j := &justInTime{
 		m: m, ops: ops, class: make([]int32, len(ops)), slot: make([]int32, len(ops)),
 		stateIndex: map[any]int32{},
@@ -131,7 +132,7 @@ func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 		if l.open {
 			l.out = nil
 		}
-		alike := comparable(l.in) && comparable(l.out) && !m.personal
+		alike := comparable(l.in) && comparable(l.out) && !m.Personal
 		c, known := int32(0), false
 		if alike {
 			c, known = byLikeness[l]
@@ -139,7 +140,7 @@ func newJustInTime(m Model, ops []*harness.Operation) (*justInTime, error) {
 		if !known {
 			c = int32(len(j.sample))
 			j.sample = append(j.sample, int32(i))
-			j.readOnly = append(j.readOnly, m.onlyReads(op))
+			j.readOnly = append(j.readOnly, m.OnlyReads(op))
 			j.blind = append(j.blind, m.Blind != nil && m.Blind(op))
 			if alike {
 				byLikeness[l] = c

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -37,11 +38,11 @@ import (
 // top. If not even all of them going as early as the first open pop allows explains
 // the rest, nothing does. If it explains it that they go in the order in which
 // they must be gone, the history is valid.
-func lifoTier(b context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != stackKind {
+func lifoTier(b context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.StackKind {
 		return decision{}, false, nil
 	}
-	p, ok, proof := gather(ops, m.kind.puts())
+	p, ok, proof := gather(ops, m.Kind.Puts())
 	if !ok {
 		return decision{}, false, nil
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -20,7 +22,7 @@ import (
 // not happen; those that ended info may have taken effect at any moment since,
 // or never. Its Details are [LinearizableDetails].
 type Linearizable struct {
-	Model Model
+	Model model.Model
 
 	// Timeout bounds the whole check; zero: a minute. A key that is not decided
 	// by then is unknown, and so is the verdict, unless another key shows a
@@ -64,16 +66,16 @@ func (l Linearizable) Name() string { return "linearizable" }
 
 // keyed is the history of one object and what was found.
 type keyed struct {
-	Object
+	model.Object
 	decision
 	reason string // why it is unknown
 	work   int64  // that it took to decide, as for an allowance
 }
 
 // keysOf are the objects of a history, none of them decided.
-func keysOf(m Model, ops []harness.Operation) []*keyed {
+func keysOf(m model.Model, ops []harness.Operation) []*keyed {
 	var keys []*keyed
-	for _, o := range m.partition(ops) {
+	for _, o := range m.Partition(ops) {
 		keys = append(keys, &keyed{Object: o, decision: decision{valid: harness.Unknown}, reason: outOfTime.Error()})
 	}
 	return keys
@@ -98,7 +100,7 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	if err := l.Model.checkTypes(h.Operations); err != nil {
+	if err := l.Model.CheckTypes(h.Operations); err != nil {
 		return r, err
 	}
 	keys := keysOf(l.Model, h.Operations)
@@ -157,7 +159,7 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 		defer work.end()
 		d.Confirmed = true
 		for _, m := range models {
-			confirmed, err := porcupineSearch(b, m, pointers(small))
+			confirmed, err := porcupineSearch(b, m, model.Pointers(small))
 			if err != nil || confirmed == harness.Valid {
 				return r, fmt.Errorf("the tier %s calls the history of %q invalid, but porcupine explains its proof (%v)", worst.tier, worst.Key, err)
 			}
@@ -167,29 +169,29 @@ func (l Linearizable) Check(ctx context.Context, h *harness.History) (harness.Re
 		r.Counterexample = tell(l.Model, worst.Key, withOrigins(small, worst.Ops), worst.Ops)
 		if len(models) > 1 {
 			r.Counterexample.Story = slices.Insert(r.Counterexample.Story, 0,
-				fmt.Sprintf("Whatever %s held before that:", nameOf(l.Model, worst.Key)))
+				fmt.Sprintf("Whatever %s held before that:", story.NameOf(l.Model, worst.Key)))
 		}
 	}
 	return r, nil
 }
 
 func (d LinearizableDetails) summary(n int) string {
-	objects := plural(d.Keys, d.Model)
+	objects := story.Plural(d.Keys, d.Model)
 	switch {
 	case len(d.Invalid) > 0:
 		return fmt.Sprintf("Not linearizable: no order of its operations explains what was answered for %s (of %s).",
-			list(d.Invalid), objects)
+			story.List(d.Invalid), objects)
 	case len(d.Unknown) > 0:
 		var names []string
 		for _, u := range d.Unknown {
 			names = append(names, u.Key)
 		}
 		return fmt.Sprintf("Nobody knows whether it is linearizable: %s (of %s) could not be decided, because %s.",
-			list(names), objects, d.Unknown[0].Reason)
+			story.List(names), objects, d.Unknown[0].Reason)
 	case n == 0:
 		return "Linearizable, but no operation was performed."
 	default:
-		return fmt.Sprintf("Linearizable: %s, %s.", plural(n, "operation"), objects)
+		return fmt.Sprintf("Linearizable: %s, %s.", story.Plural(n, "operation"), objects)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -18,10 +20,10 @@ type historyCase struct {
 	story string // a part of the story, "" for any
 }
 
-func runCases(t *testing.T, m Model, cases []historyCase) {
+func runCases(t *testing.T, m model.Model, cases []historyCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := check(t, Linearizable{Model: m}, parseHistory(t, m, c.text))
+			r := testhistory.Check(t, Linearizable{Model: m}, testhistory.Parse(t, m, c.text))
 			if r.Valid != c.valid {
 				t.Fatalf("found %v, expected %v: %s", r.Valid, c.valid, r.Summary)
 			}
@@ -39,7 +41,7 @@ func runCases(t *testing.T, m Model, cases []historyCase) {
 }
 
 func TestRegisterHistories(t *testing.T) {
-	runCases(t, RegisterModel(), []historyCase{
+	runCases(t, model.Register(), []historyCase{
 		{"empty", harness.Valid, ``, ""},
 		{"nothing written", harness.Valid, `[read -> nil]`, ""},
 		{"one write", harness.Valid, `[write 1] [read -> 1]`, ""},
@@ -100,7 +102,7 @@ func TestRegisterHistories(t *testing.T) {
 
 // The two traps: shortcuts that look right and are not.
 func TestRegisterTraps(t *testing.T) {
-	runCases(t, RegisterModel(), []historyCase{
+	runCases(t, model.Register(), []historyCase{
 		// The write of 2 was never read. Without it the compare-and-set, whose
 		// answer nobody knows, could not have come to write 4.
 		{"an unobserved open write can be needed", harness.Valid, `
@@ -134,7 +136,7 @@ func TestRegisterTraps(t *testing.T) {
 }
 
 func TestSetHistories(t *testing.T) {
-	runCases(t, SetModel(), []historyCase{
+	runCases(t, model.Set(), []historyCase{
 		{"reads grow", harness.Valid, `
 			[read -> {}] [add 1] [read -> {1}] [add 2] [read -> {2 1}]`, ""},
 		{"open add may be seen", harness.Valid, `[add 1>  [add 2] [read -> {2}] [read -> {1 2}]`, ""},
@@ -153,7 +155,7 @@ func TestSetHistories(t *testing.T) {
 }
 
 func TestQueueHistories(t *testing.T) {
-	runCases(t, QueueModel(), []historyCase{
+	runCases(t, model.Queue(), []historyCase{
 		{"in order", harness.Valid, `
 			[enqueue 1] [enqueue 2] [dequeue -> 1] [dequeue -> 2] [dequeue -> nil]`, ""},
 		{"concurrent enqueues", harness.Valid, `
@@ -170,7 +172,7 @@ func TestQueueHistories(t *testing.T) {
 }
 
 func TestStackHistories(t *testing.T) {
-	runCases(t, StackModel(), []historyCase{
+	runCases(t, model.Stack(), []historyCase{
 		{"in order", harness.Valid, `
 			[push 1] [push 2] [pop -> 2] [pop -> 1] [pop -> nil]`, ""},
 		{"concurrent pushes", harness.Valid, `
@@ -199,7 +201,7 @@ func TestStackHistories(t *testing.T) {
 }
 
 func TestPriorityQueueHistories(t *testing.T) {
-	runCases(t, PriorityQueueModel(), []historyCase{
+	runCases(t, model.PriorityQueue(), []historyCase{
 		{"in order", harness.Valid, `
 			[insert 2] [insert 1] [delete-min -> 1] [delete-min -> 2] [delete-min -> nil]`, ""},
 		{"not yet there", harness.Valid, `
@@ -223,7 +225,7 @@ func TestPriorityQueueHistories(t *testing.T) {
 }
 
 func TestMutexHistories(t *testing.T) {
-	runCases(t, MutexModel(), []historyCase{
+	runCases(t, model.Mutex(), []historyCase{
 		{"in turn", harness.Valid, `[acquire] [release] [acquire] [release]`, ""},
 		{"handed over", harness.Valid, `
 			[acquire] [release]
@@ -249,16 +251,16 @@ func TestMutexHistories(t *testing.T) {
 
 // What a window of a long history shows by itself is all that is told.
 func TestMutexCounterexampleIsSmall(t *testing.T) {
-	m := MutexModel()
+	m := model.Mutex()
 	text := strings.Repeat("[acquire] [release] ", 50) + "[acquire] [acquire] " + strings.Repeat("[release] [acquire] ", 50)
-	r := check(t, Linearizable{Model: m}, parseHistory(t, m, text))
+	r := testhistory.Check(t, Linearizable{Model: m}, testhistory.Parse(t, m, text))
 	if r.Valid != harness.Invalid || len(r.Counterexample.Witness) != 2 || !r.Details.(LinearizableDetails).Confirmed {
 		t.Errorf("%v:\n%s", r.Valid, strings.Join(r.Counterexample.Story, "\n"))
 	}
 }
 
 func TestLockHistories(t *testing.T) {
-	runCases(t, LockModel(), []historyCase{
+	runCases(t, model.Lock(), []historyCase{
 		{"in turn", harness.Valid, `
 			[acquire -> 1] [release]
 			                         [acquire -> 2] [release]`, ""},
@@ -330,7 +332,7 @@ func TestLockHistories(t *testing.T) {
 }
 
 func TestListHistories(t *testing.T) {
-	runCases(t, ListModel(), []historyCase{
+	runCases(t, model.List(), []historyCase{
 		{"grows", harness.Valid, `[append 1] [read -> {1}] [append 2] [read -> {1 2}] [append 3]`, ""},
 		{"concurrent", harness.Valid, `
 			[append 1 ]
@@ -349,7 +351,7 @@ func TestListHistories(t *testing.T) {
 }
 
 func TestCounterHistories(t *testing.T) {
-	runCases(t, CounterModel(), []historyCase{
+	runCases(t, model.Counter(), []historyCase{
 		{"sums", harness.Valid, `[add 1] [add 2] [read -> 3]`, ""},
 		{"open add counts or not", harness.Valid, `[add 1>  [add 2] [read -> 2] [read -> 3]`, ""},
 		{"too little", harness.Invalid, `[add 1] [add 2] [read -> 2]`, ""},
@@ -359,8 +361,8 @@ func TestCounterHistories(t *testing.T) {
 
 // What is left of a violation in a long history is only what it rests on.
 func TestCounterexampleIsMinimal(t *testing.T) {
-	m := RegisterModel()
-	r := check(t, Linearizable{Model: m}, parseHistory(t, m, `
+	m := model.Register()
+	r := testhistory.Check(t, Linearizable{Model: m}, testhistory.Parse(t, m, `
 		[write 1] [read -> 1] [write 3] [read -> 3] [write 5] [read -> 5]   [read -> 2]
 		    [write 2] [cas 2 9>      [write 4]         [write 6>       [write 7]   [read -> 7]`))
 	if r.Valid != harness.Invalid {
@@ -375,8 +377,8 @@ func TestCounterexampleIsMinimal(t *testing.T) {
 
 // Where the values of a chain of compare-and-sets came from is left out.
 func TestOriginsAreLeftOut(t *testing.T) {
-	m := RegisterModel()
-	r := check(t, Linearizable{Model: m}, parseHistory(t, m, `
+	m := model.Register()
+	r := testhistory.Check(t, Linearizable{Model: m}, testhistory.Parse(t, m, `
 		[write 1] [cas 1 2 -> 1] [cas 2 3 -> 2] [cas 3 4 -> 3] [cas 4 5 -> 4] [read -> 4]`))
 	if r.Valid != harness.Invalid || len(r.Counterexample.Witness) != 3 {
 		t.Errorf("%v:\n%s", r.Valid, strings.Join(r.Counterexample.Story, "\n"))
@@ -385,7 +387,7 @@ func TestOriginsAreLeftOut(t *testing.T) {
 
 // A chain of thousands of compare-and-sets is no burden.
 func TestLongChainsAreCut(t *testing.T) {
-	m := RegisterModel()
+	m := model.Register()
 	h := &harness.History{}
 	add := func(op harness.Operation) {
 		n := 2 * len(h.Operations)
@@ -394,18 +396,18 @@ func TestLongChainsAreCut(t *testing.T) {
 	}
 	add(harness.Operation{F: "write", Input: int64(0)})
 	for v := range int64(20_000) {
-		add(harness.Operation{F: "cas", Input: CAS{From: Just(v), To: v + 1}, Output: Just(v)})
+		add(harness.Operation{F: "cas", Input: model.CAS{From: model.Just(v), To: v + 1}, Output: model.Just(v)})
 	}
-	add(harness.Operation{F: "read", Output: Just(19_990)})
+	add(harness.Operation{F: "read", Output: model.Just(19_990)})
 	listed := 0
-	for _, part := range RegisterModel().Parts(h.Operations) {
+	for _, part := range model.Register().Parts(h.Operations) {
 		listed += len(part)
 	}
 	if listed > 1<<22+len(h.Operations) {
 		t.Errorf("the parts of the chain have %d operations together", listed)
 	}
 	// Without a limit of time: that this ends at all shows how it is cut.
-	r := check(t, Linearizable{Model: m}, h)
+	r := testhistory.Check(t, Linearizable{Model: m}, h)
 	if r.Valid != harness.Invalid || len(r.Counterexample.Witness) != 3 {
 		t.Errorf("%v: %d operations", r.Valid, len(r.Counterexample.Witness))
 	}
@@ -415,24 +417,24 @@ func TestLongChainsAreCut(t *testing.T) {
 func TestCounterexamplesAreSmall(t *testing.T) {
 	cases := []struct {
 		name, text, why string
-		m               Model
+		m               model.Model
 		most            int
 	}{
 		{"queue", `
 			[enqueue 1] [enqueue 2] [enqueue 3] [dequeue -> 1]    [dequeue -> 3] [dequeue -> 2]
-			     [dequeue>      [enqueue 4]     [dequeue -> nil]   [enqueue 5]`, "", QueueModel(), 6},
+			     [dequeue>      [enqueue 4]     [dequeue -> nil]   [enqueue 5]`, "", model.Queue(), 6},
 		{"queue without open dequeues", `
 			[enqueue 1] [enqueue 2] [enqueue 3] [dequeue -> 1]    [dequeue -> 3] [dequeue -> 2]
-			                [enqueue 4]                           [enqueue 5]`, "2 was in the queue before anybody began to enqueue 3", QueueModel(), 4},
+			                [enqueue 4]                           [enqueue 5]`, "2 was in the queue before anybody began to enqueue 3", model.Queue(), 4},
 		{"set", `
 			[add 1] [add 2] [read -> {1 2}] [add 3] [read -> {1 3}] [read -> {1 2 3}]
-			     [add 4>         [add 5]`, "got [] and 2 more that do not matter here", SetModel(), 3},
-		{"queue that loses", `[enqueue 1] [enqueue 2] [dequeue -> 2] [dequeue -> nil] [dequeue -> 1]`, "1 was in the queue before anybody began to enqueue 2, and had not come out by then.", QueueModel(), 3},
-		{"counter", `[add 1] [read -> 1] [add 2] [read -> 3] [read -> 7]`, "at most 3; it got 7", CounterModel(), 5},
+			     [add 4>         [add 5]`, "got [] and 2 more that do not matter here", model.Set(), 3},
+		{"queue that loses", `[enqueue 1] [enqueue 2] [dequeue -> 2] [dequeue -> nil] [dequeue -> 1]`, "1 was in the queue before anybody began to enqueue 2, and had not come out by then.", model.Queue(), 3},
+		{"counter", `[add 1] [read -> 1] [add 2] [read -> 3] [read -> 7]`, "at most 3; it got 7", model.Counter(), 5},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := check(t, Linearizable{Model: c.m}, parseHistory(t, c.m, c.text))
+			r := testhistory.Check(t, Linearizable{Model: c.m}, testhistory.Parse(t, c.m, c.text))
 			if r.Valid != harness.Invalid {
 				t.Fatal(r.Summary)
 			}
@@ -446,8 +448,8 @@ func TestCounterexamplesAreSmall(t *testing.T) {
 
 // Where values repeat, the history is cut at its front.
 func TestWindowOfRepeatedValues(t *testing.T) {
-	m := RegisterModel()
-	r := check(t, Linearizable{Model: m}, parseHistory(t, m, `
+	m := model.Register()
+	r := testhistory.Check(t, Linearizable{Model: m}, testhistory.Parse(t, m, `
 		[write 1] [write 2] [write 1] [read -> 1] [write 2]      [write 3] [read -> 1] [write 1]
 		    [write 2]     [read -> 2]   [cas 3 1 -> other]`))
 	if r.Valid != harness.Invalid {
@@ -463,11 +465,11 @@ func TestWindowOfRepeatedValues(t *testing.T) {
 // and mostly by few operations: now and then it takes a long way to contradict
 // itself.
 func TestLongHistoriesOfRepeatedValues(t *testing.T) {
-	m := RegisterModel()
+	m := model.Register()
 	found, small := 0, 0
 	for n := range uint64(40) {
-		ops := generate(rand.New(rand.NewPCG(n, 1)), m, shape{ops: 1000, processes: 4 + int(n)/4, values: 5, faulty: 0.002})
-		r := check(t, Linearizable{Model: m}, &harness.History{Operations: ops})
+		ops := testhistory.Generate(rand.New(rand.NewPCG(n, 1)), m, testhistory.Shape{Ops: 1000, Processes: 4 + int(n)/4, Values: 5, Faulty: 0.002})
+		r := testhistory.Check(t, Linearizable{Model: m}, &harness.History{Operations: ops})
 		if r.Valid != harness.Invalid {
 			continue
 		}
@@ -488,8 +490,8 @@ func TestLongHistoriesOfRepeatedValues(t *testing.T) {
 // When the time is over, what the tier proved is shown as it is: not made
 // smaller, and not made larger either.
 func TestProofIsKeptWhenTimeIsOver(t *testing.T) {
-	m := RegisterModel()
-	h := parseHistory(t, m, `[write 1] [write 2] [read -> 1] [write 3] [read -> 3] [write 4] [read -> 4]`)
+	m := model.Register()
+	h := testhistory.Parse(t, m, `[write 1] [write 2] [read -> 1] [write 3] [read -> 3] [write 4] [read -> 4]`)
 	k := keysOf(m, h.Operations)[0]
 	d, err := decide(context.Background(), m, k.Ops)
 	if err != nil || d.valid != harness.Invalid {

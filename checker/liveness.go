@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -257,11 +259,11 @@ func judgeServed(served []ServedAgain, healed time.Duration, s timeline.Stretch)
 	case len(served) == 0:
 		return harness.Unknown, "Nobody asked for anything after everything was healed."
 	case len(missing) == len(served):
-		return harness.Unknown, fmt.Sprintf("No operation succeeded in the %s after everything was healed.", seconds(s.Length()))
+		return harness.Unknown, fmt.Sprintf("No operation succeeded in the %s after everything was healed.", story.Seconds(s.Length()))
 	case len(missing) > 0:
-		return harness.Unknown, fmt.Sprintf("No %s succeeded in the %s after everything was healed.", strings.Join(missing, " and no "), seconds(s.Length()))
+		return harness.Unknown, fmt.Sprintf("No %s succeeded in the %s after everything was healed.", strings.Join(missing, " and no "), story.Seconds(s.Length()))
 	}
-	return harness.Valid, fmt.Sprintf("After everything was healed, every kind of operation succeeded within %s.", seconds(slowest))
+	return harness.Valid, fmt.Sprintf("After everything was healed, every kind of operation succeeded within %s.", story.Seconds(slowest))
 }
 
 // tell tells of an outage that is proved.
@@ -279,20 +281,20 @@ func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary
 	}
 	if o.stretch.From == healed {
 		summary = fmt.Sprintf("No %s succeeded in %v after everything was healed", what, within)
-		say("At %s everything was healed: every node ran, and packets passed between all of them and the clients.", seconds(healed))
+		say("At %s everything was healed: every node ran, and packets passed between all of them and the clients.", story.Seconds(healed))
 	} else {
 		summary = fmt.Sprintf("No %s succeeded in %v without any fault", what, within)
-		say("From %s to %s no fault was in force.", seconds(o.stretch.From), seconds(o.stretch.To))
+		say("From %s to %s no fault was in force.", story.Seconds(o.stretch.From), story.Seconds(o.stretch.To))
 	}
 	if o.From > o.stretch.From {
 		summary += ", though some had before"
-		say("The last success was at %s.", seconds(o.From))
+		say("The last success was at %s.", story.Seconds(o.From))
 	}
 	asked := map[string]int{}
 	for _, op := range o.ops {
 		asked[op.F]++
 	}
-	say("From %s to %s clients asked in vain for %s.", seconds(o.From), seconds(o.To), counted(asked))
+	say("From %s to %s clients asked in vain for %s.", story.Seconds(o.From), story.Seconds(o.To), counted(asked))
 	if other != "" {
 		say("What succeeded meanwhile: %s.", other)
 	}
@@ -303,12 +305,12 @@ func (o *outage) tell(h *harness.History, within, healed time.Duration) (summary
 		say("%s", a)
 	}
 	if o.To < o.stretch.To {
-		say("The next success was at %s.", seconds(o.To))
+		say("The next success was at %s.", story.Seconds(o.To))
 	}
 	say("A majority that can talk to each other must serve within %v.", within)
 	for _, op := range []*harness.Operation{o.ops[0], o.ops[len(o.ops)-1]} {
 		if len(c.Witness) == 0 || op != o.ops[0] {
-			c.Witness = append(c.Witness, witnesses(Model{}, []harness.Operation{*op})...)
+			c.Witness = append(c.Witness, story.Witnesses(model.Model{}, []harness.Operation{*op})...)
 		}
 	}
 	return summary + ".", c
@@ -330,7 +332,7 @@ func whatElse(h *harness.History, g timeline.Stretch, fs []string) string {
 func counted(n map[string]int) string {
 	var said []string
 	for _, f := range slices.Sorted(maps.Keys(n)) {
-		said = append(said, fmt.Sprintf("%s (%s)", f, times(n[f])))
+		said = append(said, fmt.Sprintf("%s (%s)", f, story.Times(n[f])))
 	}
 	return strings.Join(said, ", ")
 }
@@ -378,13 +380,13 @@ func whoLed(h *harness.History, g timeline.Stretch) (said []string) {
 			said = append(said, fmt.Sprintf("%d more such times are left out here.", len(reigns)-most))
 			break
 		}
-		said = append(said, fmt.Sprintf("%s took itself for the leader in term %d, from %s to %s.", r.Node, r.Term, seconds(r.From), seconds(r.To)))
+		said = append(said, fmt.Sprintf("%s took itself for the leader in term %d, from %s to %s.", r.Node, r.Term, story.Seconds(r.From), story.Seconds(r.To)))
 	}
 	if len(reigns) == 0 && len(terms) > 0 {
 		said = append(said, fmt.Sprintf("None of them took itself for the leader, in the terms %d to %d.", slices.Min(terms), slices.Max(terms)))
 	}
 	if elections > 0 {
-		said = append(said, fmt.Sprintf("They called for an election %s.", times(elections)))
+		said = append(said, fmt.Sprintf("They called for an election %s.", story.Times(elections)))
 	}
 	return said
 }
@@ -403,7 +405,7 @@ func answers(ops []*harness.Operation) (said []string) {
 	all := slices.Sorted(maps.Keys(n))
 	slices.SortStableFunc(all, func(a, b string) int { return n[b] - n[a] })
 	for _, text := range all[:min(len(all), 3)] {
-		said = append(said, fmt.Sprintf("What they were told (%s): %s.", times(n[text]), text))
+		said = append(said, fmt.Sprintf("What they were told (%s): %s.", story.Times(n[text]), text))
 	}
 	return said
 }

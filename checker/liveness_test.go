@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
 	"coup/harness"
 )
 
@@ -146,7 +147,7 @@ func TestLiveness(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: c.run.events, Operations: c.run.ops}
-			r := check(t, Liveness{}, h)
+			r := testhistory.Check(t, Liveness{}, h)
 			if r.Valid != c.valid || !strings.Contains(r.Summary, c.says) {
 				t.Errorf("found %v: %s\nexpected %v: %s", r.Valid, r.Summary, c.valid, c.says)
 			}
@@ -159,7 +160,7 @@ func TestLiveness(t *testing.T) {
 
 func TestLivenessTellsAStory(t *testing.T) {
 	run := serving().fail("write", 61, 999).with(harness.Event{Time: 70 * time.Second, Kind: harness.ElectionEvent, Node: "n2", Term: 8})
-	r := check(t, Liveness{}, &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: run.events, Operations: run.ops})
+	r := testhistory.Check(t, Liveness{}, &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: run.events, Operations: run.ops})
 	want := `At 61.000 s everything was healed: every node ran, and packets passed between all of them and the clients.
 From 61.000 s to 99.300 s clients asked in vain for write (39 times).
 What succeeded meanwhile: read (38 times).
@@ -185,7 +186,7 @@ A majority that can talk to each other must serve within 30s.`
 			e.Role, e.Term = "candidate", e.Term+uint64(i%5)
 		}
 	}
-	r = check(t, Liveness{}, &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: run.events, Operations: run.ops})
+	r = testhistory.Check(t, Liveness{}, &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: run.events, Operations: run.ops})
 	if r.Counterexample == nil || !slices.Contains(r.Counterexample.Story, "None of them took itself for the leader, in the terms 7 to 11.") {
 		t.Errorf("%+v", r.Counterexample)
 	}
@@ -202,7 +203,7 @@ func TestOutagesApart(t *testing.T) {
 		{29 * time.Second, "No cas and no write succeeded in 29s"},
 		{32 * time.Second, "No cas succeeded in 32s"},
 	} {
-		if r := check(t, Liveness{Within: c.within}, h); r.Valid != harness.Invalid || !strings.Contains(r.Summary, c.says) {
+		if r := testhistory.Check(t, Liveness{Within: c.within}, h); r.Valid != harness.Invalid || !strings.Contains(r.Summary, c.says) {
 			t.Errorf("found %v: %s\nexpected %s", r.Valid, r.Summary, c.says)
 		}
 	}

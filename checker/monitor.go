@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -20,7 +22,7 @@ import (
 //
 // A Monitor is not safe for concurrent use.
 type Monitor struct {
-	model     Model
+	model     model.Model
 	pos       int
 	keys      map[string]*watched
 	processes underWay
@@ -35,19 +37,19 @@ type Finding struct {
 
 // NewMonitor makes a monitor that has seen nothing. It is an error if there is
 // none for the model.
-func NewMonitor(m Model) (*Monitor, error) {
-	if watchers[m.kind] == nil {
+func NewMonitor(m model.Model) (*Monitor, error) {
+	if watchers[m.Kind] == nil {
 		return nil, fmt.Errorf("a %s cannot be watched while it runs", m.Name)
 	}
 	return &Monitor{model: m, keys: map[string]*watched{}, processes: underWay{}}, nil
 }
 
 // watchers make what watches one object, by model.
-var watchers = map[kind]func() watcher{
-	registerKind: newRegisterWatcher,
-	setKind:      newSetWatcher,
-	queueKind:    newQueueWatcher,
-	counterKind:  func() watcher { return &counterWatcher{begun: map[*harness.Operation]counterBounds{}} },
+var watchers = map[model.Kind]func() watcher{
+	model.RegisterKind: newRegisterWatcher,
+	model.SetKind:      newSetWatcher,
+	model.QueueKind:    newQueueWatcher,
+	model.CounterKind:  func() watcher { return &counterWatcher{begun: map[*harness.Operation]counterBounds{}} },
 }
 
 // watcher watches one object.
@@ -132,7 +134,7 @@ func (m *Monitor) Observe(op harness.Op) (*Finding, error) {
 	o.Type = op.Type
 	if op.Type == harness.OK {
 		o.Output, o.Return = op.Value, m.pos
-		if err := m.model.checkType(o); err != nil {
+		if err := m.model.CheckType(o); err != nil {
 			w.done = true
 			return nil, err
 		}
@@ -152,18 +154,18 @@ func (m *Monitor) invoke(op harness.Op) error {
 	}
 	w := m.keys[op.Key]
 	if w == nil {
-		w = &watched{watcher: watchers[m.model.kind](), open: map[*harness.Operation]struct{}{}}
+		w = &watched{watcher: watchers[m.model.Kind](), open: map[*harness.Operation]struct{}{}}
 		m.keys[op.Key] = w
 	}
 	if w.done {
 		return nil
 	}
-	if err = m.model.checkType(o); err == nil {
+	if err = m.model.CheckType(o); err == nil {
 		err = w.watcher.invoke(o)
 	}
 	if err != nil {
 		w.done, w.watcher = true, nil
-		return fmt.Errorf("%s is watched no longer: %w", nameOf(m.model, op.Key), err)
+		return fmt.Errorf("%s is watched no longer: %w", story.NameOf(m.model, op.Key), err)
 	}
 	w.open[o] = struct{}{}
 	return nil

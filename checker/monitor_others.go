@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -138,7 +139,7 @@ func (q *queueWatcher) complete(op *harness.Operation, now int, low func() int) 
 		return ""
 	}
 	q.open--
-	got := op.Output.(Maybe)
+	got := op.Output.(model.Maybe)
 	if !got.Set {
 		if n, first := q.before(op.Call); n > q.open {
 			return fmt.Sprintf("Process %d found the queue empty, where %d was in it.", op.Process, first.value)

@@ -3,6 +3,7 @@ package checker
 import (
 	"fmt"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -10,26 +11,26 @@ import (
 // (see there): a value that can no longer be seen without a violation is
 // forgotten, and to see what is not known is a violation.
 type registerWatcher struct {
-	values    map[Maybe]*watchedValue // that may still be seen
+	values    map[model.Maybe]*watchedValue // that may still be seen
 	zones     map[*watchedZone]struct{}
 	completed int
 	blind     bool // an operation did not tell what it saw: more can matter than is kept
 }
 
 func newRegisterWatcher() watcher {
-	k := &registerWatcher{values: map[Maybe]*watchedValue{}, zones: map[*watchedZone]struct{}{}}
-	k.values[Maybe{}] = &watchedValue{call: -1, did: true, f: harness.Open, zone: &watchedZone{f: -1, s: -1}}
+	k := &registerWatcher{values: map[model.Maybe]*watchedValue{}, zones: map[*watchedZone]struct{}{}}
+	k.values[model.Maybe{}] = &watchedValue{call: -1, did: true, f: harness.Open, zone: &watchedZone{f: -1, s: -1}}
 	return k
 }
 
 // watchedValue is a value that may still be seen.
 type watchedValue struct {
-	value    Maybe
-	call     int   // of its writer
-	compares bool  // the writer is a compare-and-set
-	from     Maybe // of this value
-	did      bool  // the writer took effect
-	f        int   // the first return of an operation on this value or on one that replaced it by compare-and-set
+	value    model.Maybe
+	call     int         // of its writer
+	compares bool        // the writer is a compare-and-set
+	from     model.Maybe // of this value
+	did      bool        // the writer took effect
+	f        int         // the first return of an operation on this value or on one that replaced it by compare-and-set
 	zone     *watchedZone
 	prev     *watchedValue // by compare-and-set
 	next     *watchedValue
@@ -42,14 +43,14 @@ type watchedZone struct {
 }
 
 func (k *registerWatcher) invoke(op *harness.Operation) error {
-	r := registerOp(op)
-	if !r.writes || r.compares && r.from == Just(r.to) {
+	r := model.RegisterEffectOf(op)
+	if !r.Writes || r.Compares && r.From == model.Just(r.To) {
 		return nil
 	}
-	if k.values[Just(r.to)] != nil {
-		return fmt.Errorf("%d is written a second time", r.to)
+	if k.values[model.Just(r.To)] != nil {
+		return fmt.Errorf("%d is written a second time", r.To)
 	}
-	k.values[Just(r.to)] = &watchedValue{value: Just(r.to), call: op.Call, compares: r.compares, from: r.from, f: harness.Open}
+	k.values[model.Just(r.To)] = &watchedValue{value: model.Just(r.To), call: op.Call, compares: r.Compares, from: r.From, f: harness.Open}
 	return nil
 }
 
@@ -72,28 +73,28 @@ func (k *registerWatcher) end(op *harness.Operation, now int) string {
 	case harness.Fail:
 		pending := *op
 		pending.Type = harness.Info
-		if r := registerOp(&pending); r.writes && !(r.compares && r.from == Just(r.to)) {
-			if v := k.values[Just(r.to)]; v != nil && v.did {
-				return fmt.Sprintf("Process %d failed to write %d, and somebody had seen it.", op.Process, r.to)
+		if r := model.RegisterEffectOf(&pending); r.Writes && !(r.Compares && r.From == model.Just(r.To)) {
+			if v := k.values[model.Just(r.To)]; v != nil && v.did {
+				return fmt.Sprintf("Process %d failed to write %d, and somebody had seen it.", op.Process, r.To)
 			}
-			delete(k.values, Just(r.to))
+			delete(k.values, model.Just(r.To))
 		}
 		return ""
 	}
-	r := registerOp(op)
-	if r.avoids {
+	r := model.RegisterEffectOf(op)
+	if r.Avoids {
 		k.blind, k.values, k.zones = true, nil, nil
 		return ""
 	}
-	saw := r.saw
-	if r.writes {
-		saw = Just(r.to)
-	} else if c, ok := op.Input.(CAS); ok && c.From != Just(c.To) {
+	saw := r.Saw
+	if r.Writes {
+		saw = model.Just(r.To)
+	} else if c, ok := op.Input.(model.CAS); ok && c.From != model.Just(c.To) {
 		// A compare-and-set that failed wrote nothing.
-		if v := k.values[Just(c.To)]; v != nil && v.did {
+		if v := k.values[model.Just(c.To)]; v != nil && v.did {
 			return fmt.Sprintf("Process %d failed to change %s to %d, and somebody had seen that.", op.Process, c.From, c.To)
 		}
-		delete(k.values, Just(c.To))
+		delete(k.values, model.Just(c.To))
 	}
 	v := k.values[saw]
 	if v == nil {

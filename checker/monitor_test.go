@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -33,7 +35,7 @@ func linesOf(ops []harness.Operation) (lines []harness.Op, at []int) {
 	return lines, at
 }
 
-func newMonitor(t testing.TB, m Model) *Monitor {
+func newMonitor(t testing.TB, m model.Model) *Monitor {
 	t.Helper()
 	mon, err := NewMonitor(m)
 	if err != nil {
@@ -45,20 +47,20 @@ func newMonitor(t testing.TB, m Model) *Monitor {
 // Of the other objects the monitor does not see everything, but what it says
 // is true at the line where it says it.
 func TestMonitorIsTrue(t *testing.T) {
-	for _, m := range []Model{SetModel(), QueueModel(), CounterModel()} {
-		for _, s := range []shape{
-			{ops: 12, processes: 3, open: 0.1, fail: 0.1, faulty: 0.3},
-			{ops: 24, processes: 4, open: 0.05, fail: 0.05, faulty: 0.1},
+	for _, m := range []model.Model{model.Set(), model.Queue(), model.Counter()} {
+		for _, s := range []testhistory.Shape{
+			{Ops: 12, Processes: 3, Open: 0.1, Fail: 0.1, Faulty: 0.3},
+			{Ops: 24, Processes: 4, Open: 0.05, Fail: 0.05, Faulty: 0.1},
 		} {
 			found, violate := 0, 0
-			for n := range *histories {
-				rng := rand.New(rand.NewPCG(*seed, uint64(n)))
-				ops := generate(rng, m, s)
+			for n := range *testhistory.Histories {
+				rng := rand.New(rand.NewPCG(*testhistory.Seed, uint64(n)))
+				ops := testhistory.Generate(rng, m, s)
 				if n%2 == 0 {
-					swapAnswers(rng, ops)
+					testhistory.SwapAnswers(rng, ops)
 				}
 				view := func(ops []harness.Operation) []*harness.Operation {
-					return pointers(slices.DeleteFunc(slices.Clone(ops), func(op harness.Operation) bool { return op.Type == harness.Fail }))
+					return model.Pointers(slices.DeleteFunc(slices.Clone(ops), func(op harness.Operation) bool { return op.Type == harness.Fail }))
 				}
 				v, err := Decide(context.Background(), m, view(ops))
 				if err != nil {
@@ -78,8 +80,8 @@ func TestMonitorIsTrue(t *testing.T) {
 						continue
 					}
 					found++
-					if v, err := Decide(context.Background(), m, view(prefix(ops, at[i]))); err != nil || v != harness.Invalid {
-						t.Fatalf("%s at line %d of\n%s", f.Text, i, describe(m, pointers(ops)))
+					if v, err := Decide(context.Background(), m, view(model.Prefix(ops, at[i]))); err != nil || v != harness.Invalid {
+						t.Fatalf("%s at line %d of\n%s", f.Text, i, testhistory.Describe(m, model.Pointers(ops)))
 					}
 					break
 				}
@@ -90,7 +92,7 @@ func TestMonitorIsTrue(t *testing.T) {
 			}
 		}
 	}
-	if _, err := NewMonitor(KVModel()); err == nil {
+	if _, err := NewMonitor(model.KV()); err == nil {
 		t.Error("there is a monitor for any model")
 	}
 }
@@ -98,27 +100,27 @@ func TestMonitorIsTrue(t *testing.T) {
 // The monitor speaks up at the very line at which the history so far cannot be
 // explained any more.
 func TestMonitorAgrees(t *testing.T) {
-	m := RegisterModel()
-	for _, s := range []shape{
-		{ops: 12, processes: 3, open: 0.1, faulty: 0.3},
-		{ops: 30, processes: 5, open: 0.2, fail: 0.1, faulty: 0.1},
-		{ops: 300, processes: 6, open: 0.05, fail: 0.02, faulty: 0.005},
+	m := model.Register()
+	for _, s := range []testhistory.Shape{
+		{Ops: 12, Processes: 3, Open: 0.1, Faulty: 0.3},
+		{Ops: 30, Processes: 5, Open: 0.2, Fail: 0.1, Faulty: 0.1},
+		{Ops: 300, Processes: 6, Open: 0.05, Fail: 0.02, Faulty: 0.005},
 	} {
 		found := 0
-		runs := *histories * 20 / s.ops
+		runs := *testhistory.Histories * 20 / s.Ops
 		for n := range runs {
-			rng := rand.New(rand.NewPCG(*seed, uint64(n)))
-			ops := generate(rng, m, s)
+			rng := rand.New(rand.NewPCG(*testhistory.Seed, uint64(n)))
+			ops := testhistory.Generate(rng, m, s)
 			if n%2 == 0 {
-				swapAnswers(rng, ops)
+				testhistory.SwapAnswers(rng, ops)
 			}
-			mon := newMonitor(t, RegisterModel())
+			mon := newMonitor(t, model.Register())
 			lines, at := linesOf(ops)
 			said := -1
 			for i, l := range lines {
 				f, err := mon.Observe(l)
 				if err != nil {
-					t.Fatalf("line %d: %v\n%s", i, err, describe(m, pointers(ops)))
+					t.Fatalf("line %d: %v\n%s", i, err, testhistory.Describe(m, model.Pointers(ops)))
 				}
 				if f != nil {
 					said = at[i]
@@ -130,12 +132,12 @@ func TestMonitorAgrees(t *testing.T) {
 			// once they are told.
 			known := func(until int) harness.Validity {
 				var p []harness.Operation
-				for _, op := range prefix(ops, until) {
+				for _, op := range model.Prefix(ops, until) {
 					if op.Type != harness.Fail {
 						p = append(p, op)
 					}
 				}
-				v, err := Decide(context.Background(), m, pointers(p))
+				v, err := Decide(context.Background(), m, model.Pointers(p))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -144,7 +146,7 @@ func TestMonitorAgrees(t *testing.T) {
 			last := at[len(at)-1]
 			if said < 0 && known(last) == harness.Invalid || said >= 0 && (known(said) != harness.Invalid || known(said-1) == harness.Invalid) {
 				t.Fatalf("the monitor spoke at %d, the history was %v before, %v at that line, and is %v in the end:\n%s",
-					said, known(said-1), known(said), known(last), describe(m, pointers(ops)))
+					said, known(said-1), known(said), known(last), testhistory.Describe(m, model.Pointers(ops)))
 			}
 		}
 		t.Logf("%d of %d violate", found, runs)
@@ -156,9 +158,9 @@ func TestMonitorAgrees(t *testing.T) {
 
 // What the monitor keeps does not grow with the history.
 func TestMonitorForgets(t *testing.T) {
-	m := RegisterModel()
-	ops := generate(rand.New(rand.NewPCG(1, 1)), m, shape{ops: 50_000, processes: 8})
-	mon := newMonitor(t, RegisterModel())
+	m := model.Register()
+	ops := testhistory.Generate(rand.New(rand.NewPCG(1, 1)), m, testhistory.Shape{Ops: 50_000, Processes: 8})
+	mon := newMonitor(t, model.Register())
 	lines, _ := linesOf(ops)
 	most := 0
 	for _, l := range lines {
@@ -179,12 +181,12 @@ func TestMonitorForgets(t *testing.T) {
 // A run that ends at a finding is recorded with its words: it can be repeated to
 // the byte only if they are always the same.
 func TestMonitorSaysTheSame(t *testing.T) {
-	for _, m := range []Model{RegisterModel(), SetModel(), QueueModel(), CounterModel()} {
+	for _, m := range []model.Model{model.Register(), model.Set(), model.Queue(), model.Counter()} {
 		findings := 0
 		for n := range 50 {
-			rng := rand.New(rand.NewPCG(*seed, uint64(n)))
-			ops := generate(rng, m, shape{ops: 60, processes: 4, open: 0.05, fail: 0.05, faulty: 0.5})
-			swapAnswers(rng, ops)
+			rng := rand.New(rand.NewPCG(*testhistory.Seed, uint64(n)))
+			ops := testhistory.Generate(rng, m, testhistory.Shape{Ops: 60, Processes: 4, Open: 0.05, Fail: 0.05, Faulty: 0.5})
+			testhistory.SwapAnswers(rng, ops)
 			lines, _ := linesOf(ops)
 			say := func() (all []Finding) {
 				mon := newMonitor(t, m)
@@ -210,12 +212,12 @@ func TestMonitorSaysTheSame(t *testing.T) {
 }
 
 func TestMonitorErrors(t *testing.T) {
-	mon := newMonitor(t, RegisterModel())
+	mon := newMonitor(t, model.Register())
 	for i, c := range []struct {
 		op  harness.Op
 		err bool
 	}{
-		{harness.Op{Process: 1, Type: harness.OK, F: "read", Value: Maybe{}}, true}, // never begun
+		{harness.Op{Process: 1, Type: harness.OK, F: "read", Value: model.Maybe{}}, true}, // never begun
 		{harness.Op{Process: 1, Type: harness.Invoke, F: "write", Value: int64(1)}, false},
 		{harness.Op{Process: 1, Type: harness.Invoke, F: "read"}, true}, // not ended
 		{harness.Op{Process: 1, Type: harness.OK, F: "write"}, false},
@@ -231,10 +233,10 @@ func TestMonitorErrors(t *testing.T) {
 }
 
 func BenchmarkMonitor(b *testing.B) {
-	lines, _ := linesOf(generate(rand.New(rand.NewPCG(1, 1)), RegisterModel(), shape{ops: 100_000, processes: 20, open: 0.01}))
+	lines, _ := linesOf(testhistory.Generate(rand.New(rand.NewPCG(1, 1)), model.Register(), testhistory.Shape{Ops: 100_000, Processes: 20, Open: 0.01}))
 	b.ResetTimer()
 	for range b.N {
-		mon := newMonitor(b, RegisterModel())
+		mon := newMonitor(b, model.Register())
 		for _, l := range lines {
 			if f, err := mon.Observe(l); f != nil || err != nil {
 				b.Fatal(f, err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -84,8 +85,8 @@ func (w *TransactionMonitor) Observe(op harness.Op) (*Finding, error) {
 		return nil, err
 	}
 	if op.Type == harness.OK {
-		out, ok := op.Value.(Txn)
-		if !ok || !out.Answers(o.Input.(Txn)) {
+		out, ok := op.Value.(model.Txn)
+		if !ok || !out.Answers(o.Input.(model.Txn)) {
 			return nil, fmt.Errorf("process %d asked for %v and was answered %v", op.Process, o.Input, op.Value)
 		}
 		o.Type, o.Output, o.Return = op.Type, slices.Clone(out), w.pos
@@ -104,7 +105,7 @@ func (w *TransactionMonitor) Observe(op harness.Op) (*Finding, error) {
 }
 
 func (w *TransactionMonitor) invoke(op harness.Op) error {
-	in, ok := op.Value.(Txn)
+	in, ok := op.Value.(model.Txn)
 	if !ok {
 		return fmt.Errorf("process %d begins %v, which is no transaction", op.Process, op.Value)
 	}
@@ -127,7 +128,7 @@ func (w *TransactionMonitor) invoke(op harness.Op) error {
 // read compares what a transaction read with what had been read before it began.
 func (w *TransactionMonitor) read(o *harness.Operation) *Finding {
 	low := min(o.Call, w.processes.low())
-	for _, m := range o.Output.(Txn) {
+	for _, m := range o.Output.(model.Txn) {
 		if m.F != "r" {
 			continue
 		}
@@ -141,7 +142,7 @@ func (w *TransactionMonitor) read(o *harness.Operation) *Finding {
 		if len(m.List) < before.length || w.hash(m.List[:before.length]) != before.hash && before.length > 0 {
 			return &Finding{Key: m.Key, Time: o.End, Text: fmt.Sprintf(
 				"Process %d read %s as %s, which is not what it had been read as before that began, %d long, with more behind it.",
-				o.Process, m.Key, endText(m.List), before.length)}
+				o.Process, m.Key, model.EndText(m.List), before.length)}
 		}
 		if n := len(l.reads); len(m.List) > 0 && (n == 0 || l.reads[n-1].length < len(m.List)) {
 			l.reads = append(l.reads, readList{o.Return, len(m.List), w.hash(m.List)})
@@ -172,7 +173,7 @@ func (w *TransactionMonitor) letGo() {
 			kept = append(kept, o)
 			continue
 		}
-		for _, m := range o.Input.(Txn) {
+		for _, m := range o.Input.(model.Txn) {
 			if m.F != "r" {
 				w.lists[m.Key].cut = true
 			}
@@ -190,7 +191,7 @@ func (w *TransactionMonitor) judge(now time.Duration) (*Finding, error) {
 	}
 	appended := map[element]bool{}
 	for _, o := range w.txns {
-		for _, m := range o.Input.(Txn) {
+		for _, m := range o.Input.(model.Txn) {
 			if m.F != "r" && w.lists[m.Key].cut {
 				appended[element{m.Key, m.Value}] = true
 			}
@@ -198,7 +199,7 @@ func (w *TransactionMonitor) judge(now time.Duration) (*Finding, error) {
 	}
 	h := &harness.History{Operations: make([]harness.Operation, 0, len(w.txns))}
 	for _, o := range w.txns {
-		if out, ok := o.Output.(Txn); ok {
+		if out, ok := o.Output.(model.Txn); ok {
 			for i := range out {
 				if m := &out[i]; m.F == "r" && w.lists[m.Key].cut {
 					// What others appended that were let go is taken out.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -26,8 +28,8 @@ func watchTxns(t *testing.T, w *TransactionMonitor, ops []harness.Operation) (fo
 		if f == nil {
 			continue
 		}
-		if r := check(t, Transactions{}, &harness.History{Operations: prefixOfTxns(ops, at[i])}); r.Valid != harness.Invalid {
-			t.Fatalf("%s at line %d, of which nothing is wrong in\n%s", f.Text, i, txnsText(ops))
+		if r := testhistory.Check(t, Transactions{}, &harness.History{Operations: prefixOfTxns(ops, at[i])}); r.Valid != harness.Invalid {
+			t.Fatalf("%s at line %d, of which nothing is wrong in\n%s", f.Text, i, testhistory.TxnsText(ops))
 		}
 		return f, i
 	}
@@ -36,7 +38,7 @@ func watchTxns(t *testing.T, w *TransactionMonitor, ops []harness.Operation) (fo
 
 // prefixOfTxns is prefix, in which what failed by then failed.
 func prefixOfTxns(ops []harness.Operation, at int) []harness.Operation {
-	p := prefix(ops, at)
+	p := model.Prefix(ops, at)
 	for i := range p {
 		if p[i].Type == harness.Fail && p[i].Return == harness.Open {
 			p[i].Type = harness.Info
@@ -48,21 +50,21 @@ func prefixOfTxns(ops []harness.Operation, at int) []harness.Operation {
 // The monitor finds every anomaly of which TestTransactions has a history, and
 // none in the neighbours. What a shorter time shows is judged when it is over.
 func TestTransactionMonitorFindsEveryAnomaly(t *testing.T) {
-	for _, c := range txnCases {
-		if c.registers {
+	for _, c := range testhistory.TxnCases {
+		if c.Registers {
 			continue
 		}
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.Name, func(t *testing.T) {
 			w := NewTransactionMonitor()
 			w.between = 1
-			ops := parseTxns(t, c.text, false).Operations
+			ops := testhistory.ParseTxns(t, c.Text, false).Operations
 			for i := range ops {
 				if ops[i].Type == harness.Info {
 					ops[i].Process += 100 // it begins nothing any more
 				}
 			}
-			if f, _ := watchTxns(t, w, ops); (f != nil) != (c.anomalies != "") || f != nil && (f.Key == "" || f.Text == "") {
-				t.Errorf("found %+v, expected %q", f, c.anomalies)
+			if f, _ := watchTxns(t, w, ops); (f != nil) != (c.Anomalies != "") || f != nil && (f.Key == "" || f.Text == "") {
+				t.Errorf("found %+v, expected %q", f, c.Anomalies)
 			}
 		})
 	}
@@ -73,14 +75,14 @@ func TestTransactionMonitorIsTrue(t *testing.T) {
 	bad, found := 0, 0
 	for seed := range uint64(2000) {
 		rng := rand.New(rand.NewPCG(seed, 7))
-		ops := fewTxns(rng, false, seed%2 == 0)
+		ops := testhistory.FewTxns(rng, false, seed%2 == 0)
 		w := NewTransactionMonitor()
 		w.between, w.kept = 1, 1+rng.IntN(3)
 		f, _ := watchTxns(t, w, ops)
 		if f != nil {
 			found++
 		}
-		if check(t, Transactions{}, &harness.History{Operations: ops}).Valid == harness.Invalid {
+		if testhistory.Check(t, Transactions{}, &harness.History{Operations: ops}).Valid == harness.Invalid {
 			bad++
 		}
 	}
@@ -94,7 +96,9 @@ func TestTransactionMonitorIsTrue(t *testing.T) {
 // soon after it was made, whether it is about what was just written or about a
 // list at which nobody looked for long.
 func TestTransactionMonitorOfAStore(t *testing.T) {
-	store := func() []harness.Operation { return makeTxns(rand.New(rand.NewPCG(1, 1)), 3000, 6, 4, false, 0) }
+	store := func() []harness.Operation {
+		return testhistory.MakeTxns(rand.New(rand.NewPCG(1, 1)), 3000, 6, 4, false, 0)
+	}
 	newMonitor := func() *TransactionMonitor {
 		w := NewTransactionMonitor()
 		w.kept, w.between = 200, 50
@@ -105,8 +109,8 @@ func TestTransactionMonitorOfAStore(t *testing.T) {
 	}
 	for _, mistake := range []func(ops []harness.Operation, i int) bool{
 		func(ops []harness.Operation, i int) bool { // the end of a list is lost
-			for j := range ops[i].Output.(Txn) {
-				if m := &ops[i].Output.(Txn)[j]; m.F == "r" && len(m.List) > 3 && ops[i].Input.(Txn)[0].Key == m.Key {
+			for j := range ops[i].Output.(model.Txn) {
+				if m := &ops[i].Output.(model.Txn)[j]; m.F == "r" && len(m.List) > 3 && ops[i].Input.(model.Txn)[0].Key == m.Key {
 					m.List = m.List[:len(m.List)-3]
 					return true
 				}
@@ -114,11 +118,11 @@ func TestTransactionMonitorOfAStore(t *testing.T) {
 			return false
 		},
 		func(ops []harness.Operation, i int) bool { // somebody saw it, and it failed
-			for _, m := range ops[i].Input.(Txn) {
+			for _, m := range ops[i].Input.(model.Txn) {
 				if m.F != "r" {
 					for j := i + 1; j < min(len(ops), i+20); j++ {
-						out, _ := ops[j].Output.(Txn)
-						if slices.ContainsFunc(out, func(o Micro) bool { return o.F == "r" && o.Key == m.Key && slices.Contains(o.List, m.Value) }) {
+						out, _ := ops[j].Output.(model.Txn)
+						if slices.ContainsFunc(out, func(o model.Micro) bool { return o.F == "r" && o.Key == m.Key && slices.Contains(o.List, m.Value) }) {
 							ops[i].Type, ops[i].Output = harness.Fail, nil
 							return true
 						}
@@ -141,17 +145,17 @@ func TestTransactionMonitorOfAStore(t *testing.T) {
 	}
 	// A list that all who appended to it were forgotten of.
 	ops := store()
-	add := func(m Micro) {
+	add := func(m model.Micro) {
 		n := ops[len(ops)-1].Call + 100
 		in := m
 		in.List = nil
-		ops = append(ops, harness.Operation{Process: 1000, F: "txn", Input: Txn{in}, Output: Txn{m}, Type: harness.OK, Call: n, Return: n + 1})
+		ops = append(ops, harness.Operation{Process: 1000, F: "txn", Input: model.Txn{in}, Output: model.Txn{m}, Type: harness.OK, Call: n, Return: n + 1})
 	}
 	var list []int64
 	key := ""
 	for _, op := range ops[:500] {
-		for _, m := range op.Input.(Txn) {
-			if out, ok := op.Output.(Txn); ok && m.F == "r" {
+		for _, m := range op.Input.(model.Txn) {
+			if out, ok := op.Output.(model.Txn); ok && m.F == "r" {
 				for _, o := range out {
 					if o.F == "r" && o.Key == m.Key && (key == "" || key == o.Key) && len(o.List) > len(list) {
 						key, list = o.Key, o.List
@@ -160,7 +164,7 @@ func TestTransactionMonitorOfAStore(t *testing.T) {
 			}
 		}
 	}
-	add(Micro{F: "r", Key: key, List: list[:len(list)-1]})
+	add(model.Micro{F: "r", Key: key, List: list[:len(list)-1]})
 	if f, line := watchTxns(t, newMonitor(), ops); f == nil || f.Key != key {
 		t.Errorf("found %+v at line %d, expected that list %s has shrunk", f, line, key)
 	}
@@ -168,7 +172,7 @@ func TestTransactionMonitorOfAStore(t *testing.T) {
 
 func TestTransactionMonitorRefusesNonsense(t *testing.T) {
 	w := NewTransactionMonitor()
-	txn := Txn{{F: "append", Key: "x", Value: 1}}
+	txn := model.Txn{{F: "append", Key: "x", Value: 1}}
 	for _, c := range []struct {
 		op   harness.Op
 		fine bool
@@ -177,7 +181,7 @@ func TestTransactionMonitorRefusesNonsense(t *testing.T) {
 		{harness.Op{Process: 1, Type: harness.Invoke, F: "txn", Value: 7}, false},
 		{harness.Op{Process: 1, Type: harness.Invoke, F: "txn", Value: txn}, true},
 		{harness.Op{Process: 1, Type: harness.Invoke, F: "txn", Value: txn}, false},
-		{harness.Op{Process: 1, Type: harness.OK, F: "txn", Value: Txn{}}, false},
+		{harness.Op{Process: 1, Type: harness.OK, F: "txn", Value: model.Txn{}}, false},
 		{harness.Op{Process: 2, Type: harness.Invoke, F: "txn", Value: txn}, true},
 		{harness.Op{Process: 2, Type: harness.Info, F: "txn", Time: time.Minute}, false}, // the same element twice
 	} {
@@ -188,7 +192,7 @@ func TestTransactionMonitorRefusesNonsense(t *testing.T) {
 }
 
 func BenchmarkTransactionMonitor(b *testing.B) {
-	lines, _ := linesOf(makeTxns(rand.New(rand.NewPCG(1, 1)), 100_000, 20, 10, false, 0))
+	lines, _ := linesOf(testhistory.MakeTxns(rand.New(rand.NewPCG(1, 1)), 100_000, 20, 10, false, 0))
 	b.ResetTimer()
 	for range b.N {
 		w := NewTransactionMonitor()

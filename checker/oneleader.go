@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -36,8 +37,8 @@ func (OneLeader) Check(ctx context.Context, h *harness.History) (harness.Result,
 			r.Valid = harness.Invalid
 			r.Summary = fmt.Sprintf("Two leaders in term %d: %s and %s.", e.Term, f.Node, e.Node)
 			r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
-				fmt.Sprintf("At %s %s became the leader in term %d.", seconds(f.Time), f.Node, f.Term),
-				fmt.Sprintf("At %s %s became the leader in the same term.", seconds(e.Time), e.Node),
+				fmt.Sprintf("At %s %s became the leader in term %d.", story.Seconds(f.Time), f.Node, f.Term),
+				fmt.Sprintf("At %s %s became the leader in the same term.", story.Seconds(e.Time), e.Node),
 				"A term has one leader at most: two of them can acknowledge different things for the same position of the log.",
 			}}
 		}
@@ -48,7 +49,7 @@ func (OneLeader) Check(ctx context.Context, h *harness.History) (harness.Result,
 	case len(first) == 0:
 		r.Valid, r.Summary = harness.Unknown, "No node ever said that it leads."
 	default:
-		r.Summary = fmt.Sprintf("Each of %s had one leader.", plural(len(first), "term"))
+		r.Summary = fmt.Sprintf("Each of %s had one leader.", story.Plural(len(first), "term"))
 	}
 	return r, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -53,13 +54,13 @@ func gather(ops []*harness.Operation, puts string) (p passages, ok bool, proof [
 			return p, false, nil
 		}
 		index[v] = int32(len(p.elements))
-		p.elements = append(p.elements, passage{enq: int32(i), deq: none, ec: op.Call, er: ret(op), dc: never, dr: never, guessed: true})
+		p.elements = append(p.elements, passage{enq: int32(i), deq: none, ec: op.Call, er: model.Returned(op), dc: never, dr: never, guessed: true})
 	}
 	for i, op := range ops {
 		if op.F == puts {
 			continue
 		}
-		got, done := op.Output.(Maybe)
+		got, done := op.Output.(model.Maybe)
 		switch {
 		case op.Type != harness.OK || !done:
 			p.pending = append(p.pending, int32(i))
@@ -141,7 +142,7 @@ func (p *passages) prove(elements ...int32) (proof []int32) {
 func (p *passages) number() {
 	for _, op := range p.ops {
 		p.positions = append(p.positions, op.Call)
-		if r := ret(op); r != harness.Open {
+		if r := model.Returned(op); r != harness.Open {
 			p.positions = append(p.positions, r)
 		}
 	}

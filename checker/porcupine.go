@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 
+	"coup/checker/model"
 	"coup/harness"
 
 	"github.com/anishathalye/porcupine"
@@ -23,12 +24,12 @@ import (
 // work at once. A bell, linearized after everything else, sends the watchman
 // home when the real partition is explained. A model that panics makes an error:
 // porcupine runs it in a goroutine of its own, where a panic would end the process.
-func searchTier(b context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
+func searchTier(b context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
 	v, err := porcupineSearch(b, m, ops)
 	return decision{valid: v}, true, err
 }
 
-func porcupineSearch(b context.Context, m Model, ops []*harness.Operation) (harness.Validity, error) {
+func porcupineSearch(b context.Context, m model.Model, ops []*harness.Operation) (harness.Validity, error) {
 	type watchman struct{}
 	type bell struct{}
 	rung := make(chan struct{})
@@ -37,14 +38,14 @@ func porcupineSearch(b context.Context, m Model, ops []*harness.Operation) (harn
 	end := int64(0)
 	for i := range ops {
 		end = max(end, int64(ops[i].Call)+1)
-		if r := ret(ops[i]); r != harness.Open {
+		if r := model.Returned(ops[i]); r != harness.Open {
 			end = max(end, int64(r)+1)
 		}
 	}
 	work := make([]porcupine.Operation, 0, len(ops)+1)
 	for i := range ops {
-		op := porcupine.Operation{Input: ops[i], Call: int64(ops[i].Call), Return: int64(ret(ops[i]))}
-		if ret(ops[i]) == harness.Open {
+		op := porcupine.Operation{Input: ops[i], Call: int64(ops[i].Call), Return: int64(model.Returned(ops[i]))}
+		if model.Returned(ops[i]) == harness.Open {
 			op.Return = end
 		}
 		work = append(work, op)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -33,11 +34,11 @@ import (
 // as early as the first open one allows explains the rest, nothing does. If it
 // explains it that they go in the order in which they must be gone, the history
 // is valid.
-func priorityTier(b context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != priorityKind {
+func priorityTier(b context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.PriorityKind {
 		return decision{}, false, nil
 	}
-	p, ok, proof := gather(ops, m.kind.puts())
+	p, ok, proof := gather(ops, m.Kind.Puts())
 	if !ok {
 		return decision{}, false, nil
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -40,13 +42,13 @@ func (Queue) Name() string { return "queue" }
 // Check implements [harness.Checker].
 func (q Queue) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: q.Name()}
-	m := QueueModel()
-	if err := m.checkTypes(h.Operations); err != nil {
+	m := model.Queue()
+	if err := m.CheckTypes(h.Operations); err != nil {
 		return r, err
 	}
 	var d QueueDetails
 	found := newAnomalies("lost", "duplicated", "unexpected", "disordered", "hidden")
-	keys, groups := byKey(h.Operations)
+	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
 			r.Valid, r.Summary = harness.Unknown, "There was no time to judge all queues."
@@ -113,7 +115,7 @@ func judgeQueue(key string, ops []*harness.Operation, d *QueueDetails, found *an
 		case op.Type != harness.OK:
 			open++
 		default:
-			if got := op.Output.(Maybe); got.Set {
+			if got := op.Output.(model.Maybe); got.Set {
 				e := get(got.Int)
 				e.dequeues = append(e.dequeues, op)
 				d.Dequeued++
@@ -129,7 +131,7 @@ func judgeQueue(key string, ops []*harness.Operation, d *QueueDetails, found *an
 	for _, e := range elements {
 		switch {
 		case len(e.dequeues) > len(e.enqueues) && len(e.enqueues) > 0:
-			found.add("duplicated", key, e.value, fmt.Sprintf("%d was put in %s and came out %s.", e.value, times(len(e.enqueues)), times(len(e.dequeues))),
+			found.add("duplicated", key, e.value, fmt.Sprintf("%d was put in %s and came out %s.", e.value, story.Times(len(e.enqueues)), story.Times(len(e.dequeues))),
 				append(slices.Clone(e.enqueues), e.dequeues...)...)
 		case len(e.dequeues) > 0 && (len(e.enqueues) == 0 || e.enqueues[0].Call > e.dequeues[0].Return):
 			found.add("unexpected", key, e.value, fmt.Sprintf("Nobody had begun to enqueue %d by then.", e.value), e.dequeues[0])
@@ -170,7 +172,7 @@ func findLost(key string, clear []*queued, empty []*harness.Operation, open int,
 		text := fmt.Sprintf("%d was never seen again, and process %d found the queue empty.", e.value, drained.Process)
 		if open > 0 {
 			text = fmt.Sprintf("%d was never seen again, and process %d found the queue empty: %d elements are missing, and only %s may have taken one.",
-				e.value, drained.Process, len(missing), plural(open, "dequeue of unknown result"))
+				e.value, drained.Process, len(missing), story.Plural(open, "dequeue of unknown result"))
 		}
 		found.add("lost", key, e.value, text, e.enqueues[0], drained)
 	}

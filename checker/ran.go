@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"coup/checker/story"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -83,7 +84,7 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	slices.SortFunc(d.Functions, func(a, b FunctionCounts) int { return cmp.Compare(a.F, b.F) })
 
 	if least := max(1, c.MinOK); d.OK < least {
-		d.Lacking = append(d.Lacking, fmt.Sprintf("%s succeeded, and %d must", plural(d.OK, "operation"), least))
+		d.Lacking = append(d.Lacking, fmt.Sprintf("%s succeeded, and %d must", story.Plural(d.OK, "operation"), least))
 	} else {
 		for _, f := range d.Functions {
 			if least := max(1, c.MinPerFunction); f.OK < least {
@@ -117,7 +118,7 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	if len(d.Missed) > c.Misses {
 		m := d.Missed[0]
 		d.Lacking = append(d.Lacking, fmt.Sprintf("%d of %s did not bite, the first (%s, at %s) because: %s",
-			len(d.Missed), plural(d.Faults, "fault"), m.Fault, seconds(m.Time), m.Reason))
+			len(d.Missed), story.Plural(d.Faults, "fault"), m.Fault, story.Seconds(m.Time), m.Reason))
 	}
 
 	r.Details = d
@@ -126,7 +127,7 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 		r.Summary = "The run did not test what it was meant to: " + strings.Join(d.Lacking, "; ") + "."
 	} else {
 		r.Summary = fmt.Sprintf("%s succeeded, %d failed, of %d nobody knows; %d of %s bit.",
-			plural(d.OK, "operation"), d.Fail, d.Info, d.Bit, plural(d.Faults, "fault"))
+			story.Plural(d.OK, "operation"), d.Fail, d.Info, d.Bit, story.Plural(d.Faults, "fault"))
 	}
 	return r, nil
 }

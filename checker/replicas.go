@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -114,8 +115,8 @@ func (Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, 
 			r.Summary = fmt.Sprintf("Replicas differ: %s was in two different states at position %d of the log.", x.NodeA, x.Applied)
 		}
 		r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
-			fmt.Sprintf("At %s %s had applied its log up to position %d and was in the state %s.", seconds(x.TimeA), x.NodeA, x.Applied, x.HashA),
-			fmt.Sprintf("At %s %s had applied its log up to the same position and was in the state %s.", seconds(x.TimeB), x.NodeB, x.HashB),
+			fmt.Sprintf("At %s %s had applied its log up to position %d and was in the state %s.", story.Seconds(x.TimeA), x.NodeA, x.Applied, x.HashA),
+			fmt.Sprintf("At %s %s had applied its log up to the same position and was in the state %s.", story.Seconds(x.TimeB), x.NodeB, x.HashB),
 			"The same log must lead to the same state on every node.",
 		}}
 	case d.Reports == 0:
@@ -132,12 +133,12 @@ func (Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		r.Valid = harness.Unknown
 		r.Summary = fmt.Sprintf("The nodes did not come to the same position of the log in the end: of %d nodes, %s.", len(nodes), strings.Join(ends, ", "))
 	default:
-		r.Summary = fmt.Sprintf("The states of the nodes were equal at each of %s of the log where they can be compared", plural(d.Compared, "position"))
+		r.Summary = fmt.Sprintf("The states of the nodes were equal at each of %s of the log where they can be compared", story.Plural(d.Compared, "position"))
 		if d.Together {
 			r.Summary += fmt.Sprintf(", the last one, %d, included", d.Final[0].Applied)
 		}
 		if len(d.Alone) > 0 {
-			r.Summary += fmt.Sprintf("; %s could not be compared", list(d.Alone))
+			r.Summary += fmt.Sprintf("; %s could not be compared", story.List(d.Alone))
 		}
 		r.Summary += "."
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -35,12 +37,12 @@ func (Sequential) Name() string { return "sequential" }
 // Check implements [harness.Checker].
 func (Sequential) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "sequential"}
-	m := RegisterModel()
-	if err := m.checkTypes(h.Operations); err != nil {
+	m := model.Register()
+	if err := m.CheckTypes(h.Operations); err != nil {
 		return r, err
 	}
 	d := SequentialDetails{Invalid: []string{}, Left: []string{}}
-	for _, k := range m.partition(h.Operations) {
+	for _, k := range m.Partition(h.Operations) {
 		if ctx.Err() != nil {
 			r.Valid, r.Summary, r.Details = harness.Unknown, "There was no time to judge all keys.", d
 			return r, nil
@@ -63,12 +65,12 @@ func (Sequential) Check(ctx context.Context, h *harness.History) (harness.Result
 	switch {
 	case len(d.Invalid) > 0:
 		r.Valid = harness.Invalid
-		r.Summary = fmt.Sprintf("Not sequentially consistent: %s.", list(d.Invalid))
+		r.Summary = fmt.Sprintf("Not sequentially consistent: %s.", story.List(d.Invalid))
 	case len(d.Left) > 0:
 		r.Valid = harness.Unknown
-		r.Summary = fmt.Sprintf("Nobody knows whether %s are sequentially consistent, since a value was written twice to them.", list(d.Left))
+		r.Summary = fmt.Sprintf("Nobody knows whether %s are sequentially consistent, since a value was written twice to them.", story.List(d.Left))
 	default:
-		r.Summary = fmt.Sprintf("Sequentially consistent: %s.", plural(d.Keys, "key"))
+		r.Summary = fmt.Sprintf("Sequentially consistent: %s.", story.Plural(d.Keys, "key"))
 	}
 	return r, nil
 }
@@ -158,15 +160,15 @@ func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
 	return z.closed(z.clustersOf(involved...), involved), true
 }
 
-func tellSequence(m Model, k Object, proof []int32) *harness.Counterexample {
+func tellSequence(m model.Model, k model.Object, proof []int32) *harness.Counterexample {
 	slices.Sort(proof)
 	var ops []harness.Operation
 	for _, i := range slices.Compact(proof) {
-		ops = append(ops, settled(k.Ops[i]))
+		ops = append(ops, model.Settled(k.Ops[i]))
 	}
-	c := &harness.Counterexample{Key: k.Key, Witness: witnesses(m, ops)}
+	c := &harness.Counterexample{Key: k.Key, Witness: story.Witnesses(m, ops)}
 	for i := range ops {
-		c.Story = append(c.Story, sentence(m, ops, i))
+		c.Story = append(c.Story, story.Sentence(m, ops, i))
 	}
 	c.Story = append(c.Story, "No order of these operations explains all the answers in which each process's own come in its order.")
 	return c

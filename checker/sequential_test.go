@@ -5,11 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
 func TestSequential(t *testing.T) {
-	m := RegisterModel()
+	m := model.Register()
 	cases := []struct {
 		name, text string
 		valid      harness.Validity
@@ -46,7 +48,7 @@ func TestSequential(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := check(t, Sequential{}, parseHistory(t, m, c.text))
+			r := testhistory.Check(t, Sequential{}, testhistory.Parse(t, m, c.text))
 			if r.Valid != c.valid || (r.Counterexample != nil) != (c.valid == harness.Invalid) {
 				t.Errorf("%v: %s", r.Valid, r.Summary)
 			}
@@ -55,7 +57,7 @@ func TestSequential(t *testing.T) {
 }
 
 // bruteSequence tries every order that agrees with that of each process.
-func bruteSequence(m Model, ops []*harness.Operation) bool {
+func bruteSequence(m model.Model, ops []*harness.Operation) bool {
 	done := make([]bool, len(ops))
 	var try func(state any) bool
 	try = func(state any) bool {
@@ -86,19 +88,19 @@ func bruteSequence(m Model, ops []*harness.Operation) bool {
 }
 
 func TestSequentialAgrees(t *testing.T) {
-	m := RegisterModel()
+	m := model.Register()
 	count := [3]int{}
-	for n := range *histories * 5 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(n)))
-		ops := generate(rng, m, shape{ops: 7, processes: 3, open: 0.15, fail: 0.05, faulty: 0.5})
+	for n := range *testhistory.Histories * 5 {
+		rng := rand.New(rand.NewPCG(*testhistory.Seed, uint64(n)))
+		ops := testhistory.Generate(rng, m, testhistory.Shape{Ops: 7, Processes: 3, Open: 0.15, Fail: 0.05, Faulty: 0.5})
 		for range n % 3 {
-			swapAnswers(rng, ops)
+			testhistory.SwapAnswers(rng, ops)
 		}
-		r := check(t, Sequential{}, &harness.History{Operations: ops})
+		r := testhistory.Check(t, Sequential{}, &harness.History{Operations: ops})
 		count[r.Valid]++
-		for _, k := range m.partition(ops) {
+		for _, k := range m.Partition(ops) {
 			if brute := bruteSequence(m, k.Ops); r.Valid == harness.Unknown || brute != (r.Valid == harness.Valid) {
-				t.Fatalf("%v, brute force says %v:\n%s", r.Valid, brute, describe(m, k.Ops))
+				t.Fatalf("%v, brute force says %v:\n%s", r.Valid, brute, testhistory.Describe(m, k.Ops))
 			}
 			if r.Counterexample == nil {
 				continue
@@ -113,7 +115,7 @@ func TestSequentialAgrees(t *testing.T) {
 				}
 			}
 			if len(proof) != len(r.Counterexample.Witness) || bruteSequence(m, proof) {
-				t.Fatalf("the proof is none:\n%s\n%s", strings.Join(r.Counterexample.Story, "\n"), describe(m, k.Ops))
+				t.Fatalf("the proof is none:\n%s\n%s", strings.Join(r.Counterexample.Story, "\n"), testhistory.Describe(m, k.Ops))
 			}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -38,12 +40,12 @@ func (Sessions) Name() string { return "sessions" }
 // Check implements [harness.Checker].
 func (Sessions) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "sessions"}
-	m := RegisterModel()
-	if err := m.checkTypes(h.Operations); err != nil {
+	m := model.Register()
+	if err := m.CheckTypes(h.Operations); err != nil {
 		return r, err
 	}
 	d := SessionDetails{Left: []string{}, Broken: []string{}}
-	keys, groups := byKey(h.Operations)
+	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
 			r.Valid, r.Summary, r.Details = harness.Unknown, "There was no time to judge all keys.", d
@@ -73,9 +75,9 @@ func (Sessions) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		r.Summary = "Processes were not shown what they may expect: " + strings.Join(d.Broken, ", ") + "."
 	case len(d.Left) > 0:
 		r.Valid = harness.Unknown
-		r.Summary = fmt.Sprintf("The sessions of %s cannot be judged, where a value was written twice.", list(d.Left))
+		r.Summary = fmt.Sprintf("The sessions of %s cannot be judged, where a value was written twice.", story.List(d.Left))
 	default:
-		r.Summary = fmt.Sprintf("Every process saw its own writes and never went back, on %s.", plural(d.Keys, "key"))
+		r.Summary = fmt.Sprintf("Every process saw its own writes and never went back, on %s.", story.Plural(d.Keys, "key"))
 	}
 	return r, nil
 }
@@ -84,7 +86,7 @@ func (Sessions) Check(ctx context.Context, h *harness.History) (harness.Result, 
 // an edge leads from what must be older to what must be newer.
 type sessions struct {
 	ops      []*harness.Operation
-	version  map[Maybe]int32
+	version  map[model.Maybe]int32
 	writers  []*harness.Operation // by version
 	graph    depGraph
 	byWho    map[int][]*harness.Operation // completed operations and writes, by process
@@ -94,16 +96,16 @@ type sessions struct {
 
 // gather finds the versions; false if one has two writers.
 func (s *sessions) gather() bool {
-	s.version = map[Maybe]int32{{}: 0}
+	s.version = map[model.Maybe]int32{{}: 0}
 	s.writers = []*harness.Operation{nil}
 	s.byWho = map[int][]*harness.Operation{}
 	for _, op := range s.ops {
-		r := registerOp(op)
-		if r.writes && !(r.observes && r.saw == Just(r.to)) {
-			if _, twice := s.version[Just(r.to)]; twice {
+		r := model.RegisterEffectOf(op)
+		if r.Writes && !(r.Observes && r.Saw == model.Just(r.To)) {
+			if _, twice := s.version[model.Just(r.To)]; twice {
 				return false
 			}
-			s.version[Just(r.to)] = int32(len(s.writers))
+			s.version[model.Just(r.To)] = int32(len(s.writers))
 			s.writers = append(s.writers, op)
 		}
 		if _, seen := s.byWho[op.Process]; !seen {
@@ -124,8 +126,8 @@ func (s *sessions) broken(guarantee string) []step {
 	// each other in time, and compare-and-sets what they saw.
 	for v := 1; v < len(s.writers); v++ {
 		g.edge(0, int32(v), ww)
-		if r := registerOp(s.writers[v]); r.observes {
-			if from, known := s.version[r.saw]; known {
+		if r := model.RegisterEffectOf(s.writers[v]); r.Observes {
+			if from, known := s.version[r.Saw]; known {
 				g.edge(from, int32(v), ww)
 			}
 		}
@@ -171,24 +173,24 @@ func (s *sessions) session(ops []*harness.Operation, guarantee string) {
 	thenWrites := guarantee == MonotonicWrites || guarantee == WritesFollowReads
 	var before []*harness.Operation // since the last edge: what must be older
 	for _, op := range ops {
-		r := registerOp(op)
+		r := model.RegisterEffectOf(op)
 		version := func(write bool) (int32, bool) {
 			switch {
-			case write && r.writes:
-				v, known := s.version[Just(r.to)]
+			case write && r.Writes:
+				v, known := s.version[model.Just(r.To)]
 				return v, known
-			case !write && r.observes && !r.writes:
-				v, known := s.version[r.saw]
+			case !write && r.Observes && !r.Writes:
+				v, known := s.version[r.Saw]
 				return v, known
 			}
 			return 0, false
 		}
 		if now, ok := version(thenWrites); ok {
 			for _, b := range before {
-				old := registerOp(b)
-				was := old.saw
+				old := model.RegisterEffectOf(b)
+				was := old.Saw
 				if firstWrites {
-					was = Just(old.to)
+					was = model.Just(old.To)
 				}
 				if v := s.version[was]; v != now {
 					s.graph.edge(v, now, process)
@@ -208,7 +210,7 @@ func (s *sessions) session(ops []*harness.Operation, guarantee string) {
 	}
 }
 
-func (s *sessions) tell(m Model, key, guarantee string, cycle []step) *harness.Counterexample {
+func (s *sessions) tell(m model.Model, key, guarantee string, cycle []step) *harness.Counterexample {
 	involved := map[*harness.Operation]bool{}
 	for _, st := range cycle {
 		if pair, ok := s.evidence[[2]int32{st.from, st.to}]; ok && st.kind == process {
@@ -225,9 +227,9 @@ func (s *sessions) tell(m Model, key, guarantee string, cycle []step) *harness.C
 		ops = append(ops, *op)
 	}
 	slices.SortFunc(ops, func(a, b harness.Operation) int { return a.Call - b.Call })
-	c := &harness.Counterexample{Key: key, Witness: witnesses(m, ops)}
+	c := &harness.Counterexample{Key: key, Witness: story.Witnesses(m, ops)}
 	for i := range ops {
-		c.Story = append(c.Story, sentence(m, ops, i))
+		c.Story = append(c.Story, story.Sentence(m, ops, i))
 	}
 	name := func(v int32) string {
 		for m, n := range s.version {

@@ -6,11 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
 func TestSessions(t *testing.T) {
-	m := RegisterModel()
+	m := model.Register()
 	cases := []struct{ name, broken, text string }{
 		{"fine", "", `[write 1] [read -> 1] [write 2] [read -> 2]`},
 		{"stale reads of others are fine", "", `
@@ -50,7 +52,7 @@ func TestSessions(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			r := check(t, Sessions{}, parseHistory(t, m, c.text))
+			r := testhistory.Check(t, Sessions{}, testhistory.Parse(t, m, c.text))
 			if got := strings.Join(r.Details.(SessionDetails).Broken, ", "); got != c.broken {
 				t.Errorf("broken: %q, expected %q", got, c.broken)
 			}
@@ -64,25 +66,25 @@ func TestSessions(t *testing.T) {
 // A register that is linearizable keeps every promise of sessions, and none of
 // its reads is stale.
 func TestSessionsOfLinearizableRegisters(t *testing.T) {
-	m := RegisterModel()
+	m := model.Register()
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 5))
-		h := &harness.History{Operations: generate(rng, m, shape{ops: 60, processes: 5, open: 0.1, fail: 0.05})}
-		if r := check(t, Sessions{}, h); r.Valid != harness.Valid {
+		h := &harness.History{Operations: testhistory.Generate(rng, m, testhistory.Shape{Ops: 60, Processes: 5, Open: 0.1, Fail: 0.05})}
+		if r := testhistory.Check(t, Sessions{}, h); r.Valid != harness.Valid {
 			t.Fatalf("seed %d: %s\n%s", seed, r.Summary, strings.Join(r.Counterexample.Story, "\n"))
 		}
-		if d := check(t, Staleness{}, h).Details.(StalenessDetails); d.Stale > 0 || d.Reads == 0 {
+		if d := testhistory.Check(t, Staleness{}, h).Details.(StalenessDetails); d.Stale > 0 || d.Reads == 0 {
 			t.Fatalf("seed %d: %+v", seed, d)
 		}
 	}
 }
 
 func TestStaleness(t *testing.T) {
-	m := RegisterModel()
-	h := parseHistory(t, m, `
+	m := model.Register()
+	h := testhistory.Parse(t, m, `
 		[write 1] [write 2] [write 3]
 		                               [read -> 1] [read -> 3] [read -> nil]`)
-	r := check(t, Staleness{}, h)
+	r := testhistory.Check(t, Staleness{}, h)
 	// 2 was acknowledged at 18 ms and 1 at 8 ms; the reads began at 31 and 55 ms.
 	want := StalenessDetails{Reads: 3, Stale: 2, Half: 13 * ms, P99: 13 * ms, MaxTime: 47 * ms, MaxVersions: 3}
 	if d := r.Details.(StalenessDetails); d != want || r.Valid != harness.Valid {
@@ -95,7 +97,7 @@ func TestStaleness(t *testing.T) {
 		{Staleness{MaxVersions: 3}, harness.Valid}, {Staleness{MaxVersions: 2}, harness.Invalid},
 		{Staleness{MaxTime: time.Second}, harness.Valid}, {Staleness{MaxTime: 20 * ms}, harness.Invalid},
 	} {
-		if r := check(t, c.s, h); r.Valid != c.valid || (r.Counterexample != nil) != (c.valid == harness.Invalid) {
+		if r := testhistory.Check(t, c.s, h); r.Valid != c.valid || (r.Counterexample != nil) != (c.valid == harness.Invalid) {
 			t.Errorf("%+v: %v: %s", c.s, r.Valid, r.Summary)
 		}
 	}

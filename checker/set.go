@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -42,13 +43,13 @@ func (Set) Name() string { return "set" }
 // look at every element of every read once.
 func (s Set) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: s.Name()}
-	m := SetModel()
-	if err := m.checkTypes(h.Operations); err != nil {
+	m := model.Set()
+	if err := m.CheckTypes(h.Operations); err != nil {
 		return r, err
 	}
 	var d SetDetails
 	found := newAnomalies("lost", "unexpected", "duplicated", "stale")
-	keys, groups := byKey(h.Operations)
+	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
 			r.Valid, r.Summary = harness.Unknown, "There was no time to judge all sets."

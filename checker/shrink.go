@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -40,7 +41,7 @@ type piece struct {
 // What a tier offers as a proof is tried first, and taken if it fails by itself.
 // The models returned are those that all fail to explain what is left: they
 // differ in the state that the object is in at first.
-func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness.Operation, []Model) {
+func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness.Operation, []model.Model) {
 	bound := g.start(ctx, unhurried)
 	defer bound.end()
 	whole, work := allow(bound, shrinkWork)
@@ -55,7 +56,7 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 		work.spend(cost(ops))
 		b, a := allow(whole, more)
 		defer a.end()
-		d, err := decide(b, l.Model, pointers(ops))
+		d, err := decide(b, l.Model, model.Pointers(ops))
 		return err == nil && d.valid == harness.Invalid
 	}
 	everFails := func(ops []harness.Operation) bool {
@@ -67,21 +68,21 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 
 	ops := make([]harness.Operation, 0, len(k.proof))
 	for _, i := range k.proof {
-		ops = append(ops, settled(k.Ops[i]))
+		ops = append(ops, model.Settled(k.Ops[i]))
 	}
 	windowed := windowed(l.Model) && k.tier != "zones"
 	if windowed && k.until > 0 {
-		if small, models := l.shrinkWindow(whole, prefix(ops, k.until), everFails); small != nil {
+		if small, models := l.shrinkWindow(whole, model.Prefix(ops, k.until), everFails); small != nil {
 			return small, models
 		}
 	}
 	if len(ops) == 0 || !fails(ops) && whole.Err() == nil {
 		ops = ops[:0]
 		for _, op := range k.Ops {
-			ops = append(ops, settled(op))
+			ops = append(ops, model.Settled(op))
 		}
 	}
-	if p := prefix(ops, k.until); k.until > 0 && fails(p) {
+	if p := model.Prefix(ops, k.until); k.until > 0 && fails(p) {
 		ops = p
 	} else {
 		ops = shortestPrefix(ops, fails)
@@ -91,27 +92,27 @@ func (l Linearizable) shrink(ctx context.Context, g *guard, k *keyed) ([]harness
 			return small, models
 		}
 	}
-	if l.Model.kind == registerKind {
+	if l.Model.Kind == model.RegisterKind {
 		ops = loosened(ops, fails)
 	}
 	ops = takeOut(whole, ops, pieces(l.Model, ops), fails)
-	switch l.Model.kind {
-	case queueKind, stackKind, priorityKind:
-		ops = withoutIdleDequeues(l.Model.kind.puts(), ops, fails)
-	case registerKind:
+	switch l.Model.Kind {
+	case model.QueueKind, model.StackKind, model.PriorityKind:
+		ops = withoutIdleDequeues(l.Model.Kind.Puts(), ops, fails)
+	case model.RegisterKind:
 		ops = withoutOrigins(whole, l.Model, ops, fails)
 	}
-	return ops, []Model{l.Model}
+	return ops, []model.Model{l.Model}
 }
 
 // shrinkWindow cuts ops down to a window that fails whatever state the object
 // was in before, and that further. It returns nil if there is none.
-func (l Linearizable) shrinkWindow(b context.Context, ops []harness.Operation, everFails func([]harness.Operation) bool) (small []harness.Operation, models []Model) {
+func (l Linearizable) shrinkWindow(b context.Context, ops []harness.Operation, everFails func([]harness.Operation) bool) (small []harness.Operation, models []model.Model) {
 	if small = shortestWindow(l.Model, ops, everFails); small == nil {
 		return nil, nil
 	}
 	small = takeOut(b, small, pieces(l.Model, small), everFails)
-	if l.Model.kind == registerKind {
+	if l.Model.Kind == model.RegisterKind {
 		small = withoutOrigins(b, l.Model, small, everFails)
 	}
 	for _, s := range firstStates(l.Model, small) {
@@ -124,7 +125,7 @@ func (l Linearizable) shrinkWindow(b context.Context, ops []harness.Operation, e
 // fails even if one is taken for a plain write, nothing need be told of where
 // the value came from that it replaced. In what it returns such operations are
 // writes.
-func withoutOrigins(b context.Context, m Model, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
+func withoutOrigins(b context.Context, m model.Model, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
 	if len(ops) > readable {
 		return ops
 	}
@@ -149,14 +150,14 @@ func withoutOrigins(b context.Context, m Model, ops []harness.Operation, fails f
 
 // succeeded says whether op is a compare-and-set that did what it was to do.
 func succeeded(op *harness.Operation) bool {
-	c, isCAS := op.Input.(CAS)
-	saw, ok := op.Output.(Maybe)
+	c, isCAS := op.Input.(model.CAS)
+	saw, ok := op.Output.(model.Maybe)
 	return isCAS && ok && saw == c.From
 }
 
 // loosen takes a compare-and-set that succeeded for a plain write.
 func loosen(op *harness.Operation) {
-	op.F, op.Input, op.Output = "write", op.Input.(CAS).To, nil
+	op.F, op.Input, op.Output = "write", op.Input.(model.CAS).To, nil
 }
 
 // loosened takes as many of the oldest compare-and-sets for plain writes as it
@@ -211,7 +212,7 @@ func shortestPrefix(ops []harness.Operation, fails func([]harness.Operation) boo
 	lo, hi := 0, len(returns)-1 // the prefix up to returns[hi] fails, or is all there is
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
-		if p := prefix(ops, returns[mid]); fails(p) {
+		if p := model.Prefix(ops, returns[mid]); fails(p) {
 			smallest, hi = p, mid
 		} else {
 			lo = mid + 1
@@ -285,9 +286,9 @@ func without(ops []harness.Operation, pieces []piece, gone []bool) []harness.Ope
 }
 
 // pieces are what ops can be cut down by.
-func pieces(m Model, ops []harness.Operation) []piece {
+func pieces(m model.Model, ops []harness.Operation) []piece {
 	var ps []piece
-	if m.kind == setKind || m.kind == listKind {
+	if m.Kind == model.SetKind || m.Kind == model.ListKind {
 		return setPieces(ops)
 	}
 	for _, part := range parts(m, ops) {
@@ -335,7 +336,7 @@ func setPieces(ops []harness.Operation) []piece {
 func withoutIdleDequeues(puts string, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
 	taken := map[int64]bool{}
 	for i := range ops {
-		if got, ok := ops[i].Output.(Maybe); ok && got.Set {
+		if got, ok := ops[i].Output.(model.Maybe); ok && got.Set {
 			taken[got.Int] = true
 		}
 	}
@@ -355,13 +356,13 @@ func withoutIdleDequeues(puts string, ops []harness.Operation, fails func([]harn
 }
 
 // parts are the sets of operations that the model can do without.
-func parts(m Model, ops []harness.Operation) [][]int {
+func parts(m model.Model, ops []harness.Operation) [][]int {
 	if m.Parts != nil {
 		return m.Parts(ops)
 	}
 	var ps [][]int
 	for i := range ops {
-		if m.onlyReads(&ops[i]) {
+		if m.OnlyReads(&ops[i]) {
 			ps = append(ps, []int{i})
 		}
 	}

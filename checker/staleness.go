@@ -8,6 +8,8 @@ import (
 	"sort"
 	"time"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -37,14 +39,14 @@ func (Staleness) Name() string { return "staleness" }
 // Check implements [harness.Checker].
 func (c Staleness) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: c.Name()}
-	m := RegisterModel()
-	if err := m.checkTypes(h.Operations); err != nil {
+	m := model.Register()
+	if err := m.CheckTypes(h.Operations); err != nil {
 		return r, err
 	}
 	var d StalenessDetails
 	var ages []time.Duration
 	var worst *harness.Counterexample
-	keys, groups := byKey(h.Operations)
+	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
 			r.Valid, r.Summary, r.Details = harness.Unknown, "There was no time to measure all keys.", d
@@ -62,9 +64,9 @@ func (c Staleness) Check(ctx context.Context, h *harness.History) (harness.Resul
 			if worst == nil && (c.MaxTime > 0 && age > c.MaxTime || c.MaxVersions > 0 && s.versions > c.MaxVersions) {
 				worst = &harness.Counterexample{Key: key}
 				ops := []harness.Operation{*s.newer, *s.read}
-				worst.Witness = witnesses(m, ops)
-				worst.Story = []string{sentence(m, ops, 0), sentence(m, ops, 1),
-					fmt.Sprintf("What it got was older by at least %s and %s.", seconds(age), plural(s.versions, "version"))}
+				worst.Witness = story.Witnesses(m, ops)
+				worst.Story = []string{story.Sentence(m, ops, 0), story.Sentence(m, ops, 1),
+					fmt.Sprintf("What it got was older by at least %s and %s.", story.Seconds(age), story.Plural(s.versions, "version"))}
 			}
 		}
 	}
@@ -73,7 +75,7 @@ func (c Staleness) Check(ctx context.Context, h *harness.History) (harness.Resul
 		d.Half, d.P99 = ages[(n-1)/2], ages[(n-1)*99/100]
 	}
 	r.Details = d
-	r.Summary = fmt.Sprintf("%d of %s showed an old value, at most %s and %s old.", d.Stale, plural(d.Reads, "read"), seconds(d.MaxTime), plural(d.MaxVersions, "version"))
+	r.Summary = fmt.Sprintf("%d of %s showed an old value, at most %s and %s old.", d.Stale, story.Plural(d.Reads, "read"), story.Seconds(d.MaxTime), story.Plural(d.MaxVersions, "version"))
 	if worst != nil {
 		r.Valid, r.Counterexample = harness.Invalid, worst
 	}
@@ -91,10 +93,10 @@ type staleRead struct {
 // began after the other had ended.
 func staleReads(ops []*harness.Operation) []staleRead {
 	var writes []*harness.Operation // in the order of their beginning
-	writer := map[Maybe]*harness.Operation{}
+	writer := map[model.Maybe]*harness.Operation{}
 	for _, op := range ops {
-		if r := registerOp(op); r.writes {
-			writer[Just(r.to)] = op
+		if r := model.RegisterEffectOf(op); r.Writes {
+			writer[model.Just(r.To)] = op
 			writes = append(writes, op)
 		}
 	}
@@ -102,7 +104,7 @@ func staleReads(ops []*harness.Operation) []staleRead {
 	first := make([]*harness.Operation, len(writes)+1)
 	for i := len(writes) - 1; i >= 0; i-- {
 		first[i] = writes[i]
-		if next := first[i+1]; next != nil && ret(next) < ret(writes[i]) {
+		if next := first[i+1]; next != nil && model.Returned(next) < model.Returned(writes[i]) {
 			first[i] = next
 		}
 	}
@@ -110,20 +112,20 @@ func staleReads(ops []*harness.Operation) []staleRead {
 	type query struct{ read, after int } // count writes[after:] acknowledged before the read
 	var queries []query
 	for _, op := range ops {
-		r := registerOp(op)
-		if !r.observes || r.writes {
+		r := model.RegisterEffectOf(op)
+		if !r.Observes || r.Writes {
 			continue
 		}
 		after := 0
-		if r.saw.Set {
-			w := writer[r.saw]
+		if r.Saw.Set {
+			w := writer[r.Saw]
 			if w == nil {
 				continue // other checkers have more to say about that
 			}
-			after = sort.Search(len(writes), func(i int) bool { return writes[i].Call > ret(w) })
+			after = sort.Search(len(writes), func(i int) bool { return writes[i].Call > model.Returned(w) })
 		}
 		s := staleRead{read: op, newer: first[after]}
-		if s.newer != nil && ret(s.newer) < op.Call {
+		if s.newer != nil && model.Returned(s.newer) < op.Call {
 			queries = append(queries, query{len(reads), after})
 		}
 		reads = append(reads, s)
@@ -134,12 +136,12 @@ func staleReads(ops []*harness.Operation) []staleRead {
 	for i := range byEnd {
 		byEnd[i] = i
 	}
-	slices.SortFunc(byEnd, func(a, b int) int { return cmp.Compare(ret(writes[a]), ret(writes[b])) })
+	slices.SortFunc(byEnd, func(a, b int) int { return cmp.Compare(model.Returned(writes[a]), model.Returned(writes[b])) })
 	slices.SortFunc(queries, func(a, b query) int { return cmp.Compare(reads[a.read].read.Call, reads[b.read].read.Call) })
 	tree := make([]int, len(writes)+1)
 	next, counted := 0, 0
 	for _, q := range queries {
-		for ; next < len(byEnd) && ret(writes[byEnd[next]]) < reads[q.read].read.Call; next++ {
+		for ; next < len(byEnd) && model.Returned(writes[byEnd[next]]) < reads[q.read].read.Call; next++ {
 			counted++
 			for i := byEnd[next] + 1; i < len(tree); i += i & -i {
 				tree[i]++

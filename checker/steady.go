@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"coup/checker/story"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -57,13 +58,13 @@ func (Steady) Check(ctx context.Context, h *harness.History) (harness.Result, er
 			if len(within) > steadyMost && r.Counterexample == nil {
 				first := within[0]
 				r.Valid = harness.Invalid
-				r.Summary = fmt.Sprintf("Nothing was broken, and %d leaders were elected in %s.", len(within), seconds(e.Time-first.Time))
+				r.Summary = fmt.Sprintf("Nothing was broken, and %d leaders were elected in %s.", len(within), story.Seconds(e.Time-first.Time))
 				r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
-					fmt.Sprintf("From %s to %s every node ran, and packets passed between all of them.", seconds(s.From-steadyAfter), seconds(s.To)),
+					fmt.Sprintf("From %s to %s every node ran, and packets passed between all of them.", story.Seconds(s.From-steadyAfter), story.Seconds(s.To)),
 				}}
 				for _, e := range within {
 					r.Counterexample.Story = append(r.Counterexample.Story,
-						fmt.Sprintf("At %s %s became the leader in term %d.", seconds(e.Time), e.Node, e.Term))
+						fmt.Sprintf("At %s %s became the leader in term %d.", story.Seconds(e.Time), e.Node, e.Term))
 				}
 			}
 		}
@@ -72,9 +73,9 @@ func (Steady) Check(ctx context.Context, h *harness.History) (harness.Result, er
 	switch {
 	case r.Valid == harness.Invalid:
 	case d.Quiet == 0:
-		r.Summary = fmt.Sprintf("There was always something broken in any %s.", seconds(steadyAfter+steadyWindow))
+		r.Summary = fmt.Sprintf("There was always something broken in any %s.", story.Seconds(steadyAfter+steadyWindow))
 	default:
-		r.Summary = fmt.Sprintf("In %s in which nothing was broken there were %s in any %s at most.", seconds(d.Quiet), plural(d.Most, "election"), seconds(steadyWindow))
+		r.Summary = fmt.Sprintf("In %s in which nothing was broken there were %s in any %s at most.", story.Seconds(d.Quiet), story.Plural(d.Most, "election"), story.Seconds(steadyWindow))
 	}
 	return r, nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
 	"coup/harness"
 )
 
@@ -52,7 +53,7 @@ func TestSteady(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			h := &harness.History{Events: append(slices.Concat(c.events...), load, done)}
 			harness.SortEvents(h.Events)
-			r := check(t, Steady{}, h)
+			r := testhistory.Check(t, Steady{}, h)
 			if r.Valid != c.valid || !strings.Contains(r.Summary, c.says) {
 				t.Errorf("found %v: %s\nexpected %v: %s", r.Valid, r.Summary, c.valid, c.says)
 			}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -37,7 +39,7 @@ func TestTable(t *testing.T) {
 	fmt.Println("of what takes less than 20 ms the best of five times counts")
 	fmt.Println("ratios are of times: the verdict alone, which is all that porcupine gives, and with the small counterexample")
 	fmt.Printf("%-10s %-8s %7s %9s %5s  %8s  %22s  %22s  %s\n", "model", "kind", "clients", "ops", "open", "verdict", "coup", "porcupine", "coup/porcupine")
-	for _, m := range []Model{RegisterModel(), QueueModel(), StackModel(), PriorityQueueModel()} {
+	for _, m := range []model.Model{model.Register(), model.Queue(), model.Stack(), model.PriorityQueue()} {
 		if !slices.Contains(strings.Split(*tableModels, ","), m.Name) {
 			continue
 		}
@@ -50,7 +52,7 @@ func TestTable(t *testing.T) {
 					for _, open := range []float64{0, 0.01, 0.05, 0.2} {
 						lost := false // porcupine could not do a smaller one
 						for n := 1000; n <= *tableMost; n *= 10 {
-							if values == 0 && *tableRepeat || values > 0 && (n > 10_000 || open > 0.01 || m.kind != registerKind) {
+							if values == 0 && *tableRepeat || values > 0 && (n > 10_000 || open > 0.01 || m.Kind != model.RegisterKind) {
 								continue
 							}
 							row(t, m, clients, n, values, open, faulty, &lost)
@@ -62,9 +64,9 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func row(t *testing.T, m Model, clients, n, values int, open float64, faulty bool, lost *bool) {
-	rng := rand.New(rand.NewPCG(*seed, uint64(n)))
-	ops := generate(rng, m, shape{ops: n, processes: clients, open: open, values: values})
+func row(t *testing.T, m model.Model, clients, n, values int, open float64, faulty bool, lost *bool) {
+	rng := rand.New(rand.NewPCG(*testhistory.Seed, uint64(n)))
+	ops := testhistory.Generate(rng, m, testhistory.Shape{Ops: n, Processes: clients, Open: open, Values: values})
 	kind := "valid"
 	if faulty {
 		kind = "violated"
@@ -73,7 +75,7 @@ func row(t *testing.T, m Model, clients, n, values int, open float64, faulty boo
 	if values > 0 {
 		kind += "*" // values repeat
 	}
-	view := pointers(ops)
+	view := model.Pointers(ops)
 	ours, v1 := measure(func(ctx context.Context) harness.Validity {
 		r, err := Linearizable{Model: m, Timeout: *tableLimit, MemoryBytes: *tableMemory}.Check(ctx, &harness.History{Operations: ops})
 		if err != nil {
@@ -127,21 +129,21 @@ func row(t *testing.T, m Model, clients, n, values int, open float64, faulty boo
 
 // spoil makes one answer near the end wrong: a read sees an old value, an
 // element stays in the queue too long.
-func spoil(m Model, ops []harness.Operation) []harness.Operation {
+func spoil(m model.Model, ops []harness.Operation) []harness.Operation {
 	for i := len(ops) * 9 / 10; i < len(ops); i++ {
 		op := &ops[i]
 		switch {
 		case op.Type != harness.OK:
-		case m.kind == registerKind && op.F == "read" && op.Output.(Maybe).Set:
+		case m.Kind == model.RegisterKind && op.F == "read" && op.Output.(model.Maybe).Set:
 			for j := i / 2; j < i; j++ {
-				if old := ops[j]; old.F == "read" && old.Type == harness.OK && old.Output.(Maybe) != op.Output.(Maybe) {
+				if old := ops[j]; old.F == "read" && old.Type == harness.OK && old.Output.(model.Maybe) != op.Output.(model.Maybe) {
 					op.Output = old.Output
 					return ops
 				}
 			}
-		case m.kind != registerKind && op.F != m.kind.puts() && op.Output.(Maybe).Set:
+		case m.Kind != model.RegisterKind && op.F != m.Kind.Puts() && op.Output.(model.Maybe).Set:
 			for j := i / 2; j < i; j++ { // an element comes out far too late, another too early
-				if early := &ops[j]; early.F == op.F && early.Type == harness.OK && early.Output.(Maybe).Set {
+				if early := &ops[j]; early.F == op.F && early.Type == harness.OK && early.Output.(model.Maybe).Set {
 					early.Output, op.Output = op.Output, early.Output
 					return ops
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -33,8 +34,8 @@ func (Terms) Check(ctx context.Context, h *harness.History) (harness.Result, err
 		r.Valid = harness.Invalid
 		r.Summary = fmt.Sprintf("%s went back from term %d to term %d.", e.Node, before.Term, e.Term)
 		r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
-			fmt.Sprintf("At %s %s was in term %d.", seconds(before.Time), e.Node, before.Term),
-			fmt.Sprintf("At %s it was in term %d, which is over.", seconds(e.Time), e.Term),
+			fmt.Sprintf("At %s %s was in term %d.", story.Seconds(before.Time), e.Node, before.Term),
+			fmt.Sprintf("At %s it was in term %d, which is over.", story.Seconds(e.Time), e.Term),
 			"A node that forgets its term can vote in it once more, and so help two leaders into the same term.",
 		}}
 		return r, nil
@@ -42,7 +43,7 @@ func (Terms) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	if len(newest) == 0 {
 		r.Valid, r.Summary = harness.Unknown, "No node ever said which term it was in."
 	} else {
-		r.Summary = fmt.Sprintf("No term of %s ever went back.", plural(len(newest), "node"))
+		r.Summary = fmt.Sprintf("No term of %s ever went back.", story.Plural(len(newest), "node"))
 	}
 	return r, nil
 }

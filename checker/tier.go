@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -29,7 +30,7 @@ type decision struct {
 // and those that are open may be of any type but ok.
 type tier struct {
 	name   string
-	decide func(b context.Context, m Model, ops []*harness.Operation) (d decision, ok bool, err error)
+	decide func(b context.Context, m model.Model, ops []*harness.Operation) (d decision, ok bool, err error)
 }
 
 var tiers = []tier{
@@ -50,14 +51,14 @@ var tiers = []tier{
 // the order of their calls, none of which failed. It is what [Linearizable] asks of
 // each object, without a counterexample. ctx bounds how long it may take; what was
 // not decided by then is unknown.
-func Decide(ctx context.Context, m Model, ops []*harness.Operation) (harness.Validity, error) {
+func Decide(ctx context.Context, m model.Model, ops []*harness.Operation) (harness.Validity, error) {
 	d, err := decide(ctx, m, ops)
 	return d.valid, err
 }
 
 // decide asks the tiers in turn, the cheap ones first. What a tier calls valid
 // is replayed before it is believed.
-func decide(b context.Context, m Model, ops []*harness.Operation) (decision, error) {
+func decide(b context.Context, m model.Model, ops []*harness.Operation) (decision, error) {
 	explained := 0
 	for _, t := range tiers {
 		if b.Err() != nil {
@@ -83,7 +84,7 @@ func decide(b context.Context, m Model, ops []*harness.Operation) (decision, err
 }
 
 // ask lets the tier decide. A model that panics makes an error.
-func (t tier) ask(b context.Context, m Model, ops []*harness.Operation) (d decision, ok bool, err error) {
+func (t tier) ask(b context.Context, m model.Model, ops []*harness.Operation) (d decision, ok bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the tier %s, model %s: %v", t.name, m.Name, p)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -18,8 +19,8 @@ import (
 // the order of their calls. Only reads of the same and those last appends can
 // change places, which changes nothing. So it is enough to see whether an
 // operation returned before one was called that is put before it.
-func prefixTier(_ context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != listKind {
+func prefixTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.ListKind {
 		return decision{}, false, nil
 	}
 	appends := make(map[int64]int32, len(ops)/2)
@@ -96,7 +97,7 @@ func prefixTier(_ context.Context, m Model, ops []*harness.Operation) (decision,
 			end++
 		}
 		for _, op := range order[at:end] {
-			if ret(ops[op]) < latest {
+			if model.Returned(ops[op]) < latest {
 				proof := []int32{by, op}
 				if last != none {
 					proof = append(proof, last)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -19,8 +20,8 @@ import (
 // later can exchange the two. And if more than these took effect before that
 // return, the others can wait: bring that one forward to the first turn of its
 // function, and what it passes keeps its turns.
-func turnsTier(_ context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != mutexKind {
+func turnsTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.MutexKind {
 		return decision{}, false, nil
 	}
 	var returns []int32

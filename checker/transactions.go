@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -185,11 +187,11 @@ func (c Transactions) Check(ctx context.Context, h *harness.History) (harness.Re
 	case ctx.Err() != nil:
 		r.Valid, r.Summary = harness.Unknown, "There was no time to draw all conclusions from what was read."
 	case registers.undrawn:
-		r.Valid, r.Summary = harness.Unknown, fmt.Sprintf("Nothing that single reads of %s tell speaks against %s, and what follows from several together is too much to be concluded.", plural(d.Transactions, "transaction"), level)
+		r.Valid, r.Summary = harness.Unknown, fmt.Sprintf("Nothing that single reads of %s tell speaks against %s, and what follows from several together is too much to be concluded.", story.Plural(d.Transactions, "transaction"), level)
 	case t.gaveUp && level == SnapshotIsolation:
 		r.Valid, r.Summary = harness.Unknown, "There are too many cycles to say of each whether "+string(level)+" allows it."
 	default:
-		r.Summary = fmt.Sprintf("Nothing in %s speaks against %s.", plural(d.Transactions, "transaction"), level)
+		r.Summary = fmt.Sprintf("Nothing in %s speaks against %s.", story.Plural(d.Transactions, "transaction"), level)
 	}
 	return r, nil
 }
@@ -224,14 +226,14 @@ type txns struct {
 
 // newTxns numbers the keys. An error says which operation is no transaction.
 func newTxns(ops []harness.Operation) (*txns, error) {
-	t := &txns{ops: pointers(ops), did: make([]bool, len(ops)), first: make([]int32, len(ops)+1)}
+	t := &txns{ops: model.Pointers(ops), did: make([]bool, len(ops)), first: make([]int32, len(ops)+1)}
 	steps := 0
 	for i := range ops {
-		in, ok := ops[i].Input.(Txn)
-		out, answered := ops[i].Output.(Txn)
+		in, ok := ops[i].Input.(model.Txn)
+		out, answered := ops[i].Output.(model.Txn)
 		if !ok || ops[i].Type == harness.OK && (!answered || !out.Answers(in)) {
 			return nil, fmt.Errorf("expected transactions, with the same steps in the answer: %s of process %d at %s has the input %v and the output %v",
-				ops[i].F, ops[i].Process, seconds(ops[i].Start), ops[i].Input, ops[i].Output)
+				ops[i].F, ops[i].Process, story.Seconds(ops[i].Start), ops[i].Input, ops[i].Output)
 		}
 		t.did[i] = ops[i].Type == harness.OK
 		t.first[i] = int32(steps)
@@ -243,7 +245,7 @@ func newTxns(ops []harness.Operation) (*txns, error) {
 	t.stepKeys = make([]int32, 0, steps)
 	keys := map[string]int32{}
 	for i := range ops {
-		for _, m := range ops[i].Input.(Txn) {
+		for _, m := range ops[i].Input.(model.Txn) {
 			k, known := keys[m.Key]
 			if !known {
 				k = int32(len(t.names))
@@ -261,8 +263,8 @@ func newTxns(ops []harness.Operation) (*txns, error) {
 func (t *txns) key(txn int32, step int) int32 { return t.stepKeys[int(t.first[txn])+step] }
 
 // input and output are the steps of a transaction.
-func (t *txns) input(i int32) Txn  { return t.ops[i].Input.(Txn) }
-func (t *txns) output(i int32) Txn { return t.ops[i].Output.(Txn) }
+func (t *txns) input(i int32) model.Txn  { return t.ops[i].Input.(model.Txn) }
+func (t *txns) output(i int32) model.Txn { return t.ops[i].Output.(model.Txn) }
 
 func (t *txns) committed() (n int) {
 	for _, did := range t.did {
@@ -307,7 +309,7 @@ func (t *txns) order() {
 		if !t.did[i] {
 			continue
 		}
-		if before, ok := last[op.Process]; ok && ret(t.ops[before]) < op.Call {
+		if before, ok := last[op.Process]; ok && model.Returned(t.ops[before]) < op.Call {
 			t.graph.edge(before, int32(i), process)
 		}
 		last[op.Process] = int32(i)

@@ -11,21 +11,23 @@ import (
 	"strings"
 	"testing"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
 func TestTransactions(t *testing.T) {
-	for _, c := range txnCases {
-		t.Run(c.name, func(t *testing.T) {
-			r := check(t, Transactions{Registers: c.registers}, parseTxns(t, c.text, c.registers))
+	for _, c := range testhistory.TxnCases {
+		t.Run(c.Name, func(t *testing.T) {
+			r := testhistory.Check(t, Transactions{Registers: c.Registers}, testhistory.ParseTxns(t, c.Text, c.Registers))
 			var kinds []string
 			for _, a := range r.Details.(TransactionDetails).Anomalies {
 				kinds = append(kinds, a.Kind)
 			}
-			if got := strings.Join(kinds, " "); got != c.anomalies {
-				t.Errorf("found %q, expected %q", got, c.anomalies)
+			if got := strings.Join(kinds, " "); got != c.Anomalies {
+				t.Errorf("found %q, expected %q", got, c.Anomalies)
 			}
-			if (r.Valid == harness.Valid) != (c.anomalies == "") {
+			if (r.Valid == harness.Valid) != (c.Anomalies == "") {
 				t.Errorf("%v: %s", r.Valid, r.Summary)
 			}
 			if r.Valid == harness.Invalid && (len(r.Counterexample.Witness) == 0 || strings.Contains(strings.Join(r.Counterexample.Story, " "), "what was read says so")) {
@@ -37,7 +39,7 @@ func TestTransactions(t *testing.T) {
 
 // Of the cycles of a kind the shortest is told, and it is told well.
 func TestShortestCycle(t *testing.T) {
-	r := check(t, Transactions{}, parseTxns(t, `
+	r := testhistory.Check(t, Transactions{}, testhistory.ParseTxns(t, `
 		[append x 1; r z {1}]   [append a 1; r b {1}; r e nil]
 		[append y 1; r x {1}]   [append b 1; r a {1}; r e nil]
 		[append z 1; r y {1}]`, false))
@@ -77,9 +79,9 @@ func TestLongListsAreToldInPart(t *testing.T) {
 	}
 	other := append(slices.Clone(list[:500]), 7000, 7001)
 	for _, c := range []struct{ got, want string }{
-		{endText(list[:10]), "[0 1 2 3 4 5 6 7 8 9]"}, {endText(list), "[… 996 997 998 999]"}, {endText(nil), "[]"},
-		{aroundText(list, 500), "[… 498 499 500 501 502 …]"}, {aroundText(list, 0), "[0 1 2 …]"}, {aroundText(list, 999), "[… 997 998 999]"},
-		{apartText(list, other), "[… 498 499 500 501 …]"}, {apartText(other, list), "[… 498 499 7000 7001]"},
+		{model.EndText(list[:10]), "[0 1 2 3 4 5 6 7 8 9]"}, {model.EndText(list), "[… 996 997 998 999]"}, {model.EndText(nil), "[]"},
+		{model.AroundText(list, 500), "[… 498 499 500 501 502 …]"}, {model.AroundText(list, 0), "[0 1 2 …]"}, {model.AroundText(list, 999), "[… 997 998 999]"},
+		{model.ApartText(list, other), "[… 498 499 500 501 …]"}, {model.ApartText(other, list), "[… 498 499 7000 7001]"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s, expected %s", c.got, c.want)
@@ -88,17 +90,17 @@ func TestLongListsAreToldInPart(t *testing.T) {
 }
 
 func TestIsolationLevels(t *testing.T) {
-	skew := parseTxns(t, `
+	skew := testhistory.ParseTxns(t, `
 		[append x 1; r y nil]
 		[append y 1; r x nil]`, false)
-	stale := parseTxns(t, `[append x 1] [r x nil]`, false)
-	twoOrders := parseTxns(t, `
+	stale := testhistory.ParseTxns(t, `[append x 1] [r x nil]`, false)
+	twoOrders := testhistory.ParseTxns(t, `
 		[w x 1                        ]
 		[w x 2                        ]
 		[r x 1; w y 1     ]
 		[r y 1; r x 2; w z 1]
 		[r z 1; r x 1                 ]`, true)
-	old := parseTxns(t, `
+	old := testhistory.ParseTxns(t, `
 		[w x 1] [w x 2]
 		                     [r x 1]`, true)
 	cases := []struct {
@@ -112,7 +114,7 @@ func TestIsolationLevels(t *testing.T) {
 		{Serializable, stale, harness.Valid}, {StrictSerializable, stale, harness.Invalid}, {"", stale, harness.Invalid},
 	}
 	for _, c := range cases {
-		if r := check(t, Transactions{Level: c.level, Registers: c.h == twoOrders || c.h == old}, c.h); r.Valid != c.valid {
+		if r := testhistory.Check(t, Transactions{Level: c.level, Registers: c.h == twoOrders || c.h == old}, c.h); r.Valid != c.valid {
 			t.Errorf("%s: %v, expected %v: %s", c.level, r.Valid, c.valid, r.Summary)
 		}
 	}
@@ -125,7 +127,7 @@ func TestTxnJSON(t *testing.T) {
 	for _, text := range []string{
 		`[["append","x",1],["r","y",[1,2]],["r","z",[]]]`, `[]`,
 	} {
-		v, err := DecodeListTxn(harness.OK, "txn", json.RawMessage(text))
+		v, err := model.DecodeListTxn(harness.OK, "txn", json.RawMessage(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,15 +135,15 @@ func TestTxnJSON(t *testing.T) {
 			t.Errorf("%s became %s, %v", text, b, err)
 		}
 	}
-	v, err := DecodeRegisterTxn(harness.OK, "txn", json.RawMessage(`[["w",5,1],["r","y",null],["r","z",3]]`))
-	if want := (Txn{{F: "w", Key: "5", Value: 1}, {F: "r", Key: "y"}, {F: "r", Key: "z", Seen: Just(3)}}); err != nil || !reflect.DeepEqual(v, want) {
+	v, err := model.DecodeRegisterTxn(harness.OK, "txn", json.RawMessage(`[["w",5,1],["r","y",null],["r","z",3]]`))
+	if want := (model.Txn{{F: "w", Key: "5", Value: 1}, {F: "r", Key: "y"}, {F: "r", Key: "z", Seen: model.Just(3)}}); err != nil || !reflect.DeepEqual(v, want) {
 		t.Errorf("%v, %v", v, err)
 	}
 	for text, want := range map[string]string{
 		`[["append","x"]]`: "step 0: expected [function, key, value]", `[["w","x",1]]`: `expected append and r, not "w"`,
 		`[["r","x",5]]`: "expected a list", `{}`: "expected a list of steps", `[[1,2,3]]`: "name of a function", `[["r",[],null]]`: "expected a key",
 	} {
-		if _, err := DecodeListTxn(harness.OK, "txn", json.RawMessage(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := model.DecodeListTxn(harness.OK, "txn", json.RawMessage(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, expected %q", text, err, want)
 		}
 	}
@@ -152,12 +154,12 @@ func TestTransactionsOfAStore(t *testing.T) {
 	for _, registers := range []bool{false, true} {
 		found := 0
 		for seed := range uint64(200) {
-			h := &harness.History{Operations: makeTxns(rand.New(rand.NewPCG(seed, 1)), 300, 6, 4, registers, 0)}
-			if r := check(t, Transactions{Registers: registers}, h); r.Valid != harness.Valid {
+			h := &harness.History{Operations: testhistory.MakeTxns(rand.New(rand.NewPCG(seed, 1)), 300, 6, 4, registers, 0)}
+			if r := testhistory.Check(t, Transactions{Registers: registers}, h); r.Valid != harness.Valid {
 				t.Fatalf("registers %v, seed %d: %s\n%s", registers, seed, r.Summary, strings.Join(r.Counterexample.Story, "\n"))
 			}
-			h = &harness.History{Operations: makeTxns(rand.New(rand.NewPCG(seed, 2)), 300, 6, 4, registers, 0.02)}
-			if r := check(t, Transactions{Registers: registers}, h); r.Valid == harness.Invalid {
+			h = &harness.History{Operations: testhistory.MakeTxns(rand.New(rand.NewPCG(seed, 2)), 300, 6, 4, registers, 0.02)}
+			if r := testhistory.Check(t, Transactions{Registers: registers}, h); r.Valid == harness.Invalid {
 				found++
 			}
 		}
@@ -171,10 +173,10 @@ func TestTransactionsOfAStore(t *testing.T) {
 func BenchmarkListAppend(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			h := &harness.History{Operations: makeTxns(rand.New(rand.NewPCG(1, 1)), n, 20, 10, false, 0)}
+			h := &harness.History{Operations: testhistory.MakeTxns(rand.New(rand.NewPCG(1, 1)), n, 20, 10, false, 0)}
 			b.ResetTimer()
 			for range b.N {
-				if r := check(b, Transactions{}, h); r.Valid != harness.Valid {
+				if r := testhistory.Check(b, Transactions{}, h); r.Valid != harness.Valid {
 					b.Fatal(r.Summary)
 				}
 			}

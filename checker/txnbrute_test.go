@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -13,7 +15,7 @@ import (
 // by trying all: with every one that was acknowledged, any of those of unknown
 // outcome and none that failed; strict: an order that keeps that of time.
 func serial(ops []harness.Operation, registers, strict bool) bool {
-	lists, last := map[string][]int64{}, map[string]Maybe{}
+	lists, last := map[string][]int64{}, map[string]model.Maybe{}
 	used := make([]bool, len(ops))
 	var try func() bool
 	try = func() bool {
@@ -29,7 +31,7 @@ func serial(ops []harness.Operation, registers, strict bool) bool {
 			}) {
 				continue // one that had ended before is still to come
 			}
-			oldLists, oldLast := map[string][]int64{}, map[string]Maybe{}
+			oldLists, oldLast := map[string][]int64{}, map[string]model.Maybe{}
 			for k, v := range lists {
 				oldLists[k] = v
 			}
@@ -51,17 +53,17 @@ func serial(ops []harness.Operation, registers, strict bool) bool {
 }
 
 // apply performs a transaction and says whether its reads are explained.
-func apply(op *harness.Operation, lists map[string][]int64, last map[string]Maybe, registers bool) bool {
-	steps, answered := op.Output.(Txn)
+func apply(op *harness.Operation, lists map[string][]int64, last map[string]model.Maybe, registers bool) bool {
+	steps, answered := op.Output.(model.Txn)
 	if !answered {
-		steps = op.Input.(Txn)
+		steps = op.Input.(model.Txn)
 	}
 	for _, m := range steps {
 		switch {
 		case m.F == "append":
 			lists[m.Key] = append(slices.Clip(lists[m.Key]), m.Value)
 		case m.F == "w":
-			last[m.Key] = Just(m.Value)
+			last[m.Key] = model.Just(m.Value)
 		case answered && registers && m.Seen != last[m.Key], answered && !registers && !slices.Equal(m.List, lists[m.Key]):
 			return false
 		}
@@ -72,16 +74,16 @@ func apply(op *harness.Operation, lists map[string][]int64, last map[string]Mayb
 // What is said is exactly what trying every order says. Of registers that is so
 // for few transactions only: of many, not everything follows from single reads.
 func TestTransactionsAgainstEveryOrder(t *testing.T) {
-	runs := 8 * *histories
+	runs := 8 * *testhistory.Histories
 	for _, registers := range []bool{false, true} {
 		bad, found := 0, 0
 		for n := range uint64(runs) {
-			seed := *seed + n
+			seed := *testhistory.Seed + n
 			rng := rand.New(rand.NewPCG(seed, 7))
-			ops := fewTxns(rng, registers, seed%2 == 0)
+			ops := testhistory.FewTxns(rng, registers, seed%2 == 0)
 			h := &harness.History{Operations: ops}
 			for _, level := range []Isolation{StrictSerializable, Serializable} {
-				r := check(t, Transactions{Registers: registers, Level: level}, h)
+				r := testhistory.Check(t, Transactions{Registers: registers, Level: level}, h)
 				right := serial(ops, registers, level == StrictSerializable)
 				if level == StrictSerializable && !right {
 					bad++
@@ -90,7 +92,7 @@ func TestTransactionsAgainstEveryOrder(t *testing.T) {
 					}
 				}
 				if right != (r.Valid == harness.Valid) || right == (r.Valid == harness.Invalid) {
-					t.Fatalf("seed %d, registers %v, %s: %v, but an order explains it: %v\n%s\n%s", seed, registers, level, r.Valid, right, r.Summary, txnsText(ops))
+					t.Fatalf("seed %d, registers %v, %s: %v, but an order explains it: %v\n%s\n%s", seed, registers, level, r.Valid, right, r.Summary, testhistory.TxnsText(ops))
 				}
 				kinds := map[string]bool{}
 				for _, a := range r.Details.(TransactionDetails).Anomalies {
@@ -98,10 +100,10 @@ func TestTransactionsAgainstEveryOrder(t *testing.T) {
 					kinds[base] = true
 				}
 				if registers && kinds[G0] && !kinds[G1c] {
-					t.Fatalf("seed %d: G0 without G1c: %s\n%s", seed, r.Summary, txnsText(ops))
+					t.Fatalf("seed %d: G0 without G1c: %s\n%s", seed, r.Summary, testhistory.TxnsText(ops))
 				}
 				if r.Valid == harness.Invalid && strings.Contains(strings.Join(r.Counterexample.Story, " "), "what was read says so") {
-					t.Fatalf("seed %d, registers %v: no reason is given\n%s\n%s", seed, registers, strings.Join(r.Counterexample.Story, "\n"), txnsText(ops))
+					t.Fatalf("seed %d, registers %v: no reason is given\n%s\n%s", seed, registers, strings.Join(r.Counterexample.Story, "\n"), testhistory.TxnsText(ops))
 				}
 			}
 		}

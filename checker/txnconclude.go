@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -92,7 +93,7 @@ func (r *registerTxns) gather(nodes, place []int32, first int32) conclusions {
 	for n, i := range nodes {
 		c.out[n], c.in[n] = none, none
 		touched, written = touched[:0], written[:0]
-		steps, answered := r.ops[i].Output.(Txn)
+		steps, answered := r.ops[i].Output.(model.Txn)
 		if !answered {
 			steps = r.input(i)
 		}

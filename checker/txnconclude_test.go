@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"coup/checker/internal/testhistory"
 	"coup/harness"
 )
 
@@ -66,11 +67,11 @@ func allConclusions(c conclusions, timed bool) (circle bool) {
 // concluded without it of a few transactions.
 func TestAllConclusionsAreDrawn(t *testing.T) {
 	circles := map[bool]int{}
-	runs := 2 * *histories
+	runs := 2 * *testhistory.Histories
 	for n := range uint64(runs) {
-		seed := *seed + n
+		seed := *testhistory.Seed + n
 		rng := rand.New(rand.NewPCG(seed, 11))
-		ops := makeTxns(rng, 5+rng.IntN(40), 2+rng.IntN(8), 1+rng.IntN(3), true, 0.1*float64(rng.IntN(3)))
+		ops := testhistory.MakeTxns(rng, 5+rng.IntN(40), 2+rng.IntN(8), 1+rng.IntN(3), true, 0.1*float64(rng.IntN(3)))
 		for i := range ops {
 			if rng.IntN(10) == 0 {
 				ops[i].Type, ops[i].Output, ops[i].Return = harness.Info, nil, harness.Open
@@ -102,7 +103,7 @@ func TestAllConclusionsAreDrawn(t *testing.T) {
 				}
 			}
 			if right := allConclusions(r.gather(all, place, 0), timed); found != right || r.undrawn {
-				t.Fatalf("seed %d, timed %v: a circle was found: %v, there is one: %v\n%s", seed, timed, found, right, txnsText(ops))
+				t.Fatalf("seed %d, timed %v: a circle was found: %v, there is one: %v\n%s", seed, timed, found, right, testhistory.TxnsText(ops))
 			}
 			if !found {
 				continue
@@ -114,7 +115,7 @@ func TestAllConclusionsAreDrawn(t *testing.T) {
 			}
 			story := strings.Join(r.tell(a).Story, "\n")
 			if strings.Contains(story, "what was read says") {
-				t.Fatalf("seed %d, timed %v: no reason is given\n%s\n%s", seed, timed, story, txnsText(ops))
+				t.Fatalf("seed %d, timed %v: no reason is given\n%s\n%s", seed, timed, story, testhistory.TxnsText(ops))
 			}
 		}
 	}

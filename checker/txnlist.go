@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -179,7 +180,7 @@ func (l *listTxns) versions() {
 				l.graph.edge(by[n-1], by[n], ww)
 			case l.stepOf(by[n], l.names[k], list[n-1]) > l.stepOf(by[n], l.names[k], list[n]):
 				l.found(IncompatibleOrder, l.names[k], []int32{by[n], l.reader[k]}, "%s was read as %s, but the transaction appended %d before %d.",
-					l.names[k], aroundText(list, list[n]), list[n], list[n-1])
+					l.names[k], model.AroundText(list, list[n]), list[n], list[n-1])
 			}
 		}
 	}
@@ -200,7 +201,7 @@ func (l *listTxns) writers(k int32) []int32 { return l.by[l.place[k]:l.place[k+1
 
 // stepOf is the step in which a transaction appended v.
 func (l *listTxns) stepOf(i int32, key string, v int64) int {
-	return slices.IndexFunc(l.input(i), func(m Micro) bool { return m.F == "append" && m.Key == key && m.Value == v })
+	return slices.IndexFunc(l.input(i), func(m model.Micro) bool { return m.F == "append" && m.Key == key && m.Value == v })
 }
 
 // final says whether v is the last that the transaction appended to the list.
@@ -243,7 +244,7 @@ func (l *listTxns) reads(i int32) {
 				case !o.fresh:
 					must = "but with what it appended itself it must be %s"
 				}
-				l.found(Internal, m.Key, []int32{i}, "The transaction read %s as %s, "+must+".", m.Key, endText(m.List), endText(o.list))
+				l.found(Internal, m.Key, []int32{i}, "The transaction read %s as %s, "+must+".", m.Key, model.EndText(m.List), model.EndText(o.list))
 				continue
 			}
 		}
@@ -278,7 +279,7 @@ func (l *listTxns) replace(i, k int32, list []int64) {
 		*first = i
 		return
 	}
-	l.found(LostUpdate, l.names[k], []int32{*first, i}, "Two transactions read %s as %s, and both appended to it, the other's append unseen.", l.names[k], endText(list)).
+	l.found(LostUpdate, l.names[k], []int32{*first, i}, "Two transactions read %s as %s, and both appended to it, the other's append unseen.", l.names[k], model.EndText(list)).
 		with(step{*first, i, rw}, step{i, *first, rw})
 }
 
@@ -286,8 +287,8 @@ func (l *listTxns) replace(i, k int32, list []int64) {
 func (l *listTxns) read(i, k int32, list []int64) {
 	if !l.prefix(k, list) {
 		if a := l.found(IncompatibleOrder, l.names[k], []int32{i}, "%s was read as %s and as %s: neither is what the other was before.",
-			l.names[k], apartText(list, l.longest[k]), apartText(l.longest[k], list)); a != nil {
-			a.txns = append(a.txns, l.firstReader(k, apartAt(list, l.longest[k])))
+			l.names[k], model.ApartText(list, l.longest[k]), model.ApartText(l.longest[k], list)); a != nil {
+			a.txns = append(a.txns, l.firstReader(k, model.ApartAt(list, l.longest[k])))
 		}
 		l.stray(i, k, list)
 		return
@@ -397,7 +398,7 @@ func (l *listTxns) explain(s step, from, to string) (key, why string) {
 			switch {
 			case n.Key != m.Key:
 			case s.kind == rw && n.F == "r" && !slices.Contains(n.List, m.Value):
-				return m.Key, fmt.Sprintf("%s read %s as %s, without the %d that %s appended", from, m.Key, endText(n.List), m.Value, to)
+				return m.Key, fmt.Sprintf("%s read %s as %s, without the %d that %s appended", from, m.Key, model.EndText(n.List), m.Value, to)
 			case s.kind == ww && n.F == "append" && l.before(k, n.Value, m.Value):
 				return m.Key, fmt.Sprintf("%s appended %d to %s, and %s appended %d behind it", from, n.Value, m.Key, to, m.Value)
 			}
@@ -406,7 +407,7 @@ func (l *listTxns) explain(s step, from, to string) (key, why string) {
 	for _, m := range l.effects(s.to) {
 		for _, n := range l.effects(s.from) {
 			if s.kind == wr && m.F == "r" && n.F == "append" && n.Key == m.Key && slices.Contains(m.List, n.Value) {
-				return m.Key, fmt.Sprintf("%s read %s as %s, with the %d that %s appended", to, m.Key, aroundText(m.List, n.Value), n.Value, from)
+				return m.Key, fmt.Sprintf("%s read %s as %s, with the %d that %s appended", to, m.Key, model.AroundText(m.List, n.Value), n.Value, from)
 			}
 		}
 	}

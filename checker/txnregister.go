@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -51,7 +52,7 @@ func (r *registerTxns) infer() error {
 			if other, twice := r.writers[item{k, m.Value}]; twice {
 				return fmt.Errorf("%d is written to %s by %s and by %s: values must be unique", m.Value, m.Key, r.txn(other.txn), r.txn(int32(i)))
 			}
-			r.writers[item{k, m.Value}] = writer{txn: int32(i), final: !slices.ContainsFunc(steps[at+1:], func(n Micro) bool { return n.F == "w" && n.Key == m.Key })}
+			r.writers[item{k, m.Value}] = writer{txn: int32(i), final: !slices.ContainsFunc(steps[at+1:], func(n model.Micro) bool { return n.F == "w" && n.Key == m.Key })}
 		}
 	}
 	for i, op := range r.ops {
@@ -66,7 +67,7 @@ func (r *registerTxns) infer() error {
 
 // reads judges what a transaction read, and notes what it read before it wrote.
 func (r *registerTxns) reads(i int32) {
-	own := map[int32]Maybe{} // what each register must show to it
+	own := map[int32]model.Maybe{} // what each register must show to it
 	wrote := map[int32]bool{}
 	for at, m := range r.output(i) {
 		k := r.key(i, at)
@@ -78,7 +79,7 @@ func (r *registerTxns) reads(i int32) {
 			if now.Set {
 				r.previous[item{k, m.Value}] = item{k, now.Int}
 			}
-			own[k], wrote[k] = Just(m.Value), true
+			own[k], wrote[k] = model.Just(m.Value), true
 			continue
 		}
 		if touched {
@@ -114,7 +115,7 @@ func (r *registerTxns) reads(i int32) {
 }
 
 // replace notes that a transaction read a version and then wrote the next.
-func (r *registerTxns) replace(i, k int32, version Maybe) {
+func (r *registerTxns) replace(i, k int32, version model.Maybe) {
 	var all []int32
 	if version.Set {
 		v := item{k, version.Int}
@@ -225,13 +226,13 @@ func (r *registerTxns) explain(s step, first, second string) (key, why string) {
 				continue
 			}
 			switch {
-			case s.kind == wr && n.F == "w" && m.F == "r" && m.Seen == Just(n.Value):
+			case s.kind == wr && n.F == "w" && m.F == "r" && m.Seen == model.Just(n.Value):
 				return m.Key, fmt.Sprintf("%s read %s as %d, which %s wrote", second, m.Key, n.Value, first)
 			case s.kind == rw && n.F == "r" && m.F == "w" && !n.Seen.Set:
 				return m.Key, fmt.Sprintf("%s found nothing in %s, to which %s wrote %d", first, m.Key, second, m.Value)
 			case s.kind == rw && n.F == "r" && m.F == "r" && n.Seen == m.Seen && n.Seen.Set && writes(to, m.Key):
 				return m.Key, fmt.Sprintf("%s read %s as %d, which %s replaced", first, m.Key, n.Seen.Int, second)
-			case s.kind == ww && n.F == "w" && m.F == "r" && m.Seen == Just(n.Value) && writes(to, m.Key):
+			case s.kind == ww && n.F == "w" && m.F == "r" && m.Seen == model.Just(n.Value) && writes(to, m.Key):
 				return m.Key, fmt.Sprintf("%s wrote %d to %s, and %s read and replaced it", first, n.Value, m.Key, second)
 			}
 		}
@@ -239,6 +240,6 @@ func (r *registerTxns) explain(s step, first, second string) (key, why string) {
 	return "", "what was read says so"
 }
 
-func writes(t Txn, key string) bool {
-	return slices.ContainsFunc(t, func(m Micro) bool { return m.F == "w" && m.Key == key })
+func writes(t model.Txn, key string) bool {
+	return slices.ContainsFunc(t, func(m model.Micro) bool { return m.F == "w" && m.Key == key })
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -16,7 +18,7 @@ import (
 // process is then another one.
 func manyTxns(seed uint64, n, keys int) []harness.Operation {
 	rng := rand.New(rand.NewPCG(seed, 3))
-	ops := makeTxns(rng, n, 20, keys, true, 0)
+	ops := testhistory.MakeTxns(rng, n, 20, keys, true, 0)
 	became := map[int]int{}
 	for i := range ops {
 		op := &ops[i]
@@ -40,7 +42,7 @@ func plantOld(ops []harness.Operation) bool {
 	}
 	last := map[string][]wrote{}
 	for i, op := range ops[:len(ops)*9/10] {
-		for _, m := range op.Input.(Txn) {
+		for _, m := range op.Input.(model.Txn) {
 			if m.F == "w" {
 				last[m.Key] = append(last[m.Key], wrote{m.Value, i})
 			}
@@ -51,17 +53,17 @@ func plantOld(ops []harness.Operation) bool {
 		if op.Type != harness.OK {
 			continue
 		}
-		out := slices.Clone(op.Output.(Txn))
+		out := slices.Clone(op.Output.(model.Txn))
 		for at := range out {
 			m := &out[at]
-			if m.F != "r" || slices.ContainsFunc(out, func(o Micro) bool { return o.F == "w" && o.Key == m.Key }) {
+			if m.F != "r" || slices.ContainsFunc(out, func(o model.Micro) bool { return o.F == "w" && o.Key == m.Key }) {
 				continue
 			}
 			w := last[m.Key]
-			n := slices.IndexFunc(w, func(o wrote) bool { return Just(o.value) == m.Seen })
+			n := slices.IndexFunc(w, func(o wrote) bool { return model.Just(o.value) == m.Seen })
 			for b := n - 1; n > 0 && b >= 0; b-- {
 				if old := &ops[w[b].txn]; old.Type == harness.OK && old.Return < ops[w[n].txn].Call && ops[w[n].txn].Return < op.Call {
-					m.Seen = Just(w[b].value)
+					m.Seen = model.Just(w[b].value)
 					op.Output = out
 					return true
 				}
@@ -75,13 +77,13 @@ func plantOld(ops []harness.Operation) bool {
 func TestPlantedAmongManyTransactions(t *testing.T) {
 	for seed := range uint64(3) {
 		ops := manyTxns(seed, 20_000, 5)
-		if r := check(t, Transactions{Registers: true}, &harness.History{Operations: ops}); r.Valid != harness.Valid {
+		if r := testhistory.Check(t, Transactions{Registers: true}, &harness.History{Operations: ops}); r.Valid != harness.Valid {
 			t.Fatalf("seed %d: %s\n%s", seed, r.Summary, strings.Join(r.Counterexample.Story, "\n"))
 		}
 		if !plantOld(ops) {
 			t.Fatalf("seed %d: there is nothing to plant", seed)
 		}
-		if r := check(t, Transactions{Registers: true}, &harness.History{Operations: ops}); r.Valid != harness.Invalid {
+		if r := testhistory.Check(t, Transactions{Registers: true}, &harness.History{Operations: ops}); r.Valid != harness.Invalid {
 			t.Errorf("seed %d: %s", seed, r.Summary)
 		}
 	}
@@ -93,14 +95,14 @@ func TestTooMuchToConclude(t *testing.T) {
 	var ops []harness.Operation
 	const n = 8000
 	for i := range n {
-		w := Txn{{F: "w", Key: "x", Value: int64(i)}}
+		w := model.Txn{{F: "w", Key: "x", Value: int64(i)}}
 		ops = append(ops, harness.Operation{Process: 2 * i, F: "txn", Input: w, Output: w, Type: harness.OK, Call: i, Return: 3*n + i})
 	}
 	for i := range n {
-		in, out := Txn{{F: "r", Key: "x"}}, Txn{{F: "r", Key: "x", Seen: Just(int64(i))}}
+		in, out := model.Txn{{F: "r", Key: "x"}}, model.Txn{{F: "r", Key: "x", Seen: model.Just(int64(i))}}
 		ops = append(ops, harness.Operation{Process: 2*i + 1, F: "txn", Input: in, Output: out, Type: harness.OK, Call: n + i, Return: 4*n + i})
 	}
-	r := check(t, Transactions{Registers: true}, &harness.History{Operations: ops})
+	r := testhistory.Check(t, Transactions{Registers: true}, &harness.History{Operations: ops})
 	if r.Valid != harness.Unknown || !strings.Contains(r.Summary, "Nothing that single reads of 16000 transactions tell speaks against") {
 		t.Errorf("%v: %s", r.Valid, r.Summary)
 	}

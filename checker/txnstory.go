@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -51,7 +53,7 @@ func (t *txns) tell(a TxnAnomaly) *harness.Counterexample {
 	c.Story = append(c.Story, a.tail...)
 	base, order := kindOf(a.Kind)
 	c.Story = append(c.Story, fmt.Sprintf("This is called %s: %s%s.", a.Kind, anomalyDocs[base], order))
-	c.Witness = witnesses(Model{Name: "transaction", Text: func(op *harness.Operation) string { return stepsText(op, keys) }}, ops)
+	c.Witness = story.Witnesses(model.Model{Name: "transaction", Text: func(op *harness.Operation) string { return stepsText(op, keys) }}, ops)
 	for i := range c.Witness {
 		c.Witness[i].Name = name(involved[i])
 	}
@@ -95,7 +97,7 @@ func (t *txns) reason(s step, from, to string) (key, text string) {
 	case process:
 		return "", fmt.Sprintf("Process %d performed %s and then %s", a.Process, from, to)
 	case realtime:
-		return "", fmt.Sprintf("%s had been acknowledged at %s, and %s began at %s", from, seconds(a.End), to, seconds(b.Start))
+		return "", fmt.Sprintf("%s had been acknowledged at %s, and %s began at %s", from, story.Seconds(a.End), to, story.Seconds(b.Start))
 	default:
 		return t.why(s, from, to)
 	}
@@ -107,11 +109,11 @@ func did(op *harness.Operation, keys []string) string {
 	if op.Node != "" {
 		through = " through " + op.Node
 	}
-	head := fmt.Sprintf("At %s process %d", seconds(op.Start), op.Process)
+	head := fmt.Sprintf("At %s process %d", story.Seconds(op.Start), op.Process)
 	steps, left := deeds(op, keys)
 	with := ""
 	if left > 0 {
-		with = " with " + plural(left, "step") + " on other keys"
+		with = " with " + story.Plural(left, "step") + " on other keys"
 	}
 	what := strings.Join(steps, ", ")
 	if n := len(steps); n > 1 {
@@ -122,18 +124,18 @@ func did(op *harness.Operation, keys []string) string {
 		return fmt.Sprintf("%s tried to %s%s%s, which failed: nothing of it may ever show.", head, what, with, through)
 	case op.Type != harness.OK:
 		return fmt.Sprintf("%s tried to %s%s%s; whether that happened, it was never told.", head, what, with, through)
-	case len(op.Output.(Txn)) > 1:
+	case len(op.Output.(model.Txn)) > 1:
 		with = ", all as one" + with
 	}
-	return fmt.Sprintf("%s %s%s%s, acknowledged at %s.", head, what, through, with, seconds(op.End))
+	return fmt.Sprintf("%s %s%s%s, acknowledged at %s.", head, what, through, with, story.Seconds(op.End))
 }
 
 // deeds tells the steps of a transaction on some objects, as done or to be done,
 // and how many others there are.
 func deeds(op *harness.Operation, keys []string) (told []string, left int) {
-	t, done := op.Output.(Txn)
+	t, done := op.Output.(model.Txn)
 	if !done {
-		t = op.Input.(Txn)
+		t = op.Input.(model.Txn)
 	}
 	for _, m := range t {
 		switch {
@@ -148,7 +150,7 @@ func deeds(op *harness.Operation, keys []string) (told []string, left int) {
 		case m.F == "w":
 			told = append(told, fmt.Sprintf("write %d to %s", m.Value, m.Key))
 		case done:
-			told = append(told, fmt.Sprintf("read %s as %s", m.Key, m.saw()))
+			told = append(told, fmt.Sprintf("read %s as %s", m.Key, m.Saw()))
 		default:
 			told = append(told, "read "+m.Key)
 		}
@@ -158,22 +160,22 @@ func deeds(op *harness.Operation, keys []string) (told []string, left int) {
 
 // txn names a transaction where it has no number.
 func (t *txns) txn(i int32) string {
-	return fmt.Sprintf("process %d's transaction of %s", t.ops[i].Process, seconds(t.ops[i].Start))
+	return fmt.Sprintf("process %d's transaction of %s", t.ops[i].Process, story.Seconds(t.ops[i].Start))
 }
 
 // effects are the steps of a transaction with what is known of its reads.
-func (t *txns) effects(i int32) Txn {
-	if out, ok := t.ops[i].Output.(Txn); ok {
+func (t *txns) effects(i int32) model.Txn {
+	if out, ok := t.ops[i].Output.(model.Txn); ok {
 		return out
 	}
-	return slices.DeleteFunc(slices.Clone(t.input(i)), func(m Micro) bool { return m.F == "r" })
+	return slices.DeleteFunc(slices.Clone(t.input(i)), func(m model.Micro) bool { return m.F == "r" })
 }
 
 // stepsText writes the steps of a transaction on some objects.
 func stepsText(op *harness.Operation, keys []string) string {
-	steps, answered := op.Output.(Txn)
+	steps, answered := op.Output.(model.Txn)
 	if !answered {
-		steps, _ = op.Input.(Txn)
+		steps, _ = op.Input.(model.Txn)
 	}
 	var told []string
 	for _, m := range steps {
@@ -187,7 +189,7 @@ func stepsText(op *harness.Operation, keys []string) string {
 	}
 	text := strings.Join(told, ", ")
 	if left := len(steps) - len(told); left > 0 {
-		text += fmt.Sprintf(" (+%s)", plural(left, "step"))
+		text += fmt.Sprintf(" (+%s)", story.Plural(left, "step"))
 	}
 	return text
 }

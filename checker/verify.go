@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -11,7 +12,7 @@ import (
 // history: every completed operation is in it once, none is before one that had
 // returned when it was called, and each answer is what the object answers. It
 // takes linear time and knows nothing of how the order was found.
-func verify(m Model, ops []*harness.Operation, order []int32) error {
+func verify(m model.Model, ops []*harness.Operation, order []int32) error {
 	in := make([]bool, len(ops))
 	o := newObject(m)
 	latest := -1
@@ -21,17 +22,17 @@ func verify(m Model, ops []*harness.Operation, order []int32) error {
 		}
 		in[i] = true
 		op := ops[i]
-		if ret(op) < latest {
+		if model.Returned(op) < latest {
 			return fmt.Errorf("operation %d had returned before one that is put before it was called", i)
 		}
 		latest = max(latest, op.Call)
 		if !o.perform(op) {
-			return fmt.Errorf("operation %d, %s, cannot answer so here", i, m.describe(op))
+			return fmt.Errorf("operation %d, %s, cannot answer so here", i, m.Describe(op))
 		}
 	}
 	for i, op := range ops {
 		if !in[i] && op.Type == harness.OK {
-			return fmt.Errorf("operation %d, %s, is left out", i, m.describe(op))
+			return fmt.Errorf("operation %d, %s, is left out", i, m.Describe(op))
 		}
 	}
 	return nil
@@ -44,17 +45,17 @@ type object interface {
 }
 
 // newObject is the model's object in its first state.
-func newObject(m Model) object {
-	switch m.kind {
-	case setKind:
+func newObject(m model.Model) object {
+	switch m.Kind {
+	case model.SetKind:
 		return &setObject{}
-	case queueKind:
+	case model.QueueKind:
 		return &queueObject{}
-	case stackKind:
+	case model.StackKind:
 		return &stackObject{}
-	case priorityKind:
+	case model.PriorityKind:
 		return &priorityObject{}
-	case listKind:
+	case model.ListKind:
 		return &listObject{}
 	default: // the state is small
 		return &modelObject{m, m.Init}
@@ -62,7 +63,7 @@ func newObject(m Model) object {
 }
 
 type modelObject struct {
-	m     Model
+	m     model.Model
 	state any
 }
 
@@ -107,12 +108,12 @@ func (o *queueObject) perform(op *harness.Operation) bool {
 		o.elements = append(o.elements, op.Input.(int64))
 		return true
 	}
-	took := Maybe{}
+	took := model.Maybe{}
 	if len(o.elements) > 0 {
-		took = Just(o.elements[0])
+		took = model.Just(o.elements[0])
 		o.elements = o.elements[1:]
 	}
-	return op.Type != harness.OK || op.Output.(Maybe) == took
+	return op.Type != harness.OK || op.Output.(model.Maybe) == took
 }
 
 type listObject struct {
@@ -136,12 +137,12 @@ func (o *stackObject) perform(op *harness.Operation) bool {
 		o.elements = append(o.elements, op.Input.(int64))
 		return true
 	}
-	took := Maybe{}
+	took := model.Maybe{}
 	if n := len(o.elements); n > 0 {
-		took = Just(o.elements[n-1])
+		took = model.Just(o.elements[n-1])
 		o.elements = o.elements[:n-1]
 	}
-	return op.Type != harness.OK || op.Output.(Maybe) == took
+	return op.Type != harness.OK || op.Output.(model.Maybe) == took
 }
 
 type priorityObject struct {
@@ -153,9 +154,9 @@ func (o *priorityObject) perform(op *harness.Operation) bool {
 		o.elements.add(op.Input.(int64))
 		return true
 	}
-	took := Maybe{}
+	took := model.Maybe{}
 	if len(o.elements) > 0 {
-		took = Just(o.elements.take())
+		took = model.Just(o.elements.take())
 	}
-	return op.Type != harness.OK || op.Output.(Maybe) == took
+	return op.Type != harness.OK || op.Output.(model.Maybe) == took
 }

@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"strings"
 
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
 // why says in one sentence what is wrong with a small history that the model
 // does not explain, if it is one of the plain cases; "" if it is not.
-func why(m Model, ops []harness.Operation) string {
-	switch m.kind {
-	case registerKind:
+func why(m model.Model, ops []harness.Operation) string {
+	switch m.Kind {
+	case model.RegisterKind:
 		return whyRegister(m, ops)
-	case setKind, queueKind, counterKind:
-		return untilThen.Replace(whyElement(m.kind, pointers(ops)))
-	case lockKind:
+	case model.SetKind, model.QueueKind, model.CounterKind:
+		return untilThen.Replace(whyElement(m.Kind, model.Pointers(ops)))
+	case model.LockKind:
 		return whyLock(ops)
 	default:
 		return ""
@@ -29,10 +31,10 @@ var untilThen = strings.NewReplacer(
 	" was never seen again", " had not come out by then",
 )
 
-func whyRegister(m Model, ops []harness.Operation) string {
+func whyRegister(m model.Model, ops []harness.Operation) string {
 	type fact struct {
 		op *harness.Operation
-		r  registerEffect
+		r  model.RegisterEffect
 	}
 	var facts []fact
 	writers := map[int64]*harness.Operation{}
@@ -43,30 +45,30 @@ func whyRegister(m Model, ops []harness.Operation) string {
 		}
 	}
 	for i := range ops {
-		f := fact{&ops[i], registerOp(&ops[i])}
+		f := fact{&ops[i], model.RegisterEffectOf(&ops[i])}
 		facts = append(facts, f)
-		if f.r.writes {
-			if writers[f.r.to] != nil {
+		if f.r.Writes {
+			if writers[f.r.To] != nil {
 				return "" // the same value written twice: nothing simple can be said
 			}
-			writers[f.r.to] = f.op
-			know(f.r.to, f.op.Return)
+			writers[f.r.To] = f.op
+			know(f.r.To, f.op.Return)
 		}
-		if f.r.observes && f.r.saw.Set {
-			know(f.r.saw.Int, f.op.Return)
+		if f.r.Observes && f.r.Saw.Set {
+			know(f.r.Saw.Int, f.op.Return)
 		}
 	}
 	for _, f := range facts {
-		if !f.r.observes || !f.r.saw.Set {
+		if !f.r.Observes || !f.r.Saw.Set {
 			continue
 		}
-		if w := writers[f.r.saw.Int]; w == nil || w.Call > f.op.Return {
-			return fmt.Sprintf("Nobody had begun to write %d to %s by then.", f.r.saw.Int, nameOf(m, f.op.Key))
+		if w := writers[f.r.Saw.Int]; w == nil || w.Call > f.op.Return {
+			return fmt.Sprintf("Nobody had begun to write %d to %s by then.", f.r.Saw.Int, story.NameOf(m, f.op.Key))
 		}
 	}
 	// A value was seen by an operation that began after the value had been replaced.
 	for _, f := range facts {
-		if !f.r.observes {
+		if !f.r.Observes {
 			continue
 		}
 		// Another value that was known to be there after the one seen and before f began.
@@ -77,32 +79,32 @@ func whyRegister(m Model, ops []harness.Operation) string {
 			var v int64
 			var began int // when g's value can first have come into the register
 			switch {
-			case g.r.writes:
-				v, began = g.r.to, g.op.Call
-			case g.r.observes && g.r.saw.Set && writers[g.r.saw.Int] != nil:
-				v, began = g.r.saw.Int, writers[g.r.saw.Int].Call
+			case g.r.Writes:
+				v, began = g.r.To, g.op.Call
+			case g.r.Observes && g.r.Saw.Set && writers[g.r.Saw.Int] != nil:
+				v, began = g.r.Saw.Int, writers[g.r.Saw.Int].Call
 			default:
 				continue
 			}
-			if f.r.saw == Just(v) || f.r.saw.Set && there[f.r.saw.Int] > began {
+			if f.r.Saw == model.Just(v) || f.r.Saw.Set && there[f.r.Saw.Int] > began {
 				continue
 			}
-			gone := f.r.saw.String() + " was gone"
-			if !f.r.saw.Set {
-				gone = nameOf(m, f.op.Key) + " was no longer empty"
+			gone := f.r.Saw.String() + " was gone"
+			if !f.r.Saw.Set {
+				gone = story.NameOf(m, f.op.Key) + " was no longer empty"
 			}
 			return fmt.Sprintf("When process %d began at %s, %s: %d was there by %s.",
-				f.op.Process, seconds(f.op.Start), gone, v, seconds(g.op.End))
+				f.op.Process, story.Seconds(f.op.Start), gone, v, story.Seconds(g.op.End))
 		}
 	}
-	taken := map[Maybe]*harness.Operation{}
+	taken := map[model.Maybe]*harness.Operation{}
 	for _, f := range facts {
-		if f.r.observes && f.r.writes {
-			if other := taken[f.r.saw]; other != nil {
+		if f.r.Observes && f.r.Writes {
+			if other := taken[f.r.Saw]; other != nil {
 				return fmt.Sprintf("Processes %d and %d both replaced %s, which was there only once.",
-					other.Process, f.op.Process, f.r.saw)
+					other.Process, f.op.Process, f.r.Saw)
 			}
-			taken[f.r.saw] = f.op
+			taken[f.r.Saw] = f.op
 		}
 	}
 	return ""

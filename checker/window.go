@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -14,48 +15,48 @@ import (
 // before: it is open. If the whole can be explained, then so can every window.
 
 // windowed says whether histories of the model are cut so.
-func windowed(m Model) bool { return m.kind == registerKind || m.kind == mutexKind }
+func windowed(m model.Model) bool { return m.Kind == model.RegisterKind || m.Kind == model.MutexKind }
 
 // firstStates are states that stand for all that the object can have been in
 // when the operations began: of a register what they mention, nothing, and
 // something else.
-func firstStates(m Model, ops []harness.Operation) []any {
-	if m.kind == mutexKind {
+func firstStates(m model.Model, ops []harness.Operation) []any {
+	if m.Kind == model.MutexKind {
 		return []any{false, true}
 	}
-	states := []any{Maybe{}}
+	states := []any{model.Maybe{}}
 	other := int64(0)
-	know := func(m Maybe) {
+	know := func(m model.Maybe) {
 		if m.Set && !slices.Contains(states, any(m)) {
 			states = append(states, m)
 			other = max(other, m.Int)
 		}
 	}
 	for i := range ops {
-		r := registerOp(&ops[i])
-		if r.observes {
-			know(r.saw)
+		r := model.RegisterEffectOf(&ops[i])
+		if r.Observes {
+			know(r.Saw)
 		}
-		if r.writes {
-			know(Just(r.to))
+		if r.Writes {
+			know(model.Just(r.To))
 		}
-		if r.compares || r.avoids {
-			know(r.from)
+		if r.Compares || r.Avoids {
+			know(r.From)
 		}
 	}
-	return append(states, Just(other+1)) // values that overflow are no harm: it is one state more
+	return append(states, model.Just(other+1)) // values that overflow are no harm: it is one state more
 }
 
 // startingIn is the model with another first state. Special procedures know
 // nothing of that.
-func startingIn(m Model, state any) Model {
-	m.Init, m.kind = state, anyKind
+func startingIn(m model.Model, state any) model.Model {
+	m.Init, m.Kind = state, model.AnyKind
 	return m
 }
 
 // failsFromAny says whether no first state explains ops.
-func failsFromAny(b context.Context, m Model, ops []harness.Operation) bool {
-	j, err := newJustInTime(m, pointers(ops))
+func failsFromAny(b context.Context, m model.Model, ops []harness.Operation) bool {
+	j, err := newJustInTime(m, model.Pointers(ops))
 	if err != nil {
 		return false
 	}
@@ -68,15 +69,15 @@ func failsFromAny(b context.Context, m Model, ops []harness.Operation) bool {
 }
 
 // since is the window of ops that begins at a position.
-func since(m Model, ops []harness.Operation, at int) []harness.Operation {
+func since(m model.Model, ops []harness.Operation, at int) []harness.Operation {
 	var w []harness.Operation
 	for _, op := range ops {
 		before := op.Call < at
-		if before && ret(&op) < at || m.onlyReads(&op) && (before || ret(&op) == harness.Open) {
+		if before && model.Returned(&op) < at || m.OnlyReads(&op) && (before || model.Returned(&op) == harness.Open) {
 			continue
 		}
 		if before {
-			op = settled(&harness.Operation{
+			op = model.Settled(&harness.Operation{
 				Process: op.Process, F: op.F, Key: op.Key, Input: op.Input, Type: harness.Info,
 				Call: op.Call, Start: op.Start, End: op.End, Node: op.Node,
 			})
@@ -89,7 +90,7 @@ func since(m Model, ops []harness.Operation, at int) []harness.Operation {
 // shortestWindow is the last window of ops that fails; nil if none does that is
 // shorter than all. What shows a violation is mostly near the end, so short
 // windows are tried first: to try long ones may take long.
-func shortestWindow(m Model, ops []harness.Operation, fails func([]harness.Operation) bool) (smallest []harness.Operation) {
+func shortestWindow(m model.Model, ops []harness.Operation, fails func([]harness.Operation) bool) (smallest []harness.Operation) {
 	for long, short := 4, 0; short < len(ops)-1 && smallest == nil; long *= 2 {
 		long = min(long, len(ops)-1)
 		w := since(m, ops, ops[len(ops)-long].Call)

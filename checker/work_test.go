@@ -6,13 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
 // How a violation is explained does not depend on how fast the machine is.
 func TestSlowMachinesExplainAlike(t *testing.T) {
-	fast := RegisterModel()
-	slow := RegisterModel()
+	fast := model.Register()
+	slow := model.Register()
 	slow.Step = func(state any, op *harness.Operation) (any, bool) {
 		for end := time.Now().Add(2 * time.Microsecond); time.Now().Before(end); { // sleeping takes longer
 		}
@@ -26,7 +28,7 @@ func TestSlowMachinesExplainAlike(t *testing.T) {
 		return r
 	}
 	for _, n := range []uint64{1} { // of this one time made something else
-		ops := generate(rand.New(rand.NewPCG(n, 1)), fast, shape{ops: 1000, processes: 8 + int(n)/4, values: 5, faulty: 0.01})
+		ops := testhistory.Generate(rand.New(rand.NewPCG(n, 1)), fast, testhistory.Shape{Ops: 1000, Processes: 8 + int(n)/4, Values: 5, Faulty: 0.01})
 		h := &harness.History{Operations: ops}
 		a := decided(Linearizable{Model: fast, Timeout: time.Hour}, h)
 		if a.Valid != harness.Invalid {
@@ -60,11 +62,11 @@ func TestWorkIsCounted(t *testing.T) {
 	if b.spend(3); other.Err() == nil || whole.Err() == nil {
 		t.Error("11 of 10 are not too much")
 	}
-	m := RegisterModel()
-	h := parseHistory(t, m, `[write 1] [write 2] [read -> 1]`)
+	m := model.Register()
+	h := testhistory.Parse(t, m, `[write 1] [write 2] [read -> 1]`)
 	few, c := allow(t.Context(), 1)
 	defer c.end()
-	if v, err := porcupineSearch(few, m, pointers(h.Operations)); v != harness.Unknown || err != nil {
+	if v, err := porcupineSearch(few, m, model.Pointers(h.Operations)); v != harness.Unknown || err != nil {
 		t.Error(v, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -29,8 +30,8 @@ import (
 // what it saw itself. One whose value nobody saw can be left out: a
 // compare-and-set that fails tells what it saw and is a read, so no answer
 // depends on a value that nobody is told of.
-func zonesTier(_ context.Context, m Model, ops []*harness.Operation) (decision, bool, error) {
-	if m.kind != registerKind {
+func zonesTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
+	if m.Kind != model.RegisterKind {
 		return decision{}, false, nil
 	}
 	values, ok := gatherClusters(ops)
@@ -99,10 +100,10 @@ func (z *zones) walk(root int32) (proof []int32) {
 			if call := z.ops[op].Call; call > b.s {
 				b.s, b.so = call, op
 			}
-			if r := ret(z.ops[op]); r < b.f {
+			if r := model.Returned(z.ops[op]); r < b.f {
 				b.f, b.fo = r, op
 			}
-			return ret(z.ops[op]) > latest
+			return model.Returned(z.ops[op]) > latest
 		}
 		if w := z.all[c].writer; w != none {
 			if !take(w) {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"coup/checker"
+	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -34,9 +35,9 @@ var counter = Workload{
 		return nil, unknownFunction(op)
 	},
 	Supports: supports[cluster.Counter],
-	Decode:   checker.DecodeCounter,
+	Decode:   model.DecodeCounter,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Counter{}, checker.Linearizable{Model: checker.CounterModel()}}
+		return []harness.Checker{checker.Counter{}, checker.Linearizable{Model: model.Counter()}}
 	},
 	Needs: []string{"add", "read"},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"coup/checker"
+	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -29,9 +30,9 @@ var set = Workload{
 		return nil, unknownFunction(op)
 	},
 	Supports: supports[cluster.Set],
-	Decode:   checker.DecodeSet,
+	Decode:   model.DecodeSet,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Set{}, checker.Linearizable{Model: checker.SetModel()}}
+		return []harness.Checker{checker.Set{}, checker.Linearizable{Model: model.Set()}}
 	},
 	Needs: []string{"add", "read"},
 }

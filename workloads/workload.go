@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"coup/checker"
+	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
 )
@@ -130,11 +131,11 @@ func unknownFunction(op harness.Op) error {
 	return fmt.Errorf("%w: the workload has no function %q", harness.ErrFail, op.F)
 }
 
-func maybe(v *int64) checker.Maybe {
+func maybe(v *int64) model.Maybe {
 	if v == nil {
-		return checker.Maybe{}
+		return model.Maybe{}
 	}
-	return checker.Just(*v)
+	return model.Just(*v)
 }
 
 // readAll are reads of every key, each until it succeeded.

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"coup/checker"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -42,18 +43,18 @@ type Options struct {
 // Models are the names that Options.Model can take, with the checker that
 // judges such histories.
 func Models() map[string]harness.Checker {
-	linearizable := func(m checker.Model) harness.Checker { return checker.Linearizable{Model: m} }
+	linearizable := func(m model.Model) harness.Checker { return checker.Linearizable{Model: m} }
 	return map[string]harness.Checker{
-		"register":       linearizable(checker.RegisterModel()),
-		"cas-register":   linearizable(checker.RegisterModel()),
-		"set":            linearizable(checker.SetModel()),
-		"queue":          linearizable(checker.QueueModel()),
-		"stack":          linearizable(checker.StackModel()),
-		"priority-queue": linearizable(checker.PriorityQueueModel()),
-		"counter":        linearizable(checker.CounterModel()),
-		"lock":           linearizable(checker.LockModel()),
-		"mutex":          linearizable(checker.MutexModel()),
-		"kv":             linearizable(checker.KVModel()),
+		"register":       linearizable(model.Register()),
+		"cas-register":   linearizable(model.Register()),
+		"set":            linearizable(model.Set()),
+		"queue":          linearizable(model.Queue()),
+		"stack":          linearizable(model.Stack()),
+		"priority-queue": linearizable(model.PriorityQueue()),
+		"counter":        linearizable(model.Counter()),
+		"lock":           linearizable(model.Lock()),
+		"mutex":          linearizable(model.Mutex()),
+		"kv":             linearizable(model.KV()),
 		"list-append":    checker.Transactions{},
 		"rw-register":    checker.Transactions{Registers: true},
 	}

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"encoding/json"
@@ -83,16 +83,16 @@ func (t Txn) Answered() string {
 	var reads []string
 	for _, m := range t {
 		if m.F == "r" {
-			reads = append(reads, m.Key+" "+m.saw())
+			reads = append(reads, m.Key+" "+m.Saw())
 		}
 	}
 	return strings.Join(reads, ", ")
 }
 
-// saw is what a read showed.
-func (m Micro) saw() string {
+// Saw is what a read showed.
+func (m Micro) Saw() string {
 	if m.List != nil {
-		return endText(m.List)
+		return EndText(m.List)
 	}
 	return m.Seen.String()
 }
@@ -110,11 +110,12 @@ func (t Txn) MarshalJSON() ([]byte, error) { return t.AppendJSON(nil), nil }
 // MarshalJSON writes the triple.
 func (m Micro) MarshalJSON() ([]byte, error) { return m.appendJSON(nil), nil }
 
+// String writes the step as in "append x 3" or "r x [1 3]".
 func (m Micro) String() string {
 	if m.F != "r" {
 		return fmt.Sprintf("%s %s %d", m.F, m.Key, m.Value)
 	}
-	return "r " + m.Key + " " + m.saw()
+	return "r " + m.Key + " " + m.Saw()
 }
 
 // DecodeListTxn is the [harness.Decoder] of transactions over lists: the

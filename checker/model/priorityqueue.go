@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"coup/harness"
 )
 
-// PriorityQueueModel is a priority queue with insert and delete-min, which
+// PriorityQueue is a priority queue with insert and delete-min, which
 // takes out the smallest element; of an empty queue it returns nothing.
-func PriorityQueueModel() Model {
+func PriorityQueue() Model {
 	return Model{
 		Name:   "priority-queue",
 		Decode: DecodePriorityQueue,
@@ -39,7 +39,7 @@ func PriorityQueueModel() Model {
 			return "delete-min"
 		},
 		Parts: elementParts,
-		kind:  priorityKind,
+		Kind:  PriorityKind,
 	}
 }
 

@@ -1,4 +1,4 @@
-package checker
+package testhistory
 
 import (
 	"cmp"
@@ -10,10 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
-// parseHistory reads the notation of the tests: a line per process, an
+// Parse reads the notation of the tests: a line per process, an
 // operation between brackets, time from left to right. The opening bracket is
 // the invocation; the closing one says how it ended: ] ok, > info, ! fail.
 //
@@ -22,7 +23,7 @@ import (
 //
 // A name before a colon is the key ("" otherwise). A column is a millisecond.
 // Where brackets stand in the same column, invocations come first.
-func parseHistory(t testing.TB, m Model, text string) *harness.History {
+func Parse(t testing.TB, m model.Model, text string) *harness.History {
 	t.Helper()
 	type mark struct {
 		col, op int
@@ -67,7 +68,7 @@ func parseHistory(t testing.TB, m Model, text string) *harness.History {
 			case 2:
 				op.Input = number(t, words[1])
 			case 3:
-				op.Input = CAS{From: maybe(t, words[1]), To: number(t, words[2])}
+				op.Input = model.CAS{From: maybe(t, words[1]), To: number(t, words[2])}
 			}
 			switch line[shut] {
 			case ']':
@@ -75,16 +76,16 @@ func parseHistory(t testing.TB, m Model, text string) *harness.History {
 				switch output = strings.TrimSpace(output); {
 				case output == "":
 				case output == "other":
-					op.Output = Other{Than: op.Input.(CAS).From}
+					op.Output = model.Other{Than: op.Input.(model.CAS).From}
 				case strings.HasPrefix(output, "{"):
 					list := []int64{}
 					for _, w := range strings.Fields(strings.Trim(output, "{}")) {
 						list = append(list, number(t, w))
 					}
 					op.Output = list
-				case m.kind == lockKind:
+				case m.Kind == model.LockKind:
 					op.Output = grant(t, output)
-				case m.kind == counterKind:
+				case m.Kind == model.CounterKind:
 					op.Output = number(t, output)
 				default:
 					op.Output = maybe(t, output)
@@ -125,13 +126,13 @@ func parseHistory(t testing.TB, m Model, text string) *harness.History {
 }
 
 // grant reads a fencing token, how long the lease is, or both: 5 10ms.
-func grant(t testing.TB, s string) (g Grant) {
+func grant(t testing.TB, s string) (g model.Grant) {
 	t.Helper()
 	for _, w := range strings.Fields(s) {
 		if d, err := time.ParseDuration(w); err == nil {
 			g.Lease = d
 		} else {
-			g.Token = Just(number(t, w))
+			g.Token = model.Just(number(t, w))
 		}
 	}
 	return g
@@ -146,17 +147,17 @@ func number(t testing.TB, s string) int64 {
 	return v
 }
 
-func maybe(t testing.TB, s string) Maybe {
+func maybe(t testing.TB, s string) model.Maybe {
 	t.Helper()
 	if s == "nil" {
-		return Maybe{}
+		return model.Maybe{}
 	}
-	return Just(number(t, s))
+	return model.Just(number(t, s))
 }
 
-// check runs c and fails the test if it errs. The clock stands still meanwhile: how
+// Check runs c and fails the test if it errs. The clock stands still meanwhile: how
 // small a counterexample gets does not depend on how busy the machine is.
-func check(t testing.TB, c harness.Checker, h *harness.History) (r harness.Result) {
+func Check(t testing.TB, c harness.Checker, h *harness.History) (r harness.Result) {
 	t.Helper()
 	var err error
 	if test, ok := t.(*testing.T); ok {

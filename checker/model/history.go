@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -12,10 +12,10 @@ type Object struct {
 	Ops []*harness.Operation // in the order of their calls
 }
 
-// partition groups what may have happened by key, in order of the first
+// Partition groups what may have happened by key, in order of the first
 // operation on each. Left out is what constrains nothing: operations that
 // failed, and those that only read and never returned.
-func (m Model) partition(ops []harness.Operation) []Object {
+func (m Model) Partition(ops []harness.Operation) []Object {
 	if m.prepare != nil {
 		ops = m.prepare(ops)
 	}
@@ -29,7 +29,7 @@ func (m Model) partition(ops []harness.Operation) []Object {
 			byKey[op.Key] = k
 			objects = append(objects, Object{Key: op.Key})
 		}
-		if op.Type == harness.Fail || op.Type != harness.OK && m.onlyReads(op) {
+		if op.Type == harness.Fail || op.Type != harness.OK && m.OnlyReads(op) {
 			continue
 		}
 		objects[k].Ops = append(objects[k].Ops, op)
@@ -37,31 +37,31 @@ func (m Model) partition(ops []harness.Operation) []Object {
 	return objects
 }
 
-// checkTypes makes sure that the values are what the model understands, so that
+// CheckTypes makes sure that the values are what the model understands, so that
 // a history that was decoded for another model is an error and not a panic.
-func (m Model) checkTypes(ops []harness.Operation) error {
+func (m Model) CheckTypes(ops []harness.Operation) error {
 	for i := range ops {
-		if err := m.checkType(&ops[i]); err != nil {
+		if err := m.CheckType(&ops[i]); err != nil {
 			return fmt.Errorf("%s of process %d at %.3f s: %w", ops[i].F, ops[i].Process, ops[i].Start.Seconds(), err)
 		}
 	}
 	return nil
 }
 
-// checkType does the same for one operation.
-func (m Model) checkType(op *harness.Operation) (err error) {
+// CheckType does the same for one operation.
+func (m Model) CheckType(op *harness.Operation) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the model %s does not understand input %v, output %v: %v", m.Name, op.Input, op.Output, p)
 		}
 	}()
 	m.Step(m.Init, op)
-	m.onlyReads(op)
+	m.OnlyReads(op)
 	return nil
 }
 
-// settled is a copy of op that says of an open operation no more than that it is open.
-func settled(op *harness.Operation) harness.Operation {
+// Settled is a copy of op that says of an open operation no more than that it is open.
+func Settled(op *harness.Operation) harness.Operation {
 	c := *op
 	if c.Type != harness.OK {
 		c.Type, c.Return, c.Output = harness.Info, harness.Open, nil
@@ -69,7 +69,8 @@ func settled(op *harness.Operation) harness.Operation {
 	return c
 }
 
-func pointers(ops []harness.Operation) []*harness.Operation {
+// Pointers returns a pointer to each of ops.
+func Pointers(ops []harness.Operation) []*harness.Operation {
 	ps := make([]*harness.Operation, len(ops))
 	for i := range ops {
 		ps[i] = &ops[i]
@@ -77,17 +78,17 @@ func pointers(ops []harness.Operation) []*harness.Operation {
 	return ps
 }
 
-// ret is the position at which op returned, [harness.Open] if it never did.
-func ret(op *harness.Operation) int {
+// Returned is the position at which op returned, [harness.Open] if it never did.
+func Returned(op *harness.Operation) int {
 	if op.Type != harness.OK {
 		return harness.Open
 	}
 	return op.Return
 }
 
-// byKey groups operations by key, in order of the first operation on each;
+// ByKey groups operations by key, in order of the first operation on each;
 // within a key they keep their order. Operations that failed are left out.
-func byKey(ops []harness.Operation) (keys []string, groups map[string][]*harness.Operation) {
+func ByKey(ops []harness.Operation) (keys []string, groups map[string][]*harness.Operation) {
 	groups = map[string][]*harness.Operation{}
 	for i := range ops {
 		op := &ops[i]
@@ -102,8 +103,8 @@ func byKey(ops []harness.Operation) (keys []string, groups map[string][]*harness
 	return keys, groups
 }
 
-// prefix is what was known of ops right after position at.
-func prefix(ops []harness.Operation, at int) []harness.Operation {
+// Prefix is what was known of ops right after position at.
+func Prefix(ops []harness.Operation, at int) []harness.Operation {
 	var p []harness.Operation
 	for _, op := range ops {
 		if op.Call > at {

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"coup/harness"
 )
 
-// KVModel is a string that can be read (get), set (put) and appended to; it is
+// KV is a string that can be read (get), set (put) and appended to; it is
 // empty at first.
-func KVModel() Model {
+func KV() Model {
 	return Model{
 		Name: "kv",
 		Init: "",

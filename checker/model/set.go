@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"coup/harness"
 )
 
-// SetModel is a set that only grows, with add and read.
-func SetModel() Model {
+// Set is a set that only grows, with add and read.
+func Set() Model {
 	return Model{
 		Name:   "set",
 		Decode: DecodeSet,
@@ -49,10 +49,10 @@ func SetModel() Model {
 				return fmt.Sprintf("add %d", op.Input)
 			}
 			if elements, ok := op.Output.([]int64); ok {
-				return "read -> " + listText(elements)
+				return "read -> " + ListText(elements)
 			}
 			return "read"
 		},
-		kind: setKind,
+		Kind: SetKind,
 	}
 }

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"coup/harness"
 )
 
-// StackModel is a stack with push and pop; a pop of an empty stack returns
+// Stack is a stack with push and pop; a pop of an empty stack returns
 // nothing.
-func StackModel() Model {
+func Stack() Model {
 	return Model{
 		Name:   "stack",
 		Decode: DecodeStack,
@@ -34,6 +34,6 @@ func StackModel() Model {
 			return "pop"
 		},
 		Parts: elementParts,
-		kind:  stackKind,
+		Kind:  StackKind,
 	}
 }

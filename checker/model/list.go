@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"coup/harness"
 )
 
-// ListModel is a list that is appended to and read as a whole: append takes an
+// List is a list that is appended to and read as a whole: append takes an
 // int64, read returns the elements in their order as []int64.
-func ListModel() Model {
+func List() Model {
 	return Model{
 		Name:   "list",
 		Decode: DecodeList,
@@ -41,10 +41,10 @@ func ListModel() Model {
 				return fmt.Sprintf("append %d", op.Input)
 			}
 			if elements, ok := op.Output.([]int64); ok {
-				return "read -> " + listText(elements)
+				return "read -> " + ListText(elements)
 			}
 			return "read"
 		},
-		kind: listKind,
+		Kind: ListKind,
 	}
 }

@@ -1,4 +1,4 @@
-package checker
+package testhistory
 
 import (
 	"cmp"
@@ -9,17 +9,18 @@ import (
 	"strings"
 	"time"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
-// shape says what histories to make up.
-type shape struct {
-	ops       int
-	processes int
-	open      float64 // the share of operations that end info
-	fail      float64 // and of those that end fail
-	values    int     // how many different values are used; 0: each once
-	faulty    float64 // the chance of each answer to be wrong
+// Shape says what histories to make up.
+type Shape struct {
+	Ops       int
+	Processes int
+	Open      float64 // the share of operations that end info
+	Fail      float64 // and of those that end fail
+	Values    int     // how many different values are used; 0: each once
+	Faulty    float64 // the chance of each answer to be wrong
 }
 
 // madeUp is an operation under way in a made-up history.
@@ -29,31 +30,31 @@ type madeUp struct {
 	willing bool // to take effect
 }
 
-// generate makes up a history of one object as an honest system would answer
+// Generate makes up a history of one object as an honest system would answer
 // it, but for the mistakes that the shape asks for: answers of another moment,
 // effects that are lost or happen twice.
-func generate(rng *rand.Rand, m Model, s shape) []harness.Operation {
+func Generate(rng *rand.Rand, m model.Model, s Shape) []harness.Operation {
 	var done []harness.Operation
-	open := make([]*madeUp, s.processes)
-	sim := &simulated{rng: rng, faulty: s.faulty, vague: s.values > 0, holder: -1, mine: map[int]bool{}}
-	pos, begun, process := 0, 0, s.processes
-	names := make([]int, s.processes)
+	open := make([]*madeUp, s.Processes)
+	sim := &simulated{rng: rng, faulty: s.Faulty, vague: s.Values > 0, holder: -1, mine: map[int]bool{}}
+	pos, begun, process := 0, 0, s.Processes
+	names := make([]int, s.Processes)
 	for i := range names {
 		names[i] = i
 	}
-	for begun < s.ops || slices.ContainsFunc(open, func(u *madeUp) bool { return u != nil }) {
-		p := rng.IntN(s.processes)
+	for begun < s.Ops || slices.ContainsFunc(open, func(u *madeUp) bool { return u != nil }) {
+		p := rng.IntN(s.Processes)
 		u := open[p]
 		switch {
-		case u == nil && begun < s.ops:
+		case u == nil && begun < s.Ops:
 			u = &madeUp{willing: true, op: harness.Operation{Process: names[p], Call: pos, Return: harness.Open, Start: time.Duration(pos) * time.Millisecond}}
-			sim.invent(m, &u.op, s.values)
+			sim.invent(m, &u.op, s.Values)
 			x := rng.Float64()
 			switch {
-			case x < s.open:
+			case x < s.Open:
 				u.op.Type = harness.Info
 				u.willing = rng.IntN(2) == 0
-			case x < s.open+s.fail:
+			case x < s.Open+s.Fail:
 				u.op.Type, u.willing = harness.Fail, false
 			default:
 				u.op.Type = harness.OK
@@ -110,10 +111,10 @@ func (s *simulated) value(values int) int64 {
 // scattered is a number that is no larger for being made up later.
 func scattered(v int64) int64 { return v * 0x9e3779b1 % 0xffffffff }
 
-func (s *simulated) invent(m Model, op *harness.Operation, values int) {
+func (s *simulated) invent(m model.Model, op *harness.Operation, values int) {
 	x := s.rng.IntN(10)
-	switch m.kind {
-	case registerKind:
+	switch m.Kind {
+	case model.RegisterKind:
 		switch {
 		case x < 4:
 			op.F = "read"
@@ -121,17 +122,17 @@ func (s *simulated) invent(m Model, op *harness.Operation, values int) {
 			op.F, op.Input = "write", s.value(values)
 		default:
 			op.F = "cas"
-			from := Maybe{}
+			from := model.Maybe{}
 			if len(s.now) > 0 && s.rng.IntN(4) > 0 {
-				from = s.now[len(s.now)-1].(Maybe)
+				from = s.now[len(s.now)-1].(model.Maybe)
 			} else if s.last > 0 {
-				from = Just(s.rng.Int64N(s.last) + 1)
+				from = model.Just(s.rng.Int64N(s.last) + 1)
 			} else if values > 0 && s.rng.IntN(2) == 0 {
-				from = Just(s.value(values))
+				from = model.Just(s.value(values))
 			}
-			op.Input = CAS{From: from, To: s.value(values)}
+			op.Input = model.CAS{From: from, To: s.value(values)}
 		}
-	case anyKind: // a string
+	case model.AnyKind: // a string
 		switch {
 		case x < 4:
 			op.F = "get"
@@ -140,33 +141,33 @@ func (s *simulated) invent(m Model, op *harness.Operation, values int) {
 		default:
 			op.F, op.Input = "append", fmt.Sprint(s.value(values))
 		}
-	case setKind:
+	case model.SetKind:
 		if x < 5 {
 			op.F = "read"
 		} else {
 			op.F, op.Input = "add", s.value(values)
 		}
-	case listKind:
+	case model.ListKind:
 		if x < 5 {
 			op.F = "read"
 		} else {
 			op.F, op.Input = "append", s.value(values)
 		}
-	case queueKind:
+	case model.QueueKind:
 		if x < 5 {
 			op.F = "dequeue"
 		} else {
 			op.F, op.Input = "enqueue", s.value(values)
 		}
-	case stackKind, priorityKind:
+	case model.StackKind, model.PriorityKind:
 		if x < 5 {
-			op.F = map[kind]string{stackKind: "pop", priorityKind: "delete-min"}[m.kind]
+			op.F = map[model.Kind]string{model.StackKind: "pop", model.PriorityKind: "delete-min"}[m.Kind]
 		} else {
-			op.F, op.Input = m.kind.puts(), scattered(s.value(values))
+			op.F, op.Input = m.Kind.Puts(), scattered(s.value(values))
 		}
-	case mutexKind:
+	case model.MutexKind:
 		op.F = []string{"acquire", "release"}[x%2]
-	case lockKind:
+	case model.LockKind:
 		switch {
 		case !s.mine[op.Process] && !s.wrong() || x < 2:
 			op.F = "acquire"
@@ -175,7 +176,7 @@ func (s *simulated) invent(m Model, op *harness.Operation, values int) {
 		default:
 			op.F = "release"
 		}
-	case counterKind:
+	case model.CounterKind:
 		if x < 5 {
 			op.F = "read"
 		} else {
@@ -195,30 +196,30 @@ func (s *simulated) answer(right any) any {
 	return right
 }
 
-func (s *simulated) perform(m Model, op *harness.Operation) {
-	switch m.kind {
-	case registerKind:
-		now := Maybe{}
+func (s *simulated) perform(m model.Model, op *harness.Operation) {
+	switch m.Kind {
+	case model.RegisterKind:
+		now := model.Maybe{}
 		if len(s.now) > 0 {
-			now = s.now[len(s.now)-1].(Maybe)
+			now = s.now[len(s.now)-1].(model.Maybe)
 		}
 		if op.F == "write" {
 			if !s.wrong() {
-				s.now = append(s.now, Just(op.Input.(int64)))
+				s.now = append(s.now, model.Just(op.Input.(int64)))
 			}
 			return
 		}
 		saw := now
 		if s.wrong() && len(s.now) > 0 {
-			saw = s.now[max(0, len(s.now)-1-s.rng.IntN(3))].(Maybe)
+			saw = s.now[max(0, len(s.now)-1-s.rng.IntN(3))].(model.Maybe)
 		}
 		op.Output = saw
-		if c, ok := op.Input.(CAS); ok && c.From == saw {
-			s.now = append(s.now, Just(c.To))
+		if c, ok := op.Input.(model.CAS); ok && c.From == saw {
+			s.now = append(s.now, model.Just(c.To))
 		} else if ok && s.vague && s.rng.IntN(2) == 0 {
-			op.Output = Other{Than: c.From}
+			op.Output = model.Other{Than: c.From}
 		}
-	case anyKind:
+	case model.AnyKind:
 		now := ""
 		if len(s.now) > 0 {
 			now = s.now[len(s.now)-1].(string)
@@ -232,7 +233,7 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 		default:
 			s.now = append(s.now, now+op.Input.(string))
 		}
-	case setKind:
+	case model.SetKind:
 		if op.F == "add" {
 			if v := op.Input.(int64); !s.wrong() && !slices.Contains(s.set, v) {
 				s.set = append(s.set, v)
@@ -246,7 +247,7 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 		}
 		s.rng.Shuffle(len(read), func(i, j int) { read[i], read[j] = read[j], read[i] })
 		op.Output = append([]int64{}, read...)
-	case listKind:
+	case model.ListKind:
 		if op.F == "append" {
 			if !s.wrong() {
 				s.set = append(s.set, op.Input.(int64))
@@ -261,17 +262,17 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 			read = read[:n-1]
 		}
 		op.Output = append([]int64{}, read...)
-	case queueKind, stackKind, priorityKind:
+	case model.QueueKind, model.StackKind, model.PriorityKind:
 		// The element that comes out next is at the front.
 		if v, ok := op.Input.(int64); ok {
 			if s.wrong() {
 				return
 			}
 			at := len(s.queue)
-			if m.kind == stackKind {
+			if m.Kind == model.StackKind {
 				at = 0
 			}
-			if m.kind == priorityKind {
+			if m.Kind == model.PriorityKind {
 				at, _ = slices.BinarySearch(s.queue, v)
 			}
 			s.queue = slices.Insert(s.queue, at, v)
@@ -281,16 +282,16 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 			s.queue[0], s.queue[1] = s.queue[1], s.queue[0]
 		}
 		if len(s.queue) == 0 || s.wrong() && s.rng.IntN(2) == 0 {
-			op.Output = Maybe{}
+			op.Output = model.Maybe{}
 			return
 		}
-		op.Output = Just(s.queue[0])
+		op.Output = model.Just(s.queue[0])
 		if !s.wrong() || s.rng.IntN(2) == 0 {
 			s.queue = s.queue[1:]
 		}
-	case mutexKind, lockKind:
+	case model.MutexKind, model.LockKind:
 		s.lock(m, op)
-	case counterKind:
+	case model.CounterKind:
 		now := int64(0)
 		if len(s.now) > 0 {
 			now = s.now[len(s.now)-1].(int64)
@@ -310,20 +311,20 @@ func (s *simulated) perform(m Model, op *harness.Operation) {
 
 // lock performs an operation on a mutex or a lock, or lets it fail. Clocks tell
 // when operations were called.
-func (s *simulated) lock(m Model, op *harness.Operation) {
+func (s *simulated) lock(m model.Model, op *harness.Operation) {
 	s.clock = max(s.clock, op.Start)
-	if s.clock >= s.until && m.kind == lockKind {
+	if s.clock >= s.until && m.Kind == model.LockKind {
 		s.holder = -1
 	}
 	me := 0
-	if m.kind == lockKind {
+	if m.Kind == model.LockKind {
 		me = op.Process
 	}
 	possible := s.holder == me
 	if op.F == "acquire" {
 		possible = s.holder < 0
 	}
-	if !possible && (!s.wrong() || m.kind == lockKind && s.rng.IntN(3) > 0) {
+	if !possible && (!s.wrong() || m.Kind == model.LockKind && s.rng.IntN(3) > 0) {
 		if op.Type == harness.OK {
 			op.Type = harness.Fail
 		}
@@ -336,13 +337,13 @@ func (s *simulated) lock(m Model, op *harness.Operation) {
 		return
 	}
 	s.mine[op.Process], s.holder, s.until = true, me, time.Duration(harness.Open)
-	if m.kind == mutexKind {
+	if m.Kind == model.MutexKind {
 		return
 	}
-	g := Grant{}
+	g := model.Grant{}
 	if !s.vague || s.rng.IntN(8) == 0 {
 		s.last++
-		g.Token = Just(s.last)
+		g.Token = model.Just(s.last)
 		if s.wrong() && s.rng.IntN(3) == 0 {
 			g.Token.Int -= s.rng.Int64N(3)
 		}
@@ -354,9 +355,9 @@ func (s *simulated) lock(m Model, op *harness.Operation) {
 	op.Output = g
 }
 
-// bruteForce tries every order and every fate of open operations. It is as
+// BruteForce tries every order and every fate of open operations. It is as
 // simple as it can be, and exponential.
-func bruteForce(m Model, ops []*harness.Operation) bool {
+func BruteForce(m model.Model, ops []*harness.Operation) bool {
 	done := make([]bool, len(ops))
 	var try func(state any) bool
 	try = func(state any) bool {
@@ -387,12 +388,12 @@ func bruteForce(m Model, ops []*harness.Operation) bool {
 }
 
 var (
-	histories = flag.Int("histories", 600, "how many made-up histories each differential test judges")
-	seed      = flag.Uint64("seed", 1, "what made-up histories are made from")
+	Histories = flag.Int("histories", 600, "how many made-up histories each differential test judges")
+	Seed      = flag.Uint64("seed", 1, "what made-up histories are made from")
 )
 
-// swapAnswers lets two operations of one function return each other's answers.
-func swapAnswers(rng *rand.Rand, ops []harness.Operation) {
+// SwapAnswers lets two operations of one function return each other's answers.
+func SwapAnswers(rng *rand.Rand, ops []harness.Operation) {
 	var answered []int
 	for i := range ops {
 		if ops[i].Output != nil {
@@ -410,14 +411,15 @@ func swapAnswers(rng *rand.Rand, ops []harness.Operation) {
 	}
 }
 
-func describe(m Model, ops []*harness.Operation) string {
+// Describe writes operations a line each, with their positions.
+func Describe(m model.Model, ops []*harness.Operation) string {
 	var b strings.Builder
 	for i, op := range ops {
 		until := "..."
-		if r := ret(op); r != harness.Open {
+		if r := model.Returned(op); r != harness.Open {
 			until = fmt.Sprint(r)
 		}
-		fmt.Fprintf(&b, "%3d  %4d-%-4s %s %s\n", i, op.Call, until, m.describe(op), op.Type)
+		fmt.Fprintf(&b, "%3d  %4d-%-4s %s %s\n", i, op.Call, until, m.Describe(op), op.Type)
 	}
 	return b.String()
 }

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"encoding/json"
@@ -17,6 +17,7 @@ type Maybe struct {
 // Just is the Maybe that holds v.
 func Just(v int64) Maybe { return Maybe{Int: v, Set: true} }
 
+// String is the integer, or "nothing".
 func (m Maybe) String() string {
 	if !m.Set {
 		return "nothing"
@@ -54,6 +55,7 @@ type CAS struct {
 // decoder makes it: it is for histories of tools that know no more.
 type Other struct{ Than Maybe }
 
+// String is "something other than" what it was compared with.
 func (o Other) String() string { return "something other than " + o.Than.String() }
 
 // AppendJSON appends c as JSON to b.

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"coup/harness"
 )
 
-// QueueModel is a first-in first-out queue with enqueue and dequeue; a dequeue
+// Queue is a first-in first-out queue with enqueue and dequeue; a dequeue
 // of an empty queue returns nothing.
-func QueueModel() Model {
+func Queue() Model {
 	return Model{
 		Name:   "queue",
 		Decode: DecodeQueue,
@@ -44,7 +44,7 @@ func QueueModel() Model {
 			return "dequeue"
 		},
 		Parts: elementParts,
-		kind:  queueKind,
+		Kind:  QueueKind,
 	}
 }
 

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"cmp"
@@ -61,6 +61,7 @@ func (g *Grant) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// String says what was granted, e.g. "token 5 for 10s".
 func (g Grant) String() string {
 	switch {
 	case g.Token.Set && g.Lease > 0:
@@ -82,18 +83,18 @@ type lockState struct {
 	token   Maybe
 }
 
-// LockModel is a lock that knows who holds it, with acquire and renew, which
+// Lock is a lock that knows who holds it, with acquire and renew, which
 // return a [Grant], and release:
 //
 //   - acquire succeeds if nobody holds the lock, not even the process itself;
 //   - its token, if it has one, is larger than all before it;
 //   - renew and release succeed only for the process that holds the lock;
-//   - lapse, which no process calls and [Linearizable] puts into the history when
+//   - lapse, which no process calls and [checker.Linearizable] puts into the history when
 //     a lease is over, may then free the lock at any moment, if it is still held by
 //     that lease (which it names by the Call of what gave it).
 //
 // What does not succeed has to fail, and says nothing then.
-func LockModel() Model {
+func Lock() Model {
 	return Model{
 		Name:   "lock",
 		Decode: DecodeLock,
@@ -103,7 +104,7 @@ func LockModel() Model {
 			mine := now.held && now.process == op.Process
 			switch op.F {
 			case "acquire":
-				g := granted(op)
+				g := Granted(op)
 				if now.held || g.Token.Set && now.token.Set && g.Token.Int <= now.token.Int {
 					return state, !ok
 				}
@@ -112,7 +113,7 @@ func LockModel() Model {
 				}
 				return lockState{true, op.Process, int64(op.Call), g.Token}, true
 			case "renew":
-				granted(op)
+				Granted(op)
 				if !mine {
 					return state, !ok
 				}
@@ -123,7 +124,7 @@ func LockModel() Model {
 					return state, !ok
 				}
 				return lockState{token: now.token}, true
-			case lapse:
+			case Lapse:
 				if !now.held || now.lease != op.Input.(int64) {
 					return state, true
 				}
@@ -133,25 +134,26 @@ func LockModel() Model {
 		},
 		Text: func(op *harness.Operation) string {
 			switch {
-			case op.F == lapse:
+			case op.F == Lapse:
 				return "the lease is over"
 			case op.Type == harness.OK && op.F != "release":
-				return op.F + " -> " + granted(op).String()
+				return op.F + " -> " + Granted(op).String()
 			default:
 				return op.F
 			}
 		},
 		Parts:    lockParts,
-		personal: true,
+		Personal: true,
 		prepare:  withLapses,
-		kind:     lockKind,
+		Kind:     LockKind,
 	}
 }
 
-// lapse is the function of the operations that stand for the end of a lease.
-const lapse = "lapse"
+// Lapse is the function of the operations that stand for the end of a lease.
+const Lapse = "lapse"
 
-func granted(op *harness.Operation) Grant {
+// Granted is what op was granted, nothing if it returned nothing.
+func Granted(op *harness.Operation) Grant {
 	if op.Output == nil {
 		return Grant{}
 	}
@@ -168,7 +170,7 @@ func lockParts(ops []harness.Operation) [][]int {
 	for i := range ops {
 		op := &ops[i]
 		at, known := latest[op.Process]
-		if op.F == lapse {
+		if op.F == Lapse {
 			at, known = leases[op.Input.(int64)]
 		} else if op.F == "acquire" || !known {
 			at, known = len(parts), true
@@ -220,10 +222,10 @@ func withLapses(ops []harness.Operation) []harness.Operation {
 	whole := slices.Clone(ops)
 	for i := range ops {
 		op := &ops[i]
-		if op.Type != harness.OK || op.F != "acquire" && op.F != "renew" || granted(op).Lease == 0 {
+		if op.Type != harness.OK || op.F != "acquire" && op.F != "renew" || Granted(op).Lease == 0 {
 			continue
 		}
-		due := op.Start + granted(op).Lease
+		due := op.Start + Granted(op).Lease
 		if due < op.Start {
 			continue // it lasts beyond all time
 		}
@@ -234,7 +236,7 @@ func withLapses(ops []harness.Operation) []harness.Operation {
 		at := max(marks[n].at, op.Call+1)
 		marks = append(marks, mark{at, due, len(whole), lapsed})
 		whole = append(whole, harness.Operation{
-			Process: op.Process, F: lapse, Key: op.Key, Input: int64(i), Type: harness.Info,
+			Process: op.Process, F: Lapse, Key: op.Key, Input: int64(i), Type: harness.Info,
 			Return: harness.Open, Start: due, End: due, Node: op.Node,
 		})
 	}

@@ -1,22 +1,23 @@
-package checker
+package story
 
 import (
 	"encoding/json"
 	"fmt"
 	"strings"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
-// witnesses are the operations of a counterexample as the report shows them.
-func witnesses(m Model, ops []harness.Operation) []harness.Witness {
+// Witnesses are the operations of a counterexample as the report shows them.
+func Witnesses(m model.Model, ops []harness.Operation) []harness.Witness {
 	ws := make([]harness.Witness, len(ops))
 	for i := range ops {
 		op := &ops[i]
 		ws[i] = harness.Witness{
 			Process: op.Process, F: op.F, Key: op.Key, Type: op.Type, Node: op.Node,
 			Input: encoded(op.Input), Output: encoded(op.Output),
-			Text: m.describe(op), Start: int64(op.Start), End: int64(op.End),
+			Text: m.Describe(op), Start: int64(op.Start), End: int64(op.End),
 		}
 		if op.Return == harness.Open {
 			ws[i].End = -1
@@ -36,17 +37,17 @@ func encoded(v any) json.RawMessage {
 	return b
 }
 
-// sentence tells what ops[i] did, in the past tense, for a reader who knows
+// Sentence tells what ops[i] did, in the past tense, for a reader who knows
 // nothing of histories.
-func sentence(m Model, ops []harness.Operation, i int) string {
+func Sentence(m model.Model, ops []harness.Operation, i int) string {
 	op := &ops[i]
 	var b strings.Builder
-	fmt.Fprintf(&b, "At %s", seconds(op.Start))
+	fmt.Fprintf(&b, "At %s", Seconds(op.Start))
 	if i > 0 && ops[i-1].Return < op.Call {
 		b.WriteString(", after that,")
 	}
 	fmt.Fprintf(&b, " process %d ", op.Process)
-	object := nameOf(m, op.Key)
+	object := NameOf(m, op.Key)
 	if op.Type == harness.OK {
 		did, got := deed(op, object)
 		b.WriteString(did)
@@ -58,14 +59,14 @@ func sentence(m Model, ops []harness.Operation, i int) string {
 			}
 		}
 		if got != "" {
-			fmt.Fprintf(&b, " and %s at %s.", got, seconds(op.End))
+			fmt.Fprintf(&b, " and %s at %s.", got, Seconds(op.End))
 		} else {
-			fmt.Fprintf(&b, ", acknowledged at %s.", seconds(op.End))
+			fmt.Fprintf(&b, ", acknowledged at %s.", Seconds(op.End))
 		}
 		return b.String()
 	}
-	if op.F == lapse {
-		return fmt.Sprintf("At %s the lease of process %d was over; from then on %s may have passed to others.", seconds(op.Start), op.Process, object)
+	if op.F == model.Lapse {
+		return fmt.Sprintf("At %s the lease of process %d was over; from then on %s may have passed to others.", Seconds(op.Start), op.Process, object)
 	}
 	fmt.Fprintf(&b, "began to %s", wish(op, object))
 	if op.Node != "" {
@@ -75,7 +76,8 @@ func sentence(m Model, ops []harness.Operation, i int) string {
 	return b.String()
 }
 
-func nameOf(m Model, key string) string {
+// NameOf names an object: its key, or "the register" where there is only one.
+func NameOf(m model.Model, key string) string {
 	if key == "" {
 		return "the " + m.Name
 	}
@@ -101,12 +103,12 @@ func deed(op *harness.Operation, object string) (did, got string) {
 		case "insert":
 			return fmt.Sprintf("inserted %d into %s", in, object), ""
 		}
-	case CAS:
-		if other, ok := op.Output.(Other); ok {
+	case model.CAS:
+		if other, ok := op.Output.(model.Other); ok {
 			return fmt.Sprintf("tried to change %s from %s to %d by compare-and-set", object, in.From, in.To),
 				"was told that it held " + other.String()
 		}
-		if saw, ok := op.Output.(Maybe); ok {
+		if saw, ok := op.Output.(model.Maybe); ok {
 			if saw == in.From {
 				return fmt.Sprintf("changed %s from %s to %d by compare-and-set", object, in.From, in.To), ""
 			}
@@ -115,12 +117,12 @@ func deed(op *harness.Operation, object string) (did, got string) {
 		}
 	}
 	switch out := op.Output.(type) {
-	case Grant:
+	case model.Grant:
 		if op.F == "renew" {
 			return "asked to keep " + object, "was given it on (" + out.String() + ")"
 		}
 		return "asked for " + object, "was given it (" + out.String() + ")"
-	case Maybe:
+	case model.Maybe:
 		did := "read "
 		switch op.F {
 		case "dequeue":
@@ -135,7 +137,7 @@ func deed(op *harness.Operation, object string) (did, got string) {
 		}
 		return did + object, "got " + out.String()
 	case []int64:
-		return "read " + object, "got " + listText(out)
+		return "read " + object, "got " + model.ListText(out)
 	case int64:
 		return "read " + object, fmt.Sprintf("got %d", out)
 	}
@@ -176,7 +178,7 @@ func wish(op *harness.Operation, object string) string {
 		case "insert":
 			return fmt.Sprintf("insert %d into %s", in, object)
 		}
-	case CAS:
+	case model.CAS:
 		return fmt.Sprintf("change %s from %s to %d by compare-and-set", object, in.From, in.To)
 	case nil:
 		switch op.F {

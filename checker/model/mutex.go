@@ -1,11 +1,11 @@
-package checker
+package model
 
 import "coup/harness"
 
-// MutexModel is a lock that one can hold at a time, with acquire and release.
+// Mutex is a lock that one can hold at a time, with acquire and release.
 // It does not know who holds it: releasing what nobody holds is impossible,
-// whoever does it. [LockModel] knows.
-func MutexModel() Model {
+// whoever does it. [Lock] knows.
+func Mutex() Model {
 	return Model{
 		Name:   "mutex",
 		Decode: DecodeMutex,
@@ -21,6 +21,6 @@ func MutexModel() Model {
 			panic(unknownFunction(op.F, "a mutex", "acquire, release"))
 		},
 		Text: func(op *harness.Operation) string { return op.F },
-		kind: mutexKind,
+		Kind: MutexKind,
 	}
 }

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// listText writes a list of elements, the long ones shortened.
-func listText(vs []int64) string {
+// ListText writes a list of elements, the long ones shortened.
+func ListText(vs []int64) string {
 	const most = 12
 	var b strings.Builder
 	b.WriteByte('[')
@@ -51,23 +51,23 @@ func partText(list []int64, from, to int) string {
 	return "[" + strings.Join(words, " ") + "]"
 }
 
-// endText writes the end of a list.
-func endText(list []int64) string { return partText(list, len(list)-listPart, len(list)) }
+// EndText writes the end of a list.
+func EndText(list []int64) string { return partText(list, len(list)-listPart, len(list)) }
 
-// aroundText writes a list around an element.
-func aroundText(list []int64, v int64) string {
+// AroundText writes a list around an element.
+func AroundText(list []int64, v int64) string {
 	at := slices.Index(list, v)
 	return partText(list, at-listPart/2, at+listPart/2+1)
 }
 
-// apartText writes a list around the first place where it differs from another.
-func apartText(list, other []int64) string {
-	at := apartAt(list, other)
+// ApartText writes a list around the first place where it differs from another.
+func ApartText(list, other []int64) string {
+	at := ApartAt(list, other)
 	return partText(list, at-listPart/2, at+listPart/2)
 }
 
-// apartAt is the first place where two lists differ.
-func apartAt(a, b []int64) int {
+// ApartAt is the first place where two lists differ.
+func ApartAt(a, b []int64) int {
 	at := 0
 	for at < len(a) && at < len(b) && a[at] == b[at] {
 		at++

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 )
 
 // Model says what one object does when its operations happen one at a time.
-// Those of this package come from functions, e.g. [RegisterModel]; a workload
+// Those of this package come from functions, e.g. [Register]; a workload
 // may bring its own.
 type Model struct {
 	Name   string
@@ -35,44 +35,48 @@ type Model struct {
 	// stays. Optional: without it only read-only operations are taken out.
 	Parts func(ops []harness.Operation) [][]int
 
-	// personal says that Step looks at who performs op and when, too.
-	personal bool
+	// Personal says that Step also looks at which process performs op, and when.
+	Personal bool
 	// prepare adds to a history what only its times tell. Optional.
 	prepare func([]harness.Operation) []harness.Operation
 
-	kind kind // a special procedure of this package, if there is one
+	// Kind says which model of this package it is, so that a checker can use a
+	// procedure for objects of that kind alone. A model from elsewhere leaves it out.
+	Kind Kind
 }
 
-// kind names the models that this package knows more about.
-type kind uint8
+// Kind names the models for which checkers have procedures of their own.
+type Kind uint8
 
+// The kinds. A model of another kind is searched by its Step alone.
 const (
-	anyKind kind = iota
-	registerKind
-	setKind
-	queueKind
-	counterKind
-	listKind
-	stackKind
-	priorityKind
-	mutexKind
-	lockKind
+	AnyKind Kind = iota
+	RegisterKind
+	SetKind
+	QueueKind
+	CounterKind
+	ListKind
+	StackKind
+	PriorityKind
+	MutexKind
+	LockKind
 )
 
-// puts is the function that puts an element into a queue, a stack or a
-// priority queue.
-func (k kind) puts() string {
+// Puts is the name of the function that puts an element into a queue, a stack or
+// a priority queue.
+func (k Kind) Puts() string {
 	switch k {
-	case stackKind:
+	case StackKind:
 		return "push"
-	case priorityKind:
+	case PriorityKind:
 		return "insert"
 	default:
 		return "enqueue"
 	}
 }
 
-func (m Model) describe(op *harness.Operation) string {
+// Describe writes op in a few words, e.g. "read -> 5".
+func (m Model) Describe(op *harness.Operation) string {
 	if m.Text != nil {
 		return m.Text(op)
 	}
@@ -86,6 +90,7 @@ func (m Model) describe(op *harness.Operation) string {
 	return s
 }
 
-func (m Model) onlyReads(op *harness.Operation) bool {
+// OnlyReads says whether op is known to change no state.
+func (m Model) OnlyReads(op *harness.Operation) bool {
 	return m.ReadOnly != nil && m.ReadOnly(op)
 }

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -7,61 +7,63 @@ import (
 	"coup/harness"
 )
 
-// RegisterModel is a register with read, write and cas; it holds nothing
+// Register is a register with read, write and cas; it holds nothing
 // before the first write. A compare-and-set always answers with the value it
 // saw: if that is not what it compared with, it is a read.
-func RegisterModel() Model {
+func Register() Model {
 	return Model{
 		Name:   "register",
 		Decode: DecodeRegister,
 		Init:   Maybe{},
 		Step: func(state any, op *harness.Operation) (any, bool) {
 			now := state.(Maybe)
-			r := registerOp(op)
-			if r.observes && now != r.saw || r.avoids && now == r.from {
+			r := RegisterEffectOf(op)
+			if r.Observes && now != r.Saw || r.Avoids && now == r.From {
 				return state, false
 			}
-			if r.writes && (!r.compares || now == r.from) {
-				return Just(r.to), true
+			if r.Writes && (!r.Compares || now == r.From) {
+				return Just(r.To), true
 			}
 			return state, true
 		},
-		ReadOnly: func(op *harness.Operation) bool { return !registerOp(op).writes },
+		ReadOnly: func(op *harness.Operation) bool { return !RegisterEffectOf(op).Writes },
 		Blind:    func(op *harness.Operation) bool { return op.F == "write" },
 		Text:     registerText,
 		Parts:    registerParts,
-		kind:     registerKind,
+		Kind:     RegisterKind,
 	}
 }
 
-// registerEffect is what an operation on a register amounts to.
-type registerEffect struct {
-	observes bool  // it returned what the register held before it
-	saw      Maybe // namely this
-	writes   bool  // it sets the register
-	to       int64 // to this
-	compares bool  // but only if it holds from; of completed operations only those that did not observe
-	avoids   bool  // it found that the register did not hold from
-	from     Maybe
+// RegisterEffect is what an operation on a register amounts to.
+type RegisterEffect struct {
+	Observes bool  // it returned what the register held before it
+	Saw      Maybe // namely this
+	Writes   bool  // it sets the register
+	To       int64 // to this
+	Compares bool  // but only if it holds from; of completed operations only those that did not observe
+	Avoids   bool  // it found that the register did not hold from
+	From     Maybe
 }
 
-func registerOp(op *harness.Operation) (r registerEffect) {
+// RegisterEffectOf says what op, an operation on a register, amounts to. It panics
+// if op is none.
+func RegisterEffectOf(op *harness.Operation) (r RegisterEffect) {
 	ok := op.Type == harness.OK
 	switch op.F {
 	case "read":
 		if ok {
-			r.observes, r.saw = true, op.Output.(Maybe)
+			r.Observes, r.Saw = true, op.Output.(Maybe)
 		}
 	case "write":
-		r.writes, r.to = true, op.Input.(int64)
+		r.Writes, r.To = true, op.Input.(int64)
 	case "cas":
 		c := op.Input.(CAS)
-		r.writes, r.to, r.compares, r.from = true, c.To, true, c.From
+		r.Writes, r.To, r.Compares, r.From = true, c.To, true, c.From
 		if _, other := op.Output.(Other); ok && other {
-			r.compares, r.writes, r.avoids = false, false, true
+			r.Compares, r.Writes, r.Avoids = false, false, true
 		} else if ok {
-			r.observes, r.saw = true, op.Output.(Maybe)
-			r.compares, r.writes = false, r.saw == c.From
+			r.Observes, r.Saw = true, op.Output.(Maybe)
+			r.Compares, r.Writes = false, r.Saw == c.From
 		}
 	default:
 		panic(unknownFunction(op.F, "a register", "read, write, cas"))
@@ -108,25 +110,25 @@ func registerParts(ops []harness.Operation) [][]int {
 		touching[v] = append(touching[v], i)
 	}
 	for i := range ops {
-		r := registerOp(&ops[i])
-		if r.avoids {
+		r := RegisterEffectOf(&ops[i])
+		if r.Avoids {
 			avoiding = append(avoiding, i)
 		}
-		if !r.writes {
+		if !r.Writes {
 			parts = append(parts, []int{i})
 		}
-		if r.observes && r.saw.Set {
-			touch(r.saw.Int, i)
+		if r.Observes && r.Saw.Set {
+			touch(r.Saw.Int, i)
 		}
-		if r.compares && r.from.Set {
-			touch(r.from.Int, i)
+		if r.Compares && r.From.Set {
+			touch(r.From.Int, i)
 		}
-		if r.writes {
-			touch(r.to, i)
-			if r.observes && r.saw.Set {
-				follows[r.saw.Int] = append(follows[r.saw.Int], r.to)
-			} else if r.compares && r.from.Set {
-				follows[r.from.Int] = append(follows[r.from.Int], r.to)
+		if r.Writes {
+			touch(r.To, i)
+			if r.Observes && r.Saw.Set {
+				follows[r.Saw.Int] = append(follows[r.Saw.Int], r.To)
+			} else if r.Compares && r.From.Set {
+				follows[r.From.Int] = append(follows[r.From.Int], r.To)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package checker
+package model
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"coup/harness"
 )
 
-// CounterModel is a number, 0 at first, with add and read.
-func CounterModel() Model {
+// Counter is a number, 0 at first, with add and read.
+func Counter() Model {
 	return Model{
 		Name:   "counter",
 		Decode: DecodeCounter,
@@ -32,6 +32,6 @@ func CounterModel() Model {
 			}
 			return "read"
 		},
-		kind: counterKind,
+		Kind: CounterKind,
 	}
 }

@@ -1,4 +1,4 @@
-package checker
+package testhistory
 
 import (
 	"encoding/json"
@@ -9,16 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
-// parseTxns reads the notation of parseHistory with transactions for
+// ParseTxns reads the notation of parseHistory with transactions for
 // operations: [append x 1; r x {1 2}], [w x 1; r y 2; r z nil].
-func parseTxns(t testing.TB, text string, registers bool) *harness.History {
+func ParseTxns(t testing.TB, text string, registers bool) *harness.History {
 	t.Helper()
-	decode := DecodeListTxn
+	decode := model.DecodeListTxn
 	if registers {
-		decode = DecodeRegisterTxn
+		decode = model.DecodeRegisterTxn
 	}
 	// The shape is read with other operations of the same width in their place.
 	var bodies []string
@@ -35,7 +36,7 @@ func parseTxns(t testing.TB, text string, registers bool) *harness.History {
 		b.WriteString(rest[:open+1] + "write " + fmt.Sprint(len(bodies)) + strings.Repeat(" ", max(0, len(body)-6-len(fmt.Sprint(len(bodies))))))
 		rest = rest[open+size:]
 	}
-	h := parseHistory(t, RegisterModel(), b.String())
+	h := Parse(t, model.Register(), b.String())
 	for i := range h.Operations {
 		op := &h.Operations[i]
 		body := bodies[op.Input.(int64)-1]
@@ -67,11 +68,11 @@ func parseTxns(t testing.TB, text string, registers bool) *harness.History {
 }
 
 // Every anomaly has a history that shows it and a neighbour that does not.
-var txnCases = []struct {
-	name      string
-	registers bool
-	anomalies string // the kinds that must be found, no more and no less
-	text      string
+var TxnCases = []struct {
+	Name      string
+	Registers bool
+	Anomalies string // the kinds that must be found, no more and no less
+	Text      string
 }{
 	{"list: fine", false, "", `
 		[append x 1] [r x {1}; append x 2] [r x {1 2}]`},
@@ -311,11 +312,11 @@ var txnCases = []struct {
 		        [r x 1; w x 2]`},
 }
 
-// makeTxns makes up a history of a store that is strictly serializable, or,
+// MakeTxns makes up a history of a store that is strictly serializable, or,
 // with mistakes, of one that now and then reads an old state.
-func makeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes float64) []harness.Operation {
+func MakeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes float64) []harness.Operation {
 	lists := make(map[string][]int64)
-	past := make(map[string][]Maybe)
+	past := make(map[string][]model.Maybe)
 	ops := make([]harness.Operation, 0, n)
 	open := make([]int, clients)
 	for i := range open {
@@ -328,12 +329,12 @@ func makeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes flo
 			if len(ops) == n {
 				break
 			}
-			var in Txn
+			var in model.Txn
 			for range 1 + rng.IntN(4) {
 				// Keys come and go, so that lists stay short.
 				key := fmt.Sprint(len(ops)/1000*keys + rng.IntN(keys))
 				if rng.IntN(2) == 0 {
-					in = append(in, Micro{F: "r", Key: key})
+					in = append(in, model.Micro{F: "r", Key: key})
 					continue
 				}
 				next++
@@ -341,7 +342,7 @@ func makeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes flo
 				if registers {
 					f = "w"
 				}
-				in = append(in, Micro{F: f, Key: key, Value: next})
+				in = append(in, model.Micro{F: f, Key: key, Value: next})
 			}
 			ops = append(ops, harness.Operation{Process: c, F: "txn", Input: in, Type: harness.Info, Call: pos, Return: harness.Open, Start: time.Duration(pos)})
 			open[c] = len(ops) - 1
@@ -349,14 +350,14 @@ func makeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes flo
 		}
 		op := &ops[open[c]]
 		if op.Type == harness.Info {
-			out := append(Txn{}, op.Input.(Txn)...)
+			out := append(model.Txn{}, op.Input.(model.Txn)...)
 			for i := range out {
 				m := &out[i]
 				switch m.F {
 				case "append":
 					lists[m.Key] = append(lists[m.Key], m.Value)
 				case "w":
-					past[m.Key] = append(past[m.Key], Just(m.Value))
+					past[m.Key] = append(past[m.Key], model.Just(m.Value))
 				default:
 					back := 0
 					if rng.Float64() < mistakes {
@@ -389,11 +390,11 @@ func makeTxns(rng *rand.Rand, n, clients, keys int, registers bool, mistakes flo
 	return ops
 }
 
-// fewTxns makes up a history of a few transactions: what an honest store would
+// FewTxns makes up a history of a few transactions: what an honest store would
 // answer, and perhaps a few changes to that. read: all lists are read in the end.
-func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
+func FewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 	keys := []string{"x", "y"}[:1+rng.IntN(2)]
-	lists, last := map[string][]int64{}, map[string]Maybe{}
+	lists, last := map[string][]int64{}, map[string]model.Maybe{}
 	next := map[string]int64{}
 	var ops []harness.Operation
 	type open struct{ op, step int } // transactions under way, which may be torn
@@ -404,16 +405,16 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 		n--
 	}
 	pos := 0
-	begin := func(in Txn, process int) {
+	begin := func(in model.Txn, process int) {
 		ops = append(ops, harness.Operation{Process: process, F: "txn", Input: in, Output: slices.Clone(in), Type: harness.OK, Call: pos})
 		pos++
 	}
-	perform := func(m *Micro) {
+	perform := func(m *model.Micro) {
 		switch m.F {
 		case "append":
 			lists[m.Key] = append(slices.Clip(lists[m.Key]), m.Value)
 		case "w":
-			last[m.Key] = Just(m.Value)
+			last[m.Key] = model.Just(m.Value)
 		default:
 			m.List, m.Seen = nil, last[m.Key]
 			if !registers {
@@ -423,9 +424,9 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 	}
 	for len(ops) < n || len(under) > 0 {
 		if len(ops) < n && (len(under) == 0 || rng.IntN(2) == 0) {
-			var in Txn
+			var in model.Txn
 			for range 1 + rng.IntN(3) {
-				m := Micro{F: "r", Key: keys[rng.IntN(len(keys))]}
+				m := model.Micro{F: "r", Key: keys[rng.IntN(len(keys))]}
 				if rng.IntN(2) == 0 {
 					next[m.Key]++
 					m.F, m.Value = "append", next[m.Key]
@@ -442,7 +443,7 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 		at := rng.IntN(len(under))
 		u := &under[at]
 		op := &ops[u.op]
-		out := op.Output.(Txn)
+		out := op.Output.(model.Txn)
 		for u.step < len(out) {
 			perform(&out[u.step])
 			u.step++
@@ -458,28 +459,28 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 		under = slices.Delete(under, at, at+1)
 	}
 	if read {
-		var in Txn
+		var in model.Txn
 		for _, k := range keys {
-			in = append(in, Micro{F: "r", Key: k})
+			in = append(in, model.Micro{F: "r", Key: k})
 		}
 		begin(in, len(ops))
 		op := &ops[len(ops)-1]
-		for i := range op.Output.(Txn) {
-			perform(&op.Output.(Txn)[i])
+		for i := range op.Output.(model.Txn) {
+			perform(&op.Output.(model.Txn)[i])
 		}
 		op.Return = pos
 	}
 	for i := range ops {
 		op := &ops[i]
-		for j := range op.Output.(Txn) {
-			m := &op.Output.(Txn)[j]
+		for j := range op.Output.(model.Txn) {
+			m := &op.Output.(model.Txn)[j]
 			if m.F != "r" || rng.IntN(7) > 0 {
 				continue
 			}
 			switch l := len(m.List); {
 			case registers:
-				if m.Seen = (Maybe{}); rng.IntN(4) > 0 {
-					m.Seen = Just(rng.Int64N(5))
+				if m.Seen = (model.Maybe{}); rng.IntN(4) > 0 {
+					m.Seen = model.Just(rng.Int64N(5))
 				}
 			case l > 1 && rng.IntN(2) == 0:
 				a, b := rng.IntN(l), rng.IntN(l)
@@ -504,7 +505,8 @@ func fewTxns(rng *rand.Rand, registers, read bool) []harness.Operation {
 	return ops
 }
 
-func txnsText(ops []harness.Operation) string {
+// TxnsText writes transactions a line each.
+func TxnsText(ops []harness.Operation) string {
 	var b strings.Builder
 	for _, op := range ops {
 		fmt.Fprintf(&b, "%d to %d, %s: %v -> %v\n", op.Call, op.Return, op.Type, op.Input, op.Output)

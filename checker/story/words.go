@@ -1,4 +1,4 @@
-package checker
+package story
 
 import (
 	"fmt"
@@ -6,28 +6,29 @@ import (
 	"time"
 )
 
-// seconds writes a duration as people read it in a report: 12.304 s.
-func seconds(d time.Duration) string {
+// Seconds writes a duration as people read it in a report: 12.304 s.
+func Seconds(d time.Duration) string {
 	return fmt.Sprintf("%.3f s", d.Seconds())
 }
 
-func times(n int) string {
+// Times is "once", "2 times".
+func Times(n int) string {
 	if n == 1 {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
 }
 
-// plural is "1 read", "2 reads".
-func plural(n int, noun string) string {
+// Plural is "1 read", "2 reads".
+func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// list names the first few.
-func list(names []string) string {
+// List writes the first few names, quoted, and says how many more there are.
+func List(names []string) string {
 	const most = 5
 	var quoted []string
 	for i, n := range names {
