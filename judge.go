@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"coup/checker"
+	"coup/checker/conduct"
 	"coup/checker/foreign"
 	"coup/cluster"
 	"coup/cluster/trace"
@@ -79,25 +80,25 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 		}
 	}
 	// What comes first is said first: that a run did not finish explains the rest.
-	ran := checker.Ran{Faults: faults, MinOK: p.minOK(), MinPerFunction: min(5, 1+p.minOK()/10), Needs: w.Needs}
+	ran := conduct.Ran{Faults: faults, MinOK: p.minOK(), MinPerFunction: min(5, 1+p.minOK()/10), Needs: w.Needs}
 	if p.Operations != nil { // whoever lists them knows what they are good for
-		ran = checker.Ran{Faults: faults}
+		ran = conduct.Ran{Faults: faults}
 	}
-	all := []harness.Checker{checker.Finished{}, ran}
+	all := []harness.Checker{conduct.Finished{}, ran}
 	all = append(all, promises(p, w)...)
 	sys, err := FindSystem(p.System)
 	if err != nil {
 		return nil, err
 	}
 	if l, ok := sys.(cluster.Leased); ok {
-		all = append(all, checker.Deposed{Within: l.Lease(p.options()) + overtime[p.Backend]})
+		all = append(all, conduct.Deposed{Within: l.Lease(p.options()) + overtime[p.Backend]})
 	}
 	if p.Backend == "sim" {
-		all = append(all, checker.Steady{})
+		all = append(all, conduct.Steady{})
 	}
 	within := time.Duration(p.ServeWithin)
-	all = append(all, checker.Liveness{Within: within}, checker.CatchUp{Within: within})
-	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
+	all = append(all, conduct.Liveness{Within: within}, conduct.CatchUp{Within: within})
+	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
 }
 
 // overtime is what a deposed leader may take beside its lease: on real machines

@@ -11,10 +11,10 @@
 //   - [Sequential], [Sessions] and [Staleness] judge reads that may be old.
 //   - [Transactions] finds the anomalies of transactions; of lists its verdict
 //     on strict serializability is exact, of registers what it finds is so.
-//   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
-//     whether the run tested anything, [Liveness] whether the system serves when
-//     nothing is broken, [CatchUp] whether every node comes to where the leader is
-//     then; [Availability] and [Failovers] only
+//   - [conduct.Replicas] and [conduct.OneLeader] judge what the nodes said of themselves, [conduct.Ran]
+//     whether the run tested anything, [conduct.Liveness] whether the system serves when
+//     nothing is broken, [conduct.CatchUp] whether every node comes to where the leader is
+//     then; [conduct.Availability] and [conduct.Failovers] only
 //     measure.
 //   - [Monitor] watches objects while the run goes on, [TransactionMonitor]
 //     transactions.

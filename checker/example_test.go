@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"coup/checker"
+	"coup/checker/conduct"
 	"coup/checker/model"
 	"coup/harness"
 )
@@ -20,7 +21,7 @@ func ExampleLinearizable() {
 	}}
 	v := checker.CheckAll(context.Background(), []harness.Checker{
 		checker.Linearizable{Model: model.Register()},
-		checker.Ran{},
+		conduct.Ran{},
 	}, h)
 	fmt.Println(v.Valid)
 	for _, sentence := range v.Results[0].Counterexample.Story {

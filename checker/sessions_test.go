@@ -85,8 +85,8 @@ func TestStaleness(t *testing.T) {
 		[write 1] [write 2] [write 3]
 		                               [read -> 1] [read -> 3] [read -> nil]`)
 	r := testhistory.Check(t, Staleness{}, h)
-	// 2 was acknowledged at 18 ms and 1 at 8 ms; the reads began at 31 and 55 ms.
-	want := StalenessDetails{Reads: 3, Stale: 2, Half: 13 * ms, P99: 13 * ms, MaxTime: 47 * ms, MaxVersions: 3}
+	// 2 was acknowledged at 18 time.Millisecond and 1 at 8 time.Millisecond; the reads began at 31 and 55 time.Millisecond.
+	want := StalenessDetails{Reads: 3, Stale: 2, Half: 13 * time.Millisecond, P99: 13 * time.Millisecond, MaxTime: 47 * time.Millisecond, MaxVersions: 3}
 	if d := r.Details.(StalenessDetails); d != want || r.Valid != harness.Valid {
 		t.Errorf("%v %+v, expected %+v", r.Valid, d, want)
 	}
@@ -95,7 +95,7 @@ func TestStaleness(t *testing.T) {
 		valid harness.Validity
 	}{
 		{Staleness{MaxVersions: 3}, harness.Valid}, {Staleness{MaxVersions: 2}, harness.Invalid},
-		{Staleness{MaxTime: time.Second}, harness.Valid}, {Staleness{MaxTime: 20 * ms}, harness.Invalid},
+		{Staleness{MaxTime: time.Second}, harness.Valid}, {Staleness{MaxTime: 20 * time.Millisecond}, harness.Invalid},
 	} {
 		if r := testhistory.Check(t, c.s, h); r.Valid != c.valid || (r.Counterexample != nil) != (c.valid == harness.Invalid) {
 			t.Errorf("%+v: %v: %s", c.s, r.Valid, r.Summary)

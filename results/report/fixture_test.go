@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"coup/checker"
+	"coup/checker/conduct"
 	"coup/checker/model"
 	"coup/harness"
 )
@@ -265,7 +265,7 @@ func (m made) verdict(in *Input) Verdict {
 	}
 	linear.Details = map[string]any{"keys": 5, "operations": len(in.Operations)}
 	v.Results = []harness.Result{linear}
-	for _, c := range []harness.Checker{checker.Availability{}, checker.Failovers{}} {
+	for _, c := range []harness.Checker{conduct.Availability{}, conduct.Failovers{}} {
 		r, err := c.Check(context.Background(), h)
 		if err != nil {
 			panic(err)
