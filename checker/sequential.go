@@ -118,7 +118,7 @@ func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
 		}
 	}
 
-	g := depGraph{txns: int(blocks), nodes: int(blocks)}
+	g := newGraph(int(blocks))
 	for b := int32(1); b < blocks; b++ {
 		g.edge(0, b, ww) // the nothing, with what replaced it, comes first
 	}

@@ -88,7 +88,7 @@ type sessions struct {
 	ops      []*harness.Operation
 	version  map[model.Maybe]int32
 	writers  []*harness.Operation // by version
-	graph    depGraph
+	graph    *depGraph
 	byWho    map[int][]*harness.Operation // completed operations and writes, by process
 	who      []int
 	evidence map[[2]int32][2]*harness.Operation // of the guarantee that is looked at: what an edge follows from
@@ -120,8 +120,8 @@ func (s *sessions) gather() bool {
 // the order of the writes; nil if there is none.
 func (s *sessions) broken(guarantee string) []step {
 	s.evidence = map[[2]int32][2]*harness.Operation{}
-	g := &s.graph
-	*g = depGraph{txns: len(s.writers), nodes: len(s.writers)}
+	g := newGraph(len(s.writers))
+	s.graph = g
 	// The nothing before the first write is older than all else; writes follow
 	// each other in time, and compare-and-sets what they saw.
 	for v := 1; v < len(s.writers); v++ {

@@ -213,7 +213,7 @@ func gravity(kind string) int {
 type txns struct {
 	ops        []*harness.Operation
 	did        []bool // took effect: it was acknowledged, or somebody saw what it wrote
-	graph      depGraph
+	graph      *depGraph
 	names      []string // of the keys, which are numbered
 	first      []int32  // by transaction: where its steps begin in stepKeys
 	stepKeys   []int32  // the key of every step of every transaction
@@ -255,7 +255,7 @@ func newTxns(ops []harness.Operation) (*txns, error) {
 			t.stepKeys = append(t.stepKeys, k)
 		}
 	}
-	t.graph.txns, t.graph.nodes = len(ops), len(ops)
+	t.graph = newGraph(len(ops))
 	return t, nil
 }
 

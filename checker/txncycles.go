@@ -13,7 +13,7 @@ const mostVisits = 3_000_000
 // processes and of time, then with it. A cycle lies within a strongly connected
 // component, so that where there are none the search is over.
 func (t *txns) cycles(ctx context.Context) {
-	g := &t.graph
+	g := t.graph
 	g.seal()
 	const whatever = ww | wr | rw | process | realtime
 	all, total := g.components(whatever, nil)
@@ -80,48 +80,39 @@ func (t *txns) cycleOf(name string) bool {
 // search finds a short cycle of a kind, and counts the components with one. It
 // begins with every edge of the kind first and looks for a way back.
 func (t *txns) search(name string, first, rest dependency, component []int32, count int32) {
-	g := &t.graph
+	g := t.graph
 	var best []step
 	within := make([]bool, count)
 	components := 0
 	g.visits = mostVisits
-	for from := range int32(g.nodes) {
-		if component[from] == none {
+	for h := range g.inside(first, component) {
+		c := component[h.from]
+		most := int32(math.MaxInt32)
+		if within[c] {
+			most = int32(len(best)) - 2 // one step less than the best
+		}
+		if most <= 0 {
 			continue
 		}
-		for e := g.start[from]; e < g.start[from+1]; e++ {
-			to := g.to[e]
-			if g.kind[e] != first || component[from] != component[to] {
-				continue
+		cycle := g.through(h, rest, component, most)
+		if g.visits < 0 {
+			t.gaveUp = true
+		}
+		if cycle == nil {
+			continue
+		}
+		if base, _ := nameOfCycle(cycle); base != name {
+			if !t.cycleOf(base) {
+				t.foundCycle(cycle, 1) // the search for its kind had given up
 			}
-			most := int32(math.MaxInt32)
-			if within[component[from]] {
-				most = int32(len(best)) - 2 // one step less than the best
-			}
-			if most <= 0 {
-				continue
-			}
-			way := g.path(to, from, rest, component, most)
-			if g.visits < 0 {
-				t.gaveUp = true
-			}
-			if way == nil {
-				continue
-			}
-			cycle := g.steps(append([]hop{{from, e}}, way...))
-			if base, _ := nameOfCycle(cycle); base != name {
-				if !t.cycleOf(base) {
-					t.foundCycle(cycle, 1) // the search for its kind had given up
-				}
-				continue
-			}
-			if !within[component[from]] {
-				within[component[from]] = true
-				components++
-			}
-			if best == nil || len(cycle) < len(best) {
-				best = cycle
-			}
+			continue
+		}
+		if !within[c] {
+			within[c] = true
+			components++
+		}
+		if best == nil || len(cycle) < len(best) {
+			best = cycle
 		}
 	}
 	if best != nil {

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"iter"
 	"math"
 	"slices"
 )
@@ -15,17 +16,19 @@ const (
 	rw                              // it read a version that the other replaced
 	process                         // the same process performed it before the other
 	realtime                        // it had ended when the other began
-	link                            // nothing by itself: the way on from a node that is no transaction
+	link                            // nothing by itself: the way on from a node that stands for a set of edges
 )
 
-// depGraph is a graph of transactions. Nodes from txns on are no transactions:
-// they stand for sets of edges. One kind of edge leads into such a node, and
-// links lead on.
+// depGraph is a graph of transactions, or of whatever else depends on each other.
+// Further nodes stand for sets of edges: one kind of edge leads into such a node,
+// and links lead on.
 //
-// Edges are gathered in chunks, and grouped by their node once all are there:
-// neither is ever copied to grow.
+// It is made in two steps: first edges are added, then it is sealed, and only
+// after that searched. Edges are gathered in chunks, and grouped by their node once
+// all are there, so that neither is ever copied to grow. A graph is not safe for
+// concurrent use.
 type depGraph struct {
-	txns   int
+	txns   int // nodes from here on stand for sets of edges
 	nodes  int
 	chunks []edgeChunk
 
@@ -34,9 +37,14 @@ type depGraph struct {
 	to    []int32
 	kind  []dependency
 
-	visits int      // how many nodes all calls of path together may still look at
+	// visits is how many nodes all calls of through together may still look at;
+	// less than 0: one of them gave up.
+	visits int
 	search searched // what path has found, kept to be used again
 }
+
+// newGraph makes a graph of so many transactions, without edges.
+func newGraph(txns int) *depGraph { return &depGraph{txns: txns, nodes: txns} }
 
 type edgeChunk struct {
 	from, to []int32
@@ -45,12 +53,13 @@ type edgeChunk struct {
 
 const chunkSize = 1 << 16
 
-// node adds a node that is no transaction.
+// node adds a node that stands for a set of edges.
 func (g *depGraph) node() int32 {
 	g.nodes++
 	return int32(g.nodes - 1)
 }
 
+// edge adds an edge. One that leads back to its own node is left out.
 func (g *depGraph) edge(from, to int32, kind dependency) {
 	if from == to {
 		return
@@ -284,22 +293,45 @@ func (g *depGraph) path(from, to int32, kinds dependency, component []int32, mos
 	return nil
 }
 
-// cycle is a cycle over edges of the kinds that begins with one of the kind
+// cycle is a cycle over edges of the kinds that begins with one of the kinds
 // first; nil if there is none. component is that of the kinds.
 func (g *depGraph) cycle(first, kinds dependency, component []int32) []step {
 	g.visits = math.MaxInt
-	for from := range int32(g.nodes) {
-		for e := g.start[from]; e < g.start[from+1]; e++ {
-			if to := g.to[e]; g.kind[e]&first != 0 && component[from] != none && component[from] == component[to] {
-				return g.steps(append([]hop{{from, e}}, g.path(to, from, kinds, component, math.MaxInt32)...))
-			}
-		}
+	for h := range g.inside(first, component) {
+		return g.through(h, kinds, component, math.MaxInt32)
 	}
 	return nil
 }
 
 // hop is an edge with the node that it begins at.
 type hop struct{ from, edge int32 }
+
+// inside are the edges of the kinds that do not leave their component.
+func (g *depGraph) inside(kinds dependency, component []int32) iter.Seq[hop] {
+	return func(yield func(hop) bool) {
+		for from := range int32(g.nodes) {
+			if component[from] == none {
+				continue
+			}
+			for e := g.start[from]; e < g.start[from+1]; e++ {
+				if g.kind[e]&kinds != 0 && component[from] == component[g.to[e]] && !yield(hop{from, e}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// through is a cycle that begins with an edge and goes back over edges of the
+// kinds, with at most so many steps back and no more than there must be. It is nil
+// if there is none, or if the visits are used up. component is that of the kinds.
+func (g *depGraph) through(first hop, kinds dependency, component []int32, most int32) []step {
+	back := g.path(g.to[first.edge], first.from, kinds, component, most)
+	if back == nil {
+		return nil
+	}
+	return g.steps(append([]hop{first}, back...))
+}
 
 // way is what the last search found between two nodes.
 func (g *depGraph) way(from, to int32) (way []hop) {
