@@ -18,6 +18,7 @@ import (
 	"coup/checker"
 	"coup/checker/conduct"
 	"coup/checker/foreign"
+	"coup/checker/linearizable"
 	"coup/cluster"
 	"coup/cluster/trace"
 	"coup/harness"
@@ -114,7 +115,7 @@ func promises(p Plan, w workloads.Workload) []harness.Checker {
 // withinBounds gives the checkers the bounds of the plan on time and memory.
 func withinBounds(p Plan, all []harness.Checker) []harness.Checker {
 	for i, c := range all {
-		if l, ok := c.(checker.Linearizable); ok {
+		if l, ok := c.(linearizable.Checker); ok {
 			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
 			all[i] = l
 		}

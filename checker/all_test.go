@@ -7,6 +7,7 @@ import (
 
 	"coup/checker/conduct"
 	"coup/checker/internal/testhistory"
+	"coup/checker/linearizable"
 	"coup/checker/model"
 	"coup/harness"
 )
@@ -25,7 +26,7 @@ func (b broken) Check(context.Context, *harness.History) (harness.Result, error)
 func TestCheckAll(t *testing.T) {
 	m := model.Register()
 	valid, invalid := testhistory.Parse(t, m, `[write 1] [read -> 1]`), testhistory.Parse(t, m, `[write 1] [read -> 2]`)
-	lin := Linearizable{Model: m}
+	lin := linearizable.Checker{Model: m}
 	cases := []struct {
 		name     string
 		history  *harness.History

@@ -7,12 +7,13 @@ import (
 
 	"coup/checker"
 	"coup/checker/conduct"
+	"coup/checker/linearizable"
 	"coup/checker/model"
 	"coup/harness"
 )
 
 // A process reads a value that was replaced before it began.
-func ExampleLinearizable() {
+func ExampleCheckAll() {
 	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
 	h := &harness.History{Operations: []harness.Operation{
 		{Process: 1, F: "write", Key: "k3", Input: int64(41), Type: harness.OK, Call: 0, Return: 1, Start: at(100), End: at(110), Node: "n1"},
@@ -20,7 +21,7 @@ func ExampleLinearizable() {
 		{Process: 3, F: "read", Key: "k3", Output: model.Just(41), Type: harness.OK, Call: 4, Return: 5, Start: at(150), End: at(152), Node: "n1"},
 	}}
 	v := checker.CheckAll(context.Background(), []harness.Checker{
-		checker.Linearizable{Model: model.Register()},
+		linearizable.Checker{Model: model.Register()},
 		conduct.Ran{},
 	}, h)
 	fmt.Println(v.Valid)

@@ -3,7 +3,8 @@ package workloads
 import (
 	"context"
 
-	"coup/checker"
+	"coup/checker/elements"
+	"coup/checker/linearizable"
 	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
@@ -37,7 +38,7 @@ var counter = Workload{
 	Supports: supports[cluster.Counter],
 	Decode:   model.DecodeCounter,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Counter{}, checker.Linearizable{Model: model.Counter()}}
+		return []harness.Checker{elements.Counter{}, linearizable.Checker{Model: model.Counter()}}
 	},
 	Needs: []string{"add", "read"},
 }

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strconv"
 
-	"coup/checker"
 	"coup/checker/model"
+	"coup/checker/transactions"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -62,7 +62,7 @@ var listAppend = Workload{
 	},
 	Supports: supports[cluster.Transactions],
 	Decode:   model.DecodeListTxn,
-	Checkers: func() []harness.Checker { return []harness.Checker{checker.Transactions{}} },
+	Checkers: func() []harness.Checker { return []harness.Checker{transactions.Checker{}} },
 	Needs:    []string{"txn"},
 }
 

@@ -3,7 +3,8 @@ package workloads
 import (
 	"context"
 
-	"coup/checker"
+	"coup/checker/elements"
+	"coup/checker/linearizable"
 	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
@@ -42,7 +43,7 @@ var queue = Workload{
 	Supports: supports[cluster.Queue],
 	Decode:   model.DecodeQueue,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Queue{}, checker.Linearizable{Model: model.Queue()}}
+		return []harness.Checker{elements.Queue{}, linearizable.Checker{Model: model.Queue()}}
 	},
 	Needs: []string{"enqueue", "dequeue"},
 }

@@ -3,7 +3,7 @@ package workloads
 import (
 	"context"
 
-	"coup/checker"
+	"coup/checker/linearizable"
 	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
@@ -41,7 +41,7 @@ var register = Workload{
 	Supports: supports[cluster.Register],
 	Decode:   model.DecodeRegister,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Linearizable{Model: model.Register()}}
+		return []harness.Checker{linearizable.Checker{Model: model.Register()}}
 	},
 	Needs: []string{"read", "write", "cas"},
 }

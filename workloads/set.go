@@ -3,7 +3,8 @@ package workloads
 import (
 	"context"
 
-	"coup/checker"
+	"coup/checker/elements"
+	"coup/checker/linearizable"
 	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
@@ -32,7 +33,7 @@ var set = Workload{
 	Supports: supports[cluster.Set],
 	Decode:   model.DecodeSet,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Set{}, checker.Linearizable{Model: model.Set()}}
+		return []harness.Checker{elements.Set{}, linearizable.Checker{Model: model.Set()}}
 	},
 	Needs: []string{"add", "read"},
 }

@@ -20,8 +20,9 @@ import (
 	"strings"
 	"time"
 
-	"coup/checker"
+	"coup/checker/linearizable"
 	"coup/checker/model"
+	"coup/checker/transactions"
 	"coup/harness"
 )
 
@@ -43,7 +44,7 @@ type Options struct {
 // Models are the names that Options.Model can take, with the checker that
 // judges such histories.
 func Models() map[string]harness.Checker {
-	linearizable := func(m model.Model) harness.Checker { return checker.Linearizable{Model: m} }
+	linearizable := func(m model.Model) harness.Checker { return linearizable.Checker{Model: m} }
 	return map[string]harness.Checker{
 		"register":       linearizable(model.Register()),
 		"cas-register":   linearizable(model.Register()),
@@ -55,8 +56,8 @@ func Models() map[string]harness.Checker {
 		"lock":           linearizable(model.Lock()),
 		"mutex":          linearizable(model.Mutex()),
 		"kv":             linearizable(model.KV()),
-		"list-append":    checker.Transactions{},
-		"rw-register":    checker.Transactions{Registers: true},
+		"list-append":    transactions.Checker{},
+		"rw-register":    transactions.Checker{Registers: true},
 	}
 }
 
