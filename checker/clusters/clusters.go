@@ -10,22 +10,22 @@ import (
 // None stands for no operation or no cluster.
 const None = int32(-1)
 
-// cluster is a value of a register with the operations that wrote and saw it.
-// Cluster 0 is the nothing before the first write.
-type cluster struct {
+// Cluster is a value of a register with the operations that wrote and saw it.
+// Cluster 0 is the register before the first write, which holds nothing.
+type Cluster struct {
 	Writer int32 // the operation that may have written the value
 	From   int32 // the cluster that the writer saw, if it is a compare-and-set
 	Next   int32 // the cluster that replaced this one by compare-and-set
 	Reader int32 // the first of a list of operations that saw the value
 	by     int32 // an operation that took effect and saw the value
 	Did    bool  // the writer took effect
-	Linked bool  // it stands in a block
+	Linked bool  // for callers: it has been visited
 }
 
 // Clusters are the operations on one register, by value.
 type Clusters struct {
 	Ops     []*harness.Operation
-	All     []cluster
+	All     []Cluster
 	Readers []int32 // for each operation the next reader of the same value
 	byValue map[int64]int32
 }
@@ -38,18 +38,18 @@ func (z *Clusters) cluster(v model.Maybe) int32 {
 	if !ok {
 		c = int32(len(z.All))
 		z.byValue[v.Int] = c
-		z.All = append(z.All, cluster{Writer: None, From: None, Next: None, Reader: None, by: None})
+		z.All = append(z.All, Cluster{Writer: None, From: None, Next: None, Reader: None, by: None})
 	}
 	return c
 }
 
-// Gather groups operations, which come in the order of their calls, into
-// clusters. It returns false if a value has two writers, or if an operation tells
-// what the register did not hold.
+// Gather groups operations, which come in the order of their calls, into clusters.
+// It returns false if two operations write the same value, or if a compare-and-set
+// failed without telling what it saw.
 func Gather(ops []*harness.Operation) (*Clusters, bool) {
 	z := &Clusters{Ops: ops}
 	z.byValue = make(map[int64]int32, len(z.Ops)/2)
-	z.All = append(make([]cluster, 0, len(z.Ops)/2), cluster{Writer: None, From: None, Next: None, Reader: None, by: None, Did: true})
+	z.All = append(make([]Cluster, 0, len(z.Ops)/2), Cluster{Writer: None, From: None, Next: None, Reader: None, by: None, Did: true})
 	z.Readers = make([]int32, len(z.Ops))
 	for i := len(z.Ops) - 1; i >= 0; i-- { // backwards: lists of readers grow at their head
 		r := model.RegisterEffectOf(z.Ops[i])
@@ -134,7 +134,8 @@ func (z *Clusters) Chain() []int32 {
 	return nil
 }
 
-// Touching are the clusters that the operations belong to.
+// Touching returns the clusters that the operations belong to: of a compare-and-
+// set two.
 func (z *Clusters) Touching(ops ...int32) (clusters []int32) {
 	for _, op := range ops {
 		r := model.RegisterEffectOf(z.Ops[op])
@@ -148,9 +149,11 @@ func (z *Clusters) Touching(ops ...int32) (clusters []int32) {
 	return clusters
 }
 
-// Complete adds to ops the writers of the clusters and of all that they came
-// from, so that every value that is seen in a proof is written in it, and
-// somebody who saw the values that open operations wrote.
+// Complete makes a proof of operations and clusters that contradict each other: it
+// adds whatever wrote the values of the clusters, and the values that compare-and-
+// sets replaced, and for each open operation among these one that saw its value.
+// Without them the values would be wrong for another reason: that nobody wrote
+// them.
 func (z *Clusters) Complete(clusters, ops []int32) []int32 {
 	proof := map[int32]bool{}
 	for _, op := range ops {

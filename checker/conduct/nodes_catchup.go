@@ -12,13 +12,14 @@ import (
 	"coup/harness/timeline"
 )
 
-// CatchUp checks that every node comes to where the leader is, when nothing is
-// broken and nobody asks for anything any more (the phase "agree"). A node that
-// stays behind is one fewer to rely on, though the others serve as ever.
+// CatchUp checks that every node comes to the position of the log where the leader
+// is, once nothing is broken and no client asks for anything any more (the phase
+// "agree"). A node that stays behind is one fewer to rely on, even if the others
+// serve as before.
 //
-// A violation has to be proved: for all the time of the bound, every node that
-// was looked at answered, the same one led in the same term, and the one
-// behind did not come to where the leader had been at the beginning.
+// A violation has to be proved: for all the time of the bound every node answered,
+// the same one led in the same term, and the one behind did not come to where the
+// leader had been at the beginning.
 type CatchUp struct {
 	Within time.Duration // the bound; 0: [DefaultServeWithin]
 }

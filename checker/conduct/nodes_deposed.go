@@ -11,14 +11,14 @@ import (
 	"coup/harness/timeline"
 )
 
-// Deposed checks that a node does not go on leading long after another one was
-// elected in a newer term: a leader that hears nothing of a majority of the
-// voters has to step down by itself (section 6.2 of Ongaro's thesis), or whatever
-// asks it hangs for as long as it is cut off, and who trusts its word is told
-// what is no longer so.
+// Deposed checks that a node does not go on leading for long after another one was
+// elected in a newer term. A leader that hears from no majority of the voters has
+// to step down by itself (section 6.2 of Ongaro's thesis). Otherwise requests to
+// it hang for as long as it is cut off, and it may answer from a state that is out
+// of date.
 //
-// Time in which something other than the network was broken at the old leader
-// is not counted: a node that is frozen can't step down.
+// Time in which something other than the network was broken at the old leader is
+// not counted: a node that is frozen cannot step down.
 type Deposed struct {
 	// Within is how long a deposed leader may take: the time that the system
 	// gives a leader without a majority, and what the machine adds to it.

@@ -10,13 +10,13 @@ import (
 	"coup/harness/timeline"
 )
 
-// Steady checks that the lead does not go round while nothing is broken: a
-// cluster that elects one leader after the other serves now and then, so that
-// no other checker may say a word, and is of little use. A node that was made a
-// member without a vote, or none, is not broken.
+// Steady checks that leaders do not change again and again while nothing is
+// broken. A cluster that elects one leader after another still serves now and
+// then, so other checkers may find nothing wrong, but it is of little use. A node
+// that was made a member without a vote, or taken out, is not broken.
 //
-// It is for machines whose nodes never starve: on others, an election proves
-// nothing about the system.
+// It is for machines whose nodes never starve, such as simulated ones: on others,
+// an election proves nothing about the system.
 type Steady struct{}
 
 // SteadyDetails are the Details of [Steady].

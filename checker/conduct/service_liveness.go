@@ -17,19 +17,20 @@ import (
 
 // Liveness checks that the system serves when nothing is broken: that in every
 // stretch of the run in which no fault is in force, each function that clients
-// ask for succeeds within a bound, and goes on to. The stretches are those between
-// faults, and the one after everything was healed (the phase "serve").
+// call succeeds within a bound, and keeps succeeding. The stretches are those
+// between faults, and the one after everything was healed (the phase "serve").
 //
-// Promises of liveness can be broken by whoever runs the test as well as by the
-// system, so a violation has to be proved: all the time of the bound was there, a
-// majority of the nodes said how they were all through it, and so did clients
-// ask. A stretch in which nothing succeeded and that proves less is unknown.
+// Such a promise can be broken by the machine that runs the test as well as by the
+// system, so a violation has to be proved: the stretch was as long as the bound,
+// clients called the function all through it, and a majority of the nodes reported
+// their state all through it. Where nothing succeeded and less than that is known,
+// the result is unknown.
 type Liveness struct {
 	Within time.Duration // the bound; 0: [DefaultServeWithin]
 }
 
-// DefaultServeWithin is far beyond what an election takes on a busy machine,
-// or hashicorp/raft's longest rest (10 s) between two messages to a node.
+// DefaultServeWithin is far longer than an election takes on a busy machine, and
+// than the longest pause between two messages of hashicorp/raft to a node (10 s).
 const DefaultServeWithin = 30 * time.Second
 
 // LivenessDetails are the Details of [Liveness]. All times are nanoseconds since the

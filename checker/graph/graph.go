@@ -246,7 +246,7 @@ type searched struct {
 // that does not leave their component, as nodes and the edges that lead on from
 // them; nil if there is none of at most so many steps, or if the visits are used up.
 // A link is no step.
-func (g *Graph) path(from, to int32, kinds Dependency, component []int32, most int32) []hop {
+func (g *Graph) path(from, to int32, kinds Dependency, component []int32, most int32) []Hop {
 	kinds |= Link
 	s := &g.search
 	if s.in == nil {
@@ -307,18 +307,21 @@ func (g *Graph) Cycle(first, kinds Dependency, component []int32) []Step {
 	return nil
 }
 
-// hop is an edge with the node that it begins at.
-type hop struct{ From, edge int32 }
+// Hop is an edge, as [Graph.Inside] finds it.
+type Hop struct {
+	From int32 // the node that it begins at
+	edge int32
+}
 
 // Inside are the edges of the kinds that do not leave their component.
-func (g *Graph) Inside(kinds Dependency, component []int32) iter.Seq[hop] {
-	return func(yield func(hop) bool) {
+func (g *Graph) Inside(kinds Dependency, component []int32) iter.Seq[Hop] {
+	return func(yield func(Hop) bool) {
 		for from := range int32(g.nodes) {
 			if component[from] == none {
 				continue
 			}
 			for e := g.start[from]; e < g.start[from+1]; e++ {
-				if g.kind[e]&kinds != 0 && component[from] == component[g.to[e]] && !yield(hop{from, e}) {
+				if g.kind[e]&kinds != 0 && component[from] == component[g.to[e]] && !yield(Hop{from, e}) {
 					return
 				}
 			}
@@ -329,18 +332,18 @@ func (g *Graph) Inside(kinds Dependency, component []int32) iter.Seq[hop] {
 // Through is a cycle that begins with an edge and goes back over edges of the
 // kinds, with at most so many steps back and no more than there must be. It is nil
 // if there is none, or if the visits are used up. component is that of the kinds.
-func (g *Graph) Through(first hop, kinds Dependency, component []int32, most int32) []Step {
+func (g *Graph) Through(first Hop, kinds Dependency, component []int32, most int32) []Step {
 	back := g.path(g.to[first.edge], first.From, kinds, component, most)
 	if back == nil {
 		return nil
 	}
-	return g.steps(append([]hop{first}, back...))
+	return g.steps(append([]Hop{first}, back...))
 }
 
 // way is what the last search found between two nodes.
-func (g *Graph) way(from, to int32) (way []hop) {
+func (g *Graph) way(from, to int32) (way []Hop) {
 	for n := to; n != from; n = g.search.from[n] {
-		way = append(way, hop{g.search.from[n], g.search.came[n]})
+		way = append(way, Hop{g.search.from[n], g.search.came[n]})
 	}
 	slices.Reverse(way)
 	return way
@@ -354,7 +357,7 @@ type Step struct {
 
 // steps are the edges of a cycle as steps between transactions: links are part
 // of the step that led to them.
-func (g *Graph) steps(cycle []hop) []Step {
+func (g *Graph) steps(cycle []Hop) []Step {
 	// A cycle may begin within a chain of links.
 	for i, h := range cycle {
 		if int(h.From) < g.txns {

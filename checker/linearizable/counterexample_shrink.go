@@ -8,10 +8,10 @@ import (
 	"coup/harness"
 )
 
-// How much work may be done to make a violation smaller that was found, and how
-// much in one attempt, in steps (see [allowance]). What is not small by then is
-// shown as it is. Work is counted, so that one history is explained in one way
-// however fast the machine is, unless the caller's time is over.
+// How much work may be spent on making a counterexample smaller, in all and in one
+// attempt, in steps (see [allowance]). What is not small by then is shown as it is.
+// Work is counted instead of time, so that the same history gives the same
+// counterexample however fast the machine is, unless the caller's time is over.
 const (
 	shrinkWork  = 2_000_000
 	attemptWork = 400_000
@@ -30,24 +30,22 @@ type piece struct {
 	isElement bool
 }
 
-// shrink cuts ops, which the model does not explain, down to a history that it
-// does not explain either and that is as small as it gets: first to the
-// shortest prefix, then by taking out pieces, many at a time and in the end one
-// by one, until every further one would make the rest explicable (delta
-// debugging, Zeller and Hildebrandt 2002). Pieces are such that a history
-// without them can be explained whenever the whole can: so what is left proves
-// the violation by itself.
+// shrink cuts operations that the model does not explain down to few that it does
+// not explain either: first to the shortest prefix, then by ddmin, until without
+// any further piece the rest could be explained. What is left proves the violation
+// by itself, because of how pieces are chosen: if a whole history can be
+// explained, it can be explained without any of its pieces.
 //
-// What a tier offers as a proof is tried first, and taken if it fails by itself.
-// The models returned are those that all fail to explain what is left: they
-// differ in the state that the object is in at first.
+// If the proof that a tier offered fails by itself, that is where shrinking
+// begins. The models returned all fail to explain what is left; they differ in the
+// state in which the object begins.
 func (l Checker) shrink(ctx context.Context, g *guard, k *keyed) ([]harness.Operation, []model.Model) {
 	bound := g.start(ctx, unhurried)
 	defer bound.end()
 	whole, work := allow(bound, shrinkWork)
 	defer work.end()
-	// What takes much more than the whole did is not worth waiting for; those that
-	// cut much off get more.
+	// An attempt that takes much longer than the whole history took is given up. Attempts
+	// that would cut much off get more.
 	patience := min(attemptWork, 8_000+4*k.work)
 	more := min(attemptWork, 80_000+4*k.work)
 	// What a procedure does to each operation costs less than a step of a search.
@@ -95,7 +93,7 @@ func (l Checker) shrink(ctx context.Context, g *guard, k *keyed) ([]harness.Oper
 	if l.Model.Kind == model.RegisterKind {
 		ops = loosened(ops, fails)
 	}
-	ops = takeOut(whole, ops, pieces(l.Model, ops), fails)
+	ops = ddmin(whole, ops, pieces(l.Model, ops), fails)
 	switch l.Model.Kind {
 	case model.QueueKind, model.StackKind, model.PriorityKind:
 		ops = withoutIdleDequeues(l.Model.Kind.Puts(), ops, fails)
@@ -111,7 +109,7 @@ func (l Checker) shrinkWindow(b context.Context, ops []harness.Operation, everFa
 	if small = shortestWindow(l.Model, ops, everFails); small == nil {
 		return nil, nil
 	}
-	small = takeOut(b, small, pieces(l.Model, small), everFails)
+	small = ddmin(b, small, pieces(l.Model, small), everFails)
 	if l.Model.Kind == model.RegisterKind {
 		small = withoutOrigins(b, l.Model, small, everFails)
 	}
@@ -121,10 +119,9 @@ func (l Checker) shrinkWindow(b context.Context, ops []harness.Operation, everFa
 	return small, models
 }
 
-// withoutOrigins tries to do without what compare-and-sets saw: where the rest
-// fails even if one is taken for a plain write, nothing need be told of where
-// the value came from that it replaced. In what it returns such operations are
-// writes.
+// withoutOrigins tries to leave out what compare-and-sets saw: if the rest still
+// fails with a compare-and-set taken for a plain write, nothing has to be told of
+// the value that it replaced. In what it returns, such operations are writes.
 func withoutOrigins(b context.Context, m model.Model, ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
 	if len(ops) > readable {
 		return ops
@@ -141,7 +138,7 @@ func withoutOrigins(b context.Context, m model.Model, ops []harness.Operation, f
 		if !fails(looser) {
 			continue
 		}
-		if smaller := takeOut(b, looser, pieces(m, looser), fails); len(smaller) < len(ops) {
+		if smaller := ddmin(b, looser, pieces(m, looser), fails); len(smaller) < len(ops) {
 			ops = smaller
 		}
 	}
@@ -155,13 +152,13 @@ func succeeded(op *harness.Operation) bool {
 	return isCAS && ok && saw == c.From
 }
 
-// loosen takes a compare-and-set that succeeded for a plain write.
+// loosen turns a compare-and-set that succeeded into a plain write.
 func loosen(op *harness.Operation) {
 	op.F, op.Input, op.Output = "write", op.Input.(model.CAS).To, nil
 }
 
-// loosened takes as many of the oldest compare-and-sets for plain writes as it
-// can so that the rest still fails. That breaks long chains of them.
+// loosened takes as many of the oldest compare-and-sets as it can for plain
+// writes, so that the rest still fails. That breaks long chains of them.
 func loosened(ops []harness.Operation, fails func([]harness.Operation) bool) []harness.Operation {
 	var sets []int
 	for i := range ops {
@@ -185,7 +182,7 @@ func loosened(ops []harness.Operation, fails func([]harness.Operation) bool) []h
 	return loosest
 }
 
-// withOrigins makes compare-and-sets again of those that were taken for writes.
+// withOrigins turns those compare-and-sets back that were taken for plain writes.
 func withOrigins(ops []harness.Operation, whole []*harness.Operation) []harness.Operation {
 	ops = slices.Clone(ops)
 	for i := range ops {
@@ -221,8 +218,10 @@ func shortestPrefix(ops []harness.Operation, fails func([]harness.Operation) boo
 	return smallest
 }
 
-// takeOut takes out as many pieces as it can so that the rest still fails.
-func takeOut(b context.Context, ops []harness.Operation, pieces []piece, fails func([]harness.Operation) bool) []harness.Operation {
+// ddmin takes out as many pieces as it can so that the rest still fails, many at a
+// time and in the end one by one (delta debugging: Zeller and Hildebrandt,
+// "Simplifying and isolating failure-inducing input", TSE 2002).
+func ddmin(b context.Context, ops []harness.Operation, pieces []piece, fails func([]harness.Operation) bool) []harness.Operation {
 	gone := make([]bool, len(pieces))
 	left := make([]int, len(pieces))
 	for i := range left {

@@ -25,7 +25,8 @@ func why(m model.Model, ops []harness.Operation) string {
 	}
 }
 
-// untilThen takes back what a part of a history cannot tell: what came later.
+// untilThen takes out of a sentence what a part of a history cannot tell: what
+// happened later.
 var untilThen = strings.NewReplacer(
 	" and is missing in its answer and ever after", " and is missing in its answer",
 	" and never came out", " and had not come out by then",

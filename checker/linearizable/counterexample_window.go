@@ -17,9 +17,9 @@ import (
 // windowed says whether histories of the model are cut so.
 func windowed(m model.Model) bool { return m.Kind == model.RegisterKind || m.Kind == model.MutexKind }
 
-// firstStates are states that stand for all that the object can have been in
-// when the operations began: of a register what they mention, nothing, and
-// something else.
+// firstStates are states that stand for all those in which the object can have
+// been when the operations began: of a register each value that they mention,
+// nothing, and a value that they do not mention.
 func firstStates(m model.Model, ops []harness.Operation) []any {
 	if m.Kind == model.MutexKind {
 		return []any{false, true}
@@ -47,8 +47,8 @@ func firstStates(m model.Model, ops []harness.Operation) []any {
 	return append(states, model.Just(other+1)) // values that overflow are no harm: it is one state more
 }
 
-// startingIn is the model with another first state. Special procedures know
-// nothing of that.
+// startingIn is the model with another first state. It has no kind, because the
+// special tiers do not know of other first states.
 func startingIn(m model.Model, state any) model.Model {
 	m.Init, m.Kind = state, model.AnyKind
 	return m
@@ -87,9 +87,9 @@ func since(m model.Model, ops []harness.Operation, at int) []harness.Operation {
 	return w
 }
 
-// shortestWindow is the last window of ops that fails; nil if none does that is
-// shorter than all. What shows a violation is mostly near the end, so short
-// windows are tried first: to try long ones may take long.
+// shortestWindow is the shortest window at the end of ops that fails; nil if only
+// the whole does. A violation mostly shows near the end, and long windows can take
+// long, so short windows are tried first.
 func shortestWindow(m model.Model, ops []harness.Operation, fails func([]harness.Operation) bool) (smallest []harness.Operation) {
 	for long, short := 4, 0; short < len(ops)-1 && smallest == nil; long *= 2 {
 		long = min(long, len(ops)-1)

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// guard keeps searches within a bound on time and one on memory. The memory is
-// that of the whole process over what it held when the guard was made: a
-// search cannot be weighed alone.
+// guard keeps searches within a bound on time and one on memory. Memory is what
+// the heap of the whole process has grown by since the guard was made, because
+// what one search holds cannot be measured alone.
 type guard struct {
 	limit uint64
 	base  uint64
@@ -22,7 +22,7 @@ type guard struct {
 	running map[*bound]struct{}
 }
 
-// bound is the leave of one search to go on.
+// bound is the permission of one search to go on.
 type bound struct {
 	context.Context
 	cancel context.CancelCauseFunc
@@ -41,7 +41,7 @@ const (
 	elsewhere   = boundError("a violation was found elsewhere, and this one took longer")
 )
 
-// unhurried is that only what a bound is a part of ends it.
+// unhurried is no bound on time: only the context around it ends the search.
 const unhurried = time.Duration(math.MaxInt64)
 
 // newGuard watches the memory of the process until it is closed.
@@ -57,8 +57,8 @@ func (g *guard) close() {
 	g.done.Wait()
 }
 
-// start gives a search leave to go on for d, as long as ctx does. It must be
-// ended.
+// start gives a search permission to go on for d, as long as ctx does. The bound
+// must be ended.
 func (g *guard) start(ctx context.Context, d time.Duration) *bound {
 	timed, stop := context.WithTimeoutCause(ctx, d, outOfTime)
 	inner, cancel := context.WithCancelCause(timed)

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// allowance is how much work may be done, in steps of a search, which take some
-// microseconds each. Unlike time it is the same on every machine, and so is what was
-// found when it is used up. It lasts as long as its context.
+// allowance is how much work a search may do, in steps of some microseconds each.
+// Unlike time, it is the same on every machine, and so is what was found when it
+// is used up. It lasts as long as its context.
 type allowance struct {
 	left   atomic.Int64
 	above  *allowance // of which it is a part
@@ -16,7 +16,7 @@ type allowance struct {
 
 type allowanceKey struct{}
 
-// allow gives a search leave for so much work as part of what b allows. It must be ended.
+// allow gives a search so much work, as part of what b allows. It must be ended.
 func allow(b context.Context, work int64) (context.Context, *allowance) {
 	a := &allowance{above: allowanceOf(b)}
 	a.left.Store(work)

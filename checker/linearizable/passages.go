@@ -92,8 +92,9 @@ func gather(ops []*harness.Operation, puts string) (p passages, ok bool, proof [
 	return p, true, nil
 }
 
-// cover is a smallest set of those elements, which are in order of er, of which
-// at every moment between from and to one is certainly there.
+// cover returns a smallest set of elements such that at every moment between from
+// and to at least one of them is certainly there. It chooses among those given,
+// which are in order of er.
 func (p *passages) cover(among []int32, from, to int) (chain []int32) {
 	next := 0
 	for at := from; at < to; {
@@ -112,8 +113,9 @@ func (p *passages) cover(among []int32, from, to int) (chain []int32) {
 	return chain
 }
 
-// prove is the operations of the elements. Where nobody got one of them, those
-// that may have are needed, and those that had a better claim to them.
+// prove returns the operations on the elements. Where nobody is known to have got
+// one of them, it adds the open operations that may have taken it, and the other
+// elements that these may have taken instead.
 func (p *passages) prove(elements ...int32) (proof []int32) {
 	guessed := false
 	for _, i := range elements {

@@ -8,11 +8,12 @@ import (
 	"coup/harness"
 )
 
-// decideByGuesses decides passages by a procedure that returns an order or a
-// proof once it is settled what open operations took. If the procedure fails
-// although all that was left over goes as early as any open operation allows,
-// the history is invalid. Else it is a guess that they took what had to be gone
-// first.
+// decideByGuesses decides passages by a procedure that returns an order or a proof
+// once it is fixed which operation took which element. Open operations may have
+// taken elements that nobody is known to have got: if the procedure fails even
+// though all of these leave as early as any open operation allows, the history is
+// invalid. If it succeeds with the open operations taking the elements that must
+// be gone first, the history is valid. Otherwise it is not decided.
 func (p *passages) decideByGuesses(b context.Context, proof []int32, deadlines func(passages) []int, procedure func(passages) (order, proof []int32)) (decision, bool, error) {
 	invalid := func(proof []int32) (decision, bool, error) {
 		slices.Sort(proof)
@@ -56,8 +57,9 @@ func (p *passages) clone() passages {
 	return c
 }
 
-// guess lets open operations take what must be gone first, the first called
-// first. deadlines are the ranks by which elements that were left over must be.
+// guess lets open operations take the elements that must be gone first, in the
+// order in which they were called. deadlines are the ranks by which elements must
+// be gone that nobody is known to have got.
 func (p *passages) guess(deadlines []int) passages {
 	c := p.clone()
 	var left []int32

@@ -11,21 +11,21 @@ import (
 	"coup/harness"
 )
 
-// holdsTier decides locks in O(n log n), if all grants have fencing tokens or
-// none has. It is exact, open operations and leases included.
+// holdsTier decides locks in O(n log n), if all grants have fencing tokens or none
+// has. It is exact, open operations and leases included.
 //
-// Whatever a process did from an acquire on until it released the lock, or lost
-// it, is a hold. All of it took effect without anybody else in between, so holds
-// are to each other what the clusters of a register are (see zonesTier): with f
-// the first return of a hold and s its last call, a hold must come before
-// another if f of the one is before s of the other, and there is an order if and
-// only if no two must come before each other. Tokens say which order it is.
+// What a process did from an acquire on, until it released the lock or lost it, is
+// called a hold. All of it took effect without any other process in between. So
+// holds can be ordered like the clusters of a register (see zonesTier): with f the
+// first return of a hold and s its last call, one hold must come before another if
+// f of the first is before s of the second, and there is an order if and only if
+// no two must each come before the other. Fencing tokens say which order it is.
 //
-// A hold ends with its release; if that is open, or the last lease may be over,
-// with whichever of these could be first: to end earlier is in nobody's way. One
-// that does none of these never ends. Open acquires and renewals were not
-// needed by anybody: their process has done nothing since, so they are left
-// out. (Gray and Cheriton, "Leases", SOSP 1989.)
+// A hold ends with its release. If that is open, or the last lease may be over, it
+// ends with whichever can come first, because to end earlier never contradicts
+// anything. A hold that has neither never ends. Open acquires and renewals are
+// left out: their process has done nothing since, so nothing rests on them.
+// (Leases: Gray and Cheriton, "Leases", SOSP 1989.)
 func holdsTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
 	if m.Kind != model.LockKind {
 		return decision{}, false, nil

@@ -13,42 +13,45 @@ import (
 	"coup/harness"
 )
 
-// justInTimeTier decides any model. It is exact, linear in the length of the
-// history, and exponential in the number of operations that are under way at
-// once, where the answers leave a choice.
+// justInTimeTier decides any model by just-in-time linearization (Lowe, "Testing
+// for linearizability", CCPE 2017). It is exact. Its time is linear in the length
+// of the history, and exponential in the number of operations that are under way
+// at once, where their answers leave a choice.
 //
-// It walks through the returns of completed operations in the order of time.
-// An operation needs to take effect only when one must that returns next: so
-// only those under way at that return are tried, in sequences that end with
-// the one that returns (just-in-time linearization: Lowe, "Testing for
-// linearizability", 2017, who goes from there depth first as here). What was
-// tried in vain is remembered: the return, the state, and which of the
-// operations under way had taken effect.
+// It walks through the returns of completed operations in the order of time. When
+// an operation returns, it must have taken effect, and no other needs to. So the
+// search tries, depth first, sequences of operations under way that end with the
+// one that returns. It remembers what led to no explanation: the return, the
+// state, and which of the operations under way had taken effect.
 //
-// Some things keep the choices few, all without loss:
-//   - An operation that changes no state whatever it meets takes effect as soon
-//     as the state allows its answer: whoever explains the history with it
-//     later explains it with it now. This does not hold for one that merely
-//     changes nothing in the present state, like the write of a value that is
-//     there already.
-//   - Of equal operations under way the one that returns first goes first.
-//   - Open operations of unknown outcome are counted by class of equals, the
-//     first called go first, and they are used only where they change the state.
-//   - What failed in vain with some open operations still to be had fails with
-//     fewer of them; what failed with a read done fails with it still to come.
-//   - Once a blind write took effect, the others under way need not any more:
-//     each may have done so right before it, and whichever reads under way
-//     then saw its value may have done so there. They are free. That is left
-//     to be said until one of them returns: a free read then takes a free write
-//     of its value, if there is one, and a free write that returns goes there
-//     with the reads that it serves. Nothing else changes by it, since the
-//     later write hides it. So between two returns no blind write need follow
-//     another with nothing but reads between them: the first would be free. And
-//     what failed in vain with a free write fails where it is used up or has to
-//     come yet; with a read done or free it fails with it still to come.
-//   - What returns first goes first, so that what is still to be had later is kept.
+// Several rules keep the number of choices small. None of them loses an
+// explanation:
+//   - An operation that never changes any state takes effect as soon as the state
+//     allows its answer: where it can be explained later, it can be explained now.
+//     That does not hold for an operation that merely changes nothing in the
+//     present state, like the write of a value that is already there.
+//   - Of equal operations under way, the one that returns first takes effect first.
+//   - Open operations are counted by class of equal ones. Those called first are
+//     used first, and only where they change the state.
+//   - A moment that failed with some open operations still unused fails with fewer
+//     of them unused. One that failed with a read done fails with that read still
+//     to be done.
+//   - Once a blind write has taken effect, no other blind write under way has to be
+//     tried after it: each may have taken effect right before it, where it is
+//     overwritten at once, along with the reads under way that saw its value. Such
+//     writes and reads are called free. Where they took effect is settled only when
+//     one of them returns: a free read then takes a free write of its value, if
+//     there is one; a free write is put right before the last blind write, together
+//     with the reads that saw it. That changes nothing else, because the last write
+//     overwrites it. So between two returns no blind write needs to follow another
+//     with only reads between them: the first would be free.
+//   - A moment that failed with a free write fails where that write is used up or
+//     still to be done. One that failed with a read done or free fails with that
+//     read still to be done.
+//   - Candidates are tried in the order of their returns, so that those which can
+//     take effect later are kept for later.
 func justInTimeTier(b context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
-	// A quarter of the time is left to the last resort.
+	// A quarter of the time is left to the tier after this one.
 	if end, ok := b.Deadline(); ok {
 		var cancel context.CancelFunc
 		b, cancel = context.WithDeadline(b, time.Now().Add(time.Until(end)*3/4))

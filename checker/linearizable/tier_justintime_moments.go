@@ -26,7 +26,7 @@ func (m mask) without(other mask) mask {
 	return m
 }
 
-// moment is a place in the search. Equal moments have equal futures.
+// moment is a state of the search. What can follow equal moments is the same.
 type moment struct {
 	next  int32 // the return that comes next, as an index into returns
 	state int32
@@ -37,19 +37,22 @@ type moment struct {
 	fresh bool  // a blind write took effect since the last return, and only reads have met its value yet
 }
 
-// place is a moment without what one moment can have more of than another.
+// place is what two moments must have in common for one to be able to fail because
+// the other did (see covers).
 type place struct {
 	next, state int32
 	did         mask // of the operations that are neither blind writes nor read-only
 }
 
+// choice is a moment at which the search has to choose what takes effect next.
 type choice struct {
 	moment
 	try   int // the next candidate
 	order int // the length of the order before it was reached
 }
 
-// settle moves on from a moment as far as there is no choice.
+// settle applies everything that follows a moment without a choice: reads whose
+// answers fit, and returns of what has taken effect.
 func (j *justInTime) settle(m moment) moment {
 	for {
 		j.moveTo(m.next)
@@ -76,8 +79,9 @@ func (j *justInTime) placeOf(m moment) place {
 	return place{m.next, m.state, m.did.without(j.writes).without(j.reads)}
 }
 
-// covers says whether m leads nowhere if a, in the same place, leads nowhere:
-// whatever m may still use, a may, and whatever a must do yet, m must.
+// covers says whether m leads to no explanation if a, in the same place, leads to
+// none: whatever m may still use, a may use, and whatever a still has to do, m has
+// to do.
 func (j *justInTime) covers(a, m *moment) bool {
 	if a.fresh && !m.fresh || a.since < m.since {
 		return false
@@ -92,7 +96,7 @@ func (j *justInTime) covers(a, m *moment) bool {
 	return j.within(a.used, m.used)
 }
 
-// inVain says whether the moment is known to lead nowhere.
+// inVain says whether the moment is known to lead to no explanation.
 func (j *justInTime) inVain(m moment) bool {
 	known := j.dead[j.placeOf(m)]
 	for i := range known {

@@ -53,11 +53,12 @@ func (j *justInTime) candidate(c *choice) (moment, bool) {
 	return moment{}, false
 }
 
-// turn says which candidate has its turn at a try: that at a place, if it is a
-// blind write or not and helps the one that must return or not. Blind writes,
-// which would do as well later, come last, and open operations, which need not
-// at all, behind completed ones; of each kind those that let the one that must
-// return take effect come first. It is only a matter of speed.
+// turn says which candidate is tried at which try: the one at a place, whether it
+// has to be a blind write, and whether it has to help the operation that must
+// return. It only matters for speed: blind writes come last, because they would do
+// as well later; open operations come after completed ones, because they need not
+// take effect at all; among each kind those come first that let the operation take
+// effect that must return.
 func (j *justInTime) turn(try int) (place int, blind, helps bool) {
 	completed, open := len(j.soonest), len(j.open)
 	if half := 2 * (completed + open); try >= half {
@@ -129,8 +130,8 @@ func (j *justInTime) candidateAt(c *choice, place int) int32 {
 	return open[used]
 }
 
-// take is the moment after an operation took effect, if it can now and if
-// there is reason to try it. That an open one is used up is left to the caller.
+// take is the moment after an operation took effect; false if it cannot now, or if
+// there is no reason to try it. The caller counts open operations as used.
 func (j *justInTime) take(c *choice, op int32) (moment, bool) {
 	m := c.moment
 	open, blind := j.ops[op].Type != harness.OK, j.blind[j.class[op]]
@@ -164,8 +165,9 @@ func (j *justInTime) openWritesUpTo(next int32) int32 {
 	return int32(at)
 }
 
-// isMet says whether a blind write that makes the state what it says is of use:
-// the operation that must return meets it, or something that changes it.
+// isMet says whether a blind write that leads to the state is of any use: whether
+// the operation that must return, or one that changes the state first, can take
+// effect in it.
 func (j *justInTime) isMet(c *choice, state int32) bool {
 	must := j.returns[c.next]
 	if !j.writes.has(j.slot[must]) && j.step(j.class[must], state) != none {

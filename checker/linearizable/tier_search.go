@@ -12,18 +12,18 @@ import (
 	"coup/harness"
 )
 
-// searchTier lets porcupine decide whether the model explains ops, which belong
-// to one object. Porcupine tries orders depth first and remembers the sets of
-// operations and states it has been in (Lowe 2017, after Wing and Gong 1993):
+// searchTier lets porcupine decide whether the model explains ops, which belong to
+// one object. Porcupine tries orders depth first and remembers which operations
+// had taken effect in which state (Lowe 2017, after Wing and Gong 1993): it is
 // exact, and exponential in time and memory where many operations are open at
-// once. It returns Unknown when b ends.
+// once. The answer is Unknown if b ends first.
 //
-// Porcupine can be stopped by a timeout alone, and has no bound on memory. So
-// it gets a second partition beside the real one: a watchman whose only
-// operation waits until b ends, and then fails, upon which porcupine drops all
-// work at once. A bell, linearized after everything else, sends the watchman
-// home when the real partition is explained. A model that panics makes an error:
-// porcupine runs it in a goroutine of its own, where a panic would end the process.
+// Porcupine can only be stopped by a timeout, and its memory has no bound. So it
+// gets a second partition beside the real one. Its only operation, the watchman,
+// waits until b ends and then fails, upon which porcupine stops all work. A last
+// operation of the real partition, the bell, lets the watchman succeed once the
+// rest is explained. A model that panics makes an error here, because porcupine
+// runs it in a goroutine of its own, where a panic would end the process.
 func searchTier(b context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
 	v, err := porcupineSearch(b, m, ops)
 	return decision{valid: v}, true, err

@@ -9,17 +9,18 @@ import (
 	"coup/harness"
 )
 
-// turnsTier decides mutexes in O(n log n). It is exact, open operations
-// included.
+// turnsTier decides mutexes in O(n log n). It is exact, open operations included.
 //
-// Acquire and release take turns, so at every moment it is plain which function
-// comes next, and it does not matter who calls it. An operation need not take
-// effect before one must that returns next: that one, or one of the other
-// function and then that one. Of several that could, the one that returns
-// first goes first, open ones last: whatever uses another one now and this one
-// later can exchange the two. And if more than these took effect before that
-// return, the others can wait: bring that one forward to the first turn of its
-// function, and what it passes keeps its turns.
+// Acquire and release take turns, so at every moment it is clear which function
+// comes next, and it does not matter which process calls it. Before an operation
+// returns, it must have taken effect, and nothing else needs to: so what takes
+// effect before the return is that operation, or one of the other function and
+// then that one. Of several that could be the other one, the one that returns
+// first is taken, open ones last: an order that uses another one now and this one
+// later stays an order if the two change places. More than these are never needed
+// before a return: in an order in which more took effect, move the one that
+// returns forward to the first turn of its function, and those that it passes keep
+// their turns.
 func turnsTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
 	if m.Kind != model.MutexKind {
 		return decision{}, false, nil

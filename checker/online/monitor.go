@@ -9,16 +9,16 @@ import (
 	"coup/harness"
 )
 
-// Monitor watches the objects of a model while a run goes on: it takes the
-// lines of a history as they happen and says at which one it sees that the
-// history cannot be explained. What it says is always true. What it keeps is
-// bounded by what is open or still there, not by the length of the run, and
-// each line costs about what there is open at that moment.
+// Monitor watches the objects of a model while a run goes on. It takes the lines
+// of a history as they are recorded, and says at which one it sees that the
+// history cannot be explained. What it says is always true. Its memory is bounded
+// by the operations that are open and the elements that are still there, not by
+// the length of the run; a line costs about as much as there are open operations.
 //
-// Registers are watched exactly, as long as every value is written once to a
-// key: no violation is seen a line too late. Of sets, queues and counters it
-// sees what single elements show: what was lost, doubled, came from nowhere or
-// in the wrong order.
+// Registers are watched exactly, as long as every value is written once to a key:
+// a violation is seen at the first line that shows it. Of sets, queues and
+// counters it sees what single elements show: that one was lost, duplicated, out
+// of nowhere or out of order.
 //
 // A Monitor is not safe for concurrent use.
 type Monitor struct {
@@ -113,10 +113,10 @@ func (w *watched) low() int {
 }
 
 // Observe takes the next line. It returns a finding if the history cannot be
-// explained since this line; after that the key is no longer watched. A line
-// that makes no sense, like the end of what never began, is an error and is
-// left out; so is a key that cannot be watched, from then on, e.g. since a
-// value was written to it twice.
+// explained since this line; after that the key is no longer watched. An error
+// means that the line was left out, because it makes no sense (such as the end of
+// an operation that never began), or that its key is not watched from now on,
+// because it cannot be (such as when a value is written to it twice).
 func (m *Monitor) Observe(op harness.Op) (*Finding, error) {
 	m.pos++
 	if op.Type == harness.Invoke {

@@ -91,8 +91,8 @@ type waiting struct {
 	gone  bool
 }
 
-// out says that by the position at an element had come out whose enqueue had
-// begun no earlier than at begun, the latest so far.
+// out says that an element had come out by the position at, and that its enqueue
+// had begun at begun: the latest of all that had come out by then.
 type out struct {
 	at    int
 	begun int

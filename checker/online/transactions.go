@@ -22,19 +22,19 @@ const (
 )
 
 // TransactionMonitor watches transactions over lists while a run goes on, as
-// [Monitor] does single objects. What it says is always true. That a list lost
-// what had been read, or was read in another order, it says at the line that
-// shows it; whatever else [transactions.Checker] finds among the last thousands of
-// transactions it says a second or a thousand transactions later. A cycle that is as
-// long as that in time it does not see.
+// [Monitor] does single objects. What it says is always true. If a list lost what
+// had been read, or was read in another order, it says so at the line that shows
+// it. Any other anomaly that [transactions.Checker] finds among the last few
+// thousand transactions is told up to a second, or a thousand transactions, later.
+// It does not see a cycle of transactions that are further apart than that.
 //
 // It keeps the transactions under way and those that were called last; of each
-// list only how long it was when it was read, and a hash of that.
+// list it keeps only how long it was when it was read, and a hash of that.
 //
-// Why what it says is true: take a step out of all transactions, or an element
-// out of a list and out of all that read it, or a whole transaction with all
-// that it appended, and what is left can be explained if the whole can. So
-// transactions that were let go are taken out with all that they appended.
+// Why what it says is true: if a whole history can be explained, so can what is
+// left of it without one step of all transactions, without one element of a list
+// in all that read it, or without a whole transaction and all that it appended. So
+// transactions that are no longer kept are taken out with all that they appended.
 //
 // A TransactionMonitor is not safe for concurrent use.
 type TransactionMonitor struct {

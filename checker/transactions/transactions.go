@@ -17,26 +17,26 @@ import (
 // none stands for no transaction, no version and the like.
 const none = int32(-1)
 
-// Checker checks how well transactions were isolated, from what their
-// reads showed: it infers which transactions must come before which, and finds
-// cycles and other anomalies (Adya, "Weak consistency", 1999; Kingsbury and
-// Alvaro, "Elle", 2020). Of registers it also draws conclusions from several reads
-// together if there is no anomaly else. It takes time linear in the length of the
-// history, but for sorting; some twenty times as long for registers that are to be
-// serializable only, if no order that keeps that of time explains the reads. Every
-// anomaly that it tells is real. Its Details are [Details].
+// Checker judges how well transactions were isolated. From what their reads showed
+// it infers which transactions must come before which, and looks for cycles and
+// other anomalies (Adya, "Weak consistency", 1999; Kingsbury and Alvaro, "Elle",
+// VLDB 2020). Every anomaly that it reports is real. Its Details are [Details].
 //
-// Of lists, the verdict on strict serializability is exact: when it finds
-// nothing, there is an order of the transactions that explains what all of them
-// read. Of registers it finds only what follows from single reads one after the
-// other, since a read of a register does not tell what was there before; if they
-// are to be serializable only, perhaps just among transactions that were called
-// near each other. What is left is to try every order of writes that nothing
-// orders, which is NP-complete.
+// Over lists, the verdict on strict serializability is exact: where it finds
+// nothing, some order of the transactions explains everything that was read. Over
+// registers, a read does not tell what was there before. So if nothing else is
+// wrong, it draws what conclusions follow from single reads, one after the other;
+// if only serializability is asked for, perhaps only among transactions that were
+// called near each other. To decide the rest, every order of writes would have to
+// be tried, which is NP-complete.
+//
+// It takes time linear in the length of the history, but for sorting; over
+// registers some twenty times as long if only serializability is asked for and no
+// order that keeps that of time explains the reads.
 //
 // Transactions name the objects that they read. There are no predicates, such as
-// "all rows with x > 3", and so Adya's G2, a cycle over what a predicate did not
-// see, is here always G2-item.
+// "all rows with x > 3", so Adya's G2, a cycle over what a predicate did not see,
+// is always G2-item here.
 type Checker struct {
 	// Registers says that the transactions work on registers (w and r);
 	// otherwise on lists (append and r), which tell much more.

@@ -12,12 +12,13 @@ import (
 	"coup/harness"
 )
 
-// Sessions checks, for registers whose values are written once each, what a
-// process may expect of what it did itself (Terry et al., "Session guarantees
-// for weakly consistent replicated data", 1994), key by key. It is meant for
-// reads that may be stale: writes are taken to happen in one order, which
-// agrees with time and with what compare-and-sets saw. It takes linear time and
-// reports only what no such order can explain. Its Details are [SessionDetails].
+// Sessions checks the session guarantees (Terry et al., "Session guarantees for
+// weakly consistent replicated data", 1994) of registers whose values are written
+// once each, key by key: what a process may expect after what it did itself. It is
+// meant for systems whose reads may be stale: writes are assumed to happen in one
+// order, which agrees with time and with what compare-and-sets saw. It takes
+// linear time and reports only what no such order can explain. Its Details are
+// [SessionDetails].
 type Sessions struct{}
 
 // The guarantees of [Sessions].
