@@ -71,8 +71,8 @@ bench: build
 
 # The checker beside porcupine under a time limit, in one run.
 bench-checker:
-	$(GO) test ./checker -run TestTable -table -v -timeout 0 $(ARGS)
-	$(GO) test ./checker -run '^$$' -bench 'ListAppend|Registers|Monitor' -benchtime 1x -timeout 30m
+	$(GO) test ./checker/linearizable -run TestTable -table -v -timeout 0 $(ARGS)
+	$(GO) test ./checker/online ./checker/transactions -run '^$$' -bench 'ListAppend|Registers|Monitor' -benchtime 1x -timeout 30m
 
 fuzz:
 	@for p in $$($(GO) list ./...); do \

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"coup/checker"
+	"coup/checker/conduct"
 	"coup/checker/foreign"
+	"coup/checker/linearizable"
 	"coup/cluster"
 	"coup/cluster/systems"
 	"coup/cluster/trace"
@@ -80,25 +82,25 @@ func Checkers(p Plan) ([]harness.Checker, error) {
 		}
 	}
 	// What comes first is said first: that a run did not finish explains the rest.
-	ran := checker.Ran{Faults: faults, MinOK: p.minOK(), MinPerFunction: min(5, 1+p.minOK()/10), Needs: w.Needs}
+	ran := conduct.Ran{Faults: faults, MinOK: p.minOK(), MinPerFunction: min(5, 1+p.minOK()/10), Needs: w.Needs}
 	if p.Operations != nil { // whoever lists them knows what they are good for
-		ran = checker.Ran{Faults: faults}
+		ran = conduct.Ran{Faults: faults}
 	}
-	all := []harness.Checker{checker.Finished{}, ran}
+	all := []harness.Checker{conduct.Finished{}, ran}
 	all = append(all, promises(p, w)...)
 	sys, err := systems.Find(p.System)
 	if err != nil {
 		return nil, err
 	}
 	if lease := cluster.TimingOf(sys, p.options()).Lease; lease > 0 {
-		all = append(all, checker.Deposed{Within: lease + overtime[p.Backend]})
+		all = append(all, conduct.Deposed{Within: lease + overtime[p.Backend]})
 	}
 	if p.Backend == "sim" {
-		all = append(all, checker.Steady{})
+		all = append(all, conduct.Steady{})
 	}
 	within := time.Duration(p.ServeWithin)
-	all = append(all, checker.Liveness{Within: within}, checker.CatchUp{Within: within})
-	return append(all, checker.OneLeader{}, checker.Terms{}, checker.Replicas{}, checker.Alive{}, checker.Availability{}, checker.Failovers{}), nil
+	all = append(all, conduct.Liveness{Within: within}, conduct.CatchUp{Within: within})
+	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
 }
 
 // overtime is what a deposed leader may take beside its lease: on real machines
@@ -114,7 +116,7 @@ func promises(p Plan, w workloads.Workload) []harness.Checker {
 // withinBounds gives the checkers the bounds of the plan on time and memory.
 func withinBounds(p Plan, all []harness.Checker) []harness.Checker {
 	for i, c := range all {
-		if l, ok := c.(checker.Linearizable); ok {
+		if l, ok := c.(linearizable.Checker); ok {
 			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
 			all[i] = l
 		}

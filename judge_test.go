@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"coup/checker"
+	"coup/checker/linearizable"
 	"coup/harness"
 	"coup/results"
 )
@@ -48,7 +48,7 @@ func TestJudgeWithin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		i := slices.IndexFunc(v.Results, func(r harness.Result) bool { return r.Checker == (checker.Linearizable{}).Name() })
+		i := slices.IndexFunc(v.Results, func(r harness.Result) bool { return r.Checker == (linearizable.Checker{}).Name() })
 		if got, note := v.Results[i].Valid, strings.Join(v.Notes, "; "); got != c.want || note != c.note {
 			t.Errorf("%+v: %s, %q; want %s, %q", c.bounds, got, note, c.want, c.note)
 		}

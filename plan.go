@@ -14,7 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"coup/checker"
+	"coup/checker/conduct"
 	"coup/cluster"
 	"coup/cluster/systems"
 	"coup/nemesis"
@@ -105,7 +105,7 @@ func DefaultPlan() Plan {
 		Workload: "register", Time: Duration(30 * time.Second), Concurrency: 10, Timeout: Duration(time.Second),
 		Keys: 5, OpsPerKey: 200,
 		Nemesis:     []string{"kill:leader", "partition:leader"},
-		ServeWithin: Duration(checker.DefaultServeWithin),
+		ServeWithin: Duration(conduct.DefaultServeWithin),
 		CheckTime:   Duration(time.Minute), CheckMemory: 2048,
 	}
 }
@@ -188,7 +188,7 @@ func (p *Plan) Resolve() error {
 	if err := backends[p.Backend].runs(sys, p.options()); err != nil {
 		return err
 	}
-	if d := Duration(checker.DefaultServeWithin); p.ServeWithin == 0 || p.ServeWithin == d {
+	if d := Duration(conduct.DefaultServeWithin); p.ServeWithin == 0 || p.ServeWithin == d {
 		p.ServeWithin = max(d, Duration(cluster.TimingOf(sys, p.options()).Election))
 	}
 	if err := cmp.Or(

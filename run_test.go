@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"coup/checker"
+	"coup/checker/conduct"
 	"coup/cluster/systems/raft"
 	"coup/harness"
 	"coup/results"
@@ -50,7 +50,7 @@ func TestLastWords(t *testing.T) {
 			if len(h.Events) != 2 || !strings.HasPrefix(h.Events[0].Message, c.want) || !strings.HasPrefix(h.Events[1].Message, "exit code 1; ") {
 				t.Fatalf("events %+v, want %q", h.Events, c.want)
 			}
-			v, err := checker.Alive{}.Check(t.Context(), h)
+			v, err := conduct.Alive{}.Check(t.Context(), h)
 			if err != nil || v.Valid != harness.Unknown || !strings.Contains(v.Summary, "the first was n2") || !strings.Contains(v.Summary, c.want) {
 				t.Errorf("%v %q, %v", v.Valid, v.Summary, err)
 			}

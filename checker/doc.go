@@ -2,31 +2,41 @@
 // not, on which few operations the proof rests.
 //
 // Start with [CheckAll], which lets several checkers judge a history and takes
-// the worst verdict.
+// the worst verdict. The checkers are in packages below this one:
 //
-//   - [Linearizable] is the strictest promise; it needs a [Model] of the object,
-//     e.g. [RegisterModel].
-//   - [Set], [Queue] and [Counter] judge element by element and say what became
-//     of each.
-//   - [Sequential], [Sessions] and [Staleness] judge reads that may be old.
-//   - [Transactions] finds the anomalies of transactions; of lists its verdict
-//     on strict serializability is exact, of registers what it finds is so.
-//   - [Replicas] and [OneLeader] judge what the nodes said of themselves, [Ran]
-//     whether the run tested anything, [Liveness] whether the system serves when
-//     nothing is broken, [CatchUp] whether every node comes to where the leader is
-//     then; [Availability] and [Failovers] only
-//     measure.
-//   - [Monitor] watches objects while the run goes on, [TransactionMonitor]
+//   - linearizable: Checker judges the strictest promise. It needs a model of
+//     the object, e.g. model.Register().
+//   - elements: Set, Queue and Counter judge element by element, and say what
+//     became of each.
+//   - weaker: Sequential, Sessions and Staleness judge reads that may be old.
+//   - transactions: Checker finds the anomalies of transactions. Of lists its
+//     verdict on strict serializability is exact; of registers every anomaly that
+//     it finds is real.
+//   - conduct: Liveness judges whether the system serves when nothing is broken,
+//     Replicas, OneLeader and others what the nodes said of themselves, Ran
+//     whether the run tested anything. Availability and Failovers only measure.
+//   - online: Monitor watches objects while the run goes on, TransactionMonitor
 //     transactions.
+//
+// They build on model (what objects do), story (sentences and words), clusters
+// (operations by value) and graph (cycles of dependencies). foreign
+// reads the histories of other tools. Imports point down only:
+//
+//	conduct  online  foreign
+//	         linearizable  weaker  transactions
+//	         elements  clusters  graph
+//	         story
+//	         model
+//	         harness, harness/timeline
 //
 // # Who decides what, at what cost
 //
 // Linearizability is NP-complete in general (Gibbons and Korach 1997). What
 // makes real histories hard are operations whose outcome nobody knows: they
 // stay open for ever, and a search must try each at every later moment. So
-// [Linearizable] asks procedures for special cases first. Each is exact, open
-// operations included; none gives up a verdict for speed. n is the number of
-// operations on a key, c the number under way at once.
+// linearizable.Checker asks procedures for special cases first, called tiers. Each
+// is exact, open operations included; none gives up a verdict for speed. n is the
+// number of operations on a key, c the number under way at once.
 //
 //   - zones: registers with read, write and compare-and-set whose values are
 //     written once each, if failed compare-and-sets tell what they saw.
@@ -63,10 +73,10 @@
 // explained by themselves, which porcupine has to confirm. Bounds on time and
 // memory are kept; what was not decided within them is unknown, never valid.
 //
-// [Monitor] does the work of zones line by line, and less for other objects.
-// [Transactions] infers the order of transactions from what they read, in linear
-// time (Adya, "Weak consistency", 1999; Kingsbury and Alvaro, "Elle", VLDB 2020);
-// of registers it then draws all conclusions that follow from single reads (Tan et
-// al., "Cobra", OSDI 2020), which the order of time makes near linear.
-// [Sessions] follows Terry et al. 1994.
+// online.Monitor does the work of zones line by line, and less for other objects.
+// transactions.Checker infers the order of transactions from what they read, in
+// linear time (Adya, "Weak consistency", 1999; Kingsbury and Alvaro, "Elle", VLDB
+// 2020); of registers it then draws all conclusions that follow from single reads
+// (Tan et al., "Cobra", OSDI 2020), which the order of time makes near linear.
+// weaker.Sessions follows Terry et al. 1994.
 package checker

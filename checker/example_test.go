@@ -6,20 +6,23 @@ import (
 	"time"
 
 	"coup/checker"
+	"coup/checker/conduct"
+	"coup/checker/linearizable"
+	"coup/checker/model"
 	"coup/harness"
 )
 
 // A process reads a value that was replaced before it began.
-func ExampleLinearizable() {
+func ExampleCheckAll() {
 	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
 	h := &harness.History{Operations: []harness.Operation{
 		{Process: 1, F: "write", Key: "k3", Input: int64(41), Type: harness.OK, Call: 0, Return: 1, Start: at(100), End: at(110), Node: "n1"},
 		{Process: 2, F: "write", Key: "k3", Input: int64(45), Type: harness.OK, Call: 2, Return: 3, Start: at(120), End: at(135), Node: "n2"},
-		{Process: 3, F: "read", Key: "k3", Output: checker.Just(41), Type: harness.OK, Call: 4, Return: 5, Start: at(150), End: at(152), Node: "n1"},
+		{Process: 3, F: "read", Key: "k3", Output: model.Just(41), Type: harness.OK, Call: 4, Return: 5, Start: at(150), End: at(152), Node: "n1"},
 	}}
 	v := checker.CheckAll(context.Background(), []harness.Checker{
-		checker.Linearizable{Model: checker.RegisterModel()},
-		checker.Ran{},
+		linearizable.Checker{Model: model.Register()},
+		conduct.Ran{},
 	}, h)
 	fmt.Println(v.Valid)
 	for _, sentence := range v.Results[0].Counterexample.Story {

@@ -3,7 +3,9 @@ package workloads
 import (
 	"context"
 
-	"coup/checker"
+	"coup/checker/elements"
+	"coup/checker/linearizable"
+	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -34,9 +36,9 @@ var counter = Workload{
 		return nil, unknownFunction(op)
 	},
 	Supports: supports[cluster.Counter],
-	Decode:   checker.DecodeCounter,
+	Decode:   model.DecodeCounter,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Counter{}, checker.Linearizable{Model: checker.CounterModel()}}
+		return []harness.Checker{elements.Counter{}, linearizable.Checker{Model: model.Counter()}}
 	},
 	Needs: []string{"add", "read"},
 }

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strconv"
 
-	"coup/checker"
+	"coup/checker/model"
+	"coup/checker/transactions"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -22,16 +23,16 @@ var listAppend = Workload{
 	Final: func(keys []string) harness.Generator {
 		var ops []harness.Op
 		for some := range slices.Chunk(keys, readAtOnce) {
-			var txn checker.Txn
+			var txn model.Txn
 			for _, k := range some {
-				txn = append(txn, checker.Micro{F: "r", Key: k})
+				txn = append(txn, model.Micro{F: "r", Key: k})
 			}
 			ops = append(ops, harness.Op{F: "txn", Value: txn})
 		}
 		return gen.Retry(ops, succeeded)
 	},
 	Keys: func(op harness.Op) (keys []string) {
-		txn, _ := op.Value.(checker.Txn)
+		txn, _ := op.Value.(model.Txn)
 		for _, m := range txn {
 			keys = append(keys, m.Key)
 		}
@@ -42,16 +43,16 @@ var listAppend = Workload{
 			return nil, unknownFunction(op)
 		}
 		steps := []cluster.Micro{}
-		for _, m := range op.Value.(checker.Txn) {
+		for _, m := range op.Value.(model.Txn) {
 			steps = append(steps, cluster.Micro{F: m.F, Key: m.Key, Value: m.Value})
 		}
 		done, err := c.(cluster.Transactions).Txn(ctx, steps)
 		if err != nil {
 			return nil, err
 		}
-		var saw checker.Txn
+		var saw model.Txn
 		for _, m := range done {
-			step := checker.Micro{F: m.F, Key: m.Key, Value: m.Value}
+			step := model.Micro{F: m.F, Key: m.Key, Value: m.Value}
 			if m.F == "r" {
 				step.List = append([]int64{}, m.List...)
 			}
@@ -60,8 +61,8 @@ var listAppend = Workload{
 		return saw, nil
 	},
 	Supports: supports[cluster.Transactions],
-	Decode:   checker.DecodeListTxn,
-	Checkers: func() []harness.Checker { return []harness.Checker{checker.Transactions{}} },
+	Decode:   model.DecodeListTxn,
+	Checkers: func() []harness.Checker { return []harness.Checker{transactions.Checker{}} },
 	Needs:    []string{"txn"},
 }
 
@@ -97,7 +98,7 @@ func txnKey(i int) string { return "k" + strconv.Itoa(i) }
 
 func (g txnOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 	g.lists = slices.Clone(g.lists)
-	txn := make(checker.Txn, 1+m.Rand.IntN(mostSteps))
+	txn := make(model.Txn, 1+m.Rand.IntN(mostSteps))
 	for i := range txn {
 		l := &g.lists[m.Rand.IntN(len(g.lists))]
 		if l.steps >= g.most {
@@ -105,7 +106,7 @@ func (g txnOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 			g.next++
 		}
 		l.steps++
-		txn[i] = checker.Micro{F: "r", Key: l.key}
+		txn[i] = model.Micro{F: "r", Key: l.key}
 		if m.Rand.IntN(2) == 0 {
 			l.last++
 			txn[i].F, txn[i].Value = "append", l.last

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"coup/checker"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -18,7 +18,7 @@ func TestTransactionsAreDrawn(t *testing.T) {
 	for i := range 2000 {
 		var op harness.Op
 		op, g = g.Next(m)
-		txn := op.Value.(checker.Txn)
+		txn := op.Value.(model.Txn)
 		lengths[len(txn)]++
 		for at, k := range listAppend.Objects(op) {
 			if k != txn[at].Key {
@@ -69,7 +69,7 @@ func TestFinalReadsCoverEveryList(t *testing.T) {
 	for range 3 {
 		var op harness.Op
 		op, g = g.Next(harness.Moment{})
-		for _, m := range op.Value.(checker.Txn) {
+		for _, m := range op.Value.(model.Txn) {
 			if m.F != "r" || seen[m.Key] {
 				t.Errorf("step %v", m)
 			}

@@ -3,7 +3,9 @@ package workloads
 import (
 	"context"
 
-	"coup/checker"
+	"coup/checker/elements"
+	"coup/checker/linearizable"
+	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -24,7 +26,7 @@ var queue = Workload{
 			ops = append(ops, harness.Op{F: "dequeue", Key: k})
 		}
 		return gen.Retry(ops, func(op harness.Op) bool {
-			return op.Type == harness.OK && !op.Value.(checker.Maybe).Set // empty
+			return op.Type == harness.OK && !op.Value.(model.Maybe).Set // empty
 		})
 	},
 	Invoke: func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
@@ -39,9 +41,9 @@ var queue = Workload{
 		return nil, unknownFunction(op)
 	},
 	Supports: supports[cluster.Queue],
-	Decode:   checker.DecodeQueue,
+	Decode:   model.DecodeQueue,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Queue{}, checker.Linearizable{Model: checker.QueueModel()}}
+		return []harness.Checker{elements.Queue{}, linearizable.Checker{Model: model.Queue()}}
 	},
 	Needs: []string{"enqueue", "dequeue"},
 }

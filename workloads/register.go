@@ -3,7 +3,8 @@ package workloads
 import (
 	"context"
 
-	"coup/checker"
+	"coup/checker/linearizable"
+	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -27,7 +28,7 @@ var register = Workload{
 		case "write":
 			return nil, r.Write(ctx, op.Key, op.Value.(int64))
 		case "cas":
-			cas := op.Value.(checker.CAS)
+			cas := op.Value.(model.CAS)
 			var from *int64
 			if cas.From.Set {
 				from = &cas.From.Int
@@ -38,9 +39,9 @@ var register = Workload{
 		return nil, unknownFunction(op)
 	},
 	Supports: supports[cluster.Register],
-	Decode:   checker.DecodeRegister,
+	Decode:   model.DecodeRegister,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Linearizable{Model: checker.RegisterModel()}}
+		return []harness.Checker{linearizable.Checker{Model: model.Register()}}
 	},
 	Needs: []string{"read", "write", "cas"},
 }
@@ -60,12 +61,12 @@ func (g registerOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 		g.newest++
 		return harness.Op{F: "write", Value: g.newest}, g
 	}
-	var from checker.Maybe
+	var from model.Maybe
 	if seen := g.newest - int64(m.Rand.IntN(3)); seen > 0 {
-		from = checker.Just(seen)
+		from = model.Just(seen)
 	}
 	g.newest++
-	return harness.Op{F: "cas", Value: checker.CAS{From: from, To: g.newest}}, g
+	return harness.Op{F: "cas", Value: model.CAS{From: from, To: g.newest}}, g
 }
 
 func (g registerOps) Update(harness.Moment, harness.Op) harness.Generator { return g }

@@ -3,7 +3,9 @@ package workloads
 import (
 	"context"
 
-	"coup/checker"
+	"coup/checker/elements"
+	"coup/checker/linearizable"
+	"coup/checker/model"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -29,9 +31,9 @@ var set = Workload{
 		return nil, unknownFunction(op)
 	},
 	Supports: supports[cluster.Set],
-	Decode:   checker.DecodeSet,
+	Decode:   model.DecodeSet,
 	Checkers: func() []harness.Checker {
-		return []harness.Checker{checker.Set{}, checker.Linearizable{Model: checker.SetModel()}}
+		return []harness.Checker{elements.Set{}, linearizable.Checker{Model: model.Set()}}
 	},
 	Needs: []string{"add", "read"},
 }

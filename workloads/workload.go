@@ -12,7 +12,10 @@ import (
 	"slices"
 	"strings"
 
-	"coup/checker"
+	"coup/checker/linearizable"
+	"coup/checker/model"
+	"coup/checker/online"
+	"coup/checker/transactions"
 	"coup/cluster"
 	"coup/harness"
 )
@@ -99,7 +102,7 @@ func (w Workload) Objects(op harness.Op) []string {
 // Monitor watches operations line by line while they are recorded. What it
 // finds is true.
 type Monitor interface {
-	Observe(op harness.Op) (*checker.Finding, error)
+	Observe(op harness.Op) (*online.Finding, error)
 }
 
 // Monitor returns what watches the operations of the workload while they are
@@ -107,13 +110,13 @@ type Monitor interface {
 func (w Workload) Monitor() Monitor {
 	for _, c := range w.Checkers() {
 		switch c := c.(type) {
-		case checker.Linearizable:
-			if m, err := checker.NewMonitor(c.Model); err == nil {
+		case linearizable.Checker:
+			if m, err := online.NewMonitor(c.Model); err == nil {
 				return m
 			}
-		case checker.Transactions:
-			if !c.Registers && (c.Level == "" || c.Level == checker.StrictSerializable) {
-				return checker.NewTransactionMonitor()
+		case transactions.Checker:
+			if !c.Registers && (c.Level == "" || c.Level == transactions.StrictSerializable) {
+				return online.NewTransactionMonitor()
 			}
 		}
 	}
@@ -130,11 +133,11 @@ func unknownFunction(op harness.Op) error {
 	return fmt.Errorf("%w: the workload has no function %q", harness.ErrFail, op.F)
 }
 
-func maybe(v *int64) checker.Maybe {
+func maybe(v *int64) model.Maybe {
 	if v == nil {
-		return checker.Maybe{}
+		return model.Maybe{}
 	}
-	return checker.Just(*v)
+	return model.Just(*v)
 }
 
 // readAll are reads of every key, each until it succeeded.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"coup/checker"
+	"coup/checker/online"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -162,7 +163,7 @@ func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
 			return rec.Record(op)
 		},
 	}
-	var finding *checker.Finding
+	var finding *online.Finding
 	if monitor := w.Monitor(); monitor != nil {
 		record := test.Record
 		test.Record = func(op *harness.Op) error {

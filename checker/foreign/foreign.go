@@ -20,7 +20,9 @@ import (
 	"strings"
 	"time"
 
-	"coup/checker"
+	"coup/checker/linearizable"
+	"coup/checker/model"
+	"coup/checker/transactions"
 	"coup/harness"
 )
 
@@ -42,20 +44,20 @@ type Options struct {
 // Models are the names that Options.Model can take, with the checker that
 // judges such histories.
 func Models() map[string]harness.Checker {
-	linearizable := func(m checker.Model) harness.Checker { return checker.Linearizable{Model: m} }
+	linearizable := func(m model.Model) harness.Checker { return linearizable.Checker{Model: m} }
 	return map[string]harness.Checker{
-		"register":       linearizable(checker.RegisterModel()),
-		"cas-register":   linearizable(checker.RegisterModel()),
-		"set":            linearizable(checker.SetModel()),
-		"queue":          linearizable(checker.QueueModel()),
-		"stack":          linearizable(checker.StackModel()),
-		"priority-queue": linearizable(checker.PriorityQueueModel()),
-		"counter":        linearizable(checker.CounterModel()),
-		"lock":           linearizable(checker.LockModel()),
-		"mutex":          linearizable(checker.MutexModel()),
-		"kv":             linearizable(checker.KVModel()),
-		"list-append":    checker.Transactions{},
-		"rw-register":    checker.Transactions{Registers: true},
+		"register":       linearizable(model.Register()),
+		"cas-register":   linearizable(model.Register()),
+		"set":            linearizable(model.Set()),
+		"queue":          linearizable(model.Queue()),
+		"stack":          linearizable(model.Stack()),
+		"priority-queue": linearizable(model.PriorityQueue()),
+		"counter":        linearizable(model.Counter()),
+		"lock":           linearizable(model.Lock()),
+		"mutex":          linearizable(model.Mutex()),
+		"kv":             linearizable(model.KV()),
+		"list-append":    transactions.Checker{},
+		"rw-register":    transactions.Checker{Registers: true},
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"coup/checker"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -111,10 +111,10 @@ func TestReadMaps(t *testing.T) {
 			}
 			want := []harness.Operation{
 				{Process: 0, F: "write", Input: int64(3), Type: harness.OK, Call: 0, Return: 2, Start: 1000, End: 3000},
-				{Process: 1, F: "read", Output: checker.Just(3), Type: harness.OK, Call: 1, Return: 3, Start: 2000, End: 4000},
-				{Process: 0, F: "cas", Input: checker.CAS{From: checker.Just(3), To: 4}, Type: harness.Fail, Call: 4, Return: 5, Start: 4, End: 5},
-				{Process: 1, F: "cas", Input: checker.CAS{From: checker.Just(3), To: 5}, Type: harness.Info, Call: 6, Return: harness.Open, Start: 6, End: 7, Error: "timeout"},
-				{Process: 2, F: "read", Output: checker.Maybe{}, Type: harness.OK, Call: 8, Return: 9, Start: 8, End: 9},
+				{Process: 1, F: "read", Output: model.Just(3), Type: harness.OK, Call: 1, Return: 3, Start: 2000, End: 4000},
+				{Process: 0, F: "cas", Input: model.CAS{From: model.Just(3), To: 4}, Type: harness.Fail, Call: 4, Return: 5, Start: 4, End: 5},
+				{Process: 1, F: "cas", Input: model.CAS{From: model.Just(3), To: 5}, Type: harness.Info, Call: 6, Return: harness.Open, Start: 6, End: 7, Error: "timeout"},
+				{Process: 2, F: "read", Output: model.Maybe{}, Type: harness.OK, Call: 8, Return: 9, Start: 8, End: 9},
 			}
 			if !reflect.DeepEqual(h.Operations, want) {
 				t.Errorf("got\n%+v\nexpected\n%+v", h.Operations, want)

@@ -5,17 +5,17 @@ import (
 	"bytes"
 	"fmt"
 
-	"coup/checker"
+	"coup/checker/model"
 	"coup/harness"
 )
 
 // decoders are the models whose histories coup itself writes.
 var decoders = map[string]harness.Decoder{
-	"register": checker.DecodeRegister, "cas-register": checker.DecodeRegister,
-	"set": checker.DecodeSet, "queue": checker.DecodeQueue, "counter": checker.DecodeCounter,
-	"mutex": checker.DecodeMutex, "lock": checker.DecodeLock,
-	"stack": checker.DecodeStack, "priority-queue": checker.DecodePriorityQueue,
-	"list-append": checker.DecodeListTxn, "rw-register": checker.DecodeRegisterTxn,
+	"register": model.DecodeRegister, "cas-register": model.DecodeRegister,
+	"set": model.DecodeSet, "queue": model.DecodeQueue, "counter": model.DecodeCounter,
+	"mutex": model.DecodeMutex, "lock": model.DecodeLock,
+	"stack": model.DecodeStack, "priority-queue": model.DecodePriorityQueue,
+	"list-append": model.DecodeListTxn, "rw-register": model.DecodeRegisterTxn,
 }
 
 // isJSONL reports whether a history begins as coup's own do. An EDN map begins

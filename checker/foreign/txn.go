@@ -3,7 +3,7 @@ package foreign
 import (
 	"fmt"
 
-	"coup/checker"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -34,28 +34,28 @@ func txnOutput(op *harness.Operation, v any, write string) error {
 	if err != nil {
 		return err
 	}
-	if !out.Answers(op.Input.(checker.Txn)) {
-		return fmt.Errorf("expected the steps of the invocation, %s, not %s", op.Input.(checker.Txn).Asked(), out.Asked())
+	if !out.Answers(op.Input.(model.Txn)) {
+		return fmt.Errorf("expected the steps of the invocation, %s, not %s", op.Input.(model.Txn).Asked(), out.Asked())
 	}
 	op.Output = out
 	return nil
 }
 
 // txn reads the steps of a transaction.
-func txn(op *harness.Operation, v any, write string, output bool) (checker.Txn, error) {
+func txn(op *harness.Operation, v any, write string, output bool) (model.Txn, error) {
 	op.F = "txn"
 	list, ok := v.([]any)
 	if !ok {
 		return nil, fmt.Errorf("expected a transaction [[function key value] ...], not %v", v)
 	}
-	steps := make(checker.Txn, len(list))
+	steps := make(model.Txn, len(list))
 	for i, s := range list {
 		triple, ok := s.([]any)
 		if !ok || len(triple) != 3 {
 			return nil, fmt.Errorf("expected a step [function key value], not %v", s)
 		}
 		f, _ := triple[0].(keyword)
-		m := checker.Micro{F: string(f), Key: fmt.Sprint(triple[1])}
+		m := model.Micro{F: string(f), Key: fmt.Sprint(triple[1])}
 		var err error
 		switch {
 		case m.F == write:

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"coup/checker"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -49,15 +49,15 @@ func anInt(v any) (int64, error) {
 	return i, nil
 }
 
-func aMaybe(v any) (checker.Maybe, error) {
+func aMaybe(v any) (model.Maybe, error) {
 	if v == nil {
-		return checker.Maybe{}, nil
+		return model.Maybe{}, nil
 	}
 	i, err := anInt(v)
 	if err != nil {
-		return checker.Maybe{}, fmt.Errorf("expected an integer or nil, not %v", v)
+		return model.Maybe{}, fmt.Errorf("expected an integer or nil, not %v", v)
 	}
-	return checker.Just(i), nil
+	return model.Just(i), nil
 }
 
 func unknown(op *harness.Operation, known string) error {
@@ -84,7 +84,7 @@ func registerInput(op *harness.Operation, v any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return checker.CAS{From: from, To: to}, nil
+		return model.CAS{From: from, To: to}, nil
 	}
 	return nil, unknown(op, "read, write, cas")
 }
@@ -92,11 +92,11 @@ func registerInput(op *harness.Operation, v any) (any, error) {
 func registerOutput(op *harness.Operation, v any, o Options) (bool, error) {
 	switch op.F {
 	case "cas":
-		in := op.Input.(checker.CAS)
+		in := op.Input.(model.CAS)
 		if op.Type == harness.OK {
 			op.Output = in.From
 		} else if o.FailedCASDiffers {
-			op.Type, op.Output = harness.OK, checker.Other{Than: in.From}
+			op.Type, op.Output = harness.OK, model.Other{Than: in.From}
 		}
 	case "read":
 		if op.Type != harness.OK {
@@ -212,7 +212,7 @@ func lockOutput(op *harness.Operation, v any, _ Options) (bool, error) {
 	if op.F == "release" || op.Type != harness.OK {
 		return false, nil
 	}
-	var g checker.Grant
+	var g model.Grant
 	token, lease := v, any(nil)
 	if m, ok := v.(ednMap); ok {
 		token, lease = m.get("token"), m.get("lease-ms")

@@ -9,7 +9,8 @@ import (
 	"strconv"
 	"time"
 
-	"coup/checker"
+	"coup/checker/conduct"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -264,7 +265,7 @@ func (m made) verdict(in *Input) Verdict {
 	}
 	linear.Details = map[string]any{"keys": 5, "operations": len(in.Operations)}
 	v.Results = []harness.Result{linear}
-	for _, c := range []harness.Checker{checker.Availability{}, checker.Failovers{}} {
+	for _, c := range []harness.Checker{conduct.Availability{}, conduct.Failovers{}} {
 		r, err := c.Check(context.Background(), h)
 		if err != nil {
 			panic(err)
@@ -330,12 +331,12 @@ func staleRead(in *Input) *harness.Counterexample {
 // arrows of several kinds, between lanes and within one.
 func transactionsInput() Input {
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	txn := func(process, from, to int, in, out checker.Txn) harness.Operation {
+	txn := func(process, from, to int, in, out model.Txn) harness.Operation {
 		return harness.Operation{Process: process, F: "txn", Input: in, Output: out, Type: harness.OK, Start: ms(from), End: ms(to), Node: "n1", Call: from, Return: to}
 	}
-	appends := checker.Txn{{F: "append", Key: "x", Value: 1}, {F: "append", Key: "y", Value: 1}}
-	asks := checker.Txn{{F: "r", Key: "x"}, {F: "r", Key: "y"}}
-	reads := checker.Txn{{F: "r", Key: "x", List: []int64{1}}, {F: "r", Key: "y", List: []int64{}}}
+	appends := model.Txn{{F: "append", Key: "x", Value: 1}, {F: "append", Key: "y", Value: 1}}
+	asks := model.Txn{{F: "r", Key: "x"}, {F: "r", Key: "y"}}
+	reads := model.Txn{{F: "r", Key: "x", List: []int64{1}}, {F: "r", Key: "y", List: []int64{}}}
 	in := Input{Title: "transactions", Nodes: []string{"n1"}, Operations: []harness.Operation{
 		txn(1, 100, 180, appends, appends), txn(2, 110, 130, asks, reads), txn(3, 200, 220, asks, reads), txn(3, 230, 260, asks, reads),
 	}}
@@ -345,7 +346,7 @@ func transactionsInput() Input {
 	}}
 	for i, op := range in.Operations {
 		c.Witness = append(c.Witness, harness.Witness{Name: fmt.Sprint("T", i+1), Process: op.Process, F: op.F, Type: op.Type,
-			Text: op.Input.(checker.Txn).Asked(), Start: int64(op.Start), End: int64(op.End), Node: op.Node})
+			Text: op.Input.(model.Txn).Asked(), Start: int64(op.Start), End: int64(op.End), Node: op.Node})
 	}
 	in.Verdict = Verdict{Valid: harness.Invalid, Results: []harness.Result{{Checker: "transactions", Valid: harness.Invalid, Counterexample: c}}}
 	return in

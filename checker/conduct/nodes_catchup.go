@@ -1,0 +1,87 @@
+package conduct
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"coup/checker/story"
+	"coup/harness"
+	"coup/harness/timeline"
+)
+
+// CatchUp checks that every node comes to the position of the log where the leader
+// is, once nothing is broken and no client asks for anything any more (the phase
+// "agree"). A node that stays behind is one fewer to rely on, even if the others
+// serve as before.
+//
+// A violation has to be proved: for all the time of the bound every node answered,
+// the same one led in the same term, and the one behind did not come to where the
+// leader had been at the beginning.
+type CatchUp struct {
+	Within time.Duration // the bound; 0: [DefaultServeWithin]
+}
+
+// Name implements [harness.Checker].
+func (CatchUp) Name() string { return "catch-up" }
+
+// Check implements [harness.Checker]. It takes O(n).
+func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	c.Within = cmp.Or(c.Within, DefaultServeWithin)
+	r := harness.Result{Checker: "catch-up", Valid: harness.Valid}
+	looks := timeline.Looks(h)
+	switch {
+	case len(looks) == 0:
+		r.Summary = "Nobody looked in the end whether all nodes came to the same position."
+		return r, nil
+	case slices.ContainsFunc(h.Events, func(e harness.Event) bool { return e.Kind == harness.UnhealedEvent }):
+		r.Summary = "Not everything was healed, so that nodes may stay behind."
+		return r, nil
+	}
+	first, last := looks[0], looks[len(looks)-1]
+	waited := last.Time - first.Time
+	leader, term := last.Leader()
+	target := first.Nodes[leader].Applied
+	behind := ""
+	for _, n := range h.Nodes {
+		if e, ok := last.Nodes[n]; ok && e.Applied < target && (behind == "" || e.Applied < last.Nodes[behind].Applied) {
+			behind = n
+		}
+	}
+	switch {
+	case leader == "":
+		r.Summary = "No node led in the end."
+		return r, nil
+	case behind == "":
+		r.Summary = fmt.Sprintf("Every node that answered in the end came to where the leader, %s, was.", leader)
+		return r, nil
+	}
+	r.Summary = fmt.Sprintf("In the end %s was behind %s, which led.", behind, leader)
+	if waited < c.Within {
+		return r, nil
+	}
+	for _, l := range looks {
+		if n, t := l.Leader(); n != leader || t != term || len(l.Nodes) < len(h.Nodes) {
+			return r, nil
+		}
+	}
+	r.Valid = harness.Invalid
+	r.Summary = fmt.Sprintf("Nothing was broken, and %s did not catch up with the leader in %s.", behind, story.Seconds(waited))
+	r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
+		fmt.Sprintf("At %s everything was healed and nobody asked for anything. %s led in term %d, and had applied its log up to position %d.",
+			story.Seconds(first.Time), leader, term, target),
+		fmt.Sprintf("At %s it still led in that term, and %s was at position %d, as %s.", story.Seconds(last.Time), behind, last.Nodes[behind].Applied, reported(last.Nodes[behind])),
+		fmt.Sprintf("A node that runs and can be reached has to be where the leader was within %s.", story.Seconds(c.Within)),
+	}}
+	return r, nil
+}
+
+// reported is what a node said of itself.
+func reported(e harness.Event) string {
+	if e.Leader == "" {
+		return fmt.Sprintf("a %s in term %d that knows of no leader", e.Role, e.Term)
+	}
+	return fmt.Sprintf("a %s in term %d that follows %s", e.Role, e.Term, e.Leader)
+}

@@ -1,0 +1,172 @@
+package conduct
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"coup/checker/story"
+	"coup/harness"
+	"coup/harness/timeline"
+)
+
+// Failovers tells how long each change of leader took, phase by phase:
+// figures only, the verdict is always valid. Its Details are [FailoverDetails].
+type Failovers struct{}
+
+// FailoverDetails are the Details of [Failovers].
+type FailoverDetails struct {
+	Failovers []Failover `json:"failovers"` // in the order of the elections; the first election of a run is none
+}
+
+// What made a leader change, as far as it can be told.
+const (
+	CauseFault   = "fault"   // a fault that hit the old leader while it led
+	CauseOngoing = "ongoing" // a fault that already hit it when it was elected
+	CauseHeal    = "heal"    // no fault hit it, but one ended: a node came back and disturbed it
+	CauseNone    = ""        // none is known
+)
+
+// Failover is one change of leader.
+//
+// The phases are nanoseconds counted from At, and -1 where they cannot be
+// told: without a fault there is no moment to count from, except that Served
+// then counts from the election.
+type Failover struct {
+	Cause    string        `json:"cause"`              // fault, ongoing, heal, or "" if none is known
+	FaultID  int           `json:"fault_id,omitempty"` // of the fault; 0 if there is none
+	Fault    string        `json:"fault,omitempty"`    // kill, partition, ...
+	Target   string        `json:"target,omitempty"`
+	Old      string        `json:"old"`      // the leader before
+	OldTerm  uint64        `json:"old_term"` // and its term
+	New      string        `json:"new"`      // the leader after; it may be the same node in a later term
+	Term     uint64        `json:"term"`
+	At       time.Duration `json:"at"`       // nanoseconds since the start of the run: when the nemesis began the fault (heal: ended it; otherwise the election)
+	Held     time.Duration `json:"held"`     // from At until the fault was seen to bite
+	Detected time.Duration `json:"detected"` // from At until the first node called for an election
+	Elected  time.Duration `json:"elected"`  // from At until the new leader knew that it leads
+	Served   time.Duration `json:"served"`   // from At until the first success of a client through the new leadership
+}
+
+// Name implements [harness.Checker].
+func (Failovers) Name() string { return "failovers" }
+
+// Check implements [harness.Checker].
+func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: "failovers", Valid: harness.Valid}
+	all := timeline.Faults(h, timeline.LastEvent(h))
+
+	// Successes by the time of their end, for the first one after an election.
+	var successes []*harness.Operation
+	for i := range h.Operations {
+		if h.Operations[i].Type == harness.OK {
+			successes = append(successes, &h.Operations[i])
+		}
+	}
+	slices.SortStableFunc(successes, func(a, b *harness.Operation) int { return int(a.End - b.End) })
+
+	d := FailoverDetails{Failovers: []Failover{}}
+	elected := timeline.Elected(h)
+	for i := 1; i < len(elected); i++ {
+		d.Failovers = append(d.Failovers, failover(h, all, successes, elected[i-1], elected[i]))
+	}
+
+	r.Details = d
+	r.Summary = summariseFailovers(d.Failovers)
+	return r, nil
+}
+
+func failover(h *harness.History, all []*timeline.Fault, successes []*harness.Operation, old, now harness.Event) Failover {
+	f := Failover{
+		Old: old.Node, OldTerm: old.Term, New: now.Node, Term: now.Term,
+		At: now.Time, Held: -1, Detected: -1, Elected: -1, Served: -1,
+	}
+	cause, kind := blame(all, old, now)
+	if cause != nil {
+		f.Cause, f.FaultID, f.Fault, f.Target = kind, cause.ID, cause.Fault, cause.Target
+	}
+	switch kind {
+	case CauseFault:
+		f.At = cause.Start
+		if cause.Hold >= 0 {
+			f.Held = cause.Hold - cause.Start
+		}
+	case CauseHeal:
+		f.At = cause.End
+	}
+	if kind == CauseFault || kind == CauseHeal {
+		f.Elected = now.Time - f.At
+		for _, e := range h.Events {
+			calls := e.Kind == harness.ElectionEvent || e.Kind == harness.RoleEvent && e.Role == "candidate"
+			if calls && e.Time >= f.At && e.Time <= now.Time && e.Term <= now.Term && e.Term >= old.Term {
+				f.Detected = e.Time - f.At
+				break
+			}
+		}
+	}
+	i, _ := slices.BinarySearchFunc(successes, now.Time, func(op *harness.Operation, t time.Duration) int {
+		return int(op.End - t)
+	})
+	for _, op := range successes[i:] {
+		// An answer of the old leader that was on its way is no service of the new one.
+		if op.Start >= f.At && (op.Node != old.Node || old.Node == now.Node) {
+			f.Served = op.End - f.At
+			break
+		}
+	}
+	return f
+}
+
+// blame finds the fault that made the lead pass from old to now: the latest
+// one that hit the old leader while it led; otherwise one that hit it already
+// when it was elected; otherwise the latest one that was healed in between.
+func blame(all []*timeline.Fault, old, now harness.Event) (*timeline.Fault, string) {
+	var during, ongoing, healed *timeline.Fault
+	for _, f := range all {
+		switch {
+		case f.Start > now.Time || (f.Missed != "" || f.Skipped) && f.Hold < 0:
+		case f.Touches(old.Node) && f.Start >= old.Time:
+			if during == nil || f.Start >= during.Start {
+				during = f
+			}
+		case f.Touches(old.Node) && f.End >= old.Time:
+			ongoing = f
+		case f.Ended && f.End >= old.Time && f.End <= now.Time:
+			if healed == nil || f.End >= healed.End {
+				healed = f
+			}
+		}
+	}
+	switch {
+	case during != nil:
+		return during, CauseFault
+	case ongoing != nil:
+		return ongoing, CauseOngoing
+	case healed != nil:
+		return healed, CauseHeal
+	}
+	return nil, CauseNone
+}
+
+func summariseFailovers(fs []Failover) string {
+	if len(fs) == 0 {
+		return "The leader never changed."
+	}
+	var worst time.Duration
+	byFault, told := 0, 0
+	for _, f := range fs {
+		if f.Cause == CauseFault {
+			byFault++
+			if f.Served >= 0 {
+				told++
+				worst = max(worst, f.Served)
+			}
+		}
+	}
+	s := fmt.Sprintf("The leader changed %s, %d of them after a fault that hit it", story.Times(len(fs)), byFault)
+	if told > 0 {
+		s += fmt.Sprintf("; the slowest of those took %s from the fault to the first success", story.Seconds(worst))
+	}
+	return s + "."
+}

@@ -1,0 +1,157 @@
+package transactions
+
+import (
+	"context"
+	"math"
+
+	"coup/checker/graph"
+)
+
+// How many transactions are looked at in search of cycles of each kind. There
+// may be thousands of cycles, and a short one of each kind is enough.
+const mostVisits = 3_000_000
+
+// cycles looks for cycles: of each kind a short one, first without the order of
+// processes and of time, then with it. A cycle lies within a strongly connected
+// component, so that where there are none the search is over.
+func (t *txns) cycles(ctx context.Context) {
+	g := t.graph
+	g.Seal()
+	const whatever = graph.WW | graph.WR | graph.RW | graph.Process | graph.Realtime
+	all, total := g.Components(whatever, nil)
+	t.components = int(total)
+	if total == 0 {
+		return
+	}
+	for _, order := range []graph.Dependency{0, graph.Process, graph.Process | graph.Realtime} {
+		component, count := all, total
+		if order&graph.Realtime == 0 {
+			component, count = g.Components(graph.WW|graph.WR|graph.RW|order, all)
+		}
+		if count == 0 {
+			continue
+		}
+		for _, k := range []struct {
+			name        string
+			first, rest graph.Dependency // a cycle begins with an edge of the kind first
+		}{
+			{G0, graph.WW, graph.WW}, {G1c, graph.WR, graph.WW | graph.WR}, {GSingle, graph.RW, graph.WW | graph.WR}, {G2Item, graph.RW, graph.WW | graph.WR | graph.RW},
+		} {
+			if ctx.Err() != nil {
+				return
+			}
+			if t.cycleOf(k.name) {
+				continue // without so much order
+			}
+			within, some := component, count
+			if k.first != graph.RW { // what is left lies within smaller ones
+				within, some = g.Components(k.rest|order, component)
+			}
+			if some > 0 {
+				t.search(k.name, k.first, k.rest|order, within, some)
+			}
+		}
+		if len(t.cyclic()) == 0 {
+			// Where each reaches each, there is a cycle, if none of a plain kind.
+			kinds := graph.WW | graph.WR | graph.RW | order
+			t.foundCycle(g.Cycle(kinds|graph.Link, kinds, component), 1)
+		}
+	}
+}
+
+// cyclic are the anomalies that are cycles.
+func (t *txns) cyclic() (kinds []string) {
+	for _, a := range t.anomalies {
+		if a.cycle {
+			kinds = append(kinds, a.Kind)
+		}
+	}
+	return kinds
+}
+
+// cycleOf says whether there is a cycle of a kind, with whatever order.
+func (t *txns) cycleOf(name string) bool {
+	for _, kind := range t.cyclic() {
+		if kind == name || kind == name+"-process" || kind == name+"-realtime" {
+			return true
+		}
+	}
+	return false
+}
+
+// search finds a short cycle of a kind, and counts the components with one. It
+// begins with every edge of the kind first and looks for a way back.
+func (t *txns) search(name string, first, rest graph.Dependency, component []int32, count int32) {
+	g := t.graph
+	var best []graph.Step
+	within := make([]bool, count)
+	components := 0
+	g.Visits = mostVisits
+	for h := range g.Inside(first, component) {
+		c := component[h.From]
+		most := int32(math.MaxInt32)
+		if within[c] {
+			most = int32(len(best)) - 2 // one step less than the best
+		}
+		if most <= 0 {
+			continue
+		}
+		cycle := g.Through(h, rest, component, most)
+		if g.Visits < 0 {
+			t.gaveUp = true
+		}
+		if cycle == nil {
+			continue
+		}
+		if base, _ := nameOfCycle(cycle); base != name {
+			if !t.cycleOf(base) {
+				t.foundCycle(cycle, 1) // the search for its kind had given up
+			}
+			continue
+		}
+		if !within[c] {
+			within[c] = true
+			components++
+		}
+		if best == nil || len(cycle) < len(best) {
+			best = cycle
+		}
+	}
+	if best != nil {
+		t.foundCycle(best, components)
+	}
+}
+
+func (t *txns) foundCycle(cycle []graph.Step, components int) {
+	base, suffix := nameOfCycle(cycle)
+	a := Anomaly{Kind: base + suffix, Count: components, cycle: true, edges: cycle}
+	for _, s := range cycle {
+		a.txns = append(a.txns, s.From)
+	}
+	t.anomalies = append(t.anomalies, a)
+}
+
+// nameOfCycle is the kind of a cycle, and the order that is a part of it.
+func nameOfCycle(cycle []graph.Step) (base, suffix string) {
+	count := map[graph.Dependency]int{}
+	for _, s := range cycle {
+		count[s.Kind]++
+	}
+	switch {
+	case count[graph.RW] > 1:
+		base = G2Item
+	case count[graph.RW] == 1:
+		base = GSingle
+	case count[graph.WR] > 0:
+		base = G1c
+	default:
+		base = G0
+	}
+	switch {
+	case count[graph.Realtime] > 0:
+		suffix = "-realtime"
+	case count[graph.Process] > 0:
+		suffix = "-process"
+	}
+	return base, suffix
+}

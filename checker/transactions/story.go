@@ -1,0 +1,196 @@
+package transactions
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"coup/checker/graph"
+	"coup/checker/model"
+	"coup/checker/story"
+	"coup/harness"
+)
+
+// tell makes a counterexample of an anomaly: what the transactions did, where it
+// matters, then why one came before another, and what is wrong with that.
+func (t *txns) tell(a Anomaly) *harness.Counterexample {
+	involved := slices.Clone(a.txns)
+	slices.Sort(involved)
+	involved = slices.Compact(involved)
+	place := func(i int32) int { return slices.Index(involved, i) }
+	name := func(i int32) string { return "T" + strconv.Itoa(place(i)+1) }
+
+	keys := slices.Clone(a.keys)
+	edges := slices.Clone(a.edges)
+	if a.cycle { // begins with the first
+		at := slices.IndexFunc(edges, func(s graph.Step) bool { return place(s.From) == 0 })
+		edges = append(edges[at:], edges[:at]...)
+	}
+	c := &harness.Counterexample{Witness: []harness.Witness{}}
+	for _, s := range edges {
+		key, why := t.reason(s, name(s.From), name(s.To))
+		if key != "" {
+			keys = append(keys, key)
+		}
+		c.Edges = append(c.Edges, harness.Edge{From: place(s.From), To: place(s.To), Kind: s.Kind.String(), Key: key,
+			Text: fmt.Sprintf("%s: so %s came before %s (%s).", why, name(s.From), name(s.To), s.Kind)})
+	}
+	var ops []harness.Operation
+	for _, i := range involved {
+		ops = append(ops, *t.ops[i])
+		c.Story = append(c.Story, name(i)+": "+did(t.ops[i], keys))
+	}
+	for _, e := range c.Edges {
+		c.Story = append(c.Story, e.Text)
+	}
+	if a.cycle {
+		var chain []string
+		for _, s := range edges {
+			chain = append(chain, fmt.Sprintf("%s came before %s", name(s.From), name(s.To)))
+		}
+		c.Story = append(c.Story, "But then "+strings.Join(chain, ", and ")+": no order of these transactions explains what was read.")
+	}
+	c.Story = append(c.Story, a.tail...)
+	base, order := kindOf(a.Kind)
+	c.Story = append(c.Story, fmt.Sprintf("This is called %s: %s%s.", a.Kind, anomalyDocs[base], order))
+	c.Witness = story.Witnesses(model.Model{Name: "transaction", Text: func(op *harness.Operation) string { return stepsText(op, keys) }}, ops)
+	for i := range c.Witness {
+		c.Witness[i].Name = name(involved[i])
+	}
+	return c
+}
+
+// anomalyDocs say what the kinds of anomalies are.
+var anomalyDocs = map[string]string{
+	Garbage:           "a value was read that nobody wrote",
+	DuplicateElements: "an element stands twice in a list",
+	IncompatibleOrder: "two reads show the elements of a list in orders that do not go together",
+	CyclicVersions:    "the versions of a register follow each other in a circle",
+	Internal:          "a transaction does not see what it did or saw itself",
+	DirtyUpdate:       "a transaction replaced what one wrote that failed",
+	G0:                "a cycle of writes",
+	G1a:               "a value was read whose transaction failed",
+	G1b:               "a value was read that its transaction replaced",
+	G1c:               "a cycle of writes and reads",
+	LostUpdate:        "two transactions read one version, and both replaced it",
+	GSingle:           "a cycle with one read of what another transaction then replaced",
+	G2Item:            "a cycle with several reads of what other transactions then replaced",
+	Unserializable:    "no order of the transactions explains what was read, as follows from several reads together",
+}
+
+// kindOf takes a kind apart: the anomaly, and what order is a part of it.
+func kindOf(kind string) (base, order string) {
+	if base, ok := strings.CutSuffix(kind, "-realtime"); ok {
+		return base, ", which the order of time closes"
+	}
+	if base, ok := strings.CutSuffix(kind, "-process"); ok {
+		return base, ", which the order of one process closes"
+	}
+	return kind, ""
+}
+
+// reason tells why a transaction came before another; key is the object on which
+// that shows, if it does.
+func (t *txns) reason(s graph.Step, from, to string) (key, text string) {
+	a, b := t.ops[s.From], t.ops[s.To]
+	switch s.Kind {
+	case graph.Process:
+		return "", fmt.Sprintf("Process %d performed %s and then %s", a.Process, from, to)
+	case graph.Realtime:
+		return "", fmt.Sprintf("%s had been acknowledged at %s, and %s began at %s", from, story.Seconds(a.End), to, story.Seconds(b.Start))
+	default:
+		return t.why(s, from, to)
+	}
+}
+
+// did tells what a transaction did to some objects.
+func did(op *harness.Operation, keys []string) string {
+	through := ""
+	if op.Node != "" {
+		through = " through " + op.Node
+	}
+	head := fmt.Sprintf("At %s process %d", story.Seconds(op.Start), op.Process)
+	steps, left := deeds(op, keys)
+	with := ""
+	if left > 0 {
+		with = " with " + story.Plural(left, "step") + " on other keys"
+	}
+	what := strings.Join(steps, ", ")
+	if n := len(steps); n > 1 {
+		what = strings.Join(steps[:n-1], ", ") + " and " + steps[n-1]
+	}
+	switch {
+	case op.Type == harness.Fail:
+		return fmt.Sprintf("%s tried to %s%s%s, which failed: nothing of it may ever show.", head, what, with, through)
+	case op.Type != harness.OK:
+		return fmt.Sprintf("%s tried to %s%s%s; whether that happened, it was never told.", head, what, with, through)
+	case len(op.Output.(model.Txn)) > 1:
+		with = ", all as one" + with
+	}
+	return fmt.Sprintf("%s %s%s%s, acknowledged at %s.", head, what, through, with, story.Seconds(op.End))
+}
+
+// deeds tells the steps of a transaction on some objects, as done or to be done,
+// and how many others there are.
+func deeds(op *harness.Operation, keys []string) (told []string, left int) {
+	t, done := op.Output.(model.Txn)
+	if !done {
+		t = op.Input.(model.Txn)
+	}
+	for _, m := range t {
+		switch {
+		case !slices.Contains(keys, m.Key):
+			left++
+		case m.F == "append" && done:
+			told = append(told, fmt.Sprintf("appended %d to %s", m.Value, m.Key))
+		case m.F == "append":
+			told = append(told, fmt.Sprintf("append %d to %s", m.Value, m.Key))
+		case m.F == "w" && done:
+			told = append(told, fmt.Sprintf("wrote %d to %s", m.Value, m.Key))
+		case m.F == "w":
+			told = append(told, fmt.Sprintf("write %d to %s", m.Value, m.Key))
+		case done:
+			told = append(told, fmt.Sprintf("read %s as %s", m.Key, m.Saw()))
+		default:
+			told = append(told, "read "+m.Key)
+		}
+	}
+	return told, left
+}
+
+// txn names a transaction where it has no number.
+func (t *txns) txn(i int32) string {
+	return fmt.Sprintf("process %d's transaction of %s", t.ops[i].Process, story.Seconds(t.ops[i].Start))
+}
+
+// effects are the steps of a transaction with what is known of its reads.
+func (t *txns) effects(i int32) model.Txn {
+	if out, ok := t.ops[i].Output.(model.Txn); ok {
+		return out
+	}
+	return slices.DeleteFunc(slices.Clone(t.input(i)), func(m model.Micro) bool { return m.F == "r" })
+}
+
+// stepsText writes the steps of a transaction on some objects.
+func stepsText(op *harness.Operation, keys []string) string {
+	steps, answered := op.Output.(model.Txn)
+	if !answered {
+		steps, _ = op.Input.(model.Txn)
+	}
+	var told []string
+	for _, m := range steps {
+		switch {
+		case !slices.Contains(keys, m.Key):
+		case !answered && m.F == "r":
+			told = append(told, "r "+m.Key)
+		default:
+			told = append(told, m.String())
+		}
+	}
+	text := strings.Join(told, ", ")
+	if left := len(steps) - len(told); left > 0 {
+		text += fmt.Sprintf(" (+%s)", story.Plural(left, "step"))
+	}
+	return text
+}

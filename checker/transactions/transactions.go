@@ -1,0 +1,344 @@
+package transactions
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"coup/checker/graph"
+	"coup/checker/model"
+	"coup/checker/story"
+	"coup/harness"
+)
+
+// none stands for no transaction, no version and the like.
+const none = int32(-1)
+
+// Checker judges how well transactions were isolated. From what their reads showed
+// it infers which transactions must come before which, and looks for cycles and
+// other anomalies (Adya, "Weak consistency", 1999; Kingsbury and Alvaro, "Elle",
+// VLDB 2020). Every anomaly that it reports is real. Its Details are [Details].
+//
+// Over lists, the verdict on strict serializability is exact: where it finds
+// nothing, some order of the transactions explains everything that was read. Over
+// registers, a read does not tell what was there before. So if nothing else is
+// wrong, it draws what conclusions follow from single reads, one after the other;
+// if only serializability is asked for, perhaps only among transactions that were
+// called near each other. To decide the rest, every order of writes would have to
+// be tried, which is NP-complete.
+//
+// It takes time linear in the length of the history, but for sorting; over
+// registers some twenty times as long if only serializability is asked for and no
+// order that keeps that of time explains the reads.
+//
+// Transactions name the objects that they read. There are no predicates, such as
+// "all rows with x > 3", so Adya's G2, a cycle over what a predicate did not see,
+// is always G2-item here.
+type Checker struct {
+	// Registers says that the transactions work on registers (w and r);
+	// otherwise on lists (append and r), which tell much more.
+	Registers bool
+	// Level is the promise to judge by; "": strict-serializable.
+	Level Isolation
+}
+
+// Isolation is a promise about transactions.
+type Isolation string
+
+// The promises, from the weakest to the strongest.
+const (
+	ReadUncommitted    Isolation = "read-uncommitted"
+	ReadCommitted      Isolation = "read-committed"
+	SnapshotIsolation  Isolation = "snapshot-isolation"
+	Serializable       Isolation = "serializable"
+	StrictSerializable Isolation = "strict-serializable"
+)
+
+// The kinds of anomalies, the gravest first. Those of cycles also come with
+// "-process" and "-realtime", where the order of one process or of time is a
+// part of the cycle.
+const (
+	Garbage           = "garbage"            // a value was read that nobody wrote
+	DuplicateElements = "duplicate-elements" // an element stands twice in a list
+	IncompatibleOrder = "incompatible-order" // two reads show the elements of a list in orders that do not go together
+	CyclicVersions    = "cyclic-versions"    // the versions of a register follow each other in a circle
+	Internal          = "internal"           // a transaction does not see what it did or saw itself
+	DirtyUpdate       = "dirty-update"       // a transaction replaced what one wrote that failed
+	G0                = "G0"                 // a cycle of writes
+	G1a               = "G1a"                // a value was read whose transaction failed
+	G1b               = "G1b"                // a value was read that its transaction replaced
+	G1c               = "G1c"                // a cycle of writes and reads
+	LostUpdate        = "lost-update"        // two transactions read one version, and both replaced it
+	GSingle           = "G-single"           // a cycle with one read of what another transaction then replaced
+	G2Item            = "G2-item"            // a cycle with several reads of what other transactions then replaced
+	Unserializable    = "unserializable"     // no order of the transactions explains what was read, as follows from several reads
+)
+
+// gravities are the kinds of anomalies, the gravest first.
+var gravities = []string{
+	Garbage, DuplicateElements, IncompatibleOrder, CyclicVersions, Internal,
+	G0, G1a, DirtyUpdate, G1b, G1c, LostUpdate, GSingle, G2Item, Unserializable,
+}
+
+// allowed are the anomalies that each promise does not exclude.
+var allowed = map[Isolation][]string{
+	ReadUncommitted:   {G1a, G1b, G1c, Internal, LostUpdate, GSingle, G2Item, Unserializable},
+	ReadCommitted:     {Internal, LostUpdate, GSingle, G2Item, Unserializable},
+	SnapshotIsolation: {G2Item, Unserializable},
+	Serializable:      {},
+}
+
+// excludes says whether the promise rules the anomaly out.
+func (i Isolation) excludes(kind string) bool {
+	if i == StrictSerializable || i == "" {
+		return true
+	}
+	base, _ := kindOf(kind)
+	return base == kind && !slices.Contains(allowed[i], kind)
+}
+
+// Details are the Details of [Checker].
+type Details struct {
+	Level        Isolation `json:"level"`
+	Transactions int       `json:"transactions"` // that took effect
+	// Components are the groups of transactions of which each must come before
+	// all others and before itself: the strongly connected components of the
+	// graph of what must come before what, time and processes included.
+	Components int       `json:"components"`
+	Anomalies  []Anomaly `json:"anomalies"` // one of each kind, the gravest first
+}
+
+// Anomaly is an anomaly of a kind: the first one, or the shortest cycle that
+// was found.
+type Anomaly struct {
+	Kind     string   `json:"kind"`
+	Excluded bool     `json:"excluded"` // by the level
+	Count    int      `json:"count"`    // how many were seen; of cycles, in how many components
+	Story    []string `json:"story"`
+
+	txns  []int32      // those that it consists of
+	edges []graph.Step // what must come before what, if that is a part of it
+	keys  []string     // the objects that it is about
+	tail  []string     // what is wrong, in sentences
+	cycle bool
+}
+
+// Name implements [harness.Checker].
+func (Checker) Name() string { return "transactions" }
+
+// Check implements [harness.Checker].
+func (c Checker) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: c.Name()}
+	level := c.Level
+	if level == "" {
+		level = StrictSerializable
+	}
+	if _, known := allowed[level]; !known && level != StrictSerializable {
+		return r, fmt.Errorf("no level of isolation %q", level)
+	}
+	t, err := newTxns(h.Operations)
+	if err != nil {
+		return r, err
+	}
+	registers := &registerTxns{txns: t}
+	if c.Registers {
+		err = registers.infer()
+	} else {
+		err = (&listTxns{txns: t}).infer()
+	}
+	if err != nil {
+		return r, err
+	}
+	if ctx.Err() == nil {
+		t.order()
+		t.cycles(ctx)
+	}
+	hurried := ctx.Err() != nil
+	excluded := slices.ContainsFunc(t.anomalies, func(a Anomaly) bool { return level.excludes(a.Kind) })
+	if c.Registers && !excluded && level.excludes(Unserializable) {
+		registers.saturate(ctx, level == StrictSerializable)
+	}
+
+	d := Details{Level: level, Transactions: t.committed(), Components: t.components, Anomalies: []Anomaly{}}
+	worst := -1
+	for i := range t.anomalies {
+		a := t.anomalies[i]
+		a.Excluded = level.excludes(a.Kind)
+		a.Story = t.tell(a).Story
+		d.Anomalies = append(d.Anomalies, a)
+	}
+	slices.SortStableFunc(d.Anomalies, func(a, b Anomaly) int { return cmp.Compare(gravity(a.Kind), gravity(b.Kind)) })
+	var kinds []string
+	for i, a := range d.Anomalies {
+		if a.Excluded {
+			kinds = append(kinds, a.Kind)
+			if worst < 0 {
+				worst = i
+			}
+		}
+	}
+	r.Details = d
+	switch {
+	case worst >= 0:
+		r.Valid = harness.Invalid
+		r.Summary = fmt.Sprintf("Not %s: %s.", level, strings.Join(kinds, ", "))
+		r.Counterexample = t.tell(d.Anomalies[worst])
+	case hurried:
+		r.Valid, r.Summary = harness.Unknown, "There was no time to look for cycles."
+	case ctx.Err() != nil:
+		r.Valid, r.Summary = harness.Unknown, "There was no time to draw all conclusions from what was read."
+	case registers.undrawn:
+		r.Valid, r.Summary = harness.Unknown, fmt.Sprintf("Nothing that single reads of %s tell speaks against %s, and what follows from several together is too much to be concluded.", story.Plural(d.Transactions, "transaction"), level)
+	case t.gaveUp && level == SnapshotIsolation:
+		r.Valid, r.Summary = harness.Unknown, "There are too many cycles to say of each whether "+string(level)+" allows it."
+	default:
+		r.Summary = fmt.Sprintf("Nothing in %s speaks against %s.", story.Plural(d.Transactions, "transaction"), level)
+	}
+	return r, nil
+}
+
+// gravity orders anomalies, the gravest first.
+func gravity(kind string) int {
+	base, _ := kindOf(kind)
+	g := 4 * slices.Index(gravities, base)
+	if strings.HasSuffix(kind, "-process") {
+		return g + 1
+	}
+	if strings.HasSuffix(kind, "-realtime") {
+		return g + 2
+	}
+	return g
+}
+
+// txns are the transactions of a history and what is known of them.
+type txns struct {
+	ops        []*harness.Operation
+	did        []bool // took effect: it was acknowledged, or somebody saw what it wrote
+	graph      *graph.Graph
+	names      []string // of the keys, which are numbered
+	first      []int32  // by transaction: where its steps begin in stepKeys
+	stepKeys   []int32  // the key of every step of every transaction
+	anomalies  []Anomaly
+	components int
+	gaveUp     bool // not all that could be a cycle was looked at
+	// why tells an edge of the kinds ww, wr and rw, and on which key it is.
+	why func(s graph.Step, from, to string) (key, text string)
+}
+
+// newTxns numbers the keys. An error says which operation is no transaction.
+func newTxns(ops []harness.Operation) (*txns, error) {
+	t := &txns{ops: model.Pointers(ops), did: make([]bool, len(ops)), first: make([]int32, len(ops)+1)}
+	steps := 0
+	for i := range ops {
+		in, ok := ops[i].Input.(model.Txn)
+		out, answered := ops[i].Output.(model.Txn)
+		if !ok || ops[i].Type == harness.OK && (!answered || !out.Answers(in)) {
+			return nil, fmt.Errorf("expected transactions, with the same steps in the answer: %s of process %d at %s has the input %v and the output %v",
+				ops[i].F, ops[i].Process, story.Seconds(ops[i].Start), ops[i].Input, ops[i].Output)
+		}
+		t.did[i] = ops[i].Type == harness.OK
+		t.first[i] = int32(steps)
+		steps += len(in)
+	}
+	if t.first[len(ops)] = int32(steps); steps > math.MaxInt32 {
+		return nil, fmt.Errorf("%d steps of transactions are more than can be looked at", steps)
+	}
+	t.stepKeys = make([]int32, 0, steps)
+	keys := map[string]int32{}
+	for i := range ops {
+		for _, m := range ops[i].Input.(model.Txn) {
+			k, known := keys[m.Key]
+			if !known {
+				k = int32(len(t.names))
+				keys[m.Key] = k
+				t.names = append(t.names, m.Key)
+			}
+			t.stepKeys = append(t.stepKeys, k)
+		}
+	}
+	t.graph = graph.New(len(ops))
+	return t, nil
+}
+
+// key is the number of the key of a step.
+func (t *txns) key(txn int32, step int) int32 { return t.stepKeys[int(t.first[txn])+step] }
+
+// input and output are the steps of a transaction.
+func (t *txns) input(i int32) model.Txn  { return t.ops[i].Input.(model.Txn) }
+func (t *txns) output(i int32) model.Txn { return t.ops[i].Output.(model.Txn) }
+
+func (t *txns) committed() (n int) {
+	for _, did := range t.did {
+		if did {
+			n++
+		}
+	}
+	return n
+}
+
+// found records an anomaly on a key. Only the first of a kind is told.
+func (t *txns) found(kind, key string, txns []int32, format string, args ...any) *Anomaly {
+	for i := range t.anomalies {
+		if t.anomalies[i].Kind == kind {
+			t.anomalies[i].Count++
+			return nil
+		}
+	}
+	t.anomalies = append(t.anomalies, Anomaly{
+		Kind: kind, Count: 1, txns: txns, keys: []string{key}, tail: []string{fmt.Sprintf(format, args...)},
+	})
+	return &t.anomalies[len(t.anomalies)-1]
+}
+
+// Keys are the objects that the anomaly is about.
+func (a Anomaly) Keys() []string { return slices.Clone(a.keys) }
+
+// with adds edges to an anomaly that is the first of its kind.
+func (a *Anomaly) with(edges ...graph.Step) {
+	if a != nil {
+		a.edges = edges
+	}
+}
+
+// order adds the order of each process and that of time. The latter is a chain
+// of moments, one after each end of a transaction: the transaction leads to
+// its moment, and each moment leads to what begins after it.
+func (t *txns) order() {
+	last := map[int]int32{}
+	byEnd := make([]int32, 0, len(t.ops))
+	for i, op := range t.ops {
+		if !t.did[i] {
+			continue
+		}
+		if before, ok := last[op.Process]; ok && model.Returned(t.ops[before]) < op.Call {
+			t.graph.Edge(before, int32(i), graph.Process)
+		}
+		last[op.Process] = int32(i)
+		if op.Type == harness.OK {
+			byEnd = append(byEnd, int32(i))
+		}
+	}
+	slices.SortFunc(byEnd, func(a, b int32) int { return cmp.Compare(t.ops[a].Return, t.ops[b].Return) })
+	moment, next := none, 0
+	for i, op := range t.ops { // in the order of their beginning
+		if !t.did[i] {
+			continue
+		}
+		if next < len(byEnd) && t.ops[byEnd[next]].Return < op.Call {
+			m := t.graph.Node()
+			if moment != none {
+				t.graph.Edge(moment, m, graph.Link)
+			}
+			moment = m
+			for ; next < len(byEnd) && t.ops[byEnd[next]].Return < op.Call; next++ {
+				t.graph.Edge(byEnd[next], moment, graph.Realtime)
+			}
+		}
+		if moment != none {
+			t.graph.Edge(moment, int32(i), graph.Link)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package timeline
+
+import (
+	"slices"
+	"time"
+
+	"coup/harness"
+)
+
+// Fault is what the events tell of one fault.
+type Fault struct {
+	harness.Event // its first event, with the victims once they are known
+	Start         time.Duration
+	Hold          time.Duration // when it was first known to bite; -1: never
+	End           time.Duration // when it was healed; of a fault that never was, the end that [Faults] was given
+	Missed        string        // why it did not bite, "" if it did
+	Skipped       bool          // there was nobody to do it, or to do it to
+	Ended         bool          // an event says when it ended
+	Trouble       bool          // it could not be healed when it ended
+}
+
+// Faults gathers the events of each fault, in the order in which the faults
+// began. A fault that never ended ends at end, or when it began if that is later.
+func Faults(h *harness.History, end time.Duration) []*Fault {
+	var all []*Fault
+	byID := map[int]*Fault{}
+	for _, e := range h.Events {
+		switch e.Kind {
+		case harness.FaultStart, harness.FaultHold, harness.FaultMiss, harness.FaultSkip, harness.FaultEnd:
+		default:
+			continue
+		}
+		f := byID[e.ID]
+		if f == nil && e.Kind == harness.FaultSkip {
+			continue // nothing was begun
+		}
+		if f == nil {
+			f = &Fault{Event: e, Start: e.Time, Hold: -1, End: max(end, e.Time)}
+			byID[e.ID] = f
+			all = append(all, f)
+		}
+		// The victims may be known only once the fault holds.
+		if len(f.Nodes) == 0 {
+			f.Nodes = e.Nodes
+		}
+		if len(f.Links) == 0 {
+			f.Links = e.Links
+		}
+		switch e.Kind {
+		case harness.FaultHold:
+			f.Hold = e.Time
+		case harness.FaultMiss:
+			f.Missed = e.Message
+			if f.Missed == "" {
+				f.Missed = "no reason was given"
+			}
+		case harness.FaultSkip:
+			f.Skipped = true
+		case harness.FaultEnd:
+			f.End, f.Ended, f.Trouble = e.Time, true, e.Message != ""
+		}
+	}
+	return all
+}
+
+// Touches says whether node is a victim of the fault, or at either end of a link
+// that is.
+func (f *Fault) Touches(node string) bool {
+	return slices.Contains(f.Nodes, node) || slices.ContainsFunc(f.Links, func(l harness.Link) bool {
+		return l.From == node || l.To == node
+	})
+}
+
+// Until is when the fault was over. One that could not be healed when it ended
+// was in force until everything was: pass that time as healed.
+func (f *Fault) Until(healed time.Duration) time.Duration {
+	if f.Trouble {
+		return healed
+	}
+	return f.End
+}
+
+// WithoutFault returns the stretches between from and to in which none of the
+// faults is in force. The faults are in the order in which they began; until says
+// when each was over.
+func WithoutFault(all []*Fault, from, to time.Duration, until func(*Fault) time.Duration) []Stretch {
+	var stretches []Stretch
+	for _, f := range all {
+		if f.Start > to {
+			break
+		}
+		if f.Start > from {
+			stretches = append(stretches, Stretch{from, f.Start})
+		}
+		from = max(from, until(f))
+	}
+	if from < to {
+		stretches = append(stretches, Stretch{from, to})
+	}
+	return stretches
+}
+
+// Quiet returns the stretches of the run in which no fault was in force, from
+// the beginning of the load on. The last one begins when everything was healed
+// after the load (the phase "serve", or "final" where there is none) and ends
+// with the last operation; healed is when it begins, or -1 if it never did.
+func Quiet(h *harness.History) (stretches []Stretch, healed time.Duration) {
+	from, _ := Load(h)
+	healed = -1
+	asked := from // until when clients did
+	for i := range h.Operations {
+		asked = max(asked, h.Operations[i].Start, h.Operations[i].End)
+	}
+	end := asked
+	over := time.Duration(-1)
+	for _, e := range h.Events {
+		end = max(end, e.Time)
+		switch {
+		case e.Kind != harness.PhaseEvent:
+		case e.Message == "heal":
+			over = e.Time
+		case e.Message == "serve", e.Message == "final" && healed < 0:
+			healed = e.Time
+		}
+	}
+	if over < 0 {
+		over = end
+	}
+	stretches = WithoutFault(Faults(h, end), from, over, func(f *Fault) time.Duration {
+		return f.Until(over) // what was not healed then was healed in the end
+	})
+	if healed >= 0 {
+		stretches = append(stretches, Stretch{healed, max(healed, asked)})
+	}
+	return stretches, healed
+}
+
+// Unbroken returns the stretches of the run, from the beginning of the load on, in
+// which every node runs and can talk to every other one. A change of membership
+// breaks that only until it is made. A run without a phase "load" has none.
+func Unbroken(h *harness.History) []Stretch {
+	from, end := time.Duration(-1), time.Duration(0)
+	for _, e := range h.Events {
+		if e.Kind == harness.PhaseEvent && e.Message == "load" {
+			from = e.Time
+		}
+		end = max(end, e.Time)
+	}
+	if from < 0 {
+		return nil
+	}
+	return WithoutFault(Faults(h, end), from, end, func(f *Fault) time.Duration {
+		if f.Fault == "membership" && f.Hold >= 0 {
+			return f.Hold // the change is made
+		}
+		return f.Until(end)
+	})
+}
