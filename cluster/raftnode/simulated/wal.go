@@ -1,4 +1,4 @@
-package raftnode
+package simulated
 
 import (
 	"encoding/binary"
@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"coup/cluster/raftnode/coding"
 )
 
-// wal keeps raft's log, term and vote in one file that is only appended to,
+// WAL keeps raft's log, term and vote in one file that is only appended to,
 // for machines where bbolt does not exist. Everything is also in memory; the
 // file is read when the node starts.
 //
@@ -29,10 +31,10 @@ import (
 // records that others made void; and whenever it is opened: what an fsync failed
 // to write can still be read, and no later fsync will write it. The first
 // frame was so written and is never torn.
-type wal struct {
-	path string
-	sync func(path string) error // what fsync does
-	bug  Bug
+type WAL struct {
+	path  string
+	sync  func(path string) error // what fsync does
+	flaws Flaws
 
 	writing sync.Mutex // held by who appends; guards file, size and broken
 	file    *os.File
@@ -45,6 +47,13 @@ type wal struct {
 	last  uint64
 	keys  map[string][]byte
 	live  int64 // bytes of the records that count
+}
+
+// Flaws are mistakes that a log store can be told to make.
+type Flaws struct {
+	TornWrite        bool // what a power cut left of a frame is taken for all of it
+	NoSync           bool // what is written is not synced
+	IgnoredSyncError bool // an fsync that fails is taken for one that did not
 }
 
 const (
@@ -63,10 +72,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// openWAL opens or makes the file in dir. sync is told a path and does what
+// OpenWAL opens or makes the file in dir. sync is told a path and does what
 // fsync does.
-func openWAL(dir string, sync func(path string) error, bug Bug) (*wal, error) {
-	w := &wal{path: filepath.Join(dir, walFile), sync: sync, bug: bug, logs: map[uint64]*raft.Log{}, keys: map[string][]byte{}}
+func OpenWAL(dir string, sync func(path string) error, flaws Flaws) (*WAL, error) {
+	w := &WAL{path: filepath.Join(dir, walFile), sync: sync, flaws: flaws, logs: map[uint64]*raft.Log{}, keys: map[string][]byte{}}
 	b, err := os.ReadFile(w.path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -74,19 +83,19 @@ func openWAL(dir string, sync func(path string) error, bug Bug) (*wal, error) {
 	at := 0
 	for {
 		records, ok := nextFrame(b[at:])
-		if w.bug.is(TornWrite) && !ok {
+		if w.flaws.TornWrite && !ok {
 			records, ok = anyFrame(b[at:])
 		}
 		if !ok {
 			break
 		}
-		if err := w.replay(records); err != nil && !w.bug.is(TornWrite) {
+		if err := w.replay(records); err != nil && !w.flaws.TornWrite {
 			return nil, fmt.Errorf("%s at %d: %w", w.path, at, err)
 		}
 		at = min(at+frameHeader+len(records), len(b))
 	}
 	rest := b[at:]
-	if len(rest) > 0 && (at == 0 || holdsFrame(rest[1:])) && !w.bug.is(IgnoredSyncError) {
+	if len(rest) > 0 && (at == 0 || holdsFrame(rest[1:])) && !w.flaws.IgnoredSyncError {
 		return nil, fmt.Errorf("%s is damaged at byte %d: put the disk right; without what stood there the node can't keep what it promised", w.path, at)
 	}
 	if err := w.rewrite(); err != nil {
@@ -185,54 +194,8 @@ func appendKey(b []byte, key string, value []byte) []byte {
 	})
 }
 
-// fields reads what a record consists of.
-type fields struct {
-	b   []byte
-	bad bool
-}
-
-// Numbers below this are coded as one byte: most are.
-const oneByte = 0x80
-
-func (f *fields) uint() uint64 {
-	if len(f.b) > 0 && f.b[0] < oneByte {
-		v := f.b[0]
-		f.b = f.b[1:]
-		return uint64(v)
-	}
-	v, n := binary.Uvarint(f.b)
-	return f.skip(v, n)
-}
-
-func (f *fields) int() int64 {
-	v, n := binary.Varint(f.b)
-	return int64(f.skip(uint64(v), n))
-}
-
-func (f *fields) skip(v uint64, n int) uint64 {
-	if n <= 0 {
-		f.bad = true
-		return 0
-	}
-	f.b = f.b[n:]
-	return v
-}
-
-func (f *fields) bytes(n uint64) []byte {
-	if n > uint64(len(f.b)) {
-		f.bad = true
-		return nil
-	}
-	b := f.b[:n:n]
-	f.b = f.b[n:]
-	if n == 0 {
-		return nil
-	}
-	return b
-}
-
 // replay applies the records of a frame to what is in memory.
-func (w *wal) replay(records []byte) error {
+func (w *WAL) replay(records []byte) error {
 	for len(records) > 0 {
 		if len(records) < recordHeader {
 			return errGarbled
@@ -253,38 +216,38 @@ func (w *wal) replay(records []byte) error {
 var errGarbled = errors.New("garbled record")
 
 // apply applies a record to what is in memory.
-func (w *wal) apply(body []byte) error {
-	f := &fields{b: body[1:]}
+func (w *WAL) apply(body []byte) error {
+	f := &coding.Fields{B: body[1:]}
 	switch body[0] {
 	case recordBegin:
 	case recordLog:
-		l := &raft.Log{Index: f.uint(), Term: f.uint()}
-		if kind := f.bytes(1); !f.bad {
+		l := &raft.Log{Index: f.Uint(), Term: f.Uint()}
+		if kind := f.Bytes(1); !f.Bad {
 			l.Type = raft.LogType(kind[0])
 		}
 		appended, extensions := logExtras(l)
-		if at := f.int(); at != 0 {
+		if at := f.Int(); at != 0 {
 			*appended = time.Unix(0, at)
 		}
-		l.Data = f.bytes(f.uint())
-		*extensions = f.bytes(uint64(len(f.b)))
-		if !f.bad {
+		l.Data = f.Bytes(f.Uint())
+		*extensions = f.Bytes(uint64(len(f.B)))
+		if !f.Bad {
 			w.put(l)
 		}
 	case recordDelete:
-		lo, hi := f.uint(), f.uint()
-		if !f.bad {
+		lo, hi := f.Uint(), f.Uint()
+		if !f.Bad {
 			w.drop(lo, hi)
 		}
 	case recordKey:
-		key := string(f.bytes(f.uint()))
-		if !f.bad {
-			w.set(key, f.bytes(uint64(len(f.b))))
+		key := string(f.Bytes(f.Uint()))
+		if !f.Bad {
+			w.set(key, f.Bytes(uint64(len(f.B))))
 		}
 	default:
 		return fmt.Errorf("record of unknown kind %q", body[0])
 	}
-	if f.bad {
+	if f.Bad {
 		return errGarbled
 	}
 	return nil
@@ -297,7 +260,7 @@ func logSize(l *raft.Log) int64 {
 
 // put, drop and set change what is in memory. The caller holds the lock.
 
-func (w *wal) put(l *raft.Log) {
+func (w *WAL) put(l *raft.Log) {
 	if old := w.logs[l.Index]; old != nil {
 		w.live -= logSize(old)
 	}
@@ -309,7 +272,7 @@ func (w *wal) put(l *raft.Log) {
 	w.last = max(w.last, l.Index)
 }
 
-func (w *wal) drop(lo, hi uint64) {
+func (w *WAL) drop(lo, hi uint64) {
 	for i := max(lo, w.first); i <= min(hi, w.last); i++ {
 		if old := w.logs[i]; old != nil {
 			w.live -= logSize(old)
@@ -326,7 +289,7 @@ func (w *wal) drop(lo, hi uint64) {
 	}
 }
 
-func (w *wal) set(key string, value []byte) {
+func (w *WAL) set(key string, value []byte) {
 	if _, ok := w.keys[key]; !ok {
 		w.live += int64(recordHeader + len(key) + 16)
 	}
@@ -335,17 +298,17 @@ func (w *wal) set(key string, value []byte) {
 
 // write seals a frame, appends it to the file, syncs that, and then changes what is
 // in memory.
-func (w *wal) write(b []byte, change func()) error {
+func (w *WAL) write(b []byte, change func()) error {
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	if w.broken != nil {
 		return w.broken
 	}
 	_, err := w.file.WriteAt(seal(b), w.size)
-	if err == nil && !w.bug.is(NoSync) {
+	if err == nil && !w.flaws.NoSync {
 		err = w.sync(w.path)
 	}
-	if w.bug.is(IgnoredSyncError) {
+	if w.flaws.IgnoredSyncError {
 		err = nil
 	}
 	if err != nil {
@@ -367,7 +330,7 @@ func (w *wal) write(b []byte, change func()) error {
 }
 
 // rewrite writes the file anew with what counts. The caller holds writing.
-func (w *wal) rewrite() error {
+func (w *WAL) rewrite() error {
 	w.mu.RLock()
 	b := appendRecord(newFrame(w.live), func(b []byte) []byte { return append(b, recordBegin) })
 	for _, key := range sortedKeys(w.keys) {
@@ -404,8 +367,8 @@ func (w *wal) rewrite() error {
 	return nil
 }
 
-// close closes the file.
-func (w *wal) close() error {
+// Close closes the file.
+func (w *WAL) Close() error {
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	if w.broken == nil {
@@ -415,21 +378,21 @@ func (w *wal) close() error {
 }
 
 // FirstIndex implements raft.LogStore.
-func (w *wal) FirstIndex() (uint64, error) {
+func (w *WAL) FirstIndex() (uint64, error) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	return w.first, nil
 }
 
 // LastIndex implements raft.LogStore.
-func (w *wal) LastIndex() (uint64, error) {
+func (w *WAL) LastIndex() (uint64, error) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	return w.last, nil
 }
 
 // GetLog implements raft.LogStore.
-func (w *wal) GetLog(index uint64, log *raft.Log) error {
+func (w *WAL) GetLog(index uint64, log *raft.Log) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	l := w.logs[index]
@@ -441,10 +404,10 @@ func (w *wal) GetLog(index uint64, log *raft.Log) error {
 }
 
 // StoreLog implements raft.LogStore.
-func (w *wal) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
+func (w *WAL) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
 
 // StoreLogs implements raft.LogStore.
-func (w *wal) StoreLogs(logs []*raft.Log) error {
+func (w *WAL) StoreLogs(logs []*raft.Log) error {
 	size := int64(0)
 	for _, l := range logs {
 		size += logSize(l)
@@ -462,7 +425,7 @@ func (w *wal) StoreLogs(logs []*raft.Log) error {
 }
 
 // DeleteRange implements raft.LogStore.
-func (w *wal) DeleteRange(lo, hi uint64) error {
+func (w *WAL) DeleteRange(lo, hi uint64) error {
 	b := appendRecord(newFrame(0), func(b []byte) []byte {
 		return binary.AppendUvarint(binary.AppendUvarint(append(b, recordDelete), lo), hi)
 	})
@@ -470,13 +433,13 @@ func (w *wal) DeleteRange(lo, hi uint64) error {
 }
 
 // Set implements raft.StableStore.
-func (w *wal) Set(key, value []byte) error {
+func (w *WAL) Set(key, value []byte) error {
 	k, v := string(key), append([]byte(nil), value...)
 	return w.write(appendKey(newFrame(0), k, v), func() { w.set(k, v) })
 }
 
 // Get implements raft.StableStore.
-func (w *wal) Get(key []byte) ([]byte, error) {
+func (w *WAL) Get(key []byte) ([]byte, error) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	v, ok := w.keys[string(key)]
@@ -487,12 +450,12 @@ func (w *wal) Get(key []byte) ([]byte, error) {
 }
 
 // SetUint64 implements raft.StableStore.
-func (w *wal) SetUint64(key []byte, v uint64) error {
+func (w *WAL) SetUint64(key []byte, v uint64) error {
 	return w.Set(key, binary.BigEndian.AppendUint64(nil, v))
 }
 
 // GetUint64 implements raft.StableStore.
-func (w *wal) GetUint64(key []byte) (uint64, error) {
+func (w *WAL) GetUint64(key []byte) (uint64, error) {
 	b, err := w.Get(key)
 	if err != nil {
 		return 0, err

@@ -1,86 +1,29 @@
-package raftnode
+package simulated
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"coup/cluster/raftnode/coding"
 )
 
-// coder writes or reads a message of raft's or a command, field by field: one
-// function for each says what it consists of, for both directions.
+// coder writes or reads a message of raft's: one function for each says what it
+// consists of, for both directions.
 type coder struct {
-	fields        // what is left to read
-	out    []byte // what was written
-	write  bool
+	coding.Coder
 	// unnamed: the message is of a release before 1.3.7, and does not say who
 	// sent it. Only who overhears other nodes can meet one.
 	unnamed bool
 }
 
-func (c *coder) uint(v *uint64) {
-	switch {
-	case !c.write:
-		*v = c.fields.uint()
-	case *v < oneByte:
-		c.out = append(c.out, byte(*v))
-	default:
-		c.out = binary.AppendUvarint(c.out, *v)
-	}
-}
+func encoder(out []byte) *coder { return &coder{Coder: coding.Coder{Write: true, Out: out}} }
 
-func (c *coder) int(v *int64) {
-	if c.write {
-		c.out = binary.AppendVarint(c.out, *v)
-	} else {
-		*v = c.fields.int()
-	}
-}
-
-// optional codes a number that may be missing.
-func (c *coder) optional(v **int64) {
-	there := *v != nil
-	if c.bool(&there); !there {
-		return
-	}
-	if !c.write {
-		*v = new(int64)
-	}
-	c.int(*v)
-}
-
-func (c *coder) bool(v *bool) {
-	n := uint64(0)
-	if *v {
-		n = 1
-	}
-	c.uint(&n)
-	*v = n == 1
-}
-
-func (c *coder) bytes(v *[]byte) {
-	n := uint64(len(*v))
-	c.uint(&n)
-	if c.write {
-		c.out = append(c.out, *v...)
-	} else {
-		*v = c.fields.bytes(n)
-	}
-}
-
-func (c *coder) string(v *string) {
-	n := uint64(len(*v))
-	c.uint(&n)
-	if c.write {
-		c.out = append(c.out, *v...)
-	} else {
-		*v = string(c.fields.bytes(n))
-	}
-}
+func decoder(b []byte) *coder { return &coder{Coder: coding.Coder{Fields: coding.Fields{B: b}}} }
 
 func (c *coder) header(h *raft.RPCHeader) {
 	version := uint64(h.ProtocolVersion)
-	c.uint(&version)
+	c.Uint(&version)
 	h.ProtocolVersion = raft.ProtocolVersion(version)
 	c.sender(h)
 }
@@ -91,14 +34,14 @@ func (c *coder) log(l *raft.Log) {
 	if !appended.IsZero() {
 		at = uint64(appended.UnixNano())
 	}
-	c.uint(&l.Index)
-	c.uint(&l.Term)
-	c.uint(&kind)
-	c.uint(&at)
-	c.bytes(&l.Data)
-	c.bytes(extensions)
+	c.Uint(&l.Index)
+	c.Uint(&l.Term)
+	c.Uint(&kind)
+	c.Uint(&at)
+	c.Bytes(&l.Data)
+	c.Bytes(extensions)
 	l.Type = raft.LogType(kind)
-	if !c.write && at != 0 {
+	if !c.Write && at != 0 {
 		*appended = time.Unix(0, int64(at))
 	}
 }
@@ -134,56 +77,56 @@ func (c *coder) message(m any) {
 	switch m := m.(type) {
 	case *raft.AppendEntriesRequest:
 		c.header(&m.RPCHeader)
-		c.uint(&m.Term)
+		c.Uint(&m.Term)
 		//lint:ignore SA1019 part of the message as long as raft has it
-		c.bytes(&m.Leader)
-		c.uint(&m.PrevLogEntry)
-		c.uint(&m.PrevLogTerm)
-		c.uint(&m.LeaderCommitIndex)
+		c.Bytes(&m.Leader)
+		c.Uint(&m.PrevLogEntry)
+		c.Uint(&m.PrevLogTerm)
+		c.Uint(&m.LeaderCommitIndex)
 		n := uint64(len(m.Entries))
-		c.uint(&n)
-		for i := uint64(0); i < n && !c.bad; i++ {
-			if !c.write {
+		c.Uint(&n)
+		for i := uint64(0); i < n && !c.Bad; i++ {
+			if !c.Write {
 				m.Entries = append(m.Entries, &raft.Log{})
 			}
 			c.log(m.Entries[i])
 		}
 	case *raft.AppendEntriesResponse:
 		c.header(&m.RPCHeader)
-		c.uint(&m.Term)
-		c.uint(&m.LastLog)
-		c.bool(&m.Success)
-		c.bool(&m.NoRetryBackoff)
+		c.Uint(&m.Term)
+		c.Uint(&m.LastLog)
+		c.Bool(&m.Success)
+		c.Bool(&m.NoRetryBackoff)
 	case *raft.RequestVoteRequest:
 		c.header(&m.RPCHeader)
-		c.uint(&m.Term)
+		c.Uint(&m.Term)
 		//lint:ignore SA1019 part of the message as long as raft has it
-		c.bytes(&m.Candidate)
-		c.uint(&m.LastLogIndex)
-		c.uint(&m.LastLogTerm)
-		c.bool(&m.LeadershipTransfer)
+		c.Bytes(&m.Candidate)
+		c.Uint(&m.LastLogIndex)
+		c.Uint(&m.LastLogTerm)
+		c.Bool(&m.LeadershipTransfer)
 	case *raft.RequestVoteResponse:
 		c.header(&m.RPCHeader)
-		c.uint(&m.Term)
-		c.bytes(&m.Peers)
-		c.bool(&m.Granted)
+		c.Uint(&m.Term)
+		c.Bytes(&m.Peers)
+		c.Bool(&m.Granted)
 	case *raft.InstallSnapshotRequest:
 		c.header(&m.RPCHeader)
 		version, size := uint64(m.SnapshotVersion), uint64(m.Size)
-		c.uint(&version)
-		c.uint(&m.Term)
-		c.bytes(&m.Leader)
-		c.uint(&m.LastLogIndex)
-		c.uint(&m.LastLogTerm)
-		c.bytes(&m.Peers)
-		c.bytes(&m.Configuration)
-		c.uint(&m.ConfigurationIndex)
-		c.uint(&size)
+		c.Uint(&version)
+		c.Uint(&m.Term)
+		c.Bytes(&m.Leader)
+		c.Uint(&m.LastLogIndex)
+		c.Uint(&m.LastLogTerm)
+		c.Bytes(&m.Peers)
+		c.Bytes(&m.Configuration)
+		c.Uint(&m.ConfigurationIndex)
+		c.Uint(&size)
 		m.SnapshotVersion, m.Size = raft.SnapshotVersion(version), int64(size)
 	case *raft.InstallSnapshotResponse:
 		c.header(&m.RPCHeader)
-		c.uint(&m.Term)
-		c.bool(&m.Success)
+		c.Uint(&m.Term)
+		c.Bool(&m.Success)
 	case *raft.TimeoutNowRequest:
 		c.header(&m.RPCHeader)
 	case *raft.TimeoutNowResponse:

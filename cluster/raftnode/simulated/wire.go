@@ -1,4 +1,4 @@
-package raftnode
+package simulated
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// wire is a raft.Transport with a coding of its own. It does what raft's
+// Transport is a raft.Transport with a coding of its own. It does what raft's
 // NetworkTransport does, one connection for each message under way, but codes
 // messages by hand: on a simulated machine, where it is used, msgpack and its
 // reflection take most of the time.
@@ -23,12 +23,12 @@ import (
 // A message is a byte that names it, the length of what follows, and that. The
 // answer is a byte, 0 or 1 for an error, a length, and the answer or the error's
 // text. The data of a snapshot follow its message.
-type wire struct {
+type Transport struct {
 	listener net.Listener
 	addr     string
 	dial     func(ctx context.Context, addr string) (net.Conn, error)
 	timeout  time.Duration
-	inFlight int                                // messages of a pipeline under way, at least leastInFlight
+	inFlight int                                // messages of a pipeline under way, at least LeastInFlight
 	self     []byte                             // addr as messages tell it
 	leader   atomic.Pointer[raft.ServerAddress] // the address that was decoded last
 	consume  chan raft.RPC
@@ -41,8 +41,8 @@ type wire struct {
 	closed    bool
 }
 
-// leastInFlight is the least that makes a pipeline, and hashicorp/raft's own default.
-const leastInFlight = 2
+// LeastInFlight is the least that makes a pipeline, and hashicorp/raft's own default.
+const LeastInFlight = 2
 
 const (
 	wirePool  = 4       // idle connections that are kept for each peer
@@ -50,8 +50,11 @@ const (
 	wireScale = 256 << 10
 )
 
-func newWire(l net.Listener, addr string, dial func(context.Context, string) (net.Conn, error), timeout time.Duration, inFlight int) *wire {
-	w := &wire{
+// NewTransport returns a transport that listens at l, and that peers reach at addr. A
+// message is given up after timeout; inFlight of a pipeline may be under way, at least
+// LeastInFlight.
+func NewTransport(l net.Listener, addr string, dial func(context.Context, string) (net.Conn, error), timeout time.Duration, inFlight int) *Transport {
+	w := &Transport{
 		listener: l, addr: addr, dial: dial, timeout: timeout, inFlight: inFlight, self: []byte(addr),
 		consume: make(chan raft.RPC), ended: make(chan struct{}),
 		idle: map[raft.ServerAddress][]*wireConn{}, open: map[*wireConn]struct{}{},
@@ -62,7 +65,7 @@ func newWire(l net.Listener, addr string, dial func(context.Context, string) (ne
 
 // wireConn is a connection that one message uses at a time.
 type wireConn struct {
-	w    *wire
+	w    *Transport
 	conn net.Conn
 	r    *bufio.Reader
 	buf  []byte
@@ -73,7 +76,7 @@ type wireConn struct {
 
 var errWireClosed = errors.New("transport is closed")
 
-func (w *wire) adopt(conn net.Conn) (*wireConn, error) {
+func (w *Transport) adopt(conn net.Conn) (*wireConn, error) {
 	c := &wireConn{w: w, conn: conn, r: bufio.NewReader(conn), answers: make(chan raft.RPCResponse, 2)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,7 +96,7 @@ func (c *wireConn) close() {
 }
 
 // get takes an idle connection or makes one.
-func (w *wire) get(to raft.ServerAddress) (*wireConn, error) {
+func (w *Transport) get(to raft.ServerAddress) (*wireConn, error) {
 	w.mu.Lock()
 	if all := w.idle[to]; len(all) > 0 {
 		c := all[len(all)-1]
@@ -111,7 +114,7 @@ func (w *wire) get(to raft.ServerAddress) (*wireConn, error) {
 	return w.adopt(conn)
 }
 
-func (w *wire) put(to raft.ServerAddress, c *wireConn) {
+func (w *Transport) put(to raft.ServerAddress, c *wireConn) {
 	w.mu.Lock()
 	if keep := !w.closed && len(w.idle[to]) < wirePool; keep {
 		w.idle[to] = append(w.idle[to], c)
@@ -126,12 +129,12 @@ const wireHead = 5
 
 // send writes a message or an answer.
 func (c *wireConn) send(kind byte, m any) error {
-	code := coder{write: true, out: append(c.buf[:0], kind, 0, 0, 0, 0)}
+	code := encoder(append(c.buf[:0], kind, 0, 0, 0, 0))
 	code.message(m)
-	if code.bad {
+	if code.Bad {
 		return fmt.Errorf("no message for the wire: %T", m)
 	}
-	return c.flush(code.out)
+	return c.flush(code.Out)
 }
 
 func (c *wireConn) flush(b []byte) error {
@@ -166,9 +169,9 @@ func (c *wireConn) answer(resp any) error {
 	if kind != 0 {
 		return &remoteError{string(body)}
 	}
-	code := coder{fields: fields{b: body}}
+	code := decoder(body)
 	code.message(resp)
-	if code.bad {
+	if code.Bad {
 		return errors.New("garbled answer")
 	}
 	return nil
@@ -180,7 +183,7 @@ type remoteError struct{ text string }
 func (e *remoteError) Error() string { return e.text }
 
 // call sends a message and waits for its answer. data follows the message.
-func (w *wire) call(to raft.ServerAddress, kind byte, req, resp any, data io.Reader, timeout time.Duration) error {
+func (w *Transport) call(to raft.ServerAddress, kind byte, req, resp any, data io.Reader, timeout time.Duration) error {
 	c, err := w.get(to)
 	if err != nil {
 		return err
@@ -203,34 +206,34 @@ func (w *wire) call(to raft.ServerAddress, kind byte, req, resp any, data io.Rea
 }
 
 // AppendEntries implements raft.Transport.
-func (w *wire) AppendEntries(_ raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+func (w *Transport) AppendEntries(_ raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	return w.call(to, wireAppend, req, resp, nil, w.timeout)
 }
 
 // RequestVote implements raft.Transport.
-func (w *wire) RequestVote(_ raft.ServerID, to raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+func (w *Transport) RequestVote(_ raft.ServerID, to raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
 	return w.call(to, wireVote, req, resp, nil, w.timeout)
 }
 
 // TimeoutNow implements raft.Transport.
-func (w *wire) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+func (w *Transport) TimeoutNow(_ raft.ServerID, to raft.ServerAddress, req *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
 	return w.call(to, wireTimeoutNow, req, resp, nil, w.timeout)
 }
 
 // InstallSnapshot implements raft.Transport. The more data, the more time.
-func (w *wire) InstallSnapshot(_ raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+func (w *Transport) InstallSnapshot(_ raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	timeout := max(w.timeout, w.timeout*time.Duration(req.Size/wireScale))
 	return w.call(to, wireSnapshot, req, resp, data, timeout)
 }
 
 // Consumer implements raft.Transport.
-func (w *wire) Consumer() <-chan raft.RPC { return w.consume }
+func (w *Transport) Consumer() <-chan raft.RPC { return w.consume }
 
 // LocalAddr implements raft.Transport.
-func (w *wire) LocalAddr() raft.ServerAddress { return raft.ServerAddress(w.addr) }
+func (w *Transport) LocalAddr() raft.ServerAddress { return raft.ServerAddress(w.addr) }
 
 // EncodePeer implements raft.Transport. Nobody changes what it returns.
-func (w *wire) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte {
+func (w *Transport) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte {
 	if string(addr) == w.addr {
 		return w.self // of nearly every message
 	}
@@ -238,7 +241,7 @@ func (w *wire) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte {
 }
 
 // DecodePeer implements raft.Transport.
-func (w *wire) DecodePeer(b []byte) raft.ServerAddress {
+func (w *Transport) DecodePeer(b []byte) raft.ServerAddress {
 	if last := w.leader.Load(); last != nil && string(*last) == string(b) {
 		return *last
 	}
@@ -248,14 +251,14 @@ func (w *wire) DecodePeer(b []byte) raft.ServerAddress {
 }
 
 // SetHeartbeatHandler implements raft.Transport.
-func (w *wire) SetHeartbeatHandler(cb func(raft.RPC)) {
+func (w *Transport) SetHeartbeatHandler(cb func(raft.RPC)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.heartbeat = cb
 }
 
 // Close implements raft.WithClose.
-func (w *wire) Close() error {
+func (w *Transport) Close() error {
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
@@ -271,7 +274,7 @@ func (w *wire) Close() error {
 	return w.listener.Close()
 }
 
-func (w *wire) accept() {
+func (w *Transport) accept() {
 	for {
 		conn, err := w.listener.Accept()
 		if err != nil {
@@ -300,8 +303,8 @@ func (c *wireConn) serve() {
 			return
 		}
 		req, _ := newMessages(kind)
-		code := coder{fields: fields{b: body}}
-		if code.message(req); code.bad {
+		code := decoder(body)
+		if code.message(req); code.Bad {
 			return
 		}
 		rpc := raft.RPC{Command: req, RespChan: c.answers}
@@ -357,13 +360,13 @@ type wirePipe struct {
 }
 
 // AppendEntriesPipeline implements raft.Transport.
-func (w *wire) AppendEntriesPipeline(_ raft.ServerID, to raft.ServerAddress) (raft.AppendPipeline, error) {
+func (w *Transport) AppendEntriesPipeline(_ raft.ServerID, to raft.ServerAddress) (raft.AppendPipeline, error) {
 	c, err := w.get(to)
 	if err != nil {
 		return nil, err
 	}
 	p := &wirePipe{
-		c: c, open: make(chan *wireFuture, w.inFlight-leastInFlight), done: make(chan raft.AppendFuture, w.inFlight-leastInFlight), ended: make(chan struct{}),
+		c: c, open: make(chan *wireFuture, w.inFlight-LeastInFlight), done: make(chan raft.AppendFuture, w.inFlight-LeastInFlight), ended: make(chan struct{}),
 	}
 	go p.receive()
 	return p, nil
@@ -436,6 +439,6 @@ func (f *wireFuture) Request() *raft.AppendEntriesRequest   { return f.req }
 func (f *wireFuture) Response() *raft.AppendEntriesResponse { return f.resp }
 
 var (
-	_ raft.Transport = (*wire)(nil)
-	_ raft.WithClose = (*wire)(nil)
+	_ raft.Transport = (*Transport)(nil)
+	_ raft.WithClose = (*Transport)(nil)
 )

@@ -1,4 +1,4 @@
-package raftnode
+package simulated
 
 import (
 	"bufio"
@@ -15,19 +15,13 @@ import (
 	"sync"
 )
 
-// server is what a node needs of an http.Server.
-type server interface {
-	Serve(net.Listener) error
-	Shutdown(context.Context) error
-	Close() error
-}
-
-// smallServer serves the part of HTTP/1.1 that the node's clients use: requests
+// Server serves the part of HTTP/1.1 that the node's clients use: requests
 // with a Content-Length, one after the other on a connection. On a simulated
 // machine, where it is used, it takes a fraction of the time that http.Server
 // does, which watches each connection while it answers.
-type smallServer struct {
+type Server struct {
 	handler http.Handler
+	most    int64 // bytes of a body
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -36,12 +30,13 @@ type smallServer struct {
 	idle     sync.WaitGroup // of the requests being answered
 }
 
-func newSmallServer(h http.Handler) *smallServer {
-	return &smallServer{handler: h, conns: map[net.Conn]bool{}}
+// NewServer returns a server whose requests have bodies of at most so many bytes.
+func NewServer(h http.Handler, mostBody int) *Server {
+	return &Server{handler: h, most: int64(mostBody), conns: map[net.Conn]bool{}}
 }
 
 // Serve answers until Shutdown or Close, as http.Server does.
-func (s *smallServer) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()
 	s.listener = l
 	closing := s.closing
@@ -65,7 +60,7 @@ func (s *smallServer) Serve(l net.Listener) error {
 }
 
 // begin and end say that a request on conn is being answered.
-func (s *smallServer) begin(conn net.Conn) bool {
+func (s *Server) begin(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -76,7 +71,7 @@ func (s *smallServer) begin(conn net.Conn) bool {
 	return true
 }
 
-func (s *smallServer) end(conn net.Conn) {
+func (s *Server) end(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, open := s.conns[conn]; open {
@@ -85,7 +80,7 @@ func (s *smallServer) end(conn net.Conn) {
 	s.idle.Done()
 }
 
-func (s *smallServer) converse(conn net.Conn) {
+func (s *Server) converse(conn net.Conn) {
 	s.mu.Lock()
 	s.conns[conn] = false
 	closing := s.closing
@@ -98,7 +93,7 @@ func (s *smallServer) converse(conn net.Conn) {
 	}()
 	r, w := bufio.NewReader(conn), &smallResponse{header: http.Header{}}
 	for !closing {
-		req, err := readSmallRequest(r)
+		req, err := readSmallRequest(r, s.most)
 		if err != nil {
 			var bad *badRequest
 			if errors.As(err, &bad) {
@@ -124,11 +119,8 @@ type badRequest struct{ why string }
 
 func (e *badRequest) Error() string { return e.why }
 
-// Bounds on what a client may send.
-const (
-	maxHeaders = 100
-	maxSmall   = 2 * maxBody
-)
+// maxHeaders bounds what a client may send.
+const maxHeaders = 100
 
 // smallRequest is a request and what it points to.
 type smallRequest struct {
@@ -139,7 +131,7 @@ type smallRequest struct {
 
 // readSmallRequest reads a request. Of its headers it keeps what it needs itself:
 // the node asks for none.
-func readSmallRequest(r *bufio.Reader) (*http.Request, error) {
+func readSmallRequest(r *bufio.Reader, most int64) (*http.Request, error) {
 	line, err := readLine(r)
 	if err != nil {
 		return nil, err
@@ -177,7 +169,7 @@ func readSmallRequest(r *bufio.Reader) (*http.Request, error) {
 		value = bytes.TrimSpace(value)
 		switch {
 		case isWord(name, "Content-Length"):
-			if req.ContentLength, err = strconv.ParseInt(string(value), 10, 64); err != nil || req.ContentLength < 0 || req.ContentLength > maxSmall {
+			if req.ContentLength, err = strconv.ParseInt(string(value), 10, 64); err != nil || req.ContentLength < 0 || req.ContentLength > most {
 				return nil, &badRequest{"bad length"}
 			}
 		case isWord(name, "Transfer-Encoding"):
@@ -248,7 +240,7 @@ func (w *smallResponse) encode() []byte {
 }
 
 // Shutdown lets requests that are being answered end, as http.Server does.
-func (s *smallServer) Shutdown(ctx context.Context) error {
+func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop(false)
 	done := make(chan struct{})
 	go func() {
@@ -264,13 +256,13 @@ func (s *smallServer) Shutdown(ctx context.Context) error {
 }
 
 // Close ends everything at once.
-func (s *smallServer) Close() error {
+func (s *Server) Close() error {
 	s.stop(true)
 	return nil
 }
 
 // stop closes the listener and the connections; busy ones only if told so.
-func (s *smallServer) stop(busy bool) {
+func (s *Server) stop(busy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closing = true

@@ -1,4 +1,4 @@
-package raftnode
+package simulated
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ func TestSmallServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	entered, leave := make(chan struct{}), make(chan struct{})
-	s := newSmallServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			close(entered)
 			<-leave
@@ -28,7 +28,7 @@ func TestSmallServer(t *testing.T) {
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(http.StatusTeapot)
 		fmt.Fprintf(w, "%s %s %s %v", r.Method, r.URL.Path, body, err)
-	}))
+	}), 2<<20)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	base := "http://" + l.Addr().String()

@@ -1,4 +1,4 @@
-package raftnode
+package simulated
 
 import (
 	"bytes"
@@ -18,13 +18,13 @@ import (
 
 func noSync(string) error { return nil }
 
-func openTestWAL(t *testing.T, dir string) *wal {
+func openTestWAL(t *testing.T, dir string) *WAL {
 	t.Helper()
-	w, err := openWAL(dir, noSync, "")
+	w, err := OpenWAL(dir, noSync, Flaws{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.close() })
+	t.Cleanup(func() { w.Close() })
 	return w
 }
 
@@ -38,7 +38,7 @@ func entry(i, term uint64) *raft.Log {
 }
 
 // contents is all that a store holds.
-func contents(t *testing.T, w *wal) map[string]any {
+func contents(t *testing.T, w *WAL) map[string]any {
 	t.Helper()
 	all := map[string]any{}
 	first, _ := w.FirstIndex()
@@ -125,7 +125,7 @@ func TestWALTorn(t *testing.T) {
 			if damage && n > 0 && sizes[n] == int64(cut) {
 				n--
 			}
-			again, err := openWAL(d, noSync, "")
+			again, err := OpenWAL(d, noSync, Flaws{})
 			if err != nil {
 				t.Fatalf("cut at %d, damaged %v: %v", cut, damage, err)
 			}
@@ -173,9 +173,9 @@ func TestWALDamaged(t *testing.T) {
 	for i := range newest {
 		b := slices.Clone(whole)
 		b[i] ^= 1 << (i % 8)
-		again, err := openWAL(dirWith(t, b), noSync, "")
+		again, err := OpenWAL(dirWith(t, b), noSync, Flaws{})
 		if err == nil {
-			again.close()
+			again.Close()
 			t.Fatalf("byte %d of %d is damaged, and nothing is said", i, len(b))
 		}
 		if !strings.Contains(err.Error(), "damaged at byte") {
@@ -183,17 +183,17 @@ func TestWALDamaged(t *testing.T) {
 		}
 	}
 	// The first frame is never torn: a file that ends in it is damaged.
-	if _, err := openWAL(dirWith(t, whole[:ends[0]-1]), noSync, ""); err == nil {
+	if _, err := OpenWAL(dirWith(t, whole[:ends[0]-1]), noSync, Flaws{}); err == nil {
 		t.Error("half of the first frame was taken for a new file")
 	}
 	// Whether the newest frame was torn or damaged can't be told.
 	b := slices.Clone(whole)
 	b[len(b)-1] ^= 1
-	again, err := openWAL(dirWith(t, b), noSync, "")
+	again, err := OpenWAL(dirWith(t, b), noSync, Flaws{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer again.close()
+	defer again.Close()
 	if last, _ := again.LastIndex(); last != 6 {
 		t.Errorf("without the last frame the newest entry is %d, want 6", last)
 	}
@@ -212,14 +212,14 @@ func TestWALIsWrittenAnewWhenItIsOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	var synced []string
-	again, err := openWAL(dir, func(path string) error {
+	again, err := OpenWAL(dir, func(path string) error {
 		synced = append(synced, filepath.Base(path))
 		return nil
-	}, "")
+	}, Flaws{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer again.close()
+	defer again.Close()
 	after, err := os.Stat(w.path)
 	if err != nil {
 		t.Fatal(err)
@@ -229,51 +229,6 @@ func TestWALIsWrittenAnewWhenItIsOpened(t *testing.T) {
 	}
 	if want := []string{walFile + ".new", filepath.Base(dir)}; !slices.Equal(synced, want) {
 		t.Errorf("synced %v, want %v", synced, want)
-	}
-}
-
-// A write that fails does not return: nothing is said or done after it.
-func TestFailStop(t *testing.T) {
-	fail := false
-	w, err := openWAL(t.TempDir(), func(string) error {
-		if fail {
-			return errors.New("no luck")
-		}
-		return nil
-	}, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := newDisk(w, w, nil, w.close)
-	defer d.close()
-	if err := errors.Join(d.logs.StoreLog(entry(1, 1)), d.logs.StoreLogs([]*raft.Log{entry(2, 1)}), d.logs.DeleteRange(1, 1),
-		d.stable.Set([]byte("vote"), []byte("n1")), d.stable.SetUint64([]byte("term"), 1)); err != nil {
-		t.Fatal(err)
-	}
-	fail = true
-	returned := make(chan struct{}, 5)
-	for _, write := range []func() error{
-		func() error { return d.logs.StoreLog(entry(3, 1)) },
-		func() error { return d.logs.StoreLogs([]*raft.Log{entry(3, 1)}) },
-		func() error { return d.logs.DeleteRange(2, 2) },
-		func() error { return d.stable.Set([]byte("vote"), []byte("n2")) },
-		func() error { return d.stable.SetUint64([]byte("term"), 2) },
-	} {
-		go func() {
-			write()
-			returned <- struct{}{}
-		}()
-	}
-	if err := <-d.failed; err == nil || !strings.Contains(err.Error(), "no luck") {
-		t.Errorf("told %v", err)
-	}
-	select {
-	case <-returned:
-		t.Error("a write that failed returned")
-	case <-time.After(10 * time.Millisecond):
-	}
-	if last, _ := d.logs.LastIndex(); last != 2 {
-		t.Errorf("newest entry is %d", last)
 	}
 }
 
@@ -317,13 +272,13 @@ func TestWALSyncsBeforeItAnswers(t *testing.T) {
 	dir := t.TempDir()
 	synced := 0
 	fail := false
-	w, err := openWAL(dir, func(string) error {
+	w, err := OpenWAL(dir, func(string) error {
 		synced++
 		if fail {
 			return fmt.Errorf("no luck")
 		}
 		return nil
-	}, "")
+	}, Flaws{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,14 +313,14 @@ func TestBugTornWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	clear(b[torn+300:])
-	for bug, want := range map[Bug]uint64{"": 0, TornWrite: 2} {
-		again, err := openWAL(dirWith(t, b), noSync, bug)
+	for bug, want := range map[Flaws]uint64{{}: 0, {TornWrite: true}: 2} {
+		again, err := OpenWAL(dirWith(t, b), noSync, bug)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer again.close()
+		defer again.Close()
 		if last, _ := again.LastIndex(); last != want {
-			t.Errorf("%q: the newest entry is %d, want %d", bug, last, want)
+			t.Errorf("%v: the newest entry is %d, want %d", bug, last, want)
 		}
 	}
 }
@@ -373,9 +328,9 @@ func TestBugTornWrite(t *testing.T) {
 // After an fsync that failed the log takes nothing more, and a hole in it is
 // no end; unless errors of fsync are ignored.
 func TestBugIgnoredSyncError(t *testing.T) {
-	for _, bug := range []Bug{"", IgnoredSyncError} {
+	for _, bug := range []Flaws{{}, {IgnoredSyncError: true}} {
 		fail := false
-		w, err := openWAL(t.TempDir(), func(string) error {
+		w, err := OpenWAL(t.TempDir(), func(string) error {
 			if fail {
 				return errors.New("no luck")
 			}
@@ -384,17 +339,17 @@ func TestBugIgnoredSyncError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer w.close()
+		defer w.Close()
 		hole := w.size
 		fail = true
-		if err := w.StoreLog(entry(1, 1)); (err == nil) != (bug != "") {
-			t.Errorf("%q: an fsync failed, and the write says %v", bug, err)
+		if err := w.StoreLog(entry(1, 1)); (err == nil) != (bug != Flaws{}) {
+			t.Errorf("%v: an fsync failed, and the write says %v", bug, err)
 		}
 		fail = false
-		if err := w.StoreLog(entry(2, 1)); (err == nil) != (bug != "") {
-			t.Errorf("%q: after that a write says %v", bug, err)
+		if err := w.StoreLog(entry(2, 1)); (err == nil) != (bug != Flaws{}) {
+			t.Errorf("%v: after that a write says %v", bug, err)
 		}
-		if bug == "" {
+		if bug == (Flaws{}) {
 			continue
 		}
 		b, err := os.ReadFile(w.path)
@@ -402,14 +357,14 @@ func TestBugIgnoredSyncError(t *testing.T) {
 			t.Fatal(err)
 		}
 		clear(b[hole : hole+20])
-		if _, err := openWAL(dirWith(t, b), noSync, ""); err == nil {
+		if _, err := OpenWAL(dirWith(t, b), noSync, Flaws{}); err == nil {
 			t.Error("a hole was taken for the end")
 		}
-		again, err := openWAL(dirWith(t, b), noSync, bug)
+		again, err := OpenWAL(dirWith(t, b), noSync, bug)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer again.close()
+		defer again.Close()
 		if last, _ := again.LastIndex(); last != 0 {
 			t.Errorf("the newest entry is %d", last)
 		}

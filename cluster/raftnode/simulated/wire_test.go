@@ -1,7 +1,8 @@
-package raftnode
+package simulated
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -55,18 +56,18 @@ func TestWireCode(t *testing.T) {
 			req, resp := newMessages(kind)
 			for _, m := range []any{req, resp} {
 				fill(reflect.ValueOf(m).Elem(), r)
-				out := coder{write: true}
+				out := encoder(nil)
 				out.message(m)
 				back := reflect.New(reflect.TypeOf(m).Elem()).Interface()
-				in := coder{fields: fields{b: out.out}}
+				in := decoder(out.Out)
 				in.message(back)
-				if in.bad || len(in.b) > 0 || !reflect.DeepEqual(back, m) {
+				if in.Bad || len(in.B) > 0 || !reflect.DeepEqual(back, m) {
 					t.Fatalf("%T:\n%+v\nbecame\n%+v", m, m, back)
 				}
-				for n := range len(out.out) {
-					cut := coder{fields: fields{b: out.out[:n]}}
-					if cut.message(reflect.New(reflect.TypeOf(m).Elem()).Interface()); !cut.bad {
-						t.Fatalf("%T is read from %d of %d bytes", m, n, len(out.out))
+				for n := range len(out.Out) {
+					cut := decoder(out.Out[:n])
+					if cut.message(reflect.New(reflect.TypeOf(m).Elem()).Interface()); !cut.Bad {
+						t.Fatalf("%T is read from %d of %d bytes", m, n, len(out.Out))
 					}
 				}
 			}
@@ -75,25 +76,29 @@ func TestWireCode(t *testing.T) {
 	if req, _ := newMessages(99); req != nil {
 		t.Error("there is a message 99")
 	}
-	bad := coder{write: true}
-	if bad.message("text"); !bad.bad {
+	bad := encoder(nil)
+	if bad.message("text"); !bad.Bad {
 		t.Error("a string is a message")
 	}
 }
 
-func testWire(t *testing.T) *wire {
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+}
+
+func testWire(t *testing.T) *Transport {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWire(l, l.Addr().String(), dialAddr, time.Minute, leastInFlight) // no message takes so long
+	w := NewTransport(l, l.Addr().String(), dialTCP, time.Minute, LeastInFlight) // no message takes so long
 	t.Cleanup(func() { w.Close() })
 	return w
 }
 
 // respond answers everything that comes to w.
-func respond(w *wire, answer func(rpc raft.RPC) (any, error)) {
+func respond(w *Transport, answer func(rpc raft.RPC) (any, error)) {
 	go func() {
 		for {
 			select {
