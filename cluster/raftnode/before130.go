@@ -4,19 +4,12 @@ package raftnode
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
 // Instead of since130.go, for releases of hashicorp/raft before that.
-
-// logExtras are fields that the entries of these releases don't have, or that
-// nobody sets.
-func logExtras(*raft.Log) (appended *time.Time, extensions *[]byte) {
-	return new(time.Time), new([]byte)
-}
 
 // encodeConfiguration takes what raft itself would put into an empty log.
 func encodeConfiguration(c raft.Configuration) ([]byte, error) {

@@ -27,10 +27,3 @@ func (n *Node) nameOf(addr raft.ServerAddress) string {
 	}
 	return ""
 }
-
-// sender codes who sent a message, which these releases tell in the messages
-// themselves.
-func (c *coder) sender(*raft.RPCHeader) {}
-
-// senderAddr is where a leader's message came from.
-func senderAddr(m *raft.AppendEntriesRequest) []byte { return m.Leader }

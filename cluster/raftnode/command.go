@@ -1,6 +1,10 @@
 package raftnode
 
-import "errors"
+import (
+	"errors"
+
+	"coup/cluster/raftnode/coding"
+)
 
 // The operations of the state machine.
 const (
@@ -29,26 +33,29 @@ type command struct {
 }
 
 func (c command) encode() []byte {
-	code := coder{write: true}
+	code := coder{coding.Coder{Write: true}}
 	code.command(&c)
-	return code.out
+	return code.Out
 }
 
 func decodeCommand(b []byte) (c command, err error) {
-	code := coder{fields: fields{b: b}}
-	if code.command(&c); code.bad || len(code.b) > 0 {
+	code := coder{coding.Coder{Fields: coding.Fields{B: b}}}
+	if code.command(&c); code.Bad || len(code.B) > 0 {
 		return command{}, errors.New("log entry is no command")
 	}
 	return c, nil
 }
 
+// coder writes or reads a command.
+type coder struct{ coding.Coder }
+
 // op codes the name of an operation. Those that exist are not made anew each time.
 func (c *coder) op(v *string) {
-	if c.write {
-		c.string(v)
+	if c.Write {
+		c.String(v)
 		return
 	}
-	b := c.fields.bytes(c.fields.uint())
+	b := c.Fields.Bytes(c.Fields.Uint())
 	switch string(b) {
 	case opNoop:
 		*v = opNoop
@@ -76,23 +83,23 @@ func (c *coder) op(v *string) {
 // command codes the fields in their order.
 func (c *coder) command(m *command) {
 	c.op(&m.Op)
-	c.string(&m.Key)
-	c.int(&m.Value)
-	c.optional(&m.From)
+	c.String(&m.Key)
+	c.Int(&m.Value)
+	c.Optional(&m.From)
 	n := uint64(len(m.Txn))
-	c.uint(&n)
-	for i := uint64(0); i < n && !c.bad; i++ {
-		if !c.write {
+	c.Uint(&n)
+	for i := uint64(0); i < n && !c.Bad; i++ {
+		if !c.Write {
 			m.Txn = append(m.Txn, Micro{})
 		}
-		c.string(&m.Txn[i].F)
-		c.string(&m.Txn[i].Key)
-		c.int(&m.Txn[i].Value)
+		c.String(&m.Txn[i].F)
+		c.String(&m.Txn[i].Key)
+		c.Int(&m.Txn[i].Value)
 	}
-	c.string(&m.Client)
-	c.uint(&m.Seq)
-	c.bool(&m.Retry)
-	c.int(&m.At)
+	c.String(&m.Client)
+	c.Uint(&m.Seq)
+	c.Bool(&m.Retry)
+	c.Int(&m.At)
 }
 
 // result is what applying a command gave.

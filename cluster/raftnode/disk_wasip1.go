@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"coup/cluster/raftnode/simulated"
 	"coup/cluster/sim/guest"
 )
 
@@ -15,18 +16,20 @@ func openDisk(dir string, bug Bug, logger hclog.Logger) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	w, err := openWAL(dir, guest.Sync, bug)
+	w, err := simulated.OpenWAL(dir, guest.Sync, simulated.Flaws{
+		TornWrite: bug.is(TornWrite), NoSync: bug.is(NoSync), IgnoredSyncError: bug.is(IgnoredSyncError),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	snapshots, err := openSnapshots(dir, logger)
 	if err != nil {
-		w.close()
+		w.Close()
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}
 	if err := intact(snapshots); err != nil {
-		w.close()
+		w.Close()
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}
-	return newDisk(w, w, snapshots, w.close), nil
+	return newDisk(w, w, snapshots, w.Close), nil
 }

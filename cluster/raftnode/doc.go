@@ -6,10 +6,10 @@
 // them in a state machine that is replicated by the raft log. [Main] runs a
 // node on a real machine: TCP, a bbolt file for log and votes, file snapshots.
 // On a simulated machine (GOOS=wasip1, package cluster/sim), where bbolt and TCP
-// do not exist, Main puts other parts around the same [Node]: a log store in one
-// file (wal.go), raft's messages in a coding of their own (wire.go), a small
-// HTTP server (server.go) and client (asker.go). [Start] takes any parts from
-// its caller.
+// do not exist, Main puts other parts around the same [Node], those of package
+// simulated: a log store in one file, raft's messages in a coding of their own, a small
+// HTTP server; and a small client (asker.go). Requests and answers are coded by hand on both
+// (apijson.go). [Start] takes any parts from its caller.
 //
 // # A request's way
 //
@@ -41,7 +41,7 @@
 // (hashicorp/raft#612), if few messages may be under way at a time. Two may, as in
 // raft's own transport; it rarely shows unless heartbeats go beside the main loop.
 // The flag --in-flight makes it more, in raft's own transport and in that of
-// simulated machines (wire.go).
+// simulated machines.
 //
 // # Operators
 //

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"coup/cluster/raftnode/simulated"
 )
 
 // flags are the settings of a node's process.
@@ -138,7 +140,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.DurationVar(&f.Retry, "retry", f.Retry, "without a commit, until a command is proposed again")
 	fs.Uint64Var(&f.StateEvery, "state-every", f.StateEvery, "announce the state's digest at every so-many-th position; 0: never")
 	fs.BoolVar(&f.TrustVerify, "trust-verify", false, "unsafe: take hashicorp/raft's VerifyLeader at its word, which counts old answers")
-	fs.IntVar(&f.inFlight, "in-flight", leastInFlight, "so many messages to a follower may be under way, 2 or more, as MaxRPCsInFlight")
+	fs.IntVar(&f.inFlight, "in-flight", simulated.LeastInFlight, "so many messages to a follower may be under way, 2 or more, as MaxRPCsInFlight")
 	fs.BoolVar(&f.FastHeartbeat, "fast-heartbeat", false, "unsafe: handle heartbeats beside raft's main loop (hashicorp/raft#695)")
 	bug := fs.String("bug", "", "switch on a planted bug: "+bugNames())
 	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
@@ -177,8 +179,8 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 			return nil, fmt.Errorf("--%s must be positive", name)
 		}
 	}
-	if f.inFlight < leastInFlight {
-		return nil, fmt.Errorf("--in-flight must be %d or more", leastInFlight)
+	if f.inFlight < simulated.LeastInFlight {
+		return nil, fmt.Errorf("--in-flight must be %d or more", simulated.LeastInFlight)
 	}
 	if _, err := f.Settings.raft(f.id); err != nil {
 		return nil, err

@@ -99,6 +99,13 @@ func (s Settings) raft(id string) (*raft.Config, error) {
 	return c, nil
 }
 
+// server is what a node needs of an http.Server.
+type server interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+	Close() error
+}
+
 // Node is a running member of the cluster.
 type Node struct {
 	cfg       Config

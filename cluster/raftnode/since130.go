@@ -3,18 +3,11 @@
 package raftnode
 
 import (
-	"time"
-
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
 // What hashicorp/raft has had since 1.3.0, or some release shortly before.
-
-// logExtras are the fields of an entry that not every release has.
-func logExtras(l *raft.Log) (appended *time.Time, extensions *[]byte) {
-	return &l.AppendedAt, &l.Extensions
-}
 
 func encodeConfiguration(c raft.Configuration) ([]byte, error) {
 	return raft.EncodeConfiguration(c), nil

@@ -15,15 +15,3 @@ func (n *Node) knownLeader() string {
 
 // observedLeader is the name in an observation, or "".
 func (n *Node) observedLeader(o raft.LeaderObservation) string { return string(o.LeaderID) }
-
-// sender codes who sent a message.
-func (c *coder) sender(h *raft.RPCHeader) {
-	if c.unnamed {
-		return
-	}
-	c.bytes(&h.ID)
-	c.bytes(&h.Addr)
-}
-
-// senderAddr is where a leader's message came from.
-func senderAddr(m *raft.AppendEntriesRequest) []byte { return m.Addr }

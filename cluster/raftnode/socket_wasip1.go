@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
+	"coup/cluster/raftnode/simulated"
 	"coup/cluster/sim/guest"
 )
 
@@ -29,9 +30,9 @@ func newTCP(listen, addr string, timeout time.Duration, inFlight int, _ hclog.Lo
 	if err != nil {
 		return nil, err
 	}
-	return newWire(l, addr, dialAddr, timeout, inFlight), nil
+	return simulated.NewTransport(l, addr, dialAddr, timeout, inFlight), nil
 }
 
-func newServer(h http.Handler) server { return newSmallServer(h) }
+func newServer(h http.Handler) server { return simulated.NewServer(h, 2*maxBody) }
 
 func newAsker(dial dialPeer) asker { return newSmallAsker(dial) }

@@ -9,27 +9,38 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"coup/cluster/raftnode/simulated"
 )
 
 // With two messages under way, whoever has sent the second one waits until the first
 // is answered and the answer taken; if nobody takes it, until the pipeline is closed.
 // That is so in both transports, whose depth is what raft has if nobody changes it.
 func TestPipelinesAreShallow(t *testing.T) {
-	if leastInFlight != raft.DefaultMaxRPCsInFlight {
+	if simulated.LeastInFlight != raft.DefaultMaxRPCsInFlight {
 		t.Errorf("raft's own default is %d", raft.DefaultMaxRPCsInFlight)
 	}
 	tcp := func(addr string) raft.Transport {
-		tr, err := newTCP(addr, addr, time.Minute, leastInFlight, hclog.NewNullLogger())
+		tr, err := newTCP(addr, addr, time.Minute, simulated.LeastInFlight, hclog.NewNullLogger())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { tr.(raft.WithClose).Close() })
 		return tr
 	}
-	ports := freePorts(t, 2)
+	onSimulated := func(addr string) raft.Transport {
+		l, err := listenTCP(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := simulated.NewTransport(l, addr, dialAddr, time.Minute, simulated.LeastInFlight)
+		t.Cleanup(func() { tr.Close() })
+		return tr
+	}
+	ports := freePorts(t, 4)
 	for name, pair := range map[string][2]raft.Transport{
 		"raft's own": {tcp(ports[0]), tcp(ports[1])},
-		"simulated":  {testWire(t), testWire(t)},
+		"simulated":  {onSimulated(ports[2]), onSimulated(ports[3])},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := pair[0].AppendEntriesPipeline("b", pair[1].LocalAddr())

@@ -51,7 +51,7 @@ func BenchmarkWorld(b *testing.B) {
 					b.ResetTimer()
 					var mem, memAfter runtime.MemStats
 					runtime.ReadMemStats(&mem)
-					before, events, calls := cputime.Used(), w.Events(), w.Calls()
+					before, events, calls := cputime.Used(), w.Events(), c.Calls()
 					for range b.N {
 						harness.Sleep(ctx, w, w.Now()+span)
 					}
@@ -61,7 +61,7 @@ func BenchmarkWorld(b *testing.B) {
 					b.ReportMetric(simulated/spent, "sim-s/cpu-s")
 					b.ReportMetric(float64(operations)/simulated, "ops/sim-s")
 					b.ReportMetric(float64(w.Events()-events)/simulated, "events/sim-s")
-					b.ReportMetric(float64(w.Calls()-calls)/simulated, "calls/sim-s")
+					b.ReportMetric(float64(c.Calls()-calls)/simulated, "calls/sim-s")
 					b.ReportMetric(float64(memAfter.TotalAlloc-mem.TotalAlloc)/simulated, "hostB/sim-s")
 					b.ReportMetric(float64(memAfter.Mallocs-mem.Mallocs)/simulated, "hostallocs/sim-s")
 					return nil

@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"coup/cluster"
+	"coup/cluster/sim/engine"
+	"coup/cluster/sim/machine"
+	"coup/cluster/sim/network"
+	"coup/cluster/sim/tracing"
 	"coup/cluster/trace"
 )
 
@@ -41,8 +45,9 @@ type Config struct {
 type Cluster struct {
 	w        *World
 	ctx      context.Context
-	net      *network
-	machines []*machine
+	trace    *tracing.Tracer // nil: nobody wants to know
+	net      *network.Network
+	machines []*machine.Machine
 	pods     []cluster.Pod // of the machines
 	closed   bool
 	final    string
@@ -64,13 +69,14 @@ var (
 // returns, but do not serve yet. It is called from a task of w.
 func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 	if cfg.Network == (Latency{}) {
-		cfg.Network = defaultLatency
+		cfg.Network = network.OneBuilding()
 	}
 	if cfg.Disk == (DiskSpeed{}) {
-		cfg.Disk = defaultDisk
+		cfg.Disk = machine.FastDisk()
 	}
-	w.trace = newTracer(w, cfg.Trace, cfg.System)
-	c := &Cluster{w: w, ctx: ctx, net: newNetwork(w, cfg.Network), asked: map[string]bool{}}
+	w.Between(engine.HugeCode)
+	tracer := tracing.New(w, cfg.Trace, cfg.System)
+	c := &Cluster{w: w, ctx: ctx, trace: tracer, net: network.New(w, cfg.Network, tracer), asked: map[string]bool{}}
 	var nodes []cluster.Node
 	for i := range cfg.Nodes {
 		name := fmt.Sprintf("n%d", i+1)
@@ -81,33 +87,30 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 		if !pod.Bundled() {
 			return nil, fmt.Errorf("%w: a simulated machine runs the bundled node only, not the images of %s", cluster.ErrUnavailable, cfg.System.Name())
 		}
-		m := newMachine(w, c.net, cfg.Program, node.Name)
-		m.args, m.speed = pod.Containers[0].Args, cfg.Disk
+		made := machine.Config{Name: node.Name, Program: cfg.Program, Args: pod.Containers[0].Args, Disk: cfg.Disk, Trace: tracer}
 		c.pods = append(c.pods, pod)
 		for _, pattern := range pod.Sealed {
 			for _, dir := range pod.Data {
-				m.sealed = append(m.sealed, path.Join(dir.Path, pattern))
+				made.Sealed = append(made.Sealed, path.Join(dir.Path, pattern))
 			}
 		}
-		m.output = func(line []byte) {
-			w.trace.log(m, line)
-			if cfg.Output != nil {
-				cfg.Output(m.name, line)
-			}
+		if cfg.Output != nil {
+			made.Output = func(line []byte) { cfg.Output(node.Name, line) }
 		}
-		m.exit = func(p *process) {
-			switch unasked := !p.killed && !c.asked[m.name] && !c.closed; {
-			case unasked && p.code == 1 && p.refused > 0 && cfg.GaveUp != nil:
-				cfg.GaveUp(m.name, fmt.Sprintf("status 1; failures of its disk before: %d", p.refused))
+		made.Exited = func(p *machine.Process) {
+			switch unasked := !p.Killed() && !c.asked[node.Name] && !c.closed; {
+			case unasked && p.Code() == 1 && p.Refused() > 0 && cfg.GaveUp != nil:
+				cfg.GaveUp(node.Name, fmt.Sprintf("status 1; failures of its disk before: %d", p.Refused()))
 			case unasked && cfg.Exited != nil:
-				cfg.Exited(m.name, p.code)
+				cfg.Exited(node.Name, p.Code())
 			}
 			w.Wake()
 		}
+		m := machine.New(w, c.net, made)
 		c.machines = append(c.machines, m)
 	}
 	for _, m := range c.machines {
-		m.start(ctx)
+		m.Start(ctx)
 	}
 	return c, nil
 }
@@ -115,14 +118,14 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 // Nodes implements cluster.Cluster.
 func (c *Cluster) Nodes() (nodes []cluster.Node) {
 	for _, m := range c.machines {
-		nodes = append(nodes, cluster.Node{Name: m.name, Host: m.name})
+		nodes = append(nodes, cluster.Node{Name: m.Name(), Host: m.Name()})
 	}
 	return nodes
 }
 
-func (c *Cluster) machine(name string) (*machine, error) {
+func (c *Cluster) machine(name string) (*machine.Machine, error) {
 	for _, m := range c.machines {
-		if m.name == name {
+		if m.Name() == name {
 			return m, nil
 		}
 	}
@@ -132,12 +135,12 @@ func (c *Cluster) machine(name string) (*machine, error) {
 // Dial implements cluster.Access.
 func (c *Cluster) Dial(ctx context.Context, node, port string) (net.Conn, error) {
 	for i, m := range c.machines {
-		if m.name == node {
+		if m.Name() == node {
 			p, err := c.pods[i].Port(port)
 			if err != nil {
 				return nil, err
 			}
-			return c.net.dial(ctx, node, p.Number)
+			return c.net.Dial(ctx, node, p.Number)
 		}
 	}
 	return nil, fmt.Errorf("there is no node %q", node)
@@ -156,7 +159,7 @@ func (c *Cluster) DialAddress(ctx context.Context, address string) (net.Conn, er
 	if err != nil {
 		return nil, fmt.Errorf("address %s: %w", address, err)
 	}
-	return c.net.dial(ctx, host, number)
+	return c.net.Dial(ctx, host, number)
 }
 
 // Exec implements cluster.Access: a simulated machine has one program.
@@ -171,12 +174,11 @@ func (c *Cluster) Kill(_ context.Context, node string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !m.runs() {
+	if !m.Runs() {
 		return "", fmt.Errorf("%s does not run", node)
 	}
-	m.process.kill()
-	m.frozen = false
-	return fmt.Sprintf("%s: process %d was killed", node, m.process.number), nil
+	m.Kill()
+	return fmt.Sprintf("%s: process %d was killed", node, m.Process().Number()), nil
 }
 
 // Crash cuts the node's power: what was not synced is lost or torn, and nobody
@@ -186,14 +188,14 @@ func (c *Cluster) Crash(_ context.Context, node string) (evidence string, err er
 	if err != nil {
 		return "", err
 	}
-	if !m.host.up {
+	if !m.HasPower() {
 		return "", fmt.Errorf("%s is switched off", node)
 	}
 	when := ""
-	if m.awaitFlush() {
+	if m.AwaitFlush() {
 		when = " in the middle of an fsync"
 	}
-	lost := m.powerOff()
+	lost := m.PowerOff()
 	return fmt.Sprintf("%s: power lost%s, and %d unsynced changes of its disk", node, when, lost), nil
 }
 
@@ -204,9 +206,9 @@ func (c *Cluster) SetClock(_ context.Context, node string, jump time.Duration, d
 	if err != nil {
 		return "", err
 	}
-	m.clock.set(c.w.now, jump, drift)
+	m.SetClock(jump, drift)
 	now := fmt.Sprintf("the wall clock is off by %v, and the clocks run at %.1f%%", jump, 100+float64(drift)/10_000)
-	c.w.trace.node(trace.Machine, node, 0, now)
+	c.trace.Node(trace.Machine, node, 0, now)
 	return node + ": " + now, nil
 }
 
@@ -217,15 +219,15 @@ func (c *Cluster) SetCPU(_ context.Context, node string, slow int) (evidence str
 	if err != nil {
 		return "", err
 	}
-	m.slow = slow
-	now := fmt.Sprintf("the program is %d times as slow", m.slowness())
-	c.w.trace.node(trace.Machine, node, 0, now)
-	if m.slowness() == 1 {
+	m.SetSlow(slow)
+	now := fmt.Sprintf("the program is %d times as slow", m.Slow())
+	c.trace.Node(trace.Machine, node, 0, now)
+	if m.Slow() == 1 {
 		return "", nil
 	}
-	before := m.busy
-	c.w.sleep(cpuWatch)
-	return fmt.Sprintf("%s: %s, and computed for %v of %v", node, now, (m.busy - before).Round(time.Millisecond), cpuWatch), nil
+	before := m.Busy()
+	c.w.SleepFor(cpuWatch)
+	return fmt.Sprintf("%s: %s, and computed for %v of %v", node, now, (m.Busy() - before).Round(time.Millisecond), cpuWatch), nil
 }
 
 // cpuWatch is how long is looked at a processor that was slowed down.
@@ -240,12 +242,12 @@ func (c *Cluster) Rot(_ context.Context, node string) (evidence string, err erro
 	if err != nil {
 		return "", err
 	}
-	what, ok := m.disk.rot(m.sealed)
+	what, ok := m.Rot()
 	if !ok {
 		return "", fmt.Errorf("%s: there is nothing at rest on its disk", node)
 	}
 	now := what + " reads wrong"
-	c.w.trace.node(trace.Machine, node, 0, now)
+	c.trace.Node(trace.Machine, node, 0, now)
 	return node + ": " + now, nil
 }
 
@@ -253,7 +255,7 @@ func (c *Cluster) Rot(_ context.Context, node string) (evidence string, err erro
 func (c *Cluster) Unrot(_ context.Context, node string) error {
 	m, err := c.machine(node)
 	if err == nil {
-		m.disk.unrot()
+		m.Unrot()
 	}
 	return err
 }
@@ -267,24 +269,24 @@ func (c *Cluster) Stop(ctx context.Context, node string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !m.runs() {
+	if !m.Runs() {
 		return "", fmt.Errorf("%s does not run", node)
 	}
-	p, since := m.process, c.w.now
+	p, since := m.Process(), c.w.Now()
 	c.asked[node] = true
-	p.terminate()
-	for !p.ended && c.w.now < since+stopPatience && ctx.Err() == nil {
-		c.w.sleep(time.Millisecond)
+	p.Terminate()
+	for !p.Ended() && c.w.Now() < since+stopPatience && ctx.Err() == nil {
+		c.w.SleepFor(time.Millisecond)
 	}
-	if !p.ended {
-		p.kill()
+	if !p.Ended() {
+		p.Kill()
 		late := fmt.Sprintf("%s had not ended %v after SIGTERM, and was killed", node, stopPatience)
-		if m.fault.Hang { // as it must be then, by whatever supervises it
+		if m.DiskHangs() { // as it must be then, by whatever supervises it
 			return late, nil
 		}
 		return "", errors.New(late)
 	}
-	return fmt.Sprintf("%s: ended with status %d, %v after SIGTERM", node, p.code, (c.w.now - since).Round(time.Millisecond)), nil
+	return fmt.Sprintf("%s: ended with status %d, %v after SIGTERM", node, p.Code(), (c.w.Now() - since).Round(time.Millisecond)), nil
 }
 
 // Start implements cluster.Cluster.
@@ -293,12 +295,11 @@ func (c *Cluster) Start(_ context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	if m.runs() {
+	if m.Runs() {
 		return nil
 	}
 	c.asked[node] = false
-	m.host.up, m.frozen = true, false
-	m.start(c.ctx)
+	m.PowerOn(c.ctx)
 	return nil
 }
 
@@ -308,11 +309,11 @@ func (c *Cluster) Pause(_ context.Context, node string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !m.runs() {
+	if !m.Runs() {
 		return "", fmt.Errorf("%s does not run", node)
 	}
-	m.freeze()
-	return fmt.Sprintf("%s: process %d is frozen", node, m.process.number), nil
+	m.Freeze()
+	return fmt.Sprintf("%s: process %d is frozen", node, m.Process().Number()), nil
 }
 
 // Resume implements cluster.Cluster.
@@ -321,13 +322,13 @@ func (c *Cluster) Resume(_ context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	m.thaw()
+	m.Thaw()
 	return nil
 }
 
 // SetCuts implements cluster.Cluster.
 func (c *Cluster) SetCuts(_ context.Context, cuts []cluster.Cut) error {
-	c.net.setCuts(cuts)
+	c.net.SetCuts(cuts)
 	return nil
 }
 
@@ -342,15 +343,15 @@ func (c *Cluster) Probe(_ context.Context, from, to string) (float64, error) {
 	arrived := 0
 	last := time.Duration(0)
 	for range probes {
-		if !c.net.lost(from, to) && c.net.up(to) && (from == "" || c.net.up(from)) {
+		if !c.net.Lost(from, to) && c.net.Up(to) && (from == "" || c.net.Up(from)) {
 			arrived++
-			last = max(last, c.net.travel(from, to, 0))
+			last = max(last, c.net.Travel(from, to, 0))
 		}
 	}
 	if arrived < probes {
 		last = 100 * time.Millisecond // one waits for what does not come
 	}
-	c.w.sleep(last)
+	c.w.SleepFor(last)
 	return float64(arrived) / probes, nil
 }
 
@@ -362,8 +363,8 @@ func (c *Cluster) Close(context.Context) error {
 	c.final = c.Fingerprint()
 	c.closed = true
 	for _, m := range c.machines {
-		if m.runs() {
-			m.process.kill()
+		if m.Runs() {
+			m.Process().Kill()
 		}
 	}
 	return nil
@@ -377,8 +378,17 @@ func (c *Cluster) Final() string { return c.final }
 func (c *Cluster) Fingerprint() string {
 	h := sha256.New()
 	for _, m := range c.machines {
-		sum := m.fingerprint()
+		sum := m.Fingerprint()
 		h.Write(sum[:])
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Calls is how often the nodes' programs have asked their machines for the time, to wait,
+// or for what package guest has: a measure of the work done.
+func (c *Cluster) Calls() (all uint64) {
+	for _, m := range c.machines {
+		all += m.Calls()
+	}
+	return all
 }

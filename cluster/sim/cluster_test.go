@@ -18,6 +18,8 @@ import (
 	"coup/cluster"
 	"coup/cluster/conformance"
 	"coup/cluster/sim"
+	"coup/cluster/sim/engine"
+	"coup/cluster/sim/machine"
 	"coup/cluster/systems/raft"
 	"coup/cluster/trace"
 	"coup/harness"
@@ -147,7 +149,7 @@ func TestLeanNodeDoesTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	asItIs, err := sim.LoadAsItIs(ctx, module, sim.CacheDir())
+	asItIs, err := engine.Load(ctx, module, engine.Config{Cache: sim.CacheDir(), Imports: machine.Imports, AsItIs: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +161,7 @@ func TestLeanNodeDoesTheSame(t *testing.T) {
 
 // And when each of its accesses to memory was checked.
 func TestCheckedNodeDoesTheSame(t *testing.T) {
-	if !sim.Unchecked {
+	if !canDoWithoutChecks {
 		t.Skip("here each one is checked: see make unit")
 	}
 	unchecked := turmoil(t, 9, nil)
@@ -168,7 +170,7 @@ func TestCheckedNodeDoesTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	sim.WithChecks(t)
+	withChecks(t)
 	checked, err := sim.Load(ctx, module, filepath.Join(filepath.Dir(sim.CacheDir()), "wasm"))
 	if err != nil {
 		t.Fatal(err)

@@ -6,29 +6,19 @@
 // Go program with the ordinary Go runtime inside: only what an operating system
 // would do is simulated, and package guest says how the program asks for it.
 //
-//	world.go    the clock and the scheduler
-//	queue.go    what is going to happen: one heap of events
-//	task.go     the harness's own concurrency; makes World a harness.Runtime
-//	network.go  hosts and their connections
-//	link.go     what links do to packets: loss, delay, limits, resets
-//	conn.go     a client's end of a connection
-//	disk.go     files, and what of them survives a power cut
-//	damage.go   bits that flip, and what a failed fsync leaves behind
-//	fsync.go    how long an fsync takes, and how it fails
-//	fs.go       files as WASI asks for them
-//	clock.go    a machine's clocks, right or wrong
-//	machine.go  a machine: power, processes, freezing
-//	process.go  a running program: its calls, its events, its time
-//	program.go  the compiled module, and the functions that it imports
-//	ready.go    the module as it is compiled, kept for the next time
-//	image.go    the data of a module, put together once for all processes; it is
-//	            where memory begins that comes from the kernel (memory_unix.go),
-//	            in huge pages (hugepages_linux.go)
-//	lean.go     the code of a module, rewritten to do the same in fewer steps;
-//	            leanread.go, leanframe.go, leanpointer.go, leanentry.go,
-//	            leancondition.go and leanwrite.go
-//	cluster.go  all of it as a cluster.Cluster
-//	tracer.go   what happens, for who wants to see it (package trace)
+// The rooms below, each of which knows only those above it in this list:
+//
+//	world    the clock, the scheduler, and the harness's tasks
+//	engine   a module for WASI, made fast and compiled
+//	disk     files, and what of them survives a power cut or a failed fsync
+//	tracing  the trace that the others write to (package trace)
+//	network  hosts, links, connections
+//	machine  a machine: power, a program with its calls and its time, clocks, storage
+//	guest    the program's side: how it asks a machine for what WASI lacks
+//
+// This package is all of it as a cluster.Cluster (cluster.go, faults.go), with the
+// bundled node (node.go), and has under its own name what its users need of the rooms
+// (rooms.go).
 //
 // # How determinism is kept
 //
@@ -48,16 +38,16 @@
 // # What would break it
 //
 // The wall clock, global randomness, the order of a map, a goroutine, the
-// address of something: host code in this package must use none of them, and a
+// address of something: host code here and in the rooms must use none of them, and a
 // test looks for them. The one exception is the watchdog, which ends a run
 // whose program never gives control back: that run proves nothing anyway.
-// A seed is only good together with the hash of the program and this package.
+// A seed is only good together with the hash of the program and the build of this package.
 //
 // # What it costs
 //
 // Most of it is the nodes' own code. Wazero translates WebAssembly as it is, and
 // Go's compiler leaves much to be made better: lean rewrites the module before it is
-// compiled, and halves that. Package internal/onethread has taken out of Go's
+// compiled (package engine), and halves that. Package internal/onethread has taken out of Go's
 // runtime before what only threads need. What is left is spread thinly over Go's
 // scheduler, its memory, select and raft. A rewritten program asks the same of its
 // machine at the same times, so that a seed shows the same with it; a test holds

@@ -1,9 +1,0 @@
-//go:build !unchecked || !(linux || darwin)
-
-package sim
-
-// What the engine compiles is checked at every access to memory.
-const (
-	engine = ""
-	reach  = 0
-)

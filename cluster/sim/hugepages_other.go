@@ -1,7 +1,0 @@
-//go:build !linux
-
-package sim
-
-func hugeMemory([]byte) {}
-
-func hugeCode() {}
