@@ -83,6 +83,7 @@ type node struct {
 	mu     sync.Mutex // guards below and the programs, and orders their start and end
 	up     bool       // the programs are meant to run
 	placed bool       // the files that are written once are there
+	placer string     // the container through which files get in; "": none was needed yet
 }
 
 // program is a container of a pod.

@@ -3,11 +3,12 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,80 +19,80 @@ import (
 )
 
 // place gives the node's directories to their owners and writes the files that are to
-// be there before its start. The node is locked, and nothing of it runs. Files get in by
-// an archive that the engine unpacks into the volumes: that needs no shell in the
-// image, and works with a root that is read-only.
+// be there before its start. The node is locked, and nothing of it runs.
+//
+// Files get in by an archive that the engine unpacks into the volumes, which needs no
+// shell in the image. The engine unpacks nothing into a container whose root is
+// read-only but below a volume, where it ignores the owner of the volume itself. So each node that
+// needs files has one more container that is never started.
 func (c *Cluster) place(ctx context.Context, n *node) error {
-	for _, d := range n.pod.Data {
-		archive, err := archiveOf(n.pod, d, n.placed)
+	archive, err := archiveOf(n.pod, n.placed)
+	if err != nil || archive == nil {
+		return err
+	}
+	if n.placer == "" {
+		res, err := c.e.c.ContainerCreate(ctx,
+			&container.Config{Image: c.Image, Labels: c.labels(), Entrypoint: []string{imagePath}, Cmd: []string{"sandbox"}},
+			&container.HostConfig{NetworkMode: "none", Mounts: c.mounts(n, false)}, nil, nil, c.name(n, "-files"))
 		if err != nil {
-			return err
+			return fmt.Errorf("files of the node: %w", err)
 		}
-		if archive == nil {
-			continue
-		}
-		if err := c.e.c.CopyToContainer(ctx, n.programs[0].id, d.Path, archive, container.CopyToContainerOptions{}); err != nil {
-			return fmt.Errorf("files in %s: %w", d.Path, err)
-		}
+		n.placer = res.ID
+	}
+	if err := c.e.c.CopyToContainer(ctx, n.placer, "/", archive, container.CopyToContainerOptions{}); err != nil {
+		return fmt.Errorf("files of the node: %w", err)
 	}
 	n.placed = true
 	return nil
 }
 
-// archiveOf is an archive of the files in a directory for data, or nil if there is nothing
-// to do in it. Again says that it is not the first start.
-func archiveOf(pod cluster.Pod, d cluster.Dir, again bool) (io.Reader, error) {
+// archiveOf is an archive of a pod's directories and files, or nil if there is nothing to
+// do. Again says that it is not the first start.
+func archiveOf(pod cluster.Pod, again bool) (io.Reader, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	made := map[string]bool{}
-	directory := func(name string, uid, gid int, mode fs.FileMode) error {
-		if made[name] {
+	add := func(h tar.Header, content []byte) error {
+		if made[h.Name] {
 			return nil
 		}
-		made[name] = true
-		return w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Uid: uid, Gid: gid, Mode: int64(mode), ModTime: time.Unix(0, 0)})
-	}
-	if !again && (d.UID != 0 || d.GID != 0 || d.Mode != 0) {
-		mode := d.Mode
-		if mode == 0 {
-			mode = 0o755
+		made[h.Name] = true
+		h.Size, h.ModTime = int64(len(content)), time.Unix(0, 0)
+		if err := w.WriteHeader(&h); err != nil {
+			return err
 		}
-		if err := directory(".", d.UID, d.GID, mode); err != nil {
+		_, err := w.Write(content)
+		return err
+	}
+	for _, d := range pod.Data {
+		if again || d.UID == 0 && d.GID == 0 && d.Mode == 0 {
+			continue
+		}
+		h := tar.Header{Typeflag: tar.TypeDir, Name: d.Path[1:] + "/", Uid: d.UID, Gid: d.GID, Mode: int64(cmp.Or(d.Mode, 0o755))}
+		if err := add(h, nil); err != nil {
 			return nil, err
 		}
 	}
 	for _, f := range pod.Files {
-		if pod.DataOf(f.Path) != d.Path || f.Once && again {
+		if f.Once && again {
 			continue
 		}
-		name := strings.TrimPrefix(f.Path, d.Path+"/")
 		var above []string
-		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-			above = append([]string{dir}, above...)
+		for dir := path.Dir(f.Path); dir != pod.DataOf(f.Path); dir = path.Dir(dir) {
+			above = append(above, dir)
 		}
-		for _, dir := range above {
-			if err := directory(dir, f.UID, f.GID, 0o755); err != nil {
+		for _, dir := range slices.Backward(above) {
+			if err := add(tar.Header{Typeflag: tar.TypeDir, Name: dir[1:] + "/", Uid: f.UID, Gid: f.GID, Mode: 0o755}, nil); err != nil {
 				return nil, err
 			}
 		}
-		mode := f.Mode
-		if mode == 0 {
-			mode = 0o644
-		}
-		err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(f.Content)), Uid: f.UID, Gid: f.GID, Mode: int64(mode), ModTime: time.Unix(0, 0)})
-		if err == nil {
-			_, err = w.Write(f.Content)
-		}
-		if err != nil {
+		h := tar.Header{Typeflag: tar.TypeReg, Name: f.Path[1:], Uid: f.UID, Gid: f.GID, Mode: int64(cmp.Or(f.Mode, 0o644))}
+		if err := add(h, f.Content); err != nil {
 			return nil, err
 		}
-		made[name] = true
 	}
-	if err := w.Close(); err != nil {
+	if err := w.Close(); err != nil || len(made) == 0 {
 		return nil, err
-	}
-	if len(made) == 0 {
-		return nil, nil
 	}
 	return &b, nil
 }

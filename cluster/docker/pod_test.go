@@ -99,6 +99,9 @@ func upOdd(t *testing.T) (c *docker.Cluster, said func(line string) int, exits c
 		if err := c.Close(context.Background()); err != nil {
 			t.Errorf("close: %v", err)
 		}
+		if t.Failed() {
+			t.Logf("the nodes said:\n%s", strings.Join(lines, "\n"))
+		}
 	})
 	return c, func(line string) (n int) {
 		mu.Lock()
@@ -116,8 +119,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Errorf("within 30 s it did not come true that %s", what)
-			return
+			t.Fatalf("within 30 s it did not come true that %s", what)
 		}
 	}
 }
