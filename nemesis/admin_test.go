@@ -244,9 +244,36 @@ func TestReinstateLeavesAloneWhatNobodyTouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(3)
 		n := &Nemesis{Cluster: f, System: plain{fakeSystem{f}}, Runtime: harness.NewRuntime(), Record: func(harness.Event) {}}
-		n.Run(context.Background(), []Entry{{For: time.Millisecond, Fault: "kill", Target: Leader}})
+		n.Run(context.Background(), []Entry{{For: time.Millisecond, Fault: "kill", Target: Random}})
 		if err := n.Reinstate(context.Background()); err != nil || f.asked != 0 {
 			t.Errorf("%v, asked %d times", err, f.asked)
+		}
+	})
+}
+
+// Whoever can't be asked who leads is not asked for ever.
+func TestNobodyTellsWhoLeads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		var missed []string
+		n := &Nemesis{Cluster: f, System: plain{fakeSystem{f}}, Runtime: harness.NewRuntime(), Record: func(e harness.Event) {
+			if e.Kind == harness.FaultMiss {
+				missed = append(missed, e.Message)
+			}
+		}}
+		spec := Spec{"kill", Leader}
+		n.Run(context.Background(), []Entry{{For: time.Millisecond, Fault: spec.Fault, Target: spec.Target}})
+		if len(missed) != 1 || !strings.Contains(missed[0], "can't be asked who leads") {
+			t.Errorf("missed: %v", missed)
+		}
+		if err := Faults["kill"].Available(spec, n.System, nil, 3); err == nil || !strings.Contains(err.Error(), "can't be asked who leads") {
+			t.Errorf("available: %v", err)
+		}
+		if err := Faults["kill"].Available(Spec{"kill", Random}, n.System, nil, 3); err != nil {
+			t.Error(err)
+		}
+		if err := Faults["crash"].Available(Spec{"crash", Random}, n.System, nil, 3); err == nil {
+			t.Error("a fault of power is available where no machine has power of its own")
 		}
 	})
 }

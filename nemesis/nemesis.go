@@ -85,8 +85,8 @@ func (f Fault) Available(spec Spec, sys cluster.System, can cluster.Capabilities
 		return fmt.Errorf("%s needs machines of their own (%s), and the nodes of this backend share one", spec.Fault, f.Asks)
 	}
 	if spec.Target == Leader || spec.Target == Follower {
-		if !cluster.FactsOf(sys).Has(harness.Leader) {
-			return fmt.Errorf("%s can't be asked who leads, so that nothing can be aimed at a %s", sys.Name(), spec.Target)
+		if err := tellsLeader(sys); err != nil {
+			return err
 		}
 	}
 	if f.Needs != nil {

@@ -61,6 +61,14 @@ func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c clu
 	return all
 }
 
+// tellsLeader says why the leader of a system is not to be found.
+func tellsLeader(sys cluster.System) error {
+	if !cluster.FactsOf(sys).Has(harness.Leader) {
+		return fmt.Errorf("%s can't be asked who leads, so that nothing can be aimed at a leader or follower", sys.Name())
+	}
+	return nil
+}
+
 // LeaderOf returns the node that leads in the newest term, or "". Of several in one
 // term, as in a system without terms, it is the one that most nodes take for the
 // leader, and of those the last one in the order of the nodes.
@@ -125,6 +133,9 @@ func (n *Nemesis) pick(ctx context.Context, s *strike) ([]string, error) {
 	size := len(names)
 	switch target {
 	case Leader, Follower:
+		if err := tellsLeader(n.System); err != nil {
+			return nil, err
+		}
 		for {
 			leader, _ := n.leader(ctx)
 			if leader == "" && target == Leader && n.Runtime.Now()-s.asked >= leaderless {
