@@ -243,7 +243,7 @@ func (c *Cluster) startSandbox(ctx context.Context, n *node) error {
 	if n.Host == "" {
 		return errors.New("the engine gave the sandbox no address")
 	}
-	return nil
+	return c.reachable(ctx, n)
 }
 
 // mounts are the pod's directories for data.
@@ -673,6 +673,9 @@ func (c *Cluster) probeFromOutside(ctx context.Context, n *node) (float64, error
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	conn, err := dial(ctx, n.ports[sandbox.EchoPort])
+	if outOfFiles(err) {
+		return 0, errFiles
+	}
 	if err != nil {
 		return 0, nil
 	}

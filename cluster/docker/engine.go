@@ -93,7 +93,7 @@ func explain(err error, host string) error {
 	}
 	switch {
 	case outOfFiles(err) || client.IsErrConnectionFailed(err) && outOfFiles(dialSocket(host)):
-		return fmt.Errorf("too many open files: raise this shell's limit (ulimit -n 4096)")
+		return errFiles
 	case client.IsErrConnectionFailed(err) && strings.Contains(s, "permission denied"): // the engine may speak of other permissions
 		return fmt.Errorf("no permission to use the Docker engine at %s: run as root, or join the group docker and log in again", host)
 	case client.IsErrConnectionFailed(err) && (strings.Contains(s, "Cannot connect") || strings.Contains(s, "connection refused")):
@@ -223,6 +223,8 @@ func isStatic(program io.ReaderAt) error {
 	}
 	return nil
 }
+
+var errFiles = errors.New("too many open files: raise this shell's limit (ulimit -n 4096)")
 
 // outOfFiles says whether this process may not open any more files.
 func outOfFiles(err error) bool {

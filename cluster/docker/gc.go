@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -135,7 +136,7 @@ func (e *Engine) runs(ctx context.Context) (map[string]traces, error) {
 	all := map[string]traces{}
 	note := func(labels map[string]string, made time.Time, running bool) {
 		t := all[labels[labelRun]]
-		t.lock = labels[labelLock]
+		t.lock = cmp.Or(labels[labelLock], t.lock)
 		t.running = t.running || running
 		if made.After(t.newest) {
 			t.newest = made
@@ -157,19 +158,38 @@ func (e *Engine) runs(ctx context.Context) (map[string]traces, error) {
 	for _, n := range networks {
 		note(n.Labels, n.Created, false)
 	}
-	volumes, err := e.c.VolumeList(ctx, volume.ListOptions{Filters: ours})
+	volumes, err := e.c.VolumeList(ctx, volume.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range volumes.Volumes {
+		run := runOfVolume(v)
+		if run == "" {
+			continue
+		}
 		made, err := time.Parse(time.RFC3339Nano, v.CreatedAt)
 		if err != nil {
 			return nil, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
-		note(v.Labels, made, false)
+		note(map[string]string{labelRun: run, labelLock: v.Labels[labelLock]}, made, false)
 	}
 	return all, nil
 }
+
+// runOfVolume returns the run that a volume belongs to, "" if it is no run's. Podman
+// drops the labels of volumes that are made with their container: there the name tells.
+func runOfVolume(v *volume.Volume) string {
+	if run := v.Labels[labelRun]; run != "" {
+		return run
+	}
+	if m := volumeName.FindStringSubmatch(v.Name); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// volumeName is how volumes of runs are called that package results has named.
+var volumeName = regexp.MustCompile(`^coup-(\d{8}-\d{6}-[0-9a-f]{6})-n\d+`)
 
 func (e *Engine) remove(ctx context.Context, run string) error {
 	_, err := e.removeRun(ctx, run)
@@ -179,28 +199,22 @@ func (e *Engine) remove(ctx context.Context, run string) error {
 // removeRun removes everything of a run: containers, then what they used.
 func (e *Engine) removeRun(ctx context.Context, run string) (Removed, error) {
 	var r Removed
+	var errs []error
 	ours := filters.NewArgs(filters.Arg("label", labelRun+"="+run))
-	containers, err := e.c.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
-	if err != nil {
-		return r, err
-	}
-	var (
-		mu   sync.Mutex
-		errs []error
-		wg   sync.WaitGroup
-	)
-	for _, c := range containers {
-		wg.Go(func() {
-			err := ignoreGone(e.c.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				r.Containers++
-			}
+	for attempt := range removeAttempts {
+		removed, more, err := e.removeContainers(ctx, ours)
+		r.Containers += removed
+		if !more {
+			break
+		}
+		if attempt == removeAttempts-1 || ctx.Err() != nil {
 			errs = append(errs, err)
-		})
+			break
+		}
+		if removed == 0 {
+			time.Sleep(removePause)
+		}
 	}
-	wg.Wait()
 	networks, err := e.c.NetworkList(ctx, network.ListOptions{Filters: ours})
 	errs = append(errs, err)
 	for _, n := range networks {
@@ -210,9 +224,12 @@ func (e *Engine) removeRun(ctx context.Context, run string) (Removed, error) {
 		}
 		errs = append(errs, err)
 	}
-	volumes, err := e.c.VolumeList(ctx, volume.ListOptions{Filters: ours})
+	volumes, err := e.c.VolumeList(ctx, volume.ListOptions{})
 	errs = append(errs, err)
 	for _, v := range volumes.Volumes {
+		if runOfVolume(v) != run {
+			continue
+		}
 		err := ignoreGone(e.c.VolumeRemove(ctx, v.Name, true))
 		if err == nil {
 			r.Volumes++
@@ -220,6 +237,42 @@ func (e *Engine) removeRun(ctx context.Context, run string) (Removed, error) {
 		errs = append(errs, err)
 	}
 	return r, errors.Join(errs...)
+}
+
+// Podman removes a container only after those that share its namespaces, and says so
+// with one error or another: what could not be removed is tried again when
+// others are gone.
+const (
+	removeAttempts = 5
+	removePause    = 200 * time.Millisecond
+)
+
+// removeContainers removes those that it can, and says whether any are left, and why.
+func (e *Engine) removeContainers(ctx context.Context, which filters.Args) (removed int, left bool, err error) {
+	containers, err := e.c.ContainerList(ctx, container.ListOptions{All: true, Filters: which})
+	if err != nil {
+		return 0, true, err
+	}
+	var (
+		mu   sync.Mutex
+		errs []error
+		wg   sync.WaitGroup
+	)
+	for _, c := range containers {
+		wg.Go(func() {
+			err := e.c.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil || errdefs.IsNotFound(err) {
+				removed++
+				return
+			}
+			left = true
+			errs = append(errs, ignoreGone(err)) // somebody else may be removing it
+		})
+	}
+	wg.Wait()
+	return removed, left, errors.Join(errs...)
 }
 
 // ignoreGone forgives that an object is gone or is being removed by somebody
