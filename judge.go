@@ -17,7 +17,7 @@ import (
 
 	"coup/checker"
 	"coup/checker/conduct"
-	"coup/checker/foreign"
+	"coup/checker/histories"
 	"coup/checker/linearizable"
 	"coup/cluster"
 	"coup/cluster/systems"
@@ -251,14 +251,14 @@ func JudgeHistory(ctx context.Context, path, workload string, p Plan) (Verdict, 
 
 // JudgeForeign judges a history that another tool may have recorded, as o
 // says. name is what errors call it.
-func JudgeForeign(ctx context.Context, r io.Reader, name string, o foreign.Options, p Plan) (Verdict, error) {
+func JudgeForeign(ctx context.Context, r io.Reader, name string, o histories.Options, p Plan) (Verdict, error) {
 	var v Verdict
-	c, ok := foreign.Models()[o.Model]
+	c, ok := histories.Models()[o.Model]
 	if !ok {
 		return v, &InputError{fmt.Errorf("there is no model %q (there are %s)", o.Model,
-			strings.Join(slices.Sorted(maps.Keys(foreign.Models())), ", "))}
+			strings.Join(slices.Sorted(maps.Keys(histories.Models())), ", "))}
 	}
-	h, err := foreign.Read(r, o)
+	h, err := histories.Read(r, o)
 	if err != nil {
 		return v, &InputError{fmt.Errorf("%s: %w", name, err)}
 	}

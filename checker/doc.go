@@ -19,10 +19,10 @@
 //     transactions.
 //
 // They build on model (what objects do), story (sentences and words), clusters
-// (operations by value) and graph (cycles of dependencies). foreign
+// (operations by value) and graph (cycles of dependencies). histories
 // reads the histories of other tools. Imports point down only:
 //
-//	conduct  online  foreign
+//	conduct  online  histories
 //	         linearizable  weaker  transactions
 //	         elements  clusters  graph
 //	         story

@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"story"},
 	{"elements", "clusters", "graph"},
 	{"linearizable", "weaker", "transactions"},
-	{"conduct", "online", "foreign"},
+	{"conduct", "online", "histories"},
 }
 
 func TestImportsPointDown(t *testing.T) {

@@ -7,13 +7,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"coup"
-	"coup/checker/foreign"
+	"coup/checker/histories"
 	"coup/results"
 )
 
 func newCheck() *cobra.Command {
 	plan := coup.DefaultPlan()
-	var o foreign.Options
+	var o histories.Options
 	cmd := &cobra.Command{
 		Use:   "check RUN_DIR|HISTORY",
 		Short: "Judge a recorded history again",
@@ -51,7 +51,7 @@ history that makes no sense, 255 coup itself failed.`,
 		if o.Model != "" {
 			return checkForeign(cmd, args[0], o, plan)
 		}
-		if o != (foreign.Options{}) {
+		if o != (histories.Options{}) {
 			return usageError{errors.New("--nil-reads-say-nothing and --failed-cas-differs go with --model")}
 		}
 		dir, history, err := results.Locate(args[0])
@@ -80,7 +80,7 @@ history that makes no sense, 255 coup itself failed.`,
 	return cmd
 }
 
-func checkForeign(cmd *cobra.Command, path string, o foreign.Options, plan coup.Plan) error {
+func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan coup.Plan) error {
 	in := cmd.InOrStdin()
 	if path != "-" {
 		f, err := os.Open(path)

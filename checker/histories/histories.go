@@ -1,4 +1,4 @@
-// Package foreign reads histories that other tools recorded, so that they can
+// Package histories reads histories that other tools recorded, so that they can
 // be judged with the checkers of package checker.
 //
 // [Read] takes Jepsen's history.edn, in which each operation is a map (one
@@ -6,7 +6,7 @@
 // and value; and the log lines that Jepsen writes, such as those in porcupine's
 // test data, which hold the same four after a dash. It finds out by itself
 // which of them it reads, and whether it is compressed by gzip or bzip2.
-package foreign
+package histories
 
 import (
 	"bufio"
