@@ -280,7 +280,9 @@ func (d *Disk) Truncate(n *Inode, size int) {
 func (n *Inode) undo(c change) {
 	n.grow(c.size)
 	n.data = n.data[:c.size]
-	copy(n.data[c.off:], c.old)
+	if len(c.old) > 0 { // it began within the file
+		copy(n.data[c.off:], c.old)
+	}
 }
 
 // Sync makes durable what was changed up to the change seq: of n's data, and

@@ -108,6 +108,69 @@ func TestPowerCutAfterOverwriteAndTruncate(t *testing.T) {
 	}
 }
 
+// A file that was made longer, or written behind its end, is as long again as it was.
+func TestPowerCutAfterGrowing(t *testing.T) {
+	for name, c := range map[string]struct {
+		grow func(d *Disk, n *Inode)
+		ok   []string
+	}{
+		"truncate": {func(d *Disk, n *Inode) { d.Truncate(n, 6) }, []string{"abc", "abc\x00\x00\x00"}},
+		"write behind": {func(d *Disk, n *Inode) { d.Write(n, []byte("xy"), 5) },
+			[]string{"abc", "abc\x00\x00x", "abc\x00\x00xy", "abc\x00\x00\x00\x00"}},
+		"both": {func(d *Disk, n *Inode) { d.Truncate(n, 6); d.Write(n, []byte("xy"), 4) },
+			[]string{"abc", "abc\x00\x00\x00", "abc\x00x\x00", "abc\x00xy"}},
+		"and shorter": {func(d *Disk, n *Inode) { d.Truncate(n, 6); d.Truncate(n, 2) }, []string{"abc", "abc\x00\x00\x00", "ab"}},
+	} {
+		seen := map[string]bool{}
+		for seed := range uint64(200) {
+			d := diskWith(t, seed, map[string]string{"f": "abc"})
+			n, _ := d.Walk("f")
+			d.Sync(n, d.seq)
+			c.grow(d, n)
+			d.Crash()
+			if !slices.Contains(c.ok, string(n.data)) {
+				t.Fatalf("%s, seed %d: %q", name, seed, n.data)
+			}
+			seen[string(n.data)] = true
+		}
+		for _, want := range c.ok {
+			if !seen[want] {
+				t.Errorf("%s: never seen: %q", name, want)
+			}
+		}
+	}
+}
+
+// Whatever was done to a file before a power cut: afterwards it is as long as it was at some
+// time since its newest sync, or ends within what was being written then.
+func TestPowerCutAfterAnything(t *testing.T) {
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		d := diskWith(t, seed, map[string]string{"f": "abc"})
+		n, _ := d.Walk("f")
+		most, least := n.Size(), 0
+		for range r.IntN(12) {
+			switch r.IntN(6) {
+			case 0:
+				d.Sync(n, d.Changes())
+				most, least = n.Size(), n.Size()
+			case 1:
+				d.FailSync(n, d.Changes())
+				least = 0
+			case 2:
+				d.Truncate(n, r.IntN(20))
+			default:
+				d.Write(n, make([]byte, 1+r.IntN(10)), r.IntN(20))
+			}
+			most, least = max(most, n.Size()), min(least, n.Size())
+		}
+		d.Crash()
+		if n.Size() > most || n.Size() < least {
+			t.Fatalf("seed %d: %d bytes, and there were %d to %d", seed, n.Size(), least, most)
+		}
+	}
+}
+
 func TestPowerCutAndNames(t *testing.T) {
 	kept, undone := 0, 0
 	for seed := range uint64(100) {

@@ -6,4 +6,6 @@ package engine
 const (
 	engine = ""
 	reach  = 0
+	// orChecked is what else helps who has no addresses for reach.
+	orChecked = ""
 )

@@ -74,6 +74,18 @@ func only(module []byte, ids ...byte) []byte {
 	return out
 }
 
+// inMemory has the module that is instantiated in the context get memory that begins
+// with p.
+func inMemory(t *testing.T, ctx context.Context, p *pages) context.Context {
+	t.Helper()
+	memory, err := newMemory(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(memory.Free)
+	return memory.In(ctx)
+}
+
 // The memory of the node begins as if its module had been left alone.
 func TestImageIsWhatTheModuleSays(t *testing.T) {
 	path, err := testbuild.Build("coup/cmd/raftnode", "GOOS=wasip1", "GOARCH=wasm")
@@ -93,7 +105,7 @@ func TestImageIsWhatTheModuleSays(t *testing.T) {
 	begin := func(p *pages, ids ...byte) []byte {
 		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(memoryPages))
 		t.Cleanup(func() { r.Close(ctx) })
-		m, err := r.Instantiate(withMemory(ctx, p), only(module, ids...))
+		m, err := r.Instantiate(inMemory(t, ctx, p), only(module, ids...))
 		if err != nil {
 			t.Fatal(err)
 		}

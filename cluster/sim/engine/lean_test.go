@@ -291,7 +291,7 @@ type outcome struct {
 // callModule calls the exported function of a module with parameter and stack pointer.
 func callModule(t *testing.T, module []byte, memory []byte, parameter, sp uint64) outcome {
 	t.Helper()
-	ctx := withMemory(context.Background(), nil)
+	ctx := inMemory(t, context.Background(), nil)
 	r := wazero.NewRuntime(ctx)
 	defer r.Close(ctx)
 	m, err := r.Instantiate(ctx, module)

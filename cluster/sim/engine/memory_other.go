@@ -16,4 +16,13 @@ func newPages([]byte) (*pages, error) { return nil, errors.ErrUnsupported }
 
 func (*pages) close() error { return nil }
 
-func withMemory(ctx context.Context, _ *pages) context.Context { return ctx }
+// Memory is that of a process, which the runtime makes here.
+type Memory struct{}
+
+func newMemory(*pages) (*Memory, error) { return &Memory{}, nil }
+
+// In does nothing here.
+func (*Memory) In(ctx context.Context) context.Context { return ctx }
+
+// Free does nothing here.
+func (*Memory) Free() {}

@@ -41,26 +41,40 @@ func newPages(image []byte) (_ *pages, err error) {
 
 func (p *pages) close() error { return p.file.Close() }
 
-// withMemory has programs get their memory from the kernel, all that they may
-// ever have at once: the kernel gives pages when they are touched, so that a
-// memory that grows is not copied. It begins with p, if that is not nil.
-func withMemory(ctx context.Context, p *pages) context.Context {
-	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
-		b, err := syscall.Mmap(-1, 0, max(int(most), reach), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
-		if err == nil && p != nil && p.size > 0 {
-			_, err = unix.MmapPtr(int(p.file.Fd()), 0, unsafe.Pointer(&b[0]), uintptr(p.size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
+// newMemory takes memory for a process from the kernel, as much as a program may
+// ever have at once: the kernel gives pages when they are touched, so that a memory
+// that grows is not copied. It begins with p, if that is not nil.
+func newMemory(p *pages) (*Memory, error) {
+	const most = memoryPages * wasmPage
+	b, err := syscall.Mmap(-1, 0, max(most, reach), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
+	if err != nil {
+		return nil, fmt.Errorf("%d MiB of addresses for a machine's memory can't be had: %w; raise the limit (ulimit -v) or take fewer nodes%s", max(most, reach)>>20, err, orChecked)
+	}
+	m := &Memory{mapped{b, most}}
+	huge := b[:most]
+	if p != nil && p.size > 0 {
+		if _, err = unix.MmapPtr(int(p.file.Fd()), 0, unsafe.Pointer(&b[0]), uintptr(p.size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
+			m.Free()
+			return nil, fmt.Errorf("what a machine's memory begins with: %w", err)
 		}
-		if err != nil {
-			panic("memory for a simulated machine: " + err.Error())
-		}
-		huge := b[:most]
-		if p != nil {
-			huge = huge[p.size:]
-		}
-		hugeMemory(huge)
-		return &mapped{b, int(most)}
+		huge = huge[p.size:]
+	}
+	hugeMemory(huge)
+	return m, nil
+}
+
+// Memory is that of a process, before the process is there.
+type Memory struct{ mapped mapped }
+
+// In has the program that is started in the context have the memory. No other one may.
+func (m *Memory) In(ctx context.Context) context.Context {
+	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory {
+		return &m.mapped
 	}))
 }
+
+// Free gives the memory back, unless the process that had it has done so.
+func (m *Memory) Free() { m.mapped.Free() }
 
 type mapped struct {
 	b    []byte

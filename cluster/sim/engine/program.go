@@ -23,7 +23,10 @@ type Program struct {
 }
 
 // Memory that a process may have: a program that wants more ends by itself.
-const memoryPages = 512 << 20 / 65536
+const (
+	wasmPage    = 1 << 16
+	memoryPages = 512 << 20 / wasmPage
+)
 
 // Config is how [Load] compiles a module.
 type Config struct {
@@ -90,12 +93,12 @@ func (p *Program) Close(ctx context.Context) error {
 	return err
 }
 
-// WithMemory has a process that is started in the context get the program's memory
-// from the kernel.
-func (p *Program) WithMemory(ctx context.Context) context.Context { return withMemory(ctx, p.pages) }
+// Memory takes memory for a process from the kernel. Its error says what to do when
+// there is not enough. Who has it frees it when the process has ended.
+func (p *Program) Memory() (*Memory, error) { return newMemory(p.pages) }
 
-// Start runs the program as a new process, until it ends. Its context comes from
-// WithMemory, and is what the functions get that it imports.
+// Start runs the program as a new process, until it ends. Its memory is said by the
+// context (Memory.In), which is also what the functions get that it imports.
 func (p *Program) Start(ctx context.Context, config wazero.ModuleConfig) (api.Module, error) {
 	return p.runtime.InstantiateModule(ctx, p.module, config)
 }

@@ -14,4 +14,7 @@ const engine = "-" + experimental.UncheckedID
 // machine's business still: it finds zeros, or what strayed there before.
 const reach = 1<<33 + 1<<16
 
+// orChecked is what else helps who has no addresses for reach.
+const orChecked = ", or build coup with a plain go build, which needs a sixteenth of it"
+
 func init() { experimental.Unchecked = true }

@@ -36,11 +36,11 @@ func TestStrayAccess(t *testing.T) {
 	a.op(opI64Const, 7)
 	a.op(opI64Ne)
 	a.op(opEnd)
-	ctx := withMemory(context.Background(), nil)
+	ctx := context.Background()
 	r := wazero.NewRuntime(ctx)
 	defer r.Close(ctx)
 	for range 2 { // the second one gets what the first one left, if anybody does
-		m, err := r.Instantiate(ctx, ofGo(a.out))
+		m, err := r.Instantiate(inMemory(t, ctx, nil), ofGo(a.out))
 		if err != nil {
 			t.Fatal(err)
 		}

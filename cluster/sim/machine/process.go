@@ -139,9 +139,16 @@ func (m *Machine) Start(ctx context.Context) {
 		WithStdout(&p.output).WithStderr(&p.errors).
 		WithRandSource(random).
 		WithFSConfig(wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(files{p: p}, "/"))
-	ctx = &within{m.cfg.Program.WithMemory(context.WithoutCancel(ctx)), p}
 	p.next, p.end = iter.Pull(func(yield func(struct{}) bool) {
 		p.yield = yield
+		memory, err := m.cfg.Program.Memory()
+		if err != nil {
+			m.w.Fail(fmt.Errorf("%s: %w", m.Name(), err))
+			p.fate.killed, p.fate.code = true, exitKilled // it has not failed by itself
+			return
+		}
+		defer memory.Free()
+		ctx := &within{memory.In(context.WithoutCancel(ctx)), p}
 		mod, err := m.cfg.Program.Start(ctx, config)
 		p.exited(err)
 		if mod != nil {

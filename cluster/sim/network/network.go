@@ -61,7 +61,24 @@ type Host struct {
 	name      string
 	up        bool               // has power
 	listeners map[int]Listener   // by port
-	sockets   map[uint32]*Socket // that a process accepted or dialled
+	sockets   map[uint32]*Socket // of the process that runs, by what it calls them
+	all       []*Socket          // also those that earlier ones have left behind
+}
+
+// open adds a socket, which has the id from now on.
+func (h *Host) open(s *Socket) {
+	h.sockets[s.id] = s
+	h.all = append(h.all, s)
+}
+
+// forget removes a socket. Another one may have its id by now: each process begins anew.
+func (h *Host) forget(s *Socket) {
+	if h.sockets[s.id] == s {
+		delete(h.sockets, s.id)
+	}
+	if i := slices.Index(h.all, s); i >= 0 {
+		h.all = slices.Delete(h.all, i, i+1)
+	}
 }
 
 // Owner is who has a socket: a process or a client.
@@ -140,7 +157,7 @@ func (n *Network) latency() time.Duration {
 func (n *Network) Connect(o Owner, id uint32, from, to string, port int) *Socket {
 	s := &Socket{net: n, id: id, host: from, remote: to, owner: o, port: port}
 	if h := n.hosts[from]; h != nil {
-		h.sockets[id] = s
+		h.open(s)
 	}
 	n.trace.dial(s)
 	n.w.After(o.Lead(), s.knock)
@@ -192,7 +209,7 @@ func (s *Socket) knocked(h *Host) {
 			return
 		}
 		peer := &Socket{net: s.net, id: o.NextID(), host: h.name, remote: s.host, owner: o, peer: s, talk: s.talk}
-		h.sockets[peer.id] = peer
+		h.open(peer)
 		s.peer = peer
 		o.Notify(peer, guest.Accepted, append([]byte{byte(s.port >> 8), byte(s.port)}, s.host...))
 	}
@@ -339,14 +356,14 @@ func (s *Socket) forget() {
 	s.gone = true
 	s.blocked = nil
 	if h := s.net.hosts[s.host]; h != nil {
-		delete(h.sockets, s.id)
+		h.forget(s)
 	}
 }
 
-// sortedSockets lists the sockets of a host in a fixed order.
+// sortedSockets lists the sockets of a host by their ids, older ones first.
 func (h *Host) sortedSockets() []*Socket {
-	all := slices.Collect(maps.Values(h.sockets))
-	slices.SortFunc(all, func(a, b *Socket) int { return int(int64(a.id) - int64(b.id)) })
+	all := slices.Clone(h.all)
+	slices.SortStableFunc(all, func(a, b *Socket) int { return int(int64(a.id) - int64(b.id)) })
 	return all
 }
 
@@ -368,6 +385,9 @@ func (h *Host) ProcessEnded(o Owner) {
 	for _, s := range h.sortedSockets() {
 		if s.owner == o {
 			s.Close()
+			if h.sockets[s.id] == s {
+				delete(h.sockets, s.id)
+			}
 		}
 	}
 }

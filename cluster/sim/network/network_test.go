@@ -106,7 +106,7 @@ func TestConnection(t *testing.T) {
 		}
 		c.Close()
 		w.SleepFor(time.Second)
-		if len(n.hosts["n1"].sockets) != 0 {
+		if len(n.hosts["n1"].all)+len(n.hosts["n1"].sockets) != 0 {
 			t.Error("the node still has a socket")
 		}
 	})
@@ -214,6 +214,71 @@ func TestEndsOfProcessAndMachine(t *testing.T) {
 		n.hosts["n1"].up = true
 		if _, err := b.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) || err == io.EOF {
 			t.Errorf("with power again: %v", err)
+		}
+	})
+}
+
+// A process calls its sockets as the one before it did. What becomes of a socket that
+// the earlier one has left behind is nothing to the later one's.
+func TestIDsBeginAnew(t *testing.T) {
+	for name, end := range map[string]func(h *Host, p *program){
+		"killed":    func(h *Host, p *program) { h.ProcessEnded(p) },
+		"power cut": func(h *Host, p *program) { h.PowerLost(); h.ProcessEnded(p); h.PowerOn() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLAN(t, func(w *world.World, n *Network, other *program) {
+				h := n.AddHost("n2")
+				h.PowerOn()
+				first, second := &program{}, &program{}
+				old := n.Connect(first, 7, "n2", "n1", 80)
+				w.SleepFor(10 * time.Millisecond)
+				end(h, first)
+				// The other side goes on to talk to what is not there any more.
+				far := n.hosts["n1"].Socket(1)
+				s := n.Connect(second, 7, "n2", "n1", 80)
+				w.SleepFor(10 * time.Millisecond)
+				far.Send([]byte("hello?"))
+				far.Close()
+				w.SleepFor(time.Minute)
+				if !old.gone || h.Socket(7) != s || s.gone {
+					t.Fatalf("the old socket is gone: %v; the new one is %p, and %p has its id", old.gone, s, h.Socket(7))
+				}
+				// Whoever has the new one is told of its end, like the other side.
+				other.inbox = nil
+				h.ProcessEnded(second)
+				w.SleepFor(time.Minute)
+				if got := told(other); got != "eof" {
+					t.Errorf("the other side was told %q", got)
+				}
+				n.hosts["n1"].ProcessEnded(other)
+				w.SleepFor(time.Minute)
+				if len(h.all)+len(h.sockets) != 0 {
+					t.Errorf("%d sockets are left", len(h.all))
+				}
+			})
+		})
+	}
+}
+
+// A power cut ends also what earlier processes had left behind: it is not sent again.
+func TestPowerCutEndsWhatWasLeftBehind(t *testing.T) {
+	inLAN(t, func(w *world.World, n *Network, other *program) {
+		h := n.AddHost("n2")
+		h.PowerOn()
+		first, second := &program{}, &program{}
+		n.Connect(first, 7, "n2", "n1", 80)
+		w.SleepFor(10 * time.Millisecond)
+		n.SetCuts([]cluster.Cut{{From: "n2", To: "n1", Loss: 1}})
+		h.Socket(7).Send([]byte("lost"))
+		h.ProcessEnded(first)
+		n.Connect(second, 7, "n2", "n1", 80)
+		w.SleepFor(10 * time.Millisecond)
+		h.PowerLost()
+		h.PowerOn()
+		n.SetCuts(nil)
+		w.SleepFor(time.Minute)
+		if got := told(other); got != "accepted" {
+			t.Errorf("after the power cut the other side was told %q", got)
 		}
 	})
 }
