@@ -1,15 +1,20 @@
-// Package coup runs tests: it brings a system up, lets clients work while a
-// nemesis breaks things, records every operation, and judges the history.
+// Package coup holds no code of its own. A test runs through these rooms, each of
+// which imports only what stands above it:
 //
-//	plan := coup.DefaultPlan()
-//	plan.Seed = 7
-//	if err := plan.Resolve(); err != nil { ... }
-//	outcome, err := coup.Run(ctx, ctx, plan, coup.RunOptions{Out: "runs"})
+//   - harness: operations, histories, events and verdicts, and the loop of clients
+//   - cluster: what a system under test and a cluster of it are; its backends
+//   - checker: what is promised, and whether a history keeps it
+//   - nemesis and workloads: what is broken, and what clients ask for
+//   - plan: a run as data
+//   - judge: from a run directory to a verdict and a report
+//   - runner: carries a plan out on a backend, and has it judged
+//   - search: many runs: hunt, replay, shrink, and the planted bugs
+//   - cmd/coup: the command line
 //
-// The way data takes: a [Plan] is resolved and stored; a cluster comes up;
-// package harness runs the load of a workload against it while package nemesis
-// carries the schedule out; history and events are written as they happen; the
-// cluster is healed, read once more, and removed. [Judge] then starts from the
-// files alone: it reads the history back, runs the checkers, and writes the
-// verdict and the report.
+// To run a test from Go:
+//
+//	p := plan.Default()
+//	p.Seed = 7
+//	if err := p.Resolve(); err != nil { ... }
+//	dir, verdict, err := runner.Run(ctx, ctx, p, runner.Options{Out: "runs"})
 package coup

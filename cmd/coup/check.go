@@ -6,13 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"coup"
 	"coup/checker/histories"
+	"coup/judge"
+	"coup/plan"
 	"coup/results"
 )
 
 func newCheck() *cobra.Command {
-	plan := coup.DefaultPlan()
+	plan := plan.Default()
 	var o histories.Options
 	cmd := &cobra.Command{
 		Use:   "check RUN_DIR|HISTORY",
@@ -58,18 +59,18 @@ history that makes no sense, 255 coup itself failed.`,
 		if err != nil {
 			return usageError{err}
 		}
-		var v coup.Verdict
+		var v judge.Verdict
 		if dir != "" {
-			var b coup.Bounds
+			var b judge.Bounds
 			if f.Changed("check-time") {
 				b.Time = plan.CheckTime
 			}
 			if f.Changed("check-memory") {
 				b.Memory = plan.CheckMemory
 			}
-			v, err = coup.JudgeWithin(cmd.Context(), dir, b)
+			v, err = judge.Within(cmd.Context(), dir, b)
 		} else {
-			v, err = coup.JudgeHistory(cmd.Context(), history, plan.Workload, plan)
+			v, err = judge.History(cmd.Context(), history, plan.Workload, plan)
 		}
 		if err != nil {
 			return inputIsUsage(err)
@@ -80,7 +81,7 @@ history that makes no sense, 255 coup itself failed.`,
 	return cmd
 }
 
-func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan coup.Plan) error {
+func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan plan.Plan) error {
 	in := cmd.InOrStdin()
 	if path != "-" {
 		f, err := os.Open(path)
@@ -90,7 +91,7 @@ func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan cou
 		defer f.Close()
 		in = f
 	}
-	v, err := coup.JudgeForeign(cmd.Context(), in, path, o, plan)
+	v, err := judge.Foreign(cmd.Context(), in, path, o, plan)
 	if err != nil {
 		return inputIsUsage(err)
 	}
@@ -101,7 +102,7 @@ func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan cou
 // inputIsUsage makes files that make no sense wrong usage: they are the user's
 // to put right.
 func inputIsUsage(err error) error {
-	var input *coup.InputError
+	var input *judge.InputError
 	if errors.As(err, &input) {
 		return usageError{err}
 	}

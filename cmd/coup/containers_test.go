@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"coup"
 	"coup/harness"
 	"coup/internal/testengine"
+	"coup/judge"
+	"coup/plan"
 	"coup/results"
 )
 
@@ -40,7 +41,7 @@ func exit(t *testing.T, cmd *exec.Cmd) int {
 // left lists what the engine still has of the run in dir.
 func left(t *testing.T, dir string) string {
 	t.Helper()
-	var stored coup.Stored
+	var stored plan.Stored
 	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
 		t.Fatal(err)
 	}
@@ -81,9 +82,9 @@ func awaitOperations(t *testing.T, out string) (dir string) {
 	return ""
 }
 
-func verdictOf(t *testing.T, dir string) coup.Verdict {
+func verdictOf(t *testing.T, dir string) judge.Verdict {
 	t.Helper()
-	var v coup.Verdict
+	var v judge.Verdict
 	if err := results.ReadJSON(dir, results.VerdictFile, &v); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestKilledRunLeavesNothingRunning(t *testing.T) {
 	cmd.Process.Kill()
 	exit(t, cmd)
 	running := func() string {
-		var stored coup.Stored
+		var stored plan.Stored
 		if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
 			t.Fatal(err)
 		}

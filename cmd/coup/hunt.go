@@ -17,18 +17,20 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"coup"
 	"coup/cluster/sim"
 	"coup/harness"
+	"coup/plan"
 	"coup/results"
+	"coup/runner"
+	"coup/search"
 )
 
 func newHunt(soft context.Context) *cobra.Command {
-	plan := coup.DefaultPlan()
-	plan.Backend = "sim"
+	p := plan.Default()
+	p.Backend = "sim"
 	var (
 		file, seeds, out string
-		o                coup.HuntOptions
+		o                search.HuntOptions
 	)
 	cmd := &cobra.Command{
 		Use:   "hunt",
@@ -52,13 +54,13 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 	f.IntVar(&o.Workers, "workers", runtime.NumCPU(), "runs at a time")
 	f.BoolVar(&o.KeepGoing, "keep-going", false, "go on after a failure")
 	nodeFlag(f)
-	planFlags(f, &plan)
+	planFlags(f, &p)
 	f.Lookup("seed").Hidden = true
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := fromFile(cmd, &plan, file); err != nil {
+		if err := fromFile(cmd, &p, file); err != nil {
 			return usageError{err}
 		}
-		if err := nodeFits(cmd, plan); err != nil {
+		if err := nodeFits(cmd, p); err != nil {
 			return err
 		}
 		if n, err := fmt.Sscanf(seeds+" ", "%d-%d ", &o.From, &o.To); n != 2 || err != nil || o.From < 1 || o.To < o.From {
@@ -67,22 +69,22 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 		if o.Workers < 1 {
 			return usageError{fmt.Errorf("workers must be 1 or more, not %d", o.Workers)}
 		}
-		plan.Schedule, plan.Seed = nil, o.From
-		resolved := plan // of the first seed, to see that it can be
+		p.Schedule, p.Seed = nil, o.From
+		resolved := p // of the first seed, to see that it can be
 		if err := resolved.Resolve(); err != nil {
 			return usageError{err}
 		}
-		return hunt(cmd.Context(), soft, plan, out, o)
+		return hunt(cmd.Context(), soft, p, out, o)
 	}
 	return cmd
 }
 
-func hunt(ctx, soft context.Context, plan coup.Plan, out string, o coup.HuntOptions) error {
+func hunt(ctx, soft context.Context, p plan.Plan, out string, o search.HuntOptions) error {
 	start, shown := time.Now(), time.Now()
 	var (
 		done      int
 		simulated time.Duration
-		failures  []coup.Hunted
+		failures  []search.Hunted
 		worst     = harness.Valid
 	)
 	say := func() {
@@ -91,7 +93,7 @@ func hunt(ctx, soft context.Context, plan coup.Plan, out string, o coup.HuntOpti
 			done, o.To-o.From+1, float64(done)/spent.Minutes(), simulated.Hours(), len(failures))
 		shown = time.Now()
 	}
-	o.Done = func(h coup.Hunted) {
+	o.Done = func(h search.Hunted) {
 		done++
 		simulated += max(0, h.Simulated)
 		worst = harness.Worst(worst, h.Valid)
@@ -104,7 +106,7 @@ func hunt(ctx, soft context.Context, plan coup.Plan, out string, o coup.HuntOpti
 		}
 	}
 	o.Start = func() (io.WriteCloser, io.Reader, func() error, error) { return startWorker(ctx) }
-	err := coup.Hunt(ctx, soft, plan, out, o)
+	err := search.Hunt(ctx, soft, p, out, o)
 	results.MendLatest(out)
 	say()
 	printGroups(failures)
@@ -118,7 +120,7 @@ func hunt(ctx, soft context.Context, plan coup.Plan, out string, o coup.HuntOpti
 	return codeOf(worst)
 }
 
-func replayCommand(h coup.Hunted) string {
+func replayCommand(h search.Hunted) string {
 	command := "coup replay " + h.Dir
 	if node := os.Getenv(sim.NodeVariable); node != "" {
 		command += " --node " + node
@@ -127,8 +129,8 @@ func replayCommand(h coup.Hunted) string {
 }
 
 // printGroups shows the failures by what went wrong, the most frequent first.
-func printGroups(failures []coup.Hunted) {
-	groups := map[string][]coup.Hunted{}
+func printGroups(failures []search.Hunted) {
+	groups := map[string][]search.Hunted{}
 	for _, h := range failures {
 		groups[h.Fingerprint] = append(groups[h.Fingerprint], h)
 	}
@@ -173,7 +175,7 @@ func newHuntWorker(soft context.Context) *cobra.Command {
 			if len(stuck) > 0 {
 				return afterStuck(cmd.Context(), stuck)
 			}
-			return coup.HuntWorker(cmd.Context(), soft, os.Stdin, os.Stdout, coup.RunOptions{Stuck: becomeStuckWorker})
+			return search.HuntWorker(cmd.Context(), soft, os.Stdin, os.Stdout, runner.Options{Stuck: becomeStuckWorker})
 		},
 	}
 	cmd.Flags().StringArrayVar(&stuck, "stuck", nil, "a run whose node loops for ever: its directory, the node, and after what time")
@@ -197,5 +199,5 @@ func afterStuck(ctx context.Context, stuck []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	return coup.WriteStuck(ctx, os.Stdout, stuck[0], stuck[1], after)
+	return search.WriteStuck(ctx, os.Stdout, stuck[0], stuck[1], after)
 }

@@ -7,15 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"coup"
 	"coup/harness"
+	"coup/plan"
 	"coup/results"
+	"coup/runner"
+	"coup/search"
 )
 
 func newReplay(soft context.Context) *cobra.Command {
 	var (
 		times int
-		o     coup.RunOptions
+		o     runner.Options
 	)
 	cmd := &cobra.Command{
 		Use:   "replay RUN_DIR",
@@ -62,13 +64,13 @@ failed.`,
 	return cmd
 }
 
-func replay(ctx, soft context.Context, dir string, times int, o coup.RunOptions) error {
-	var share coup.Share
+func replay(ctx, soft context.Context, dir string, times int, o runner.Options) error {
+	var share search.Share
 	worst := harness.Valid
 	for i := 0; i < times && soft.Err() == nil; i++ {
 		ui := newUI(os.Stderr)
 		o.Progress, o.Log, o.Stuck = ui.progress, ui.log, becomeStuck
-		r, err := coup.Replay(ctx, soft, dir, o)
+		r, err := search.Replay(ctx, soft, dir, o)
 		ui.done()
 		if err != nil {
 			return inputIsUsage(err)
@@ -90,6 +92,6 @@ func replay(ctx, soft context.Context, dir string, times int, o coup.RunOptions)
 }
 
 func isSim(dir string) bool {
-	var stored coup.Stored
+	var stored plan.Stored
 	return results.ReadJSON(dir, results.PlanFile, &stored) == nil && stored.Plan.Backend == "sim"
 }

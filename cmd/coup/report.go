@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"coup"
+	"coup/judge"
 	"coup/results"
 )
 
@@ -17,7 +17,7 @@ func newReport() *cobra.Command {
 		Example: `  coup report runs/latest`,
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := coup.Report(args[0]); err != nil {
+			if err := judge.Report(args[0]); err != nil {
 				return inputIsUsage(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(args[0], results.ReportFile))

@@ -13,17 +13,19 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"coup"
 	"coup/cluster/sim"
+	"coup/judge"
+	"coup/plan"
 	"coup/results"
+	"coup/runner"
 )
 
 func newRun(soft context.Context) *cobra.Command {
-	plan := coup.DefaultPlan()
+	p := plan.Default()
 	var (
 		file  string
 		print bool
-		o     coup.RunOptions
+		o     runner.Options
 	)
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -52,32 +54,32 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 	f.StringVar(&o.Out, "out", "runs", "make the run directory in this folder")
 	nodeFlag(f)
 	traceFlag(f, &o)
-	planFlags(f, &plan)
+	planFlags(f, &p)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := fromFile(cmd, &plan, file); err != nil {
+		if err := fromFile(cmd, &p, file); err != nil {
 			return usageError{err}
 		}
 		if !print && file == "" && !cmd.Flags().Changed("backend") {
-			if plan.Backend = "sim"; !cmd.Flags().Changed("node") {
-				plan.Backend = chooseBackend(cmd.Context())
+			if p.Backend = "sim"; !cmd.Flags().Changed("node") {
+				p.Backend = chooseBackend(cmd.Context())
 			}
 		}
-		if err := nodeFits(cmd, plan); err != nil {
+		if err := nodeFits(cmd, p); err != nil {
 			return err
 		}
-		if plan.Seed == 0 {
-			plan.Seed = uint64(time.Now().UnixNano()) % 1e9
+		if p.Seed == 0 {
+			p.Seed = uint64(time.Now().UnixNano()) % 1e9
 		}
-		if err := plan.Resolve(); err != nil {
+		if err := p.Resolve(); err != nil {
 			return usageError{err}
 		}
 		if print {
-			return plan.WritePlan(cmd.OutOrStdout())
+			return p.WritePlan(cmd.OutOrStdout())
 		}
-		if err := o.Check(plan); err != nil {
+		if err := o.Check(p); err != nil {
 			return usageError{err}
 		}
-		return run(cmd.Context(), soft, plan, o)
+		return run(cmd.Context(), soft, p, o)
 	}
 	return cmd
 }
@@ -109,45 +111,45 @@ func (n *nodeFile) Set(file string) error {
 }
 
 // nodeFits says so when another node was named, and would not run.
-func nodeFits(cmd *cobra.Command, plan coup.Plan) error {
-	if cmd.Flags().Changed("node") && plan.Backend != "sim" {
-		return usageError{fmt.Errorf("--node is a program for simulated machines: it needs --backend sim, not %s", plan.Backend)}
+func nodeFits(cmd *cobra.Command, p plan.Plan) error {
+	if cmd.Flags().Changed("node") && p.Backend != "sim" {
+		return usageError{fmt.Errorf("--node is a program for simulated machines: it needs --backend sim, not %s", p.Backend)}
 	}
 	return nil
 }
 
 // traceFlag is the flag of what is written down of a run, and no part of its plan.
-func traceFlag(f *pflag.FlagSet, o *coup.RunOptions) {
+func traceFlag(f *pflag.FlagSet, o *runner.Options) {
 	f.BoolVar(&o.Trace, "trace", false, "write down what every simulated machine does, message by message, and show it in the report (needs --backend sim)")
 }
 
 // planFlags are the flags that make a plan.
-func planFlags(f *pflag.FlagSet, plan *coup.Plan) {
-	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run: docker, or sim, on simulated machines; docker if an engine answers, else sim")
-	f.StringVar(&plan.System, "system", plan.System, "the system under test")
-	f.StringVar(&plan.Bug, "bug", plan.Bug, "switch a planted bug of the system on (see coup list)")
-	f.StringVar(&plan.Reads, "reads", plan.Reads, "mode of reads: linearizable, lease or stale")
-	f.StringToStringVar(&plan.Settings, "set", plan.Settings, "settings of the system, name=value,...")
-	f.StringVar(&plan.Workload, "workload", plan.Workload, "what the clients do (see coup list)")
-	f.StringSliceVar(&plan.Nemesis, "nemesis", plan.Nemesis, "faults, each fault:target (see coup list); empty for none")
-	f.TextVar(&plan.Interval, "interval", plan.Interval, "average time between two strikes of the same fault, at least 200ms; 0s: by the number of faults. A schedule of about 100000 strikes is the most")
-	f.IntVar(&plan.Nodes, "nodes", plan.Nodes, "size of the cluster")
-	f.TextVar(&plan.Time, "time", plan.Time, "how long the load lasts, at most 24h")
-	f.IntVar(&plan.Concurrency, "concurrency", plan.Concurrency, "processes that work at a time")
-	f.Float64Var(&plan.Rate, "rate", plan.Rate, "operations per second of all processes; 0: as fast as they are answered")
-	f.TextVar(&plan.Timeout, "timeout", plan.Timeout, "how long a process waits for an operation")
-	f.IntVar(&plan.Keys, "keys", plan.Keys, "objects in use at a time")
-	f.IntVar(&plan.OpsPerKey, "ops-per-key", plan.OpsPerKey, "operations on an object before a new one takes its place")
-	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of all randomness; 0 draws one")
-	f.BoolVar(&plan.FailFast, "fail-fast", plan.FailFast, "judge as the run goes on, and end the load when a violation is found")
-	f.TextVar(&plan.ServeWithin, "serve-within", plan.ServeWithin, "how long the system may take to serve when nothing is broken, and then each node to catch up")
-	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker")
-	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB")
+func planFlags(f *pflag.FlagSet, p *plan.Plan) {
+	f.StringVar(&p.Backend, "backend", p.Backend, "where the nodes run: docker, or sim, on simulated machines; docker if an engine answers, else sim")
+	f.StringVar(&p.System, "system", p.System, "the system under test")
+	f.StringVar(&p.Bug, "bug", p.Bug, "switch a planted bug of the system on (see coup list)")
+	f.StringVar(&p.Reads, "reads", p.Reads, "mode of reads: linearizable, lease or stale")
+	f.StringToStringVar(&p.Settings, "set", p.Settings, "settings of the system, name=value,...")
+	f.StringVar(&p.Workload, "workload", p.Workload, "what the clients do (see coup list)")
+	f.StringSliceVar(&p.Nemesis, "nemesis", p.Nemesis, "faults, each fault:target (see coup list); empty for none")
+	f.TextVar(&p.Interval, "interval", p.Interval, "average time between two strikes of the same fault, at least 200ms; 0s: by the number of faults. A schedule of about 100000 strikes is the most")
+	f.IntVar(&p.Nodes, "nodes", p.Nodes, "size of the cluster")
+	f.TextVar(&p.Time, "time", p.Time, "how long the load lasts, at most 24h")
+	f.IntVar(&p.Concurrency, "concurrency", p.Concurrency, "processes that work at a time")
+	f.Float64Var(&p.Rate, "rate", p.Rate, "operations per second of all processes; 0: as fast as they are answered")
+	f.TextVar(&p.Timeout, "timeout", p.Timeout, "how long a process waits for an operation")
+	f.IntVar(&p.Keys, "keys", p.Keys, "objects in use at a time")
+	f.IntVar(&p.OpsPerKey, "ops-per-key", p.OpsPerKey, "operations on an object before a new one takes its place")
+	f.Uint64Var(&p.Seed, "seed", p.Seed, "seed of all randomness; 0 draws one")
+	f.BoolVar(&p.FailFast, "fail-fast", p.FailFast, "judge as the run goes on, and end the load when a violation is found")
+	f.TextVar(&p.ServeWithin, "serve-within", p.ServeWithin, "how long the system may take to serve when nothing is broken, and then each node to catch up")
+	f.TextVar(&p.CheckTime, "check-time", p.CheckTime, "bound on the time of each checker")
+	f.IntVar(&p.CheckMemory, "check-memory", p.CheckMemory, "bound on the memory of each checker, MiB")
 }
 
 // chooseBackend says so when it is not the usual one.
 func chooseBackend(ctx context.Context) string {
-	backend, why := coup.DefaultBackend(ctx)
+	backend, why := runner.DefaultBackend(ctx)
 	if why != nil {
 		fmt.Fprintf(os.Stderr, "coup: the nodes run on simulated machines (--backend sim): %v\n", why)
 	}
@@ -156,7 +158,7 @@ func chooseBackend(ctx context.Context) string {
 
 // fromFile reads the plan file, if there is one. Flags that were given count
 // more than the file.
-func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
+func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 	if file == "" {
 		return nil
 	}
@@ -176,21 +178,21 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 		other = other || slices.Contains([]string{"time", "seed"}, f.Name)
 		unlist = unlist || slices.Contains([]string{"workload", "rate", "keys", "ops-per-key"}, f.Name)
 	})
-	*plan = coup.DefaultPlan()
+	*p = plan.Default()
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
-		var stored coup.Stored
+		var stored plan.Stored
 		if err := results.ReadJSON(file, results.PlanFile, &stored); err != nil {
 			return err
 		}
-		*plan = stored.Plan
-	} else if err := plan.ReadPlan(file); err != nil {
+		*p = stored.Plan
+	} else if err := p.ReadPlan(file); err != nil {
 		return err
 	}
-	if redraw || other && plan.Drawn() { // one that was written by hand stays
-		plan.Schedule = nil
+	if redraw || other && p.Drawn() { // one that was written by hand stays
+		p.Schedule = nil
 	}
 	if unlist {
-		plan.Operations = nil
+		p.Operations = nil
 	}
 	for _, set := range again {
 		if err := set(); err != nil {
@@ -200,10 +202,10 @@ func fromFile(cmd *cobra.Command, plan *coup.Plan, file string) error {
 	return nil
 }
 
-func run(ctx, soft context.Context, plan coup.Plan, o coup.RunOptions) error {
+func run(ctx, soft context.Context, p plan.Plan, o runner.Options) error {
 	ui := newUI(os.Stderr)
 	o.Progress, o.Log, o.Stuck = ui.progress, ui.log, becomeStuck
-	dir, verdict, err := coup.Run(ctx, soft, plan, o)
+	dir, verdict, err := runner.Run(ctx, soft, p, o)
 	ui.done()
 	if err != nil {
 		if dir != "" {
@@ -215,7 +217,7 @@ func run(ctx, soft context.Context, plan coup.Plan, o coup.RunOptions) error {
 	return codeOf(verdict.Valid)
 }
 
-func printVerdict(w *os.File, dir string, v coup.Verdict) {
+func printVerdict(w *os.File, dir string, v judge.Verdict) {
 	fmt.Fprintf(w, "%s\n", v.Sentence())
 	for _, r := range v.Results {
 		if r.Counterexample == nil {

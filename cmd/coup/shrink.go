@@ -9,14 +9,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"coup"
+	"coup/plan"
 	"coup/results"
+	"coup/search"
 )
 
 func newShrink(soft context.Context) *cobra.Command {
 	var (
 		out string
-		o   coup.ShrinkOptions
+		o   search.ShrinkOptions
 	)
 	cmd := &cobra.Command{
 		Use:   "shrink RUN_DIR",
@@ -37,7 +38,7 @@ or its environment failed.`,
 	nodeFlag(f)
 	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
 	f.IntVar(&o.Tries, "tries", 3, "how often a smaller plan may be run until it fails")
-	f.IntVar(&o.Runs, "runs", coup.DefaultShrinkRuns, "how many runs the search may take")
+	f.IntVar(&o.Runs, "runs", search.DefaultShrinkRuns, "how many runs the search may take")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, _, err := results.Locate(args[0])
 		if err != nil || dir == "" {
@@ -47,7 +48,7 @@ or its environment failed.`,
 			return usageError{errors.New("--tries and --runs must be 1 or more")}
 		}
 		o.Out, o.Stuck = out, becomeStuck
-		o.Step = func(s coup.ShrinkStep) {
+		o.Step = func(s search.ShrinkStep) {
 			what := "no"
 			if s.Fails {
 				what = "yes"
@@ -56,7 +57,7 @@ or its environment failed.`,
 		}
 		start := time.Now()
 		defer results.MendLatest(out)
-		r, err := coup.Shrink(cmd.Context(), soft, dir, o)
+		r, err := search.Shrink(cmd.Context(), soft, dir, o)
 		if err != nil {
 			return err
 		}
@@ -71,7 +72,7 @@ or its environment failed.`,
 }
 
 // size is how large a plan is, in words.
-func size(p coup.Plan) string {
+func size(p plan.Plan) string {
 	load := fmt.Sprintf("%d processes at full speed, %d objects", p.Concurrency, p.Keys)
 	switch {
 	case p.Operations != nil:

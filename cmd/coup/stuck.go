@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"coup"
+	"coup/judge"
 )
 
 // A simulated program that loops for ever holds the thread it runs on, and
@@ -34,7 +34,7 @@ func newStuck() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			v, err := coup.JudgeStuck(cmd.Context(), args[0], args[1], after)
+			v, err := judge.Stuck(cmd.Context(), args[0], args[1], after)
 			if err != nil {
 				return err
 			}

@@ -11,14 +11,14 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"coup"
+	"coup/runner"
 )
 
 // ui shows a run as it goes on: a line that changes in place on a terminal,
 // lines of a log elsewhere.
 type ui struct {
 	log      *slog.Logger
-	progress func(coup.Progress)
+	progress func(runner.Progress)
 	done     func()
 }
 
@@ -34,7 +34,7 @@ func logUI(w io.Writer) ui {
 	var last time.Duration
 	return ui{
 		log: log,
-		progress: func(p coup.Progress) {
+		progress: func(p runner.Progress) {
 			const every = 5 * time.Second
 			if p.Phase == "load" && p.Elapsed-last < every || p.Phase != "load" {
 				return
@@ -51,10 +51,10 @@ func liveUI(f *os.File) ui {
 	bar := progressbar.NewOptions64(1,
 		progressbar.OptionSetWriter(f), progressbar.OptionSetWidth(16), progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(50*time.Millisecond))
-	var last coup.Progress
+	var last runner.Progress
 	return ui{
 		log: slog.New(slog.DiscardHandler), // the line says it all
-		progress: func(p coup.Progress) {
+		progress: func(p runner.Progress) {
 			var b strings.Builder
 			fmt.Fprintf(&b, "%s", p.Phase)
 			if p.Phase == "load" {

@@ -11,19 +11,21 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"coup"
 	"coup/cluster"
 	"coup/cluster/systems"
 	"coup/nemesis"
+	"coup/plan"
 	"coup/results"
+	"coup/runner"
+	"coup/search"
 )
 
 type bug = cluster.Bug
 
 func newWall(soft context.Context) *cobra.Command {
-	plan := coup.DefaultPlan()
-	plan.Time = coup.Duration(time.Minute)
-	plan.Seed = 1
+	p := plan.Default()
+	p.Time = plan.Duration(time.Minute)
+	p.Seed = 1
 	var (
 		runs int
 		only []string
@@ -52,21 +54,21 @@ failed.`,
 	f.IntVar(&runs, "runs", 5, "runs of each bug; with --backend sim, first seeds")
 	f.StringSliceVar(&only, "bugs", nil, "only these bugs")
 	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
-	f.StringVar(&plan.System, "system", plan.System, "the system under test")
-	f.StringVar(&plan.Backend, "backend", plan.Backend, "where the nodes run (see coup run --help)")
-	f.TextVar(&plan.Time, "time", plan.Time, "how long a run may look for the bug")
-	f.Uint64Var(&plan.Seed, "seed", plan.Seed, "seed of the first run of each bug")
+	f.StringVar(&p.System, "system", p.System, "the system under test")
+	f.StringVar(&p.Backend, "backend", p.Backend, "where the nodes run (see coup run --help)")
+	f.TextVar(&p.Time, "time", p.Time, "how long a run may look for the bug")
+	f.Uint64Var(&p.Seed, "seed", p.Seed, "seed of the first run of each bug")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		sys, err := systems.Find(plan.System)
+		sys, err := systems.Find(p.System)
 		if err != nil {
 			return usageError{err}
 		}
 		bugs := cluster.BugsOf(sys)
 		for _, name := range only {
 			if !slices.ContainsFunc(bugs, func(b bug) bool { return b.Name == name }) {
-				return usageError{fmt.Errorf("%s has no bug %q (see coup list)", plan.System, name)}
+				return usageError{fmt.Errorf("%s has no bug %q (see coup list)", p.System, name)}
 			}
-			if plan.Backend != "sim" && slices.ContainsFunc(bugs, func(b bug) bool { return b.Name == name && simOnly(b) }) {
+			if p.Backend != "sim" && slices.ContainsFunc(bugs, func(b bug) bool { return b.Name == name && simOnly(b) }) {
 				return usageError{fmt.Errorf("%s shows only with --backend sim", name)}
 			}
 		}
@@ -74,13 +76,13 @@ failed.`,
 			return usageError{fmt.Errorf("runs must be 1 or more, not %d", runs)}
 		}
 		bugs = slices.DeleteFunc(slices.Clone(bugs), func(b bug) bool {
-			return len(only) > 0 && !slices.Contains(only, b.Name) || plan.Backend != "sim" && simOnly(b)
+			return len(only) > 0 && !slices.Contains(only, b.Name) || p.Backend != "sim" && simOnly(b)
 		})
 		defer results.MendLatest(out)
-		if plan.Backend == "sim" {
-			return wallSim(cmd.Context(), soft, plan, bugs, runs, out)
+		if p.Backend == "sim" {
+			return wallSim(cmd.Context(), soft, p, bugs, runs, out)
 		}
-		return wall(cmd.Context(), soft, plan, bugs, runs, out)
+		return wall(cmd.Context(), soft, p, bugs, runs, out)
 	}
 	return cmd
 }
@@ -93,16 +95,16 @@ func simOnly(b bug) bool {
 	})
 }
 
-func wall(ctx, soft context.Context, plan coup.Plan, bugs []bug, runs int, out string) error {
+func wall(ctx, soft context.Context, p plan.Plan, bugs []bug, runs int, out string) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "bug\tworkload and faults\tfound\tmedian time\tmedian operations\tevery time")
 	var missed []string
 	for _, b := range bugs {
-		var tries []coup.Try
+		var tries []search.Try
 		for i := range runs {
-			p := plan
-			p.Seed = plan.Seed + uint64(i)
-			t, err := coup.TryBug(ctx, soft, p, b, coup.RunOptions{Out: out})
+			p := p
+			p.Seed = p.Seed + uint64(i)
+			t, err := search.TryBug(ctx, soft, p, b, runner.Options{Out: out})
 			if err != nil {
 				return fmt.Errorf("%s, seed %d: %w", b.Name, p.Seed, err)
 			}
@@ -132,9 +134,9 @@ func wall(ctx, soft context.Context, plan coup.Plan, bugs []bug, runs int, out s
 }
 
 // row writes the line of a bug. It reports whether the median run found it.
-func row(table *tabwriter.Writer, b bug, tries []coup.Try) bool {
+func row(table *tabwriter.Writer, b bug, tries []search.Try) bool {
 	// A run that did not find the bug took longer than any that did.
-	slices.SortStableFunc(tries, func(a, b coup.Try) int {
+	slices.SortStableFunc(tries, func(a, b search.Try) int {
 		switch {
 		case a.Found != b.Found && a.Found:
 			return -1

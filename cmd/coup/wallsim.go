@@ -10,9 +10,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"coup"
 	"coup/harness"
 	"coup/internal/cputime"
+	"coup/plan"
+	"coup/runner"
+	"coup/search"
 )
 
 const (
@@ -23,13 +25,13 @@ const (
 	replaysOfShrunk = 3
 )
 
-// search is one search for a planted bug: seed after seed, until it is found.
-type search struct {
+// bugSearch is one search for a planted bug: seed after seed, until it is found.
+type bugSearch struct {
 	first uint64
 	seeds int           // that were tried
 	cpu   time.Duration // that this took
 	found bool
-	last  coup.Try
+	last  search.Try
 }
 
 // shrunk is the smallest plan of a bug, and whether it is any good.
@@ -40,14 +42,14 @@ type shrunk struct {
 
 // wallSim searches for every bug on simulated machines, from several first
 // seeds, and cuts down what was found at the median.
-func wallSim(ctx, soft context.Context, plan coup.Plan, bugs []bug, runs int, out string) error {
+func wallSim(ctx, soft context.Context, p plan.Plan, bugs []bug, runs int, out string) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "bug\tworkload and faults\tfound\tmedian seeds\tmedian CPU\tshrunk to\treplays that fail")
 	var missed []string
 	for _, b := range bugs {
-		var searches []search
+		var searches []bugSearch
 		for i := range runs {
-			s, err := searchBug(ctx, soft, plan, b, plan.Seed+uint64(i)*seedsPerSearch, out)
+			s, err := searchBug(ctx, soft, p, b, p.Seed+uint64(i)*seedsPerSearch, out)
 			if err != nil {
 				return err
 			}
@@ -59,7 +61,7 @@ func wallSim(ctx, soft context.Context, plan coup.Plan, bugs []bug, runs int, ou
 		if soft.Err() != nil {
 			break
 		}
-		slices.SortStableFunc(searches, func(a, b search) int {
+		slices.SortStableFunc(searches, func(a, b bugSearch) int {
 			return cmp.Or(cmp.Compare(b.tally(), a.tally()), cmp.Compare(a.seeds, b.seeds), cmp.Compare(a.cpu, b.cpu))
 		})
 		median := searches[(len(searches)-1)/2]
@@ -97,26 +99,26 @@ func wallSim(ctx, soft context.Context, plan coup.Plan, bugs []bug, runs int, ou
 	return nil
 }
 
-func (s search) tally() int {
+func (s bugSearch) tally() int {
 	if s.found {
 		return 1
 	}
 	return 0
 }
 
-func searchBug(ctx, soft context.Context, plan coup.Plan, b bug, first uint64, out string) (search, error) {
-	s := search{first: first}
+func searchBug(ctx, soft context.Context, p plan.Plan, b bug, first uint64, out string) (bugSearch, error) {
+	s := bugSearch{first: first}
 	begun := cputime.Used()
 	for s.seeds < seedsPerSearch && !s.found && soft.Err() == nil {
 		if s.last.Dir != "" {
 			os.RemoveAll(s.last.Dir) // it found nothing
 		}
-		plan.Seed = first + uint64(s.seeds)
+		p.Seed = first + uint64(s.seeds)
 		s.seeds++
 		var err error
-		s.last, err = coup.TryBug(ctx, soft, plan, b, coup.RunOptions{Out: out, Stuck: becomeStuck})
+		s.last, err = search.TryBug(ctx, soft, p, b, runner.Options{Out: out, Stuck: becomeStuck})
 		if err != nil {
-			return s, fmt.Errorf("%s, seed %d: %w", b.Name, plan.Seed, err)
+			return s, fmt.Errorf("%s, seed %d: %w", b.Name, p.Seed, err)
 		}
 		s.found = s.last.Found
 	}
@@ -128,15 +130,15 @@ func searchBug(ctx, soft context.Context, plan coup.Plan, b bug, first uint64, o
 
 // shrinkFound cuts down the run in dir and replays what is left.
 func shrinkFound(ctx, soft context.Context, b bug, dir, out string) (shrunk, error) {
-	o := coup.RunOptions{Out: out, Stuck: becomeStuck}
+	o := runner.Options{Out: out, Stuck: becomeStuck}
 	begun := cputime.Used()
-	r, err := coup.Shrink(ctx, soft, dir, coup.ShrinkOptions{RunOptions: o})
+	r, err := search.Shrink(ctx, soft, dir, search.ShrinkOptions{Options: o})
 	if err != nil {
 		return shrunk{}, fmt.Errorf("%s: shrink %s: %w", b.Name, dir, err)
 	}
 	s := shrunk{what: size(r.Plan)}
 	for i := 0; i < replaysOfShrunk && soft.Err() == nil; i++ {
-		again, err := coup.Replay(ctx, soft, r.Dir, o)
+		again, err := search.Replay(ctx, soft, r.Dir, o)
 		if err != nil {
 			return s, fmt.Errorf("%s: replay %s: %w", b.Name, r.Dir, err)
 		}

@@ -1,4 +1,4 @@
-package coup
+package search
 
 import (
 	"math/rand/v2"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFewestLeavesWhatIsNeeded(t *testing.T) {
+func TestDdminLeavesWhatIsNeeded(t *testing.T) {
 	never := func() bool { return false }
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 200 {
@@ -18,7 +18,7 @@ func TestFewestLeavesWhatIsNeeded(t *testing.T) {
 			}
 		}
 		asked := 0
-		left := fewest(n, func(keep []int) bool {
+		left := ddmin(n, func(keep []int) bool {
 			asked++
 			for _, i := range needed {
 				if !slices.Contains(keep, i) {
@@ -38,11 +38,11 @@ func TestFewestLeavesWhatIsNeeded(t *testing.T) {
 
 // What is needed may depend on what else is there: then no single one can be left
 // out at least.
-func TestFewestGoesOnUntilEveryOneIsNeeded(t *testing.T) {
+func TestDdminGoesOnUntilEveryOneIsNeeded(t *testing.T) {
 	fails := func(keep []int) bool { // an odd number, and at least 5 of 20; or 2 and 3 alone
 		return len(keep) >= 5 && len(keep)%2 == 1 || slices.Equal(keep, []int{2, 3})
 	}
-	left := fewest(20, fails, func() bool { return false })
+	left := ddmin(20, fails, func() bool { return false })
 	for i := range left {
 		if fails(slices.Delete(slices.Clone(left), i, i+1)) {
 			t.Errorf("%v can do without %d", left, left[i])
@@ -50,9 +50,9 @@ func TestFewestGoesOnUntilEveryOneIsNeeded(t *testing.T) {
 	}
 }
 
-func TestFewestStopsWithTheBestSoFar(t *testing.T) {
+func TestDdminStopsWithTheBestSoFar(t *testing.T) {
 	asked := 0
-	left := fewest(64, func(keep []int) bool { asked++; return slices.Contains(keep, 5) }, func() bool { return asked == 3 })
+	left := ddmin(64, func(keep []int) bool { asked++; return slices.Contains(keep, 5) }, func() bool { return asked == 3 })
 	if asked != 3 || len(left) != 32 || !slices.Contains(left, 5) {
 		t.Errorf("after %d questions %v", asked, left)
 	}

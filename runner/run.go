@@ -1,4 +1,7 @@
-package coup
+// Package runner carries a plan out: it brings a cluster up, lets clients work while
+// the nemesis strikes, heals, looks at everything once more, and has package judge
+// judge what was recorded. Start with [Run].
+package runner
 
 import (
 	"bytes"
@@ -18,13 +21,15 @@ import (
 	"coup/cluster"
 	"coup/cluster/systems"
 	"coup/harness"
+	"coup/judge"
 	"coup/nemesis"
+	"coup/plan"
 	"coup/results"
 	"coup/workloads"
 )
 
-// RunOptions are what a run is given beside its plan.
-type RunOptions struct {
+// Options are what a run is given beside its plan.
+type Options struct {
 	Out string // the folder that run directories are made in
 	// Progress is called several times a second, one call at a time; may be nil.
 	Progress func(Progress)
@@ -34,14 +39,14 @@ type RunOptions struct {
 	Trace bool
 	// Stuck is called when a simulated node's program loops for ever, on
 	// another thread and with no way back: it must replace this process by one
-	// that calls JudgeStuck. nil: such a run never ends.
+	// that calls judge.Stuck. nil: such a run never ends.
 	Stuck func(dir, node string, after time.Duration)
 }
 
 // Check says what can't be done with a plan.
-func (o RunOptions) Check(plan Plan) error {
-	if o.Trace && plan.Backend != "sim" {
-		return fmt.Errorf("only simulated machines can be traced (--backend sim), not those of the backend %s", plan.Backend)
+func (o Options) Check(p plan.Plan) error {
+	if o.Trace && p.Backend != plan.Simulated {
+		return fmt.Errorf("only simulated machines can be traced (--backend sim), not those of the backend %s", p.Backend)
 	}
 	return nil
 }
@@ -54,25 +59,6 @@ type Progress struct {
 	Leader         string
 	Term           uint64
 	Faults         []string // in force
-}
-
-// Stored is the content of plan.json: the plan, and what it ran on.
-type Stored struct {
-	Plan    Plan      `json:"plan"`
-	Run     string    `json:"run"`
-	Started time.Time `json:"started"`
-	Coup    string    `json:"coup"`           // version of coup
-	Raft    string    `json:"raft,omitempty"` // the release of hashicorp/raft that the nodes say they run
-	Go      string    `json:"go"`
-	Engine  string    `json:"engine,omitempty"`
-	API     string    `json:"api,omitempty"`
-	Image   string    `json:"image,omitempty"`  // the id of the nodes' image
-	Node    string    `json:"node,omitempty"`   // the file of the simulated nodes' program, unless it is the bundled one
-	Module  string    `json:"module,omitempty"` // SHA-256 of the simulated nodes' program
-	// Machines is the SHA-256 of all that the simulated machines held in the
-	// end, in memory and on disk.
-	Machines string `json:"machines,omitempty"`
-	CPUs     int    `json:"cpus"`
 }
 
 const (
@@ -93,34 +79,34 @@ const (
 // When soft ends, the load ends early: the cluster is healed, read, gathered
 // and judged all the same. When ctx ends, everything ends at once. Either way
 // nothing is left running.
-func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdict Verdict, err error) {
+func Run(ctx, soft context.Context, p plan.Plan, o Options) (dir string, verdict judge.Verdict, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	sys, err := systems.Find(plan.System)
+	sys, err := systems.Find(p.System)
 	if err != nil {
 		return "", verdict, err
 	}
-	work, err := workloads.Find(plan.Workload)
+	work, err := workloads.Find(p.Workload)
 	if err != nil {
 		return "", verdict, err
 	}
-	if err := o.Check(plan); err != nil {
-		return "", verdict, &InputError{err}
+	if err := o.Check(p); err != nil {
+		return "", verdict, &judge.InputError{Err: err}
 	}
 	store, err := results.Create(o.Out, time.Now())
 	if err != nil {
 		return "", verdict, err
 	}
 	r := &run{
-		plan: plan, sys: sys, work: work, o: o, store: store,
+		plan: p, sys: sys, work: work, o: o, store: store,
 		keys: map[string]struct{}{}, inForce: map[int]string{}, lastSaid: map[string]time.Duration{},
 		lastWords: map[string]string{},
 	}
 	r.stored = r.describe()
 	err = results.WriteJSON(store.Dir, results.PlanFile, r.stored)
 	if err == nil {
-		err = backends[plan.Backend].drive(r, func() error { return r.run(ctx, soft) })
+		err = backendOf(p.Backend).drive(r, func() error { return r.run(ctx, soft) })
 	}
 	if closeErr := store.Close(); err == nil { // what ended the run says more than what came of it
 		err = closeErr
@@ -129,20 +115,20 @@ func Run(ctx, soft context.Context, plan Plan, o RunOptions) (dir string, verdic
 		return store.Dir, verdict, errors.Join(err, r.cleaning)
 	}
 	r.enter("judge")
-	verdict, err = Judge(ctx, store.Dir)
+	verdict, err = judge.Judge(ctx, store.Dir)
 	return store.Dir, verdict, errors.Join(err, r.cleaning)
 }
 
 // run is a run under way.
 type run struct {
-	plan   Plan
+	plan   plan.Plan
 	sys    cluster.System
 	work   workloads.Workload
-	o      RunOptions
+	o      Options
 	store  *results.Run
 	rt     harness.Runtime
 	epoch  time.Time // what the nodes' clocks show at the start of the run; zero: nobody knows
-	stored Stored
+	stored plan.Stored
 
 	cluster cluster.Cluster
 	nemesis *nemesis.Nemesis
@@ -166,8 +152,8 @@ type run struct {
 	release   string                   // what the node that booted last said it runs
 }
 
-func (r *run) describe() Stored {
-	s := Stored{
+func (r *run) describe() plan.Stored {
+	s := plan.Stored{
 		Plan: r.plan, Run: r.store.ID, Started: time.Now().UTC().Truncate(time.Second), Coup: "unknown",
 		Go: runtime.Version(), CPUs: runtime.NumCPU(),
 	}
@@ -213,7 +199,7 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	r.enter("setup")
-	r.cluster, err = backends[r.plan.Backend].up(ctx, r)
+	r.cluster, err = backendOf(r.plan.Backend).up(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -400,7 +386,7 @@ func (r *run) test(g harness.Generator, first int) harness.Test {
 		Runtime: r.rt, Generator: g, Concurrency: r.plan.Concurrency, Seed: r.plan.Seed,
 		Timeout: time.Duration(r.plan.Timeout), Backoff: restAfterFailure, FirstProcess: first,
 		Open: func(thread, process int) (harness.Client, error) {
-			o := r.plan.options()
+			o := r.plan.Options()
 			o.Client = fmt.Sprintf("p%d", process)
 			c, err := r.sys.Open(r.cluster, nodes[thread%len(nodes)].Name, o)
 			if err != nil {
@@ -468,7 +454,7 @@ func (r *run) load(ctx, soft context.Context) (next int, err error) {
 		rest()
 		r.rt.Wake()
 	})
-	g, err := r.plan.generator(r.work, r.loadStart)
+	g, err := r.plan.Generator(r.work, r.loadStart)
 	if err == nil {
 		next, err = harness.Run(ctx, working, r.test(g, 0))
 	}
@@ -485,7 +471,7 @@ func (r *run) load(ctx, soft context.Context) (next int, err error) {
 // heals the cluster, and waits until it serves. A violation gives the clients rest at once.
 // working ends with the clients' work.
 func (r *run) trouble(ctx, loading, working context.Context, end, rest func()) error {
-	struck := harness.Spawn(r.rt, func() { r.nemesis.Run(loading, r.plan.entries()) })
+	struck := harness.Spawn(r.rt, func() { r.nemesis.Run(loading, r.plan.Entries()) })
 	harness.Sleep(loading, r.rt, r.loadStart+time.Duration(r.plan.Time))
 	end()
 	if r.hasFound() {
@@ -572,7 +558,7 @@ func (r *run) judgeOnTheWay(ctx context.Context) {
 		if err := errors.Join(r.store.History.Flush(), r.store.Events.Flush()); err != nil {
 			return // the run ends of it by itself
 		}
-		if found := violation(ctx, r.store.Dir, r.stored); found != "" && ctx.Err() == nil {
+		if found := judge.Violation(ctx, r.store.Dir); found != "" && ctx.Err() == nil {
 			r.endAt(r.rt.Now(), found)
 			return
 		}

@@ -1,4 +1,10 @@
-package coup
+// Package plan is a run as data: what is tested, by what load, under what faults
+// ([Plan]), what clients ask for and when if that is listed ([Operation]), and what the
+// run ran on ([Stored], the content of plan.json).
+//
+// Start with [Default], or read a file with [Plan.ReadPlan]; [Plan.Resolve] checks a
+// plan and draws its schedule.
+package plan
 
 import (
 	"bytes"
@@ -6,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -97,9 +102,9 @@ func (d *Duration) UnmarshalYAML(decode func(any) error) error {
 	return d.UnmarshalText([]byte(s))
 }
 
-// DefaultPlan is the main job: five raft nodes, thirty seconds, leaders killed
+// Default is the main job: five raft nodes, thirty seconds, leaders killed
 // and cut off.
-func DefaultPlan() Plan {
+func Default() Plan {
 	return Plan{
 		Backend: "docker", System: "raft", Nodes: 5, Reads: "linearizable",
 		Workload: "register", Time: Duration(30 * time.Second), Concurrency: 10, Timeout: Duration(time.Second),
@@ -153,6 +158,7 @@ func (p Plan) WritePlan(w io.Writer) error {
 }
 
 const (
+	healPatience     = time.Minute // a list of operations may go on for as long after the load, and as ServeWithin says
 	shortestInterval = 200 * time.Millisecond
 	mostFaults       = 64
 	// A day, the longest run, has 65,000 strikes if their interval is left to coup. A
@@ -162,8 +168,8 @@ const (
 
 // Resolve checks the plan and draws its schedule if it has none yet.
 func (p *Plan) Resolve() error {
-	if _, ok := backends[p.Backend]; !ok {
-		return fmt.Errorf("there is no backend %q (there is %s)", p.Backend, strings.Join(slices.Sorted(maps.Keys(backends)), ", "))
+	if _, err := Capabilities(p.Backend); err != nil {
+		return err
 	}
 	sys, err := systems.Find(p.System)
 	if err != nil {
@@ -182,14 +188,14 @@ func (p *Plan) Resolve() error {
 	if !slices.Contains([]string{"linearizable", "lease", "stale"}, p.Reads) {
 		return fmt.Errorf("reads are linearizable, lease or stale, not %q", p.Reads)
 	}
-	if err := sys.Check(p.options()); err != nil {
+	if err := sys.Check(p.Options()); err != nil {
 		return err
 	}
-	if err := backends[p.Backend].runs(sys, p.options()); err != nil {
+	if err := p.runs(sys); err != nil {
 		return err
 	}
 	if d := Duration(conduct.DefaultServeWithin); p.ServeWithin == 0 || p.ServeWithin == d {
-		p.ServeWithin = max(d, Duration(cluster.TimingOf(sys, p.options()).Election))
+		p.ServeWithin = max(d, Duration(cluster.TimingOf(sys, p.Options()).Election))
 	}
 	if err := cmp.Or(
 		within("nodes", p.Nodes, 1, 25),
@@ -260,7 +266,11 @@ func (p *Plan) parseSpec(s string) (nemesis.Spec, error) {
 	if err != nil {
 		return spec, err
 	}
-	if err := nemesis.Faults[spec.Fault].Available(spec, sys, backends[p.Backend].can, p.Nodes); err != nil {
+	can, err := Capabilities(p.Backend)
+	if err != nil {
+		return spec, err
+	}
+	if err := nemesis.Faults[spec.Fault].Available(spec, sys, can, p.Nodes); err != nil {
 		return spec, fmt.Errorf("the fault %s is impossible with the backend %s: %w", spec, p.Backend, err)
 	}
 	return spec, nil
@@ -280,7 +290,7 @@ func (p *Plan) drawSchedule() error {
 	if err != nil {
 		return err
 	}
-	pace := nemesis.PaceOf(cluster.TimingOf(sys, p.options()))
+	pace := nemesis.PaceOf(cluster.TimingOf(sys, p.Options()))
 	every := nemesis.Interval(len(specs), time.Duration(p.Interval), time.Duration(p.Time), pace)
 	if n := len(specs) * int(time.Duration(p.Time)/every); n > mostStrikes {
 		longer := time.Duration(len(specs)) * time.Duration(p.Time) / mostStrikes
@@ -294,7 +304,8 @@ func (p *Plan) drawSchedule() error {
 	return nil
 }
 
-func (p Plan) entries() []nemesis.Entry {
+// Entries are the strikes for the nemesis.
+func (p Plan) Entries() []nemesis.Entry {
 	var all []nemesis.Entry
 	for _, s := range p.Schedule {
 		all = append(all, s.entry())
@@ -306,56 +317,11 @@ func (s Strike) entry() nemesis.Entry {
 	return nemesis.Entry{At: time.Duration(s.At), For: time.Duration(s.For), Fault: s.Fault, Target: s.Target, Mode: s.Mode, Seed: s.Seed}
 }
 
-func (p Plan) options() cluster.Options {
+// Options are what the run asks of the system.
+func (p Plan) Options() cluster.Options {
 	reads := p.Reads
 	if reads == "linearizable" {
 		reads = ""
 	}
 	return cluster.Options{Bug: p.Bug, Reads: reads, Settings: p.Settings}
-}
-
-// Command is the command line that runs the plan again. Values that are the
-// defaults are left out.
-func (p Plan) Command() string {
-	d := DefaultPlan()
-	args := []string{"coup", "run", "--system", p.System, "--workload", p.Workload}
-	add := func(differs bool, name string, value any) {
-		if differs {
-			args = append(args, "--"+name, shellQuote(fmt.Sprint(value)))
-		}
-	}
-	add(p.Backend != d.Backend, "backend", p.Backend)
-	add(p.Bug != "", "bug", p.Bug)
-	add(p.Reads != d.Reads, "reads", p.Reads)
-	for _, k := range slices.Sorted(maps.Keys(p.Settings)) {
-		add(true, "set", k+"="+p.Settings[k])
-	}
-	add(true, "nemesis", strings.Join(p.Nemesis, ","))
-	add(p.Interval != 0, "interval", p.Interval)
-	add(true, "nodes", p.Nodes)
-	add(true, "time", p.Time)
-	add(true, "concurrency", p.Concurrency)
-	add(true, "rate", p.Rate)
-	add(p.Timeout != d.Timeout, "timeout", p.Timeout)
-	add(p.Keys != d.Keys, "keys", p.Keys)
-	add(p.OpsPerKey != d.OpsPerKey, "ops-per-key", p.OpsPerKey)
-	if p.FailFast {
-		args = append(args, "--fail-fast")
-	}
-	add(p.ServeWithin != d.ServeWithin, "serve-within", p.ServeWithin)
-	add(p.CheckTime != d.CheckTime, "check-time", p.CheckTime)
-	add(p.CheckMemory != d.CheckMemory, "check-memory", p.CheckMemory)
-	add(true, "seed", p.Seed)
-	return strings.Join(args, " ")
-}
-
-// shellQuote quotes s for a shell if it needs it.
-func shellQuote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=:,./+", r)
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

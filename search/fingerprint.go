@@ -1,4 +1,4 @@
-package coup
+package search
 
 import (
 	"regexp"
@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"coup/harness"
+	"coup/judge"
 )
 
 // Fingerprint says what went wrong in a few words without names and numbers,
 // so that runs that failed the same way have the same one. It is "" for a run
 // that is valid.
-func (v Verdict) Fingerprint() string {
+func Fingerprint(v judge.Verdict) string {
 	if v.Valid == harness.Valid {
 		return ""
 	}

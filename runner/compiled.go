@@ -1,4 +1,4 @@
-package coup
+package runner
 
 import (
 	"crypto/sha256"

@@ -1,17 +1,15 @@
-package coup
+package plan
 
 import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"coup/harness"
 	"coup/harness/gen"
-	"coup/results"
 	"coup/workloads"
 )
 
@@ -80,7 +78,7 @@ func (p *Plan) checkOperations() error {
 	}
 	for i, o := range p.Operations {
 		_, err := o.op(w, 0)
-		switch latest := p.Time + p.ServeWithin + Duration(servePatience); { // healing takes its time
+		switch latest := p.Time + p.ServeWithin + Duration(healPatience); {
 		case err != nil:
 		case o.Client < 0 || o.Client >= p.Concurrency:
 			err = fmt.Errorf("there are the clients 0 to %d (concurrency), not %d", p.Concurrency-1, o.Client)
@@ -94,9 +92,9 @@ func (p *Plan) checkOperations() error {
 	return nil
 }
 
-// generator says what clients ask for in a load that begins at from: what is
+// Generator says what clients ask for in a load that begins at from: what is
 // listed, or else what the workload draws.
-func (p Plan) generator(w workloads.Workload, from time.Duration) (harness.Generator, error) {
+func (p Plan) Generator(w workloads.Workload, from time.Duration) (harness.Generator, error) {
 	if p.Operations == nil {
 		return gen.Rate(p.Rate, w.Generator(workloads.Options{Keys: p.Keys, OpsPerKey: p.OpsPerKey})), nil
 	}
@@ -112,69 +110,4 @@ func (p Plan) generator(w workloads.Workload, from time.Duration) (harness.Gener
 		slices.SortStableFunc(ops, func(a, b harness.Op) int { return cmp.Compare(a.Time, b.Time) })
 	}
 	return gen.Listed(of), nil
-}
-
-// operationsOf lists the operations that the clients of a recorded run asked for
-// until the last look, so that a plan with the list runs as the recorded one did.
-func operationsOf(dir string) ([]Operation, error) {
-	var stored Stored
-	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
-		return nil, err
-	}
-	h, _, err := readRun(dir, stored)
-	if err != nil {
-		return nil, err
-	}
-	from, _ := loadOf(h)
-	final := harness.Forever
-	for _, e := range h.Events {
-		if e.Kind == harness.PhaseEvent && e.Message == "final" {
-			final = e.Time
-		}
-	}
-	client := clientsOf(h.Operations, stored.Plan.Concurrency)
-	var all []Operation
-	for _, op := range h.Operations {
-		if op.Start >= final {
-			break // operations are in the order of their invocations
-		}
-		c, ok := client[op.Process]
-		if !ok {
-			return nil, errors.New("the history has more processes than clients that lost one")
-		}
-		o := Operation{At: Duration(op.Start - from), Client: c, F: op.F, Key: op.Key}
-		raw, err := json.Marshal(op.Input)
-		if err == nil {
-			err = o.Value.UnmarshalJSON(raw)
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, o)
-	}
-	return all, nil
-}
-
-// clientsOf tells the clients of processes: whoever gets no answer goes on as
-// another process, with the next number; see harness.Run.
-func clientsOf(ops []harness.Operation, clients int) map[int]int {
-	of := map[int]int{}
-	for p := range clients {
-		of[p] = p
-	}
-	var lost []harness.Operation
-	for _, op := range ops {
-		if op.Type == harness.Info {
-			lost = append(lost, op)
-		}
-	}
-	slices.SortStableFunc(lost, func(a, b harness.Operation) int { return cmp.Compare(a.End, b.End) })
-	next := clients
-	for _, op := range lost {
-		if c, ok := of[op.Process]; ok {
-			of[next] = c
-			next++
-		}
-	}
-	return of
 }

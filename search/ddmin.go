@@ -1,8 +1,8 @@
-package coup
+package search
 
 import "slices"
 
-// fewest leaves as few of n things as it can: it returns the numbers, in order,
+// ddmin leaves as few of n things as it can: it returns the numbers, in order,
 // of those that are left. fails says of some of them whether what is to be found
 // is still there when only those are left; of all it is taken to be. At the end no
 // single one can be left out, unless over has said that it is enough.
@@ -10,7 +10,7 @@ import "slices"
 // It is delta debugging (Zeller and Hildebrandt, Simplifying and isolating
 // failure-inducing input, 2002) that leaves parts out, half of all at first, and
 // goes on behind the part that it left out.
-func fewest(n int, fails func(keep []int) bool, over func() bool) []int {
+func ddmin(n int, fails func(keep []int) bool, over func() bool) []int {
 	left := make([]int, n)
 	for i := range left {
 		left[i] = i

@@ -1,4 +1,4 @@
-package coup
+package search
 
 import (
 	"context"
@@ -11,12 +11,15 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/judge"
+	"coup/plan"
 	"coup/results"
+	"coup/runner"
 )
 
 // ShrinkOptions are what shrinking is given beside the run.
 type ShrinkOptions struct {
-	RunOptions
+	runner.Options
 	// Tries is how often a smaller plan may be run until it fails; 0: once with
 	// its own seed and twice with others.
 	Tries int
@@ -35,17 +38,17 @@ type ShrinkStep struct {
 	What  string // what was left out
 	Fails bool   // it fails the same way: it is the best so far
 	Runs  int    // so far
-	Best  Plan
+	Best  plan.Plan
 }
 
 // Shrunk is what is left.
 type Shrunk struct {
 	Dir     string // of a run of the smallest plan that fails the same way
-	Plan    Plan
-	Verdict Verdict
+	Plan    plan.Plan
+	Verdict judge.Verdict
 	Runs    int
 	Bounded bool // it stopped because it may take no more runs
-	Before  Plan
+	Before  plan.Plan
 }
 
 // Shrink searches for the smallest plan that fails the same way as the run in
@@ -54,11 +57,11 @@ type Shrunk struct {
 // may take were made, it stops with the best so far, which is the run itself when
 // nothing smaller was found.
 func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, error) {
-	var stored Stored
+	var stored plan.Stored
 	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
 		return Shrunk{}, err
 	}
-	var verdict Verdict
+	var verdict judge.Verdict
 	if err := results.ReadJSON(dir, results.VerdictFile, &verdict); err != nil {
 		return Shrunk{}, err
 	}
@@ -71,13 +74,13 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	if o.Runs == 0 {
 		o.Runs = DefaultShrinkRuns
 	}
-	s := &shrinking{ctx: ctx, soft: soft, o: o, want: verdict.checkers()}
+	s := &shrinking{ctx: ctx, soft: soft, o: o, want: broken(verdict)}
 	s.best = Shrunk{Dir: dir, Plan: stored.Plan, Verdict: verdict, Before: stored.Plan}
 	if err := s.look(dir); err != nil {
 		return Shrunk{}, err
 	}
 	if stored.Plan.Backend == "sim" {
-		program, err := simProgram(ctx)
+		program, err := runner.SimulatedProgram()
 		if err != nil {
 			return Shrunk{}, err
 		}
@@ -105,9 +108,9 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	}
 }
 
-// checkers are the checkers that found a violation: what failing the same way
+// broken are the checkers that found a violation: what failing the same way
 // means.
-func (v Verdict) checkers() (names []string) {
+func broken(v judge.Verdict) (names []string) {
 	for _, r := range v.Results {
 		if r.Valid == harness.Invalid {
 			names = append(names, r.Checker)
@@ -133,12 +136,12 @@ func (s *shrinking) over() bool {
 }
 
 // try runs a changed plan, and keeps it if it fails the same way.
-func (s *shrinking) try(what string, change func(*Plan)) bool {
+func (s *shrinking) try(what string, change func(*plan.Plan)) bool {
 	return s.tryOften(what, s.o.Tries, change)
 }
 
 // tryOften does so up to so many times.
-func (s *shrinking) tryOften(what string, tries int, change func(*Plan)) bool {
+func (s *shrinking) tryOften(what string, tries int, change func(*plan.Plan)) bool {
 	if s.over() {
 		return false
 	}
@@ -171,7 +174,7 @@ func (s *shrinking) tryOften(what string, tries int, change func(*Plan)) bool {
 
 // isKnown says whether the plan was asked about before. A simulated run would tell
 // the same again.
-func (s *shrinking) isKnown(p Plan) bool {
+func (s *shrinking) isKnown(p plan.Plan) bool {
 	b, err := json.Marshal(p)
 	if err != nil {
 		return false // running it will tell
@@ -185,8 +188,8 @@ func (s *shrinking) isKnown(p Plan) bool {
 	return known
 }
 
-func (s *shrinking) run(p Plan) (fails bool) {
-	dir, v, err := Run(s.ctx, s.soft, p, s.o.RunOptions)
+func (s *shrinking) run(p plan.Plan) (fails bool) {
+	dir, v, err := runner.Run(s.ctx, s.soft, p, s.o.Options)
 	s.runs++
 	if err != nil {
 		if s.ctx.Err() == nil {
@@ -194,7 +197,7 @@ func (s *shrinking) run(p Plan) (fails bool) {
 		}
 		return false
 	}
-	if v.Valid == harness.Invalid && slices.ContainsFunc(v.checkers(), func(c string) bool { return slices.Contains(s.want, c) }) {
+	if v.Valid == harness.Invalid && slices.ContainsFunc(broken(v), func(c string) bool { return slices.Contains(s.want, c) }) {
 		if s.own != "" {
 			os.RemoveAll(s.own)
 		}
@@ -208,7 +211,7 @@ func (s *shrinking) run(p Plan) (fails bool) {
 }
 
 // faultsOf lists what a schedule consists of, for the plan's own list.
-func faultsOf(schedule []Strike) []string {
+func faultsOf(schedule []plan.Strike) []string {
 	all := []string{}
 	for _, s := range schedule {
 		if f := s.Fault + ":" + s.Target; !slices.Contains(all, f) {
@@ -225,7 +228,7 @@ func (s *shrinking) look(dir string) (err error) {
 	return err
 }
 
-func equalPlans(a, b Plan) bool {
+func equalPlans(a, b plan.Plan) bool {
 	return a.FailFast == b.FailFast && a.Nodes == b.Nodes && a.Time == b.Time && a.Concurrency == b.Concurrency && a.Rate == b.Rate &&
 		a.Keys == b.Keys && slices.Equal(a.Schedule, b.Schedule) && slices.Equal(a.Operations, b.Operations)
 }
@@ -233,9 +236,9 @@ func equalPlans(a, b Plan) bool {
 // shrinkSchedule leaves out strikes.
 func shrinkSchedule(s *shrinking) {
 	all := s.best.Plan.Schedule
-	fewest(len(all), func(keep []int) bool {
-		return s.try(fmt.Sprintf("%d of %d strikes", len(keep), len(s.best.Plan.Schedule)), func(p *Plan) {
-			p.Schedule = []Strike{}
+	ddmin(len(all), func(keep []int) bool {
+		return s.try(fmt.Sprintf("%d of %d strikes", len(keep), len(s.best.Plan.Schedule)), func(p *plan.Plan) {
+			p.Schedule = []plan.Strike{}
 			for _, i := range keep {
 				p.Schedule = append(p.Schedule, all[i])
 			}
@@ -245,9 +248,9 @@ func shrinkSchedule(s *shrinking) {
 
 // shrinkEnd ends the load at the violation, where that can be seen on the way.
 func shrinkEnd(s *shrinking) {
-	s.try("ending at the violation", func(p *Plan) { p.FailFast = true })
+	s.try("ending at the violation", func(p *plan.Plan) { p.FailFast = true })
 	if s.after > 0 {
-		s.try("no time beyond the violation", func(p *Plan) {
+		s.try("no time beyond the violation", func(p *plan.Plan) {
 			setTime(p, (s.after + time.Second).Truncate(time.Second))
 		})
 	}
@@ -255,17 +258,17 @@ func shrinkEnd(s *shrinking) {
 
 // setTime makes the load last no longer than d, and no strike longer than it.
 // What is listed for the time after the load follows it.
-func setTime(p *Plan, d time.Duration) {
+func setTime(p *plan.Plan, d time.Duration) {
 	const shortest = time.Second
 	before := p.Time
-	p.Time = min(p.Time, Duration(max(shortest, d)))
-	p.Operations = slices.DeleteFunc(p.Operations, func(o Operation) bool { return o.At >= p.Time && o.At < before })
+	p.Time = min(p.Time, plan.Duration(max(shortest, d)))
+	p.Operations = slices.DeleteFunc(p.Operations, func(o plan.Operation) bool { return o.At >= p.Time && o.At < before })
 	for i, o := range p.Operations {
 		if o.At >= before {
 			p.Operations[i].At -= before - p.Time
 		}
 	}
-	p.Schedule = slices.DeleteFunc(p.Schedule, func(st Strike) bool { return st.At >= p.Time })
+	p.Schedule = slices.DeleteFunc(p.Schedule, func(st plan.Strike) bool { return st.At >= p.Time })
 	for i := range p.Schedule {
 		p.Schedule[i].For = min(p.Schedule[i].For, p.Time-p.Schedule[i].At)
 	}
@@ -274,7 +277,7 @@ func setTime(p *Plan, d time.Duration) {
 // shrinkTime ends the load sooner.
 func shrinkTime(s *shrinking) {
 	for _, part := range []float64{0.25, 0.5, 0.75, 0.9} {
-		for s.try(fmt.Sprintf("%.0f%% of the time", 100*part), func(p *Plan) {
+		for s.try(fmt.Sprintf("%.0f%% of the time", 100*part), func(p *plan.Plan) {
 			setTime(p, time.Duration(part*float64(p.Time)).Truncate(100*time.Millisecond))
 		}) {
 		}
@@ -283,7 +286,7 @@ func shrinkTime(s *shrinking) {
 
 func shrinkNodes(s *shrinking) {
 	for _, n := range []int{1, 2, 3, 5, 7} {
-		if n < s.best.Plan.Nodes && s.try(fmt.Sprintf("%d nodes", n), func(p *Plan) { p.Nodes = n }) {
+		if n < s.best.Plan.Nodes && s.try(fmt.Sprintf("%d nodes", n), func(p *plan.Plan) { p.Nodes = n }) {
 			return
 		}
 	}
@@ -295,17 +298,17 @@ func shrinkLoad(s *shrinking) {
 		return
 	}
 	for _, n := range []int{1, 2, 3, 5, 8} {
-		if n < s.best.Plan.Concurrency && s.try(fmt.Sprintf("%d processes", n), func(p *Plan) { p.Concurrency = n }) {
+		if n < s.best.Plan.Concurrency && s.try(fmt.Sprintf("%d processes", n), func(p *plan.Plan) { p.Concurrency = n }) {
 			break
 		}
 	}
 	for _, n := range []int{1, 2, 3} {
-		if n < s.best.Plan.Keys && s.try(fmt.Sprintf("%d objects", n), func(p *Plan) { p.Keys = n }) {
+		if n < s.best.Plan.Keys && s.try(fmt.Sprintf("%d objects", n), func(p *plan.Plan) { p.Keys = n }) {
 			break
 		}
 	}
 	for _, rate := range []float64{5, 10, 20, 50, 100} {
-		if (s.best.Plan.Rate == 0 || rate < s.best.Plan.Rate) && s.try(fmt.Sprintf("%g operations a second", rate), func(p *Plan) { p.Rate = rate }) {
+		if (s.best.Plan.Rate == 0 || rate < s.best.Plan.Rate) && s.try(fmt.Sprintf("%g operations a second", rate), func(p *plan.Plan) { p.Rate = rate }) {
 			break
 		}
 	}
@@ -313,7 +316,7 @@ func shrinkLoad(s *shrinking) {
 
 // shrinkStrikes makes everything begin sooner, and each strike shorter.
 func shrinkStrikes(s *shrinking) {
-	s.try("everything sooner", func(p *Plan) {
+	s.try("everything sooner", func(p *plan.Plan) {
 		first := p.Time
 		for _, st := range p.Schedule {
 			first = min(first, st.At)
@@ -329,8 +332,8 @@ func shrinkStrikes(s *shrinking) {
 		}
 	})
 	for i := range s.best.Plan.Schedule {
-		s.try(fmt.Sprintf("strike %d half as long", i+1), func(p *Plan) {
-			p.Schedule[i].For = max(p.Schedule[i].For/2, Duration(100*time.Millisecond))
+		s.try(fmt.Sprintf("strike %d half as long", i+1), func(p *plan.Plan) {
+			p.Schedule[i].For = max(p.Schedule[i].For/2, plan.Duration(100*time.Millisecond))
 		})
 	}
 }

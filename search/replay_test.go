@@ -1,9 +1,8 @@
-package coup
+package search
 
 import (
 	"context"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,57 +13,41 @@ import (
 	"coup/checker"
 	"coup/cluster/sim"
 	"coup/harness"
+	"coup/harness/timeline"
 	"coup/internal/testnode"
+	"coup/judge"
+	"coup/plan"
 	"coup/results"
+	"coup/runner"
 )
 
-func TestShare(t *testing.T) {
-	var s Share
-	for _, v := range []harness.Validity{harness.Invalid, harness.Valid, harness.Unknown, harness.Invalid, harness.Valid, harness.Valid} {
-		s.Add(v)
-	}
-	if s != (Share{2, 5}) {
-		t.Errorf("%+v", s)
-	}
-	for _, c := range []struct {
-		s      Share
-		lo, hi float64
-	}{ // from Wilson's formula, by hand
-		{Share{0, 0}, 0, 1}, {Share{0, 10}, 0, 0.2775}, {Share{10, 10}, 0.7225, 1}, {Share{2, 5}, 0.1176, 0.7693}, {Share{50, 100}, 0.4038, 0.5962},
-	} {
-		if lo, hi := c.s.Interval(); math.Abs(lo-c.lo) > 1e-4 || math.Abs(hi-c.hi) > 1e-4 {
-			t.Errorf("%+v: %.4f to %.4f, want %.4f to %.4f", c.s, lo, hi, c.lo, c.hi)
-		}
-	}
-}
-
 func TestFingerprint(t *testing.T) {
-	verdict := func(valid harness.Validity, summaries ...string) Verdict {
-		v := Verdict{Verdict: checker.Verdict{Valid: valid}}
+	verdict := func(valid harness.Validity, summaries ...string) judge.Verdict {
+		v := judge.Verdict{Verdict: checker.Verdict{Valid: valid}}
 		for _, s := range summaries {
 			v.Results = append(v.Results, harness.Result{Checker: "c", Valid: valid, Summary: s})
 		}
 		return v
 	}
-	if f := verdict(harness.Valid, "fine").Fingerprint(); f != "" {
+	if f := Fingerprint(verdict(harness.Valid, "fine")); f != "" {
 		t.Errorf("a valid run has %q", f)
 	}
-	a := verdict(harness.Invalid, "Nodes n1, n3 and n5 differ at 1200.").Fingerprint()
-	b := verdict(harness.Invalid, "Nodes n2 and n4 differ at 7.").Fingerprint()
+	a := Fingerprint(verdict(harness.Invalid, "Nodes n1, n3 and n5 differ at 1200."))
+	b := Fingerprint(verdict(harness.Invalid, "Nodes n2 and n4 differ at 7."))
 	if a != b || a != "c: Nodes # differ at #" {
 		t.Errorf("%q and %q", a, b)
 	}
-	if c := verdict(harness.Invalid, "Two leaders in term 4.").Fingerprint(); c == a {
+	if c := Fingerprint(verdict(harness.Invalid, "Two leaders in term 4.")); c == a {
 		t.Errorf("%q says nothing", c)
 	}
 }
 
 // simulatedPlan is a short run with a planted bug that this seed shows.
-func simulatedPlan(t *testing.T) Plan {
+func simulatedPlan(t *testing.T) plan.Plan {
 	t.Helper()
 	t.Setenv(sim.NodeVariable, testnode.File(t, testnode.Node))
-	p := DefaultPlan()
-	p.Backend, p.Nodes, p.Time, p.Concurrency, p.Rate = "sim", 3, Duration(10*time.Second), 5, 30
+	p := plan.Default()
+	p.Backend, p.Nodes, p.Time, p.Concurrency, p.Rate = "sim", 3, plan.Duration(10*time.Second), 5, 30
 	p.Bug, p.Nemesis = "stale-leader-read", []string{"partition:leader", "kill:leader"}
 	return p
 }
@@ -77,15 +60,15 @@ func TestHuntReplayShrink(t *testing.T) {
 		t.Skip("-short leaves out whole runs")
 	}
 	ctx := t.Context()
-	plan, out := simulatedPlan(t), t.TempDir()
+	p, out := simulatedPlan(t), t.TempDir()
 	var failure Hunted
 	seeds := 0
-	err := Hunt(ctx, ctx, plan, out, HuntOptions{
+	err := Hunt(ctx, ctx, p, out, HuntOptions{
 		From: 1, To: 30,
 		Start: func() (io.WriteCloser, io.Reader, func() error, error) {
 			r, in := io.Pipe()
 			answers, w := io.Pipe()
-			go func() { w.CloseWithError(HuntWorker(ctx, ctx, r, w, RunOptions{})) }()
+			go func() { w.CloseWithError(HuntWorker(ctx, ctx, r, w, runner.Options{})) }()
 			return in, answers, func() error { return nil }, nil
 		},
 		Done: func(h Hunted) {
@@ -112,11 +95,11 @@ func TestHuntReplayShrink(t *testing.T) {
 		t.Errorf("run directories are left of valid runs: %v", left)
 	}
 
-	r, err := Replay(ctx, ctx, failure.Dir, RunOptions{Out: out, Trace: true}) // which changes nothing
+	r, err := Replay(ctx, ctx, failure.Dir, runner.Options{Out: out, Trace: true}) // which changes nothing
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Differs != "" || r.Verdict.Fingerprint() != failure.Fingerprint {
+	if r.Differs != "" || Fingerprint(r.Verdict) != failure.Fingerprint {
 		t.Errorf("the replay differs: %s; %s", r.Differs, r.Verdict.Sentence())
 	}
 	// With the operations as a list, clients do the same.
@@ -124,12 +107,12 @@ func TestHuntReplayShrink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	withList := plan
+	withList := p
 	withList.Seed, withList.Operations = failure.Seed, listed
 	if err := withList.Resolve(); err != nil {
 		t.Fatal(err)
 	}
-	dir, v, err := Run(ctx, ctx, withList, RunOptions{Out: out})
+	dir, v, err := runner.Run(ctx, ctx, withList, runner.Options{Out: out})
 	if err != nil || v.Valid != harness.Invalid {
 		t.Fatalf("with a list of %d operations: %s, %v", len(listed), v.Sentence(), err)
 	}
@@ -137,7 +120,7 @@ func TestHuntReplayShrink(t *testing.T) {
 		t.Errorf("with a list of operations other ones were performed: %d and %d", len(a), len(b))
 	}
 	// What was changed after the fact, or by another build, is noticed.
-	var stored Stored
+	var stored plan.Stored
 	if err := results.ReadJSON(failure.Dir, results.PlanFile, &stored); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +132,7 @@ func TestHuntReplayShrink(t *testing.T) {
 	if err := results.WriteJSON(failure.Dir, results.PlanFile, stored); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = Replay(ctx, ctx, failure.Dir, RunOptions{Out: out}); err != nil || !strings.Contains(r.Differs, "another program") {
+	if r, err = Replay(ctx, ctx, failure.Dir, runner.Options{Out: out}); err != nil || !strings.Contains(r.Differs, "another program") {
 		t.Errorf("another build: %q, %v", r.Differs, err)
 	}
 	mended := stored
@@ -157,7 +140,7 @@ func TestHuntReplayShrink(t *testing.T) {
 	if err := results.WriteJSON(failure.Dir, results.PlanFile, mended); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = Shrink(ctx, ctx, failure.Dir, ShrinkOptions{RunOptions: RunOptions{Out: out}}); err == nil || !strings.Contains(err.Error(), "another program") {
+	if _, err = Shrink(ctx, ctx, failure.Dir, ShrinkOptions{Options: runner.Options{Out: out}}); err == nil || !strings.Contains(err.Error(), "another program") {
 		t.Errorf("shrinking what this build does not show: %v", err)
 	}
 	stored.Plan.Seed--
@@ -167,7 +150,7 @@ func TestHuntReplayShrink(t *testing.T) {
 
 	soft, stop := context.WithCancel(ctx)
 	steps := 0
-	s, err := Shrink(ctx, soft, failure.Dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1, Step: func(ShrinkStep) {
+	s, err := Shrink(ctx, soft, failure.Dir, ShrinkOptions{Options: runner.Options{Out: out}, Tries: 1, Step: func(ShrinkStep) {
 		if steps++; steps == 12 {
 			stop() // the best so far is kept
 		}
@@ -181,7 +164,7 @@ func TestHuntReplayShrink(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.Dir, results.ReportFile)); err != nil {
 		t.Error(err)
 	}
-	if again, err := Judge(ctx, s.Dir); err != nil || again.Valid != harness.Invalid {
+	if again, err := judge.Judge(ctx, s.Dir); err != nil || again.Valid != harness.Invalid {
 		t.Errorf("judged again: %s, %v", again.Valid, err)
 	}
 }
@@ -193,7 +176,7 @@ func loadOperations(t *testing.T, dir string) (ops []harness.Operation) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, to := loadOf(h)
+	_, to := timeline.Load(h)
 	for _, op := range h.Operations {
 		if op.Start < to && op.End < to {
 			ops = append(ops, op)
@@ -202,64 +185,17 @@ func loadOperations(t *testing.T, dir string) (ops []harness.Operation) {
 	return ops
 }
 
-func TestTheCommandKnowsTheSchedule(t *testing.T) {
-	p := resolved(t, nil)
-	if got := p.again("dir"); got != p.Command() {
-		t.Errorf("a plan with a schedule that was drawn: %s", got)
-	}
-	p.Schedule = p.Schedule[1:]
-	if got := p.again("my dir"); got != "coup replay 'my dir'" {
-		t.Errorf("a plan with a schedule of its own: %s", got)
-	}
-	if got := (Stored{Plan: p, Node: "bin/my raft.wasm"}).again("dir"); got != "coup replay dir --node 'bin/my raft.wasm'" {
-		t.Errorf("a run of another program: %s", got)
-	}
-}
-
 func TestShrinkNeedsAFailure(t *testing.T) {
 	dir := t.TempDir()
-	p := DefaultPlan()
-	if err := results.WriteJSON(dir, results.PlanFile, Stored{Plan: p}); err != nil {
+	p := plan.Default()
+	if err := results.WriteJSON(dir, results.PlanFile, plan.Stored{Plan: p}); err != nil {
 		t.Fatal(err)
 	}
-	if err := results.WriteJSON(dir, results.VerdictFile, Verdict{}); err != nil {
+	if err := results.WriteJSON(dir, results.VerdictFile, judge.Verdict{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Shrink(t.Context(), t.Context(), dir, ShrinkOptions{}); err == nil || !strings.Contains(err.Error(), "no violation") {
 		t.Errorf("error %v", err)
-	}
-}
-
-func TestJudgeStuck(t *testing.T) {
-	dir := t.TempDir()
-	p := DefaultPlan()
-	if err := p.Resolve(); err != nil {
-		t.Fatal(err)
-	}
-	if err := results.WriteJSON(dir, results.PlanFile, Stored{Plan: p}); err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string]string{
-		results.HistoryFile: "",
-		results.EventsFile:  `{"time":5,"kind":"phase","message":"load"}` + "\n" + `{"time":9,"kin`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	v, err := JudgeStuck(t.Context(), dir, "n2", 20*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v.Valid != harness.Unknown || !strings.Contains(v.Fingerprint(), "finished: The run could not go on") {
-		t.Errorf("%s: %s", v.Valid, v.Fingerprint())
-	}
-	found := false
-	for _, r := range v.Results {
-		found = found || strings.Contains(r.Summary, "The program of n2 computed for 20s")
-	}
-	if !found {
-		t.Errorf("nobody names the node: %s", v.Sentence())
 	}
 }
 
@@ -269,13 +205,13 @@ func TestShrinkOperationByOperation(t *testing.T) {
 		t.Skip("-short leaves out whole runs")
 	}
 	ctx, out := t.Context(), t.TempDir()
-	plan := simulatedPlan(t)
-	plan.Bug, plan.Workload, plan.Nemesis = "lost-log", "set", []string{"kill:all"}
-	plan.Nodes, plan.Time, plan.Rate, plan.Concurrency, plan.Seed = 1, Duration(2*time.Second), 20, 2, 1
-	if err := plan.Resolve(); err != nil {
+	p := simulatedPlan(t)
+	p.Bug, p.Workload, p.Nemesis = "lost-log", "set", []string{"kill:all"}
+	p.Nodes, p.Time, p.Rate, p.Concurrency, p.Seed = 1, plan.Duration(2*time.Second), 20, 2, 1
+	if err := p.Resolve(); err != nil {
 		t.Fatal(err)
 	}
-	dir, v, err := Run(ctx, ctx, plan, RunOptions{Out: out})
+	dir, v, err := runner.Run(ctx, ctx, p, runner.Options{Out: out})
 	if err != nil || v.Valid != harness.Invalid {
 		t.Fatalf("%s, %v", v.Sentence(), err)
 	}
@@ -283,19 +219,19 @@ func TestShrinkOperationByOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bounded, err := Shrink(ctx, ctx, dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1, Runs: 3})
+	bounded, err := Shrink(ctx, ctx, dir, ShrinkOptions{Options: runner.Options{Out: out}, Tries: 1, Runs: 3})
 	if err != nil || bounded.Runs != 3 || !bounded.Bounded || bounded.Verdict.Valid != harness.Invalid {
 		t.Errorf("of 3 runs it took %d (bounded %v), to %q, %v", bounded.Runs, bounded.Bounded, bounded.Verdict.Sentence(), err)
 	}
-	last := Plan{}
-	s, err := Shrink(ctx, ctx, dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1, Step: func(s ShrinkStep) { last = s.Best }})
+	last := plan.Plan{}
+	s, err := Shrink(ctx, ctx, dir, ShrinkOptions{Options: runner.Options{Out: out}, Tries: 1, Step: func(s ShrinkStep) { last = s.Best }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.Bounded || len(s.Plan.Operations) != 1 || s.Plan.Concurrency != 1 || len(s.Plan.Schedule) > 1 || !equalPlans(s.Plan, last) {
 		t.Errorf("of %d operations are left %+v, of %d clients, with %d strikes", len(before), s.Plan.Operations, s.Plan.Concurrency, len(s.Plan.Schedule))
 	}
-	r, err := Replay(ctx, ctx, s.Dir, RunOptions{Out: out})
+	r, err := Replay(ctx, ctx, s.Dir, runner.Options{Out: out})
 	if err != nil || r.Differs != "" || r.Verdict.Valid != harness.Invalid {
 		t.Errorf("replayed: %s, %q, %v", r.Verdict.Sentence(), r.Differs, err)
 	}
@@ -307,13 +243,13 @@ func TestShrinkWhatNoAnswerShows(t *testing.T) {
 		t.Skip("-short leaves out whole runs")
 	}
 	ctx, out := t.Context(), t.TempDir()
-	plan := simulatedPlan(t)
-	plan.Bug, plan.Nemesis = "forgotten-vote", []string{"kill:all"}
-	plan.Nodes, plan.Time, plan.Rate, plan.Concurrency, plan.Seed = 1, Duration(3*time.Second), 10, 2, 1
-	if err := plan.Resolve(); err != nil {
+	p := simulatedPlan(t)
+	p.Bug, p.Nemesis = "forgotten-vote", []string{"kill:all"}
+	p.Nodes, p.Time, p.Rate, p.Concurrency, p.Seed = 1, plan.Duration(3*time.Second), 10, 2, 1
+	if err := p.Resolve(); err != nil {
 		t.Fatal(err)
 	}
-	dir, v, err := Run(ctx, ctx, plan, RunOptions{Out: out})
+	dir, v, err := runner.Run(ctx, ctx, p, runner.Options{Out: out})
 	if err != nil || v.Valid != harness.Invalid {
 		t.Fatalf("%s, %v", v.Sentence(), err)
 	}
@@ -322,7 +258,7 @@ func TestShrinkWhatNoAnswerShows(t *testing.T) {
 			t.Fatalf("an answer shows it: %s", v.Sentence())
 		}
 	}
-	s, err := Shrink(ctx, ctx, dir, ShrinkOptions{RunOptions: RunOptions{Out: out}, Tries: 1})
+	s, err := Shrink(ctx, ctx, dir, ShrinkOptions{Options: runner.Options{Out: out}, Tries: 1})
 	if err != nil || len(s.Plan.Operations) != 1 {
 		t.Errorf("left are %+v, %v", s.Plan.Operations, err)
 	}

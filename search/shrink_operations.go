@@ -1,4 +1,4 @@
-package coup
+package search
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
+	"coup/plan"
 )
 
 // shrinkOperations replaces what the workload draws by a list of what clients
@@ -22,13 +24,13 @@ func shrinkOperations(s *shrinking) {
 		}
 		// What draws operations also draws from the seed: with the list, another seed
 		// may do what this one did.
-		if !s.tryOften("operations as a list", s.often(20), func(p *Plan) { p.Operations = listed }) {
+		if !s.tryOften("operations as a list", s.often(20), func(p *plan.Plan) { p.Operations = listed }) {
 			return
 		}
 	}
 	s.witnessed()
 	all := s.best.Plan.Operations
-	fewest(len(all), func(keep []int) bool {
+	ddmin(len(all), func(keep []int) bool {
 		const many = 100 // of so many, other seeds would cost too much
 		if len(keep) > many {
 			return s.tryOperations(1, all, keep)
@@ -42,11 +44,11 @@ func shrinkOperations(s *shrinking) {
 }
 
 // tryOperations tries those of all operations that keep numbers.
-func (s *shrinking) tryOperations(tries int, all []Operation, keep []int) bool {
+func (s *shrinking) tryOperations(tries int, all []plan.Operation, keep []int) bool {
 	if len(keep) == 0 {
 		return false // no list is no empty list
 	}
-	return s.tryOften(fmt.Sprintf("%d of %d operations", len(keep), len(s.best.Plan.Operations)), tries, func(p *Plan) {
+	return s.tryOften(fmt.Sprintf("%d of %d operations", len(keep), len(s.best.Plan.Operations)), tries, func(p *plan.Plan) {
 		p.Operations = nil
 		for _, i := range keep {
 			p.Operations = append(p.Operations, all[i])
@@ -104,27 +106,27 @@ func (s *shrinking) witnessed() {
 		s.err = err
 		return
 	}
-	from, _ := loadOf(h)
-	starts := map[Duration]bool{}
+	from, _ := timeline.Load(h)
+	starts := map[plan.Duration]bool{}
 	for _, r := range s.best.Verdict.Results {
 		if r.Valid == harness.Invalid && r.Counterexample != nil {
 			for _, w := range r.Counterexample.Witness {
-				starts[Duration(time.Duration(w.Start)-from)] = true
+				starts[plan.Duration(time.Duration(w.Start)-from)] = true
 			}
 		}
 	}
 	if len(starts) == 0 {
 		return // what the nodes did was wrong, and no answer
 	}
-	s.tryOften("the operations of the counterexample", s.often(10), func(p *Plan) {
-		p.Operations = slices.DeleteFunc(p.Operations, func(o Operation) bool { return !starts[o.At] })
+	s.tryOften("the operations of the counterexample", s.often(10), func(p *plan.Plan) {
+		p.Operations = slices.DeleteFunc(p.Operations, func(o plan.Operation) bool { return !starts[o.At] })
 	})
 }
 
 // shrinkClients gives the operations to fewer clients, or at least to the first ones.
 func shrinkClients(s *shrinking) {
 	for n := 1; n <= s.clients() && !s.over(); n++ {
-		if s.try(fmt.Sprintf("%d clients", n), func(p *Plan) {
+		if s.try(fmt.Sprintf("%d clients", n), func(p *plan.Plan) {
 			place := map[int]int{}
 			for i, o := range p.Operations {
 				if _, ok := place[o.Client]; !ok {
@@ -137,7 +139,7 @@ func shrinkClients(s *shrinking) {
 			return
 		}
 	}
-	s.try("no idle clients", func(p *Plan) {
+	s.try("no idle clients", func(p *plan.Plan) {
 		p.Concurrency = 1
 		for _, o := range p.Operations {
 			p.Concurrency = max(p.Concurrency, o.Client+1)
@@ -157,9 +159,9 @@ func (s *shrinking) clients() int {
 // roundOperations makes the times of operations as round as they can be.
 func roundOperations(s *shrinking) {
 	for _, unit := range []time.Duration{100 * time.Millisecond, 10 * time.Millisecond, time.Millisecond} {
-		if s.try(fmt.Sprintf("operations at multiples of %v", unit), func(p *Plan) {
+		if s.try(fmt.Sprintf("operations at multiples of %v", unit), func(p *plan.Plan) {
 			for i, o := range p.Operations {
-				p.Operations[i].At = Duration(time.Duration(o.At).Round(unit))
+				p.Operations[i].At = plan.Duration(time.Duration(o.At).Round(unit))
 			}
 		}) {
 			return

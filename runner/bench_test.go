@@ -1,4 +1,4 @@
-package coup
+package runner
 
 import (
 	"context"
@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"coup/cluster/sim"
+	"coup/harness/timeline"
 	"coup/internal/cputime"
 	"coup/internal/testnode"
+	"coup/judge"
 	"coup/nemesis"
+	"coup/plan"
 )
 
 // How much simulated time a second of one core is worth in a whole run, from the
@@ -17,7 +20,7 @@ import (
 // faults and with all that there are. BenchmarkWorld in cluster/sim has the rest.
 func BenchmarkSimulated(b *testing.B) {
 	b.Setenv(sim.NodeVariable, testnode.File(b, testnode.Node))
-	if _, err := simProgram(context.Background()); err != nil {
+	if _, err := SimulatedProgram(); err != nil {
 		b.Fatal(err)
 	}
 	for _, nodes := range []int{3, 5} {
@@ -27,24 +30,24 @@ func BenchmarkSimulated(b *testing.B) {
 				var simulated, real, spent time.Duration
 				strikes := 0
 				for range b.N {
-					plan := DefaultPlan()
-					plan.Backend, plan.Nodes, plan.Nemesis, plan.Seed = "sim", nodes, faults, 1
-					plan.Concurrency, plan.Rate, plan.Time = 5, 47, Duration(time.Minute)
-					if err := plan.Resolve(); err != nil {
+					p := plan.Default()
+					p.Backend, p.Nodes, p.Nemesis, p.Seed = "sim", nodes, faults, 1
+					p.Concurrency, p.Rate, p.Time = 5, 47, plan.Duration(time.Minute)
+					if err := p.Resolve(); err != nil {
 						b.Fatal(err)
 					}
-					strikes = len(plan.Schedule)
+					strikes = len(p.Schedule)
 					start, before := time.Now(), cputime.Used()
-					dir, _, err := Run(ctx, ctx, plan, RunOptions{Out: b.TempDir()})
+					dir, _, err := Run(ctx, ctx, p, Options{Out: b.TempDir()})
 					if err != nil {
 						b.Fatal(err)
 					}
 					real, spent = real+time.Since(start), spent+cputime.Used()-before
-					lasted, err := lasted(dir)
+					_, h, _, err := judge.Read(dir)
 					if err != nil {
 						b.Fatal(err)
 					}
-					simulated += lasted
+					simulated += timeline.LastEvent(h)
 				}
 				b.ReportMetric(simulated.Seconds()/spent.Seconds(), "sim-s/cpu-s")
 				b.ReportMetric(simulated.Seconds()/real.Seconds(), "sim-s/s")

@@ -1,4 +1,7 @@
-package coup
+// Package search runs plans many times: [Hunt] looks for a seed that fails, [Replay]
+// runs again what was recorded, [Shrink] finds the smallest plan that fails the same
+// way, and [TryBug] looks for a planted bug.
+package search
 
 import (
 	"context"
@@ -11,6 +14,9 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/judge"
+	"coup/plan"
+	"coup/runner"
 )
 
 // HuntOptions are what a hunt is given beside its plan.
@@ -40,14 +46,14 @@ type Hunted struct {
 
 // job is what a worker is told.
 type job struct {
-	Plan Plan   `json:"plan"`
-	Out  string `json:"out"`
+	Plan plan.Plan `json:"plan"`
+	Out  string    `json:"out"`
 }
 
 // Hunt runs a plan with many seeds. It ends at the first run that is not
 // valid, unless KeepGoing is set, when the seeds are used up, or when soft
 // ends. What it found it tells to Done; the error is never that of a run.
-func Hunt(ctx, soft context.Context, plan Plan, out string, o HuntOptions) error {
+func Hunt(ctx, soft context.Context, p plan.Plan, out string, o HuntOptions) error {
 	var mu sync.Mutex // guards below
 	next, over := o.From, false
 	var errs []error
@@ -75,7 +81,7 @@ func Hunt(ctx, soft context.Context, plan Plan, out string, o HuntOptions) error
 	for range max(1, o.Workers) {
 		workers.Go(func() {
 			for {
-				more, err := huntWith(take, tell, plan, out, o)
+				more, err := huntWith(take, tell, p, out, o)
 				if err != nil {
 					mu.Lock()
 					errs = append(errs, err)
@@ -94,7 +100,7 @@ func Hunt(ctx, soft context.Context, plan Plan, out string, o HuntOptions) error
 
 // huntWith starts a worker and gives it seeds. More is true if the worker ended
 // before the seeds did, after telling what became of its last.
-func huntWith(take func() (uint64, bool), tell func(Hunted), plan Plan, out string, o HuntOptions) (more bool, err error) {
+func huntWith(take func() (uint64, bool), tell func(Hunted), p plan.Plan, out string, o HuntOptions) (more bool, err error) {
 	seed, ok := take()
 	if !ok {
 		return false, nil
@@ -110,7 +116,7 @@ func huntWith(take func() (uint64, bool), tell func(Hunted), plan Plan, out stri
 	}()
 	requests, results := json.NewEncoder(in), json.NewDecoder(answers)
 	for ; ok; seed, ok = take() {
-		p := plan
+		p := p
 		p.Seed = seed
 		if err := p.Resolve(); err != nil {
 			return false, err
@@ -133,7 +139,7 @@ func huntWith(take func() (uint64, bool), tell func(Hunted), plan Plan, out stri
 
 // HuntWorker runs the plans that it reads and writes what became of them, until
 // there are no more. Run directories of valid runs are removed.
-func HuntWorker(ctx, soft context.Context, in io.Reader, out io.Writer, o RunOptions) error {
+func HuntWorker(ctx, soft context.Context, in io.Reader, out io.Writer, o runner.Options) error {
 	jobs, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {
 		var j job
@@ -148,9 +154,9 @@ func HuntWorker(ctx, soft context.Context, in io.Reader, out io.Writer, o RunOpt
 	}
 }
 
-func huntOne(ctx, soft context.Context, j job, o RunOptions) Hunted {
+func huntOne(ctx, soft context.Context, j job, o runner.Options) Hunted {
 	o.Out = j.Out
-	dir, v, err := Run(ctx, soft, j.Plan, o)
+	dir, v, err := runner.Run(ctx, soft, j.Plan, o)
 	h := Hunted{Seed: j.Plan.Seed, Dir: dir}
 	if err == nil {
 		h.Simulated, err = lasted(dir)
@@ -159,7 +165,7 @@ func huntOne(ctx, soft context.Context, j job, o RunOptions) Hunted {
 		h.Error = err.Error()
 		return h
 	}
-	h.Valid, h.Fingerprint, h.Sentence = v.Valid, v.Fingerprint(), v.Sentence()
+	h.Valid, h.Fingerprint, h.Sentence = v.Valid, Fingerprint(v), v.Sentence()
 	if v.Valid == harness.Valid {
 		os.RemoveAll(dir) // what can't be removed is only a directory too many
 		h.Dir = ""
@@ -170,9 +176,9 @@ func huntOne(ctx, soft context.Context, j job, o RunOptions) Hunted {
 // WriteStuck writes what HuntWorker would of a run whose simulated node loops
 // for ever; the worker has to end then.
 func WriteStuck(ctx context.Context, out io.Writer, dir, node string, after time.Duration) error {
-	v, err := JudgeStuck(ctx, dir, node, after)
+	v, err := judge.Stuck(ctx, dir, node, after)
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(out).Encode(Hunted{Valid: v.Valid, Fingerprint: v.Fingerprint(), Sentence: v.Sentence(), Dir: dir, Simulated: -1})
+	return json.NewEncoder(out).Encode(Hunted{Valid: v.Valid, Fingerprint: Fingerprint(v), Sentence: v.Sentence(), Dir: dir, Simulated: -1})
 }

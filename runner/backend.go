@@ -1,4 +1,4 @@
-package coup
+package runner
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 
 	"coup/cluster"
 	"coup/cluster/docker"
-	"coup/cluster/sim"
 	"coup/harness"
+	"coup/plan"
 )
 
 // backend is what runs happen on.
@@ -18,21 +18,13 @@ type backend struct {
 	drive func(r *run, body func() error) error
 	// up brings the run's cluster up, and notes in r.stored what it runs on.
 	up func(ctx context.Context, r *run) (cluster.Cluster, error)
-	// can is what its clusters can do beside what every cluster can.
-	can cluster.Capabilities
-	// runs says why it can't run a system.
-	runs func(sys cluster.System, o cluster.Options) error
 }
 
-// backends are the backends by name.
-var backends map[string]backend
-
-func init() {
-	// Filled here because a literal would refer to itself through run.
-	backends = map[string]backend{
-		"docker": {driveMachine, upDocker, cluster.CapabilitiesOf((*docker.Cluster)(nil)), func(cluster.System, cluster.Options) error { return nil }},
-		"sim":    {driveSim, upSim, cluster.CapabilitiesOf((*sim.Cluster)(nil)), simRuns},
+func backendOf(name string) backend {
+	if name == plan.Simulated {
+		return backend{driveSim, upSim}
 	}
+	return backend{driveMachine, upDocker}
 }
 
 func driveMachine(r *run, body func() error) error {
@@ -59,7 +51,7 @@ func upDocker(ctx context.Context, r *run) (cluster.Cluster, error) {
 	up, cancel := context.WithTimeoutCause(ctx, upPatience, fmt.Errorf("the Docker engine did not bring the cluster up within %v", upPatience))
 	defer cancel()
 	c, err := docker.Up(up, engine, docker.Config{
-		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.options(),
+		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.Options(),
 		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package coup
+package runner
 
 import (
 	"os"

@@ -1,0 +1,82 @@
+package judge
+
+import (
+	"slices"
+	"time"
+
+	"coup/checker/conduct"
+	"coup/checker/linearizable"
+	"coup/cluster"
+	"coup/cluster/systems"
+	"coup/harness"
+	"coup/plan"
+	"coup/workloads"
+)
+
+// minOKPerSecond says how many operations must have succeeded for a verdict to mean
+// something: fewer than this many a second on average is no load. It is far below
+// what a cluster under every fault at once does.
+const minOKPerSecond = 1
+
+func minOK(p plan.Plan) int {
+	perSecond := float64(minOKPerSecond)
+	if p.Rate > 0 {
+		perSecond = min(perSecond, p.Rate/2)
+	}
+	return int(perSecond * time.Duration(p.Time).Seconds())
+}
+
+// Checkers are the checkers that judge a run of the plan.
+func Checkers(p plan.Plan) ([]harness.Checker, error) {
+	w, err := workloads.Find(p.Workload)
+	if err != nil {
+		return nil, err
+	}
+	var faults []string
+	for _, s := range p.Schedule {
+		if !slices.Contains(faults, s.Fault) {
+			faults = append(faults, s.Fault)
+		}
+	}
+	// What comes first is said first: that a run did not finish explains the rest.
+	ran := conduct.Ran{Faults: faults, MinOK: minOK(p), MinPerFunction: min(5, 1+minOK(p)/10), Needs: w.Needs}
+	if p.Operations != nil { // whoever lists them knows what they are good for
+		ran = conduct.Ran{Faults: faults}
+	}
+	all := []harness.Checker{conduct.Finished{}, ran}
+	all = append(all, promises(p, w)...)
+	sys, err := systems.Find(p.System)
+	if err != nil {
+		return nil, err
+	}
+	if lease := cluster.TimingOf(sys, p.Options()).Lease; lease > 0 {
+		all = append(all, conduct.Deposed{Within: lease + overtime[p.Backend]})
+	}
+	if p.Backend == "sim" {
+		all = append(all, conduct.Steady{})
+	}
+	within := time.Duration(p.ServeWithin)
+	all = append(all, conduct.Liveness{Within: within}, conduct.CatchUp{Within: within})
+	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
+}
+
+// overtime is what a deposed leader may take beside its lease: on real machines
+// a process may have to wait long for a processor or a disk.
+var overtime = map[string]time.Duration{"docker": 20 * time.Second, "sim": time.Second}
+
+// promises are the checkers of what the workload promises, within the bounds
+// of the plan.
+func promises(p plan.Plan, w workloads.Workload) []harness.Checker {
+	return withinBounds(p, w.Checkers())
+}
+
+// withinBounds gives the checkers the bounds of the plan on time and memory.
+func withinBounds(p plan.Plan, all []harness.Checker) []harness.Checker {
+	for i, c := range all {
+		if l, ok := c.(linearizable.Checker); ok {
+			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
+			all[i] = l
+		}
+	}
+	return all
+}

@@ -1,0 +1,208 @@
+// Package judge makes a verdict and a report of what a run directory holds: it reads
+// the history back from the files, runs the checkers, and writes what they found.
+//
+// Start with [Judge]. Histories without a run around them are for [History] and [Foreign].
+package judge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"coup/checker"
+	"coup/checker/histories"
+	"coup/harness"
+	"coup/plan"
+	"coup/results"
+	"coup/workloads"
+)
+
+// Verdict is the content of verdict.json.
+type Verdict struct {
+	checker.Verdict
+	// Notes say what a reader must know about the history itself.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Sentence says the verdict in one line.
+func (v Verdict) Sentence() string {
+	for _, r := range v.Results {
+		if r.Valid == v.Valid && v.Valid != harness.Valid {
+			return fmt.Sprintf("%s: %s", v.Valid, r.Summary)
+		}
+	}
+	var said []string
+	for _, r := range v.Results {
+		if r.Checker == "linearizable" || r.Checker == "ran" {
+			said = append(said, r.Summary)
+		}
+	}
+	for _, r := range v.Results {
+		if len(said) == 0 && r.Summary != "" {
+			said = append(said, r.Summary)
+		}
+	}
+	return fmt.Sprintf("%s: %s", v.Valid, strings.Join(said, " "))
+}
+
+// InputError says that what was to be read makes no sense: the fault lies in
+// the files, not in coup or the machine.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
+
+// Bounds are what checkers may take in place of what the plan of a run says; 0: that.
+type Bounds struct {
+	Time   plan.Duration
+	Memory int // MiB
+}
+
+// Judge judges the run directory from its files and writes the verdict and
+// the report.
+func Judge(ctx context.Context, dir string) (Verdict, error) {
+	return Within(ctx, dir, Bounds{})
+}
+
+// Within is Judge with other bounds on the checkers than those of the run.
+func Within(ctx context.Context, dir string, b Bounds) (Verdict, error) {
+	v, h, stored, err := judge(ctx, dir, b)
+	if err != nil {
+		return v, &InputError{err}
+	}
+	if err := results.WriteJSON(dir, results.VerdictFile, v); err != nil {
+		return v, err
+	}
+	err = results.WriteFile(dir, results.JUnitFile, func(w io.Writer) error {
+		return results.WriteJUnit(w, stored.Title(), v.Results)
+	})
+	return v, errors.Join(err, writeReport(dir, stored, v, h))
+}
+
+func judge(ctx context.Context, dir string, b Bounds) (v Verdict, h *harness.History, stored plan.Stored, err error) {
+	stored, h, v.Notes, err = Read(dir)
+	if err != nil {
+		return v, nil, stored, err
+	}
+	p := stored.Plan
+	p.CheckTime, p.CheckMemory = cmp.Or(b.Time, p.CheckTime), cmp.Or(b.Memory, p.CheckMemory)
+	if was := stored.Plan; p.CheckTime != was.CheckTime || p.CheckMemory != was.CheckMemory {
+		v.Notes = append(v.Notes, fmt.Sprintf("each checker was given %s and %d MiB, and by the plan of the run it is %s and %d MiB",
+			p.CheckTime, p.CheckMemory, was.CheckTime, was.CheckMemory))
+	}
+	all, err := Checkers(p)
+	if err != nil {
+		return v, nil, stored, err
+	}
+	v.Verdict = checker.CheckAll(ctx, all, h)
+	return v, h, stored, nil
+}
+
+// Violation returns the first violation in what the run directory holds so
+// far, or "". Whatever is broken in the beginning of a history stays broken: no
+// later operation can explain an earlier answer.
+func Violation(ctx context.Context, dir string) string {
+	stored, h, _, err := Read(dir)
+	if err != nil {
+		return "" // a line that is only half written; the next look will tell
+	}
+	all, err := Checkers(stored.Plan)
+	if err != nil {
+		return ""
+	}
+	for _, c := range all {
+		if v := checker.CheckAll(ctx, []harness.Checker{c}, h); v.Valid == harness.Invalid {
+			return v.Results[0].Summary
+		}
+	}
+	return ""
+}
+
+// Read reads a run directory. notes say what a reader must know about the history.
+func Read(dir string) (stored plan.Stored, h *harness.History, notes []string, err error) {
+	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
+		return stored, nil, nil, err
+	}
+	w, err := workloads.Find(stored.Plan.Workload)
+	if err != nil {
+		return stored, nil, nil, err
+	}
+	_, history, err := results.Locate(dir)
+	if err != nil {
+		return stored, nil, nil, err
+	}
+	h, torn, err := results.ReadHistory(dir, history, w.Decode)
+	if err != nil {
+		return stored, nil, nil, err
+	}
+	if torn != "" {
+		notes = append(notes, torn)
+	}
+	for _, e := range h.Events {
+		if e.Kind == harness.InterruptEvent {
+			notes = append(notes, e.Message)
+		}
+	}
+	for i := range stored.Plan.Nodes {
+		h.Nodes = append(h.Nodes, fmt.Sprintf("n%d", i+1))
+	}
+	slices.Sort(h.Nodes)
+	return stored, h, notes, nil
+}
+
+// History judges a history by itself, as that of a workload. There is
+// nothing to tell whether faults bit.
+func History(ctx context.Context, path, workload string, p plan.Plan) (Verdict, error) {
+	var v Verdict
+	w, err := workloads.Find(workload)
+	if err != nil {
+		return v, &InputError{err}
+	}
+	h, torn, err := results.ReadHistory("", path, w.Decode)
+	if err != nil {
+		return v, &InputError{err}
+	}
+	if torn != "" {
+		v.Notes = append(v.Notes, torn)
+	}
+	p.Workload = workload
+	all := promises(p, w)
+	v.Verdict = checker.CheckAll(ctx, append(all, something{}), h)
+	return v, nil
+}
+
+// Foreign judges a history that another tool may have recorded, as o
+// says. name is what errors call it.
+func Foreign(ctx context.Context, r io.Reader, name string, o histories.Options, p plan.Plan) (Verdict, error) {
+	var v Verdict
+	c, ok := histories.Models()[o.Model]
+	if !ok {
+		return v, &InputError{fmt.Errorf("there is no model %q (there are %s)", o.Model,
+			strings.Join(slices.Sorted(maps.Keys(histories.Models())), ", "))}
+	}
+	h, err := histories.Read(r, o)
+	if err != nil {
+		return v, &InputError{fmt.Errorf("%s: %w", name, err)}
+	}
+	v.Verdict = checker.CheckAll(ctx, append(withinBounds(p, []harness.Checker{c}), something{}), h)
+	return v, nil
+}
+
+// something checks that there is anything to judge: an empty file is more often
+// a broken pipe than a history.
+type something struct{}
+
+func (something) Name() string { return "something" }
+
+func (something) Check(_ context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: "something", Valid: harness.Valid, Summary: fmt.Sprintf("%d operations.", len(h.Operations))}
+	if len(h.Operations) == 0 {
+		r.Valid, r.Summary = harness.Unknown, "There is no operation in the history."
+	}
+	return r, nil
+}

@@ -1,0 +1,122 @@
+package judge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"coup/cluster/trace"
+	"coup/harness"
+	"coup/plan"
+	"coup/results"
+	"coup/results/report"
+)
+
+// Report renders the report of a run directory again, from the verdict that
+// is there.
+func Report(dir string) error {
+	stored, h, _, err := Read(dir)
+	if err != nil {
+		return &InputError{err}
+	}
+	var v Verdict
+	if err := results.ReadJSON(dir, results.VerdictFile, &v); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s has no verdict yet: coup check %s makes one", dir, dir)
+		}
+		return &InputError{err}
+	}
+	return writeReport(dir, stored, v, h)
+}
+
+func writeReport(dir string, stored plan.Stored, v Verdict, h *harness.History) error {
+	in := report.Input{
+		Title:   stored.Title(),
+		Command: stored.Again(dir),
+		Started: stored.Started, Nodes: h.Nodes,
+		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
+		Events:  h.Events, Operations: h.Operations,
+		Plan: fields(stored),
+	}
+	if stored.Plan.Backend == "sim" {
+		in.TraceCommand = stored.TraceCommand(dir)
+	}
+	name := filepath.Join(dir, results.TraceFile)
+	f, err := os.Open(name)
+	if err == nil {
+		defer f.Close()
+		in.Trace = func(wanted func(time.Duration) bool) iter.Seq2[*trace.Event, error] { return trace.Read(f, wanted) }
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	write := func() error {
+		return results.WriteFile(dir, results.ReportFile, func(w io.Writer) error { return report.Write(w, in) })
+	}
+	if err = write(); err == nil || in.Trace == nil {
+		return err
+	}
+	// What is wrong with the trace must not cost the rest of the page.
+	in.Trace = nil
+	in.Verdict.Reasons = append(in.Verdict.Reasons, fmt.Sprintf("The trace %s can't be shown: %v.", name, err))
+	return write()
+}
+
+// reasons say why the verdict is unknown, and what to know about the history.
+func (v Verdict) reasons() []string {
+	reasons := slices.Clone(v.Notes)
+	for _, r := range v.Results {
+		if v.Valid == harness.Unknown && r.Valid == harness.Unknown {
+			reasons = append(reasons, r.Summary)
+		}
+	}
+	return reasons
+}
+
+// fields is what was run, for the report.
+func fields(s plan.Stored) []report.Field {
+	p := s.Plan
+	settings := make([]string, 0, len(p.Settings))
+	for _, k := range slices.Sorted(maps.Keys(p.Settings)) {
+		settings = append(settings, k+"="+p.Settings[k])
+	}
+	fields := []report.Field{
+		{Name: "system", Value: p.System}, {Name: "planted bug", Value: p.Bug}, {Name: "reads", Value: p.Reads},
+		{Name: "settings", Value: strings.Join(settings, " ")},
+		{Name: "nodes", Value: fmt.Sprint(p.Nodes)}, {Name: "workload", Value: p.Workload},
+		{Name: "load", Value: load(p)}, {Name: "objects", Value: objects(p)},
+		{Name: "faults", Value: strings.Join(p.Nemesis, " ")}, {Name: "seed", Value: fmt.Sprint(p.Seed)},
+		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image", Value: s.Image},
+		{Name: "simulated program", Value: s.Module},
+		{Name: "versions", Value: fmt.Sprintf("coup %s, hashicorp/raft %s, %s", s.Coup, s.Raft, s.Go)},
+		{Name: "run", Value: s.Run},
+	}
+	return slices.DeleteFunc(fields, func(f report.Field) bool { return f.Value == "" })
+}
+
+// load says in words how much clients ask for.
+func load(p plan.Plan) string {
+	rate := fmt.Sprintf("%g operations a second", p.Rate)
+	switch {
+	case p.Operations != nil:
+		rate = fmt.Sprintf("a list of operations (%d)", len(p.Operations))
+	case p.Rate == 0:
+		rate = "as fast as they are answered"
+	}
+	return fmt.Sprintf("%d processes for %s, %s", p.Concurrency, p.Time, rate)
+}
+
+// objects says in words what they work on; "" where a list says it.
+func objects(p plan.Plan) string {
+	if p.Operations != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d at a time, %d operations each", p.Keys, p.OpsPerKey)
+}

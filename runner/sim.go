@@ -1,0 +1,81 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"coup/cluster"
+	"coup/cluster/docker"
+	"coup/cluster/sim"
+	"coup/cluster/trace"
+	"coup/results"
+)
+
+// SimulatedProgram is the bundled node, compiled for simulated machines when a run
+// first needs it. All runs of this process share it.
+var SimulatedProgram = sync.OnceValues(func() (*sim.Program, error) {
+	module, err := sim.NodeModule()
+	if err != nil {
+		return nil, err
+	}
+	return sim.Load(context.Background(), module, compiledDir(module))
+})
+
+// driveSim runs body in a simulated world.
+func driveSim(r *run, body func() error) error {
+	w := sim.NewWorld(r.plan.Seed)
+	r.rt = w
+	if r.o.Stuck != nil {
+		w.OnStuck(stuckPatience, func(e *sim.StuckError) { r.o.Stuck(r.store.Dir, e.Node, e.After) })
+	}
+	err := w.Run(body)
+	if c, ok := r.cluster.(*sim.Cluster); ok && err == nil {
+		r.stored.Machines = c.Final()
+		err = results.WriteJSON(r.store.Dir, results.PlanFile, r.stored)
+	}
+	return err
+}
+
+// stuckPatience is how long a simulated program may compute, in time of the
+// processor, before it waits for anything. Programs that do not loop for ever take
+// milliseconds.
+const stuckPatience = 20 * time.Second
+
+func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
+	program, err := SimulatedProgram()
+	if err != nil {
+		return nil, fmt.Errorf("simulator: %w", err)
+	}
+	r.stored.Module, r.stored.Node = program.Hash, os.Getenv(sim.NodeVariable)
+	var tracing *trace.Writer
+	if r.o.Trace {
+		if tracing, err = r.store.Trace(); err != nil {
+			return nil, err
+		}
+	}
+	return sim.Up(ctx, r.rt.(*sim.World), sim.Config{
+		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.Options(), Trace: tracing,
+		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
+		GaveUp: func(node, why string) { r.gaveUp(ctx, node, why) },
+	})
+}
+
+// DefaultBackend is where nodes run unless it is said: in containers, or on
+// simulated machines if no Docker engine answers; why says what is wrong with
+// the engine then.
+func DefaultBackend(ctx context.Context) (backend string, why error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	engine, err := docker.Connect(ctx)
+	if err == nil {
+		return "docker", engine.Close()
+	}
+	if _, missing := sim.NodeModule(); missing != nil || !errors.Is(err, cluster.ErrUnavailable) {
+		return "docker", nil // which says best itself what it lacks
+	}
+	return "sim", err
+}

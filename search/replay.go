@@ -1,0 +1,80 @@
+package search
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"coup/judge"
+	"coup/plan"
+	"coup/results"
+	"coup/runner"
+)
+
+// Replayed is what became of running again what was recorded.
+type Replayed struct {
+	Dir     string // of the new run
+	Verdict judge.Verdict
+	// Differs says, for a simulated run, why the new one is not the recorded
+	// one to the byte; "" if it is.
+	Differs string
+}
+
+// Replay runs again what was recorded in dir: with the same schedule and seed.
+// On simulated machines the result is the same to the byte, unless the build is
+// another one. In containers it is another run of the same schedule.
+func Replay(ctx, soft context.Context, dir string, o runner.Options) (Replayed, error) {
+	var r Replayed
+	var before, after plan.Stored
+	if err := results.ReadJSON(dir, results.PlanFile, &before); err != nil {
+		return r, err
+	}
+	p := before.Plan
+	if err := p.Resolve(); err != nil {
+		return r, err
+	}
+	var err error
+	if r.Dir, r.Verdict, err = runner.Run(ctx, soft, p, o); err != nil || p.Backend != "sim" {
+		return r, err
+	}
+	if err := results.ReadJSON(r.Dir, results.PlanFile, &after); err != nil {
+		return r, err
+	}
+	for _, name := range []string{results.HistoryFile, results.EventsFile, "what the machines held in the end"} {
+		same := before.Machines == after.Machines
+		if strings.HasSuffix(name, ".jsonl") {
+			if same, err = sameFile(filepath.Join(dir, name), filepath.Join(r.Dir, name)); err != nil {
+				return r, err
+			}
+		}
+		if same {
+			continue
+		}
+		r.Differs = name + " is not as recorded"
+		switch {
+		case soft.Err() != nil:
+			r.Differs += ": the replay was interrupted"
+		case before.Module != after.Module:
+			r.Differs += fmt.Sprintf(": it was recorded with another program of the nodes (%.12s, this is %.12s); only the coup, or the --node, that recorded a run can repeat it", before.Module, after.Module)
+		default:
+			r.Differs += ": it was interrupted, or recorded by another build of coup"
+		}
+		return r, nil
+	}
+	return r, nil
+}
+
+func sameFile(a, b string) (bool, error) {
+	var sums [2][32]byte
+	for i, name := range []string{a, b} {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return false, err
+		}
+		sums[i] = sha256.Sum256(content)
+	}
+	return sums[0] == sums[1], nil
+}

@@ -1,0 +1,57 @@
+package search
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+	"coup/harness/timeline"
+	"coup/judge"
+	"coup/plan"
+	"coup/runner"
+)
+
+// Try is one attempt to find a planted bug.
+type Try struct {
+	Bug   cluster.Bug
+	Dir   string
+	Seed  uint64
+	Found bool
+	// After is how long the load lasted, and Operations how many were invoked,
+	// until the violation was found, or in all.
+	After      time.Duration
+	Operations int
+	Verdict    judge.Verdict
+}
+
+// TryBug runs the workload and the faults that should expose a planted bug,
+// for at most the time of the plan, and says whether it was found.
+func TryBug(ctx, soft context.Context, p plan.Plan, bug cluster.Bug, o runner.Options) (Try, error) {
+	t := Try{Bug: bug, Seed: p.Seed}
+	p.Bug, p.Workload, p.Nemesis, p.Schedule, p.FailFast = bug.Name, bug.Workload, slices.Clone(bug.Nemesis), nil, true
+	if err := p.Resolve(); err != nil {
+		return t, err
+	}
+	var err error
+	t.Dir, t.Verdict, err = runner.Run(ctx, soft, p, o)
+	if err != nil {
+		return t, err
+	}
+	t.Found = t.Verdict.Valid == harness.Invalid
+	found, h, err := tillViolation(t.Dir)
+	if err != nil {
+		return t, err
+	}
+	from, to := timeline.Load(h)
+	if t.After = to - from; found > 0 {
+		t.After = found
+	}
+	for _, op := range h.Operations {
+		if op.Start < from+t.After {
+			t.Operations++
+		}
+	}
+	return t, nil
+}
