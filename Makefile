@@ -1,6 +1,8 @@
 # make run     the main job: five containers, 30 s of chaos, a verdict and a report
 # make test    everything that must pass
 # make engine  brings a Docker engine to a Debian or Ubuntu machine that has none (as root)
+# make linux   the program for nodes in containers, for other systems than Linux (ARCH=arm64)
+# make cross   does coup compile for macOS and Windows?
 # make toolchain RELEASE=go1.26.0  builds with another release of Go, which is fetched, and runs that
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
@@ -18,14 +20,29 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # What makes simulated machines fast.
 FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
-.PHONY: build run engine toolchain test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
+.PHONY: build linux cross run engine toolchain test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
 
 build:
 	@mkdir -p bin
 	@$(GO) run ./internal/onethread/build bin/_onethread -o bin/raftnode.wasm ./cmd/raftnode
 	@gzip -9nc bin/raftnode.wasm > $(WASM).new && { cmp -s $(WASM).new $(WASM) && rm $(WASM).new || mv $(WASM).new $(WASM); }
 	@# Nodes in containers run coup's own binary in an image that holds nothing else.
-	@flags="$(FLAGS)" && CGO_ENABLED=0 $(GO) build $$flags -trimpath -o bin/coup ./cmd/coup
+	@flags="$(FLAGS)" && CGO_ENABLED=0 $(GO) build $$flags -trimpath -o bin/coup$$($(GO) env GOEXE) ./cmd/coup
+	@[ "$$($(GO) env GOOS)" = linux ] || $(MAKE) --no-print-directory linux
+
+# Nodes in containers run Linux wherever coup does, mostly on the same kind of processor.
+linux:
+	@flags="$(FLAGS)" && arch="$(ARCH)" && arch=$${arch:-$$($(GO) env GOARCH)} && \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $$flags -trimpath -o bin/coup-linux-$$arch ./cmd/coup
+
+# Without the flags of make build, so that go vet and go build compile all packages but once.
+cross:
+	@for at in darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
+	  os=$${at%/*}; arch=$${at#*/}; exe=; [ $$os != windows ] || exe=.exe; \
+	  echo "for $$at"; \
+	  export CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch; \
+	  $(GO) vet ./... && $(GO) build -o bin/cross/coup-$$os-$$arch$$exe ./cmd/coup || exit 1; \
+	done
 
 run: build
 	bin/coup run $(ARGS)
