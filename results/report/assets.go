@@ -6,15 +6,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"io"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/tsenart/vegeta/v12/lib/plot"
 )
 
-//go:embed page.html.tmpl css js
+//go:embed page.html.tmpl css js uplot
 var files embed.FS
 
 var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
@@ -44,13 +41,14 @@ type assets struct {
 }
 
 // loadAssets puts the page's scripts and styles together. The plotting
-// library is uPlot, as the module vegeta carries it for its own plots.
+// library is uPlot 1.6.32 as its author publishes it (https://github.com/leeoniya/uPlot), with
+// its licence beside it.
 var loadAssets = sync.OnceValues(func() (assets, error) {
-	library, err := fromVegeta("uPlot.min.js")
+	library, err := files.ReadFile("uplot/uPlot.min.js")
 	if err != nil {
 		return assets{}, err
 	}
-	libraryStyle, err := fromVegeta("uPlot.min.css")
+	libraryStyle, err := files.ReadFile("uplot/uPlot.min.css")
 	if err != nil {
 		return assets{}, err
 	}
@@ -63,28 +61,15 @@ var loadAssets = sync.OnceValues(func() (assets, error) {
 		return assets{}, err
 	}
 	script = "(() => {\n\"use strict\";\n" + script + "})();\n"
-	style = libraryStyle + "\n" + style
+	style = string(libraryStyle) + "\n" + style
 	return assets{
 		Library: template.JS(library),
 		Script:  template.JS(script),
 		Style:   template.CSS(style),
 		Policy: fmt.Sprintf("default-src 'none'; script-src %s %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'",
-			hashSource(library), hashSource(script), hashSource(style)),
+			hashSource(string(library)), hashSource(script), hashSource(style)),
 	}, nil
 })
-
-func fromVegeta(name string) (string, error) {
-	f, err := plot.Assets.Open(name)
-	if err != nil {
-		return "", fmt.Errorf("plotting library: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
-	if err != nil {
-		return "", fmt.Errorf("plotting library: %w", err)
-	}
-	return string(b), nil
-}
 
 func concat(dir string, names []string) (string, error) {
 	var b strings.Builder
