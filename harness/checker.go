@@ -120,5 +120,6 @@ type Witness struct {
 	Start   int64           `json:"start"` // nanoseconds since the start of the run
 	End     int64           `json:"end"`   // likewise; -1 if it never ended
 	Node    string          `json:"node,omitempty"`
-	Line    int             `json:"line"` // of the invocation in history.jsonl, from 1
+	Line    int             `json:"line"`            // of the invocation in the history's file, from 1
+	Index   *int            `json:"index,omitempty"` // its :index there, if it has one
 }

@@ -203,7 +203,7 @@ func ReadOperations(r io.Reader, decode Decoder) (ops []Operation, torn bool, er
 			open[op.Process] = len(ops)
 			ops = append(ops, Operation{
 				Process: op.Process, F: one(op.F), Key: one(op.Key), Input: input, Type: Info,
-				Call: n, Return: Open, Start: op.Time,
+				Call: n, Return: Open, Start: op.Time, Line: n, Index: -1,
 			})
 			return nil
 		}

@@ -88,7 +88,15 @@ type Operation struct {
 	End     time.Duration // when it completed (for Info: when the process gave up)
 	Node    string
 	Error   string
+	// Line is where the invocation stands in the file that the history was read
+	// from, counted from 1; 0 if it was not read from one. Index is the number
+	// that a history of another tool gives it (:index); -1 if it gives none.
+	Line, Index int
 }
+
+// Beginning is the Process of operations that nobody performed: they stand for
+// what an object held when the history began.
+const Beginning = -1
 
 // Open is the Return of an operation that has no known end.
 const Open = int(^uint(0) >> 1)

@@ -1,7 +1,7 @@
 // Package judge makes a verdict and a report of what a run directory holds: it reads
 // the history back from the files, runs the checkers, and writes what they found.
 //
-// Start with [Judge]. Histories without a run around them are for [History] and [Foreign].
+// Start with [Judge]. Histories without a run around them are for [History] and [Recording].
 package judge
 
 import (
@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -172,37 +171,14 @@ func History(ctx context.Context, path, workload string, p plan.Plan) (Verdict, 
 	}
 	p.Workload = workload
 	all := promises(p, w)
-	v.Verdict = checker.CheckAll(ctx, append(all, something{}), h)
+	v.Verdict = checker.CheckAll(ctx, append(all, histories.Succeeded{}), h)
 	return v, nil
 }
 
-// Foreign judges a history that another tool may have recorded, as o
-// says. name is what errors call it.
-func Foreign(ctx context.Context, r io.Reader, name string, o histories.Options, p plan.Plan) (Verdict, error) {
-	var v Verdict
-	c, ok := histories.Models()[o.Model]
-	if !ok {
-		return v, &InputError{fmt.Errorf("there is no model %q (there are %s)", o.Model,
-			strings.Join(slices.Sorted(maps.Keys(histories.Models())), ", "))}
-	}
-	h, err := histories.Read(r, o)
-	if err != nil {
-		return v, &InputError{fmt.Errorf("%s: %w", name, err)}
-	}
-	v.Verdict = checker.CheckAll(ctx, append(withinBounds(p, []harness.Checker{c}), something{}), h)
-	return v, nil
-}
-
-// something checks that there is anything to judge: an empty file is more often
-// a broken pipe than a history.
-type something struct{}
-
-func (something) Name() string { return "something" }
-
-func (something) Check(_ context.Context, h *harness.History) (harness.Result, error) {
-	r := harness.Result{Checker: "something", Valid: harness.Valid, Summary: fmt.Sprintf("%d operations.", len(h.Operations))}
-	if len(h.Operations) == 0 {
-		r.Valid, r.Summary = harness.Unknown, "There is no operation in the history."
-	}
-	return r, nil
+// Recording judges a history that another tool may have recorded.
+func Recording(ctx context.Context, r *histories.Recording, p plan.Plan) Verdict {
+	v := Verdict{Notes: r.Notes}
+	v.Verdict = checker.CheckAll(ctx, withinBounds(p, r.Checkers()), &r.History)
+	v.Results = r.Restore(v.Results)
+	return v
 }

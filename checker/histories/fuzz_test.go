@@ -11,13 +11,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"coup/harness"
 )
 
 // understood makes sure that what was read as a history is one, and that the
 // model's checker understands it.
-func understood(t *testing.T, h *harness.History, model string) {
+func understood(t *testing.T, h *Recording) {
 	t.Helper()
 	for i, op := range h.Operations {
 		if op.Return <= op.Call || i > 0 && op.Call <= h.Operations[i-1].Call {
@@ -26,7 +24,7 @@ func understood(t *testing.T, h *harness.History, model string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := Models()[model].Check(ctx, h); err != nil && !strings.Contains(err.Error(), "must be unique") && !strings.Contains(err.Error(), "the same steps") {
+	if _, err := h.checker().Check(ctx, &h.History); err != nil && !strings.Contains(err.Error(), "must be unique") && !strings.Contains(err.Error(), "the same steps") {
 		t.Fatal(err)
 	}
 }
@@ -38,7 +36,7 @@ func FuzzEDN(f *testing.F) {
 	f.Add(`[1 -2N 3.5M "a\n\u0041" \newline :k/w sym nil true #{} #_ 1 #inst "2020" {:a (1 2)}]`)
 	f.Add(`##Inf #a #_#_ 1 2 3 ; comment`)
 	f.Fuzz(func(t *testing.T, text string) {
-		r := newEDNReader(bufio.NewReader(strings.NewReader(text)))
+		r := newReader(strings.NewReader(text), false)
 		forms := 0
 		for {
 			v, err := r.next()
@@ -64,7 +62,9 @@ func FuzzEDN(f *testing.F) {
 
 func promised(t *testing.T, v any) {
 	switch v := v.(type) {
-	case nil, bool, int64, float64, string, keyword, symbol:
+	case nil, bool, int64, float64, string, keyword, symbol, other, ints:
+	case set:
+		promised(t, v.of)
 	case []any:
 		for _, e := range v {
 			promised(t, e)
@@ -87,13 +87,17 @@ func FuzzLog(f *testing.F) {
 	f.Add("x - 0 :invoke :read nil\nsomething else\nx - :nemesis :info :start nil\nx - 0 :ok :read 1", "register")
 	f.Add("x - 0 :invoke :lock nil\nx - 0 :ok :lock {:fence 3}", "lock")
 	f.Fuzz(func(t *testing.T, text, model string) {
-		convert, known := converters[model]
-		if !known {
+		c, err := newConversion(Options{Model: model})
+		if err != nil {
 			return
 		}
-		p := pairing{convert: convert, options: Options{Model: model}, open: map[int64]int{}}
-		if readLog(bufio.NewReader(strings.NewReader(text)), &p) == nil {
-			understood(t, p.finish(), model)
+		p := newPairing()
+		if readLog(bufio.NewReader(strings.NewReader(text)), p.add) != nil || p.finish() != nil {
+			return
+		}
+		r := &Recording{model: model, values: c.values}
+		if r.Operations, err = c.operations(p); err == nil {
+			understood(t, r)
 		}
 	})
 }
@@ -110,7 +114,7 @@ func FuzzElle(f *testing.F) {
 			model = "list-append"
 		}
 		if h, err := Read(strings.NewReader(text), Options{Model: model}); err == nil {
-			understood(t, h, model)
+			understood(t, h)
 		}
 	})
 }

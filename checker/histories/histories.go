@@ -1,24 +1,38 @@
 // Package histories reads histories that other tools recorded, so that they can
 // be judged with the checkers of package checker.
 //
-// [Read] takes Jepsen's history.edn, in which each operation is a map (one
-// after the other, or all in one vector) or a vector of process, type, function
-// and value; and the log lines that Jepsen writes, such as those in porcupine's
-// test data, which hold the same four after a dash. It finds out by itself
-// which of them it reads, and whether it is compressed by gzip or bzip2.
+// Start with [Open] or [Read]; a [Recording] knows the checker that judges it.
+// How a file is written down shows in its content, whatever it is called:
+//
+//   - Jepsen's, Knossos', Elle's and Maelstrom's history.edn: a map for each
+//     invocation and completion, one after the other or all in one vector; the
+//     vectors of process, type, function and value that Knossos had before; and
+//     porcupine's histories of key-value stores, which are such maps;
+//   - the same as JSON, in an array or one after the other, as elle-cli takes it,
+//     and coup's own history.jsonl;
+//   - the lines that Jepsen and Knossos log, among any others: jepsen.log,
+//     history.txt and the logs among porcupine's test data;
+//   - transactions over registers, session by session, of PolySI and Plume (text),
+//     DBCop (text, JSON, binary), Cobra (a directory of logs) and AWDIT (text).
+//
+// Each may be compressed by gzip or bzip2.
+//
+// The values of a history may be of any kind. Those that are no integers are
+// given integers, which is all that checkers know, and back in what is said of
+// them.
 package histories
 
 import (
 	"bufio"
-	"bytes"
-	"compress/bzip2"
-	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"coup/checker/linearizable"
 	"coup/checker/model"
@@ -30,6 +44,12 @@ import (
 type Options struct {
 	// Model is one of [Models].
 	Model string
+	// Keys says whether values are pairs of a key and a value.
+	Keys Keys
+	// Initial, if it is not "", is what every object holds at the beginning, as
+	// EDN: a value of a register, a list of the elements of a set, a queue or a
+	// stack, the sum of a counter, held for a mutex; or a map of these by key.
+	Initial string
 	// NilReadsSayNothing leaves out reads that returned nil, as Knossos does,
 	// which takes nil for an answer that is not known. Otherwise such a read
 	// says that there was nothing.
@@ -41,266 +61,452 @@ type Options struct {
 	FailedCASDiffers bool
 }
 
-// Models are the names that Options.Model can take, with the checker that
-// judges such histories.
-func Models() map[string]harness.Checker {
-	linearizable := func(m model.Model) harness.Checker { return linearizable.Checker{Model: m} }
-	return map[string]harness.Checker{
-		"register":       linearizable(model.Register()),
-		"cas-register":   linearizable(model.Register()),
-		"set":            linearizable(model.Set()),
-		"queue":          linearizable(model.Queue()),
-		"stack":          linearizable(model.Stack()),
-		"priority-queue": linearizable(model.PriorityQueue()),
-		"counter":        linearizable(model.Counter()),
-		"lock":           linearizable(model.Lock()),
-		"mutex":          linearizable(model.Mutex()),
-		"kv":             linearizable(model.KV()),
-		"list-append":    transactions.Checker{},
-		"rw-register":    transactions.Checker{Registers: true},
-	}
+// Recording is a history that was read.
+type Recording struct {
+	harness.History
+	// Notes say what a reader should know of how it was read.
+	Notes []string
+
+	model  string
+	format format
+	values *values
 }
 
-// Read reads a history. An error names the line and what was expected there.
-func Read(r io.Reader, o Options) (*harness.History, error) {
-	values, known := converters[o.Model]
-	if !known {
-		return nil, fmt.Errorf("no model %q, only %s", o.Model, strings.Join(modelNames(), ", "))
-	}
-	in, err := plain(r)
-	if err != nil {
-		return nil, err
-	}
-	p := pairing{convert: values, options: o, open: map[int64]int{}}
-	head, _ := in.Peek(4096)
-	if isJSONL(head) {
-		return readJSONL(in, o.Model)
-	}
-	if isLog(head) {
-		err = readLog(in, &p)
-	} else {
-		err = readEDN(in, &p)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return p.finish(), nil
-}
-
-func modelNames() []string {
+// Models are the names that Options.Model can take, sorted.
+func Models() []string {
 	var names []string
-	for n := range converters {
+	for n := range models {
 		names = append(names, n)
 	}
 	slices.Sort(names)
 	return names
 }
 
-// plain undoes the compression of r.
-func plain(r io.Reader) (*bufio.Reader, error) {
-	in := bufio.NewReaderSize(r, 1<<16)
-	head, _ := in.Peek(3)
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(in)
-		if err != nil {
-			return nil, fmt.Errorf("gzip: %w", err)
-		}
-		return bufio.NewReaderSize(z, 1<<16), nil
-	case bytes.HasPrefix(head, []byte("BZh")):
-		return bufio.NewReaderSize(bzip2.NewReader(in), 1<<16), nil
-	}
-	return in, nil
+// Checkers judge the recording: by what its model promises, and whether there
+// was anything to judge.
+func (r *Recording) Checkers() []harness.Checker {
+	return []harness.Checker{r.checker(), Succeeded{}}
 }
 
-// line is one entry of a foreign history.
-type line struct {
-	number  int // of the line in the file
-	process int64
-	typ     harness.Type
-	f       string
-	key     string
-	value   any // as EDN
-	time    time.Duration
-	err     string
-	node    string
+func (r *Recording) checker() harness.Checker {
+	of := func(m model.Model) harness.Checker { return linearizable.Checker{Model: m} }
+	switch r.model {
+	case "set":
+		return of(model.Set())
+	case "queue":
+		return of(model.Queue())
+	case "stack":
+		return of(model.Stack())
+	case "priority-queue":
+		return of(model.PriorityQueue())
+	case "counter":
+		return of(model.Counter())
+	case "lock":
+		return of(model.Lock())
+	case "mutex":
+		return of(model.Mutex())
+	case "kv":
+		return of(model.KV())
+	case "list-append":
+		return transactions.Checker{}
+	case "rw-register":
+		t := transactions.Checker{Registers: true}
+		if r.format.sessionsOnly() {
+			t.Level = transactions.Serializable
+		}
+		return t
+	default:
+		return of(model.Register())
+	}
 }
 
-// pairing makes operations of lines.
-type pairing struct {
-	convert converter
-	options Options
-	history harness.History
-	open    map[int64]int // by process: the operation under way
-	pos     int
-	keyed   bool // values are pairs of a key and a value, as in Jepsen's independent tests
-	dropped []bool
-}
+// Succeeded checks that there is anything to judge. A history of which nothing
+// succeeded keeps every promise, and proves nothing.
+type Succeeded struct{}
 
-var types = map[string]harness.Type{"invoke": harness.Invoke, "ok": harness.OK, "fail": harness.Fail, "info": harness.Info}
+// Name implements [harness.Checker].
+func (Succeeded) Name() string { return "succeeded" }
 
-func (p *pairing) add(l line) error {
-	pos := p.pos
-	p.pos++
-	if l.time == 0 {
-		l.time = time.Duration(pos)
-	}
-	at, under := p.open[l.process]
-	if l.typ == harness.Invoke {
-		if under {
-			return fmt.Errorf("line %d: process %d begins %s, and its %s has not ended", l.number, l.process, l.f, p.history.Operations[at].F)
-		}
-		op := harness.Operation{
-			Process: int(l.process), F: l.f, Key: l.key, Type: harness.Info, Call: pos, Return: harness.Open,
-			Start: l.time, End: l.time, Node: l.node,
-		}
-		value := p.unkey(l.value, &op.Key, l.f)
-		in, err := p.convert.input(&op, value)
-		if err != nil {
-			return fmt.Errorf("line %d: %s: %w", l.number, l.f, err)
-		}
-		op.Input = in
-		p.open[l.process] = len(p.history.Operations)
-		p.history.Operations = append(p.history.Operations, op)
-		p.dropped = append(p.dropped, false)
-		return nil
-	}
-	if !under {
-		if l.typ == harness.Info {
-			return nil // a remark of the test itself
-		}
-		return fmt.Errorf("line %d: process %d ends %s, and had not begun it", l.number, l.process, l.f)
-	}
-	op := &p.history.Operations[at]
-	if op.F != p.convert.name(l.f) && op.F != l.f {
-		return fmt.Errorf("line %d: process %d ends %s, and had begun %s", l.number, l.process, l.f, op.F)
-	}
-	delete(p.open, l.process)
-	op.End, op.Error, op.Type = l.time, l.err, l.typ
-	if l.typ == harness.Info {
-		return nil
-	}
-	op.Return = pos
-	key := ""
-	value := p.unkey(l.value, &key, l.f)
-	drop, err := p.convert.output(op, value, p.options)
-	if err != nil {
-		return fmt.Errorf("line %d: %s: %w", l.number, l.f, err)
-	}
-	p.dropped[at] = drop
-	return nil
-}
-
-// unkey takes the key out of a value of an independent test. That it is one
-// shows in a read: its invocation has a pair for a value.
-func (p *pairing) unkey(v any, key *string, f string) any {
-	pair, ok := v.([]any)
-	if f == "read" && ok && len(pair) == 2 && pair[1] == nil {
-		p.keyed = true
-	}
-	if p.keyed && ok && len(pair) == 2 {
-		*key = fmt.Sprint(pair[0])
-		return pair[1]
-	}
-	return v
-}
-
-// finish is the history. Operations that constrain nothing are left out.
-func (p *pairing) finish() *harness.History {
-	kept := p.history.Operations[:0]
-	for i, op := range p.history.Operations {
-		if !p.dropped[i] {
-			kept = append(kept, op)
-		}
-	}
-	p.history.Operations = kept
-	return &p.history
-}
-
-func readEDN(in *bufio.Reader, p *pairing) error {
-	r := newEDNReader(in)
-	for n := 0; ; n++ {
-		v, err := r.next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if list, ok := v.([]any); ok && n == 0 && len(list) > 0 && isEntry(list[0]) {
-			for _, v := range list {
-				if err := addForm(p, v, r.line); err != nil {
-					return err
-				}
+// Check implements [harness.Checker].
+func (Succeeded) Check(_ context.Context, h *harness.History) (harness.Result, error) {
+	r := harness.Result{Checker: "succeeded"}
+	all, ok := 0, 0
+	for i := range h.Operations {
+		if op := &h.Operations[i]; op.Process != harness.Beginning {
+			all++
+			if op.Type == harness.OK {
+				ok++
 			}
+		}
+	}
+	r.Summary = fmt.Sprintf("%d of %d operations succeeded.", ok, all)
+	switch {
+	case all == 0:
+		r.Valid, r.Summary = harness.Unknown, "There is no operation in the history."
+	case ok == 0:
+		r.Valid, r.Summary = harness.Unknown, fmt.Sprintf("None of %d operations succeeded, so nothing was put to the test.", all)
+	}
+	return r, nil
+}
+
+// headSize is how much of a file tells its format.
+const headSize = 1 << 14
+
+// Read reads a history. An error names the line and what was expected there.
+func Read(in io.Reader, o Options) (*Recording, error) {
+	c, err := newConversion(o)
+	if err != nil {
+		return nil, err
+	}
+	text, err := plain(in)
+	if err != nil {
+		return nil, err
+	}
+	head, err := text.Peek(headSize)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("line 1: %w", err)
+	}
+	f, err := formatOf(head)
+	if err != nil {
+		return nil, err
+	}
+	if f.sessionsOnly() {
+		return c.readSessions(f, func(s *sessions) error { return s.read(f, text) })
+	}
+	c.json = f == jsonFormat
+	p := newPairing()
+	p.txn = c.model.txn
+	r := &Recording{model: o.Model, format: f, values: c.values}
+	switch f {
+	case ednFormat, jsonFormat:
+		entries := newReader(text, c.json)
+		err = readEntries(entries, p.add)
+		if c.json && errors.Is(err, errTorn) {
+			r.Notes = append(r.Notes, fmt.Sprintf("what begins in line %d, the last, is incomplete and was left out", entries.line))
+			err = nil
+		}
+		if entries.tuple && o.Keys == FindKeys {
+			c.options.Keys = WithKeys
+		}
+	case logFormat:
+		err = readLog(text, p.add)
+		if err == nil && p.pos == 0 {
+			return nil, fmt.Errorf("no operation is in it: expected %s, or lines such as 0\\t:invoke\\t:write\\t1", ednFormat)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := p.finish(); err != nil {
+		return nil, err
+	}
+	if r.Operations, err = c.operations(p); err != nil {
+		return nil, err
+	}
+	if p.alone != nil {
+		r.Notes = append(r.Notes, "the history tells of no invocations: each operation may have begun at any time after the one before it of its process had ended")
+	}
+	return r, nil
+}
+
+func newConversion(o Options) (*conversion, error) {
+	m, known := models[o.Model]
+	if !known {
+		return nil, fmt.Errorf("there is no model %q (there are %s)", o.Model, strings.Join(Models(), ", "))
+	}
+	return &conversion{values: newValues(), model: m, options: o}, nil
+}
+
+// operations converts what was read, and puts before it what every object held
+// at the beginning.
+func (c *conversion) operations(p *pairing) ([]harness.Operation, error) {
+	var initial any
+	if c.options.Initial != "" {
+		v, err := readValue(c.options.Initial)
+		if err != nil {
+			return nil, fmt.Errorf("--initial %s: %w", c.options.Initial, err)
+		}
+		initial = v
+	}
+	if err := c.prepare(p); err != nil {
+		return nil, err
+	}
+	if initial != nil && c.options.Model == "rw-register" {
+		return c.beginWith(initial, p)
+	}
+	ops, err := c.convert(p)
+	if err != nil || initial == nil && !c.nilIsValue {
+		return ops, err
+	}
+	if c.model.beginning == nil {
+		return nil, fmt.Errorf("--initial does not go with the model %s", c.options.Model)
+	}
+	byKey, mapped := initial.(ednMap)
+	mapped = mapped && c.keyed
+	of := map[string]any{}
+	for i := 0; mapped && i < len(byKey); i += 2 {
+		of[c.key(byKey[i])] = byKey[i+1]
+	}
+	begin := func(v any) ([]harness.Operation, error) {
+		ops, err := c.model.beginning(c, v)
+		if err != nil {
+			err = fmt.Errorf("--initial %s: %w", c.options.Initial, err)
+		}
+		return ops, err
+	}
+	if !mapped {
+		if _, err := begin(initial); err != nil {
+			return nil, err
+		}
+	}
+	return before(ops, func(key string) ([]harness.Operation, error) {
+		v := initial
+		if mapped {
+			if v = of[key]; v == nil && !c.nilIsValue {
+				return nil, nil
+			}
+		}
+		return begin(v)
+	})
+}
+
+// before puts operations at the beginning of every object.
+func before(ops []harness.Operation, begin func(key string) ([]harness.Operation, error)) ([]harness.Operation, error) {
+	var first []harness.Operation
+	seen := map[string]bool{}
+	pos := 0
+	for i := range ops {
+		key := ops[i].Key
+		if seen[key] {
 			continue
 		}
-		if err := addForm(p, v, r.line); err != nil {
-			return err
+		seen[key] = true
+		those, err := begin(key)
+		if err != nil {
+			return nil, err
+		}
+		for _, op := range those {
+			op.Process, op.Key, op.Type, op.Call, op.Return, op.Index = harness.Beginning, key, harness.OK, pos, pos+1, noIndex
+			pos += 2
+			first = append(first, op)
 		}
 	}
+	for i := range ops {
+		op := &ops[i]
+		op.Call += pos
+		if op.Return != harness.Open {
+			op.Return += pos
+		}
+	}
+	return append(first, ops...), nil
 }
 
-// isEntry says whether a value may be an operation itself.
-func isEntry(v any) bool {
-	switch v.(type) {
-	case ednMap, []any:
-		return true
+// writesNil says whether somebody writes nil to a register.
+func (c *conversion) writesNil(p *pairing) bool {
+	if c.options.Model != "register" && c.options.Model != "cas-register" {
+		return false
+	}
+	for i := range p.ops {
+		op := &p.ops[i]
+		key, v, err := c.unkey(op.Input)
+		if err != nil || op.F == "read" {
+			continue
+		}
+		if v, err = settled(function{name: op.F}, v, c.unkeyAnswer(op.Output, key)); err != nil {
+			continue
+		}
+		_, to, ok := pair(v)
+		if op.F == "write" && v == nil || op.F == "cas" && ok && to == nil {
+			return true
+		}
 	}
 	return false
 }
 
-var errNoEntry = errors.New("expected an operation: a map with :process, :type, :f and :value, or a vector of these")
+// beginWith converts transactions over registers that hold a value at the
+// beginning, each the same or each its own: to read it is to read nothing, if
+// nobody writes it.
+func (c *conversion) beginWith(initial any, p *pairing) ([]harness.Operation, error) {
+	byKey, mapped := initial.(ednMap)
+	if !mapped {
+		byKey = ednMap{nil, initial}
+	}
+	of := map[string]int64{}
+	for i := 0; i < len(byKey); i += 2 {
+		id, err := c.id(byKey[i+1])
+		if err != nil {
+			return nil, fmt.Errorf("--initial %s: %w", c.options.Initial, err)
+		}
+		key := ""
+		if mapped {
+			key = c.key(byKey[i])
+		}
+		of[key] = id
+	}
+	starts := func(key string) (int64, bool) {
+		if !mapped {
+			key = ""
+		}
+		id, ok := of[key]
+		return id, ok
+	}
+	c.nilIsValue = !mapped
+	ops, err := c.convert(p)
+	if err != nil {
+		return nil, err
+	}
+	for i := range ops {
+		in, _ := ops[i].Input.(model.Txn)
+		for _, m := range in {
+			if id, ok := starts(m.Key); ok && m.F == "w" && m.Value == id && ops[i].Type != harness.Fail {
+				return nil, fmt.Errorf("line %d: what %s holds at the beginning is written to it: nobody can tell these two apart", ops[i].Line, m.Key)
+			}
+		}
+		out, _ := ops[i].Output.(model.Txn)
+		for j, m := range out {
+			if id, ok := starts(m.Key); ok && m.F == "r" && m.Seen == model.Just(id) {
+				out[j].Seen = model.Maybe{}
+			}
+		}
+	}
+	return ops, nil
+}
 
-func addForm(p *pairing, v any, number int) error {
-	l := line{number: number}
-	var process, typ, f any
-	switch v := v.(type) {
-	case ednMap:
-		process, typ, f, l.value = v.get("process"), v.get("type"), v.get("f"), v.get("value")
-		if t, ok := v.get("time").(int64); ok {
-			l.time = time.Duration(t)
-		}
-		if k := v.get("key"); k != nil {
-			l.key = fmt.Sprint(k)
-		}
-		if e := v.get("error"); e != nil {
-			l.err = fmt.Sprint(e)
-		}
-		if n, ok := v.get("node").(string); ok {
-			l.node = n
-		}
-	case []any:
-		if len(v) != 4 {
-			return fmt.Errorf("line %d: %w", number, errNoEntry)
-		}
-		process, typ, f, l.value = v[0], v[1], v[2], v[3]
-	default:
-		return fmt.Errorf("line %d: %w", number, errNoEntry)
+// readValue reads one EDN value.
+func readValue(text string) (any, error) {
+	r := newReader(strings.NewReader(text), false)
+	v, err := r.next()
+	if err == io.EOF {
+		return nil, errors.New("expected a value")
 	}
-	switch process := process.(type) {
-	case int64:
-		l.process = process
-	case keyword: // :nemesis
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.next(); err != io.EOF {
+		return nil, errors.New("expected one value")
+	}
+	if s, ok := v.(symbol); ok && s != "held" && s != "free" {
+		return string(s), nil
+	}
+	return v, nil
+}
+
+// readSessions makes a recording of transactions session by session.
+func (c *conversion) readSessions(f format, read func(*sessions) error) (*Recording, error) {
+	if c.options.Model != "rw-register" {
+		return nil, fmt.Errorf("%s tells of transactions over registers: --model rw-register", f)
+	}
+	if c.options.Initial != "" {
+		return nil, fmt.Errorf("%s says itself what everything holds at the beginning: leave --initial out", f)
+	}
+	s := &sessions{values: c.values}
+	if err := read(s); err != nil {
+		return nil, err
+	}
+	r := &Recording{model: c.options.Model, format: f, values: c.values, Notes: []string{
+		fmt.Sprintf("%s tells of no time: it was judged whether the transactions are serializable in any order", f),
+	}}
+	var err error
+	r.Operations, err = s.operations()
+	return r, err
+}
+
+func (s *sessions) read(f format, in *bufio.Reader) error {
+	lines := &lineReader{in: in}
+	switch f {
+	case plumeFormat:
+		return s.plume(lines)
+	case awditFormat:
+		return s.awdit(lines)
+	case dbcopFormat:
+		return s.dbcop(lines)
+	case dbcopJSONFormat:
+		return s.dbcopJSON(newReader(in, true))
+	case bincodeFormat:
+		return s.bincode(in)
+	default:
+		return s.cobra(in, 0)
+	}
+}
+
+// storeFiles are the names that the history of a run has in the directory of the
+// tool that made the run.
+var storeFiles = []string{"history.edn", "history.edn.gz", "history.json", "history.jsonl", "history.bincode", "history.txt", "jepsen.log"}
+
+// Open reads the history in a file, or in the directory of a run of Jepsen,
+// DBCop or Cobra. Errors name the file.
+func Open(path string, o Options) (*Recording, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		logs, _ := filepath.Glob(filepath.Join(path, "*.log")) // the pattern is well formed, or there are none
+		for _, name := range storeFiles {
+			file := filepath.Join(path, name)
+			if _, err := os.Stat(file); err == nil {
+				return Open(file, o)
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+		if len(logs) == 0 {
+			return nil, fmt.Errorf("%s holds no history (%s)", path, strings.Join(storeFiles, ", "))
+		}
+		return openCobra(path, logs, o)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := Read(f, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// openCobra reads the logs of a directory, each of which is a session.
+func openCobra(dir string, logs []string, o Options) (*Recording, error) {
+	c, err := newConversion(o)
+	if err != nil {
+		return nil, err
+	}
+	return c.readSessions(cobraFormat, func(s *sessions) error {
+		for n, name := range logs {
+			if err := readCobra(s, name, n); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
 		return nil
-	default:
-		return fmt.Errorf("line %d: expected a number as :process, not %v", number, process)
+	})
+}
+
+func readCobra(s *sessions, name string, session int) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
 	}
-	name, _ := typ.(keyword)
-	t, known := types[string(name)]
-	if !known {
-		return fmt.Errorf("line %d: expected :invoke, :ok, :fail or :info as :type, not %v", number, typ)
+	defer f.Close()
+	in := bufio.NewReaderSize(f, 1<<16)
+	if head, _ := in.Peek(18); !isCobra(head) {
+		return errors.New("this is no log of Cobra's")
 	}
-	l.typ = t
-	switch f := f.(type) {
-	case keyword:
-		l.f = string(f)
-	case string:
-		l.f = f
-	case nil: // Elle leaves out what is always the same
-		l.f = "txn"
-	default:
-		return fmt.Errorf("line %d: expected a keyword as :f, not %v", number, f)
+	return s.cobra(in, session)
+}
+
+// FormatOf says in words how a history is written down, "" if there is nothing.
+// An error says why it cannot be read.
+func FormatOf(in io.Reader) (string, error) {
+	text, err := plain(in)
+	if err != nil {
+		return "", err
 	}
-	return p.add(l)
+	head, _ := text.Peek(headSize)
+	f, err := formatOf(head)
+	if err != nil || f == emptyFormat {
+		return "", err
+	}
+	return f.String(), nil
 }

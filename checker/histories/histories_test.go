@@ -42,7 +42,7 @@ func judge(t *testing.T, path string, o Options) harness.Result {
 	if len(h.Operations) < 10 {
 		t.Fatalf("%s: only %d operations", path, len(h.Operations))
 	}
-	r, err := Models()[o.Model].Check(context.Background(), h)
+	r, err := h.checker().Check(context.Background(), &h.History)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
@@ -110,11 +110,11 @@ func TestReadMaps(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := []harness.Operation{
-				{Process: 0, F: "write", Input: int64(3), Type: harness.OK, Call: 0, Return: 2, Start: 1000, End: 3000},
-				{Process: 1, F: "read", Output: model.Just(3), Type: harness.OK, Call: 1, Return: 3, Start: 2000, End: 4000},
-				{Process: 0, F: "cas", Input: model.CAS{From: model.Just(3), To: 4}, Type: harness.Fail, Call: 4, Return: 5, Start: 4, End: 5},
-				{Process: 1, F: "cas", Input: model.CAS{From: model.Just(3), To: 5}, Type: harness.Info, Call: 6, Return: harness.Open, Start: 6, End: 7, Error: "timeout"},
-				{Process: 2, F: "read", Output: model.Maybe{}, Type: harness.OK, Call: 8, Return: 9, Start: 8, End: 9},
+				{Process: 0, F: "write", Input: int64(3), Type: harness.OK, Call: 0, Return: 2, Start: 1000, End: 3000, Line: 4, Index: 1},
+				{Process: 1, F: "read", Output: model.Just(3), Type: harness.OK, Call: 1, Return: 3, Start: 2000, End: 4000, Node: "n2", Line: 5, Index: 2},
+				{Process: 0, F: "cas", Input: model.CAS{From: model.Just(3), To: 4}, Type: harness.Fail, Call: 4, Return: 5, Start: 4, End: 5, Line: 8, Index: -1},
+				{Process: 1, F: "cas", Input: model.CAS{From: model.Just(3), To: 5}, Type: harness.Info, Call: 6, Return: harness.Open, Start: 6, End: 7, Error: "timeout", Line: 10, Index: -1},
+				{Process: 2, F: "read", Output: model.Maybe{}, Type: harness.OK, Call: 8, Return: 9, Start: 8, End: 9, Line: 11, Index: -1},
 			}
 			if !reflect.DeepEqual(h.Operations, want) {
 				t.Errorf("got\n%+v\nexpected\n%+v", h.Operations, want)
@@ -162,7 +162,7 @@ func TestMeanings(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r, err := Models()[c.o.Model].Check(context.Background(), h)
+				r, err := h.checker().Check(context.Background(), &h.History)
 				if err != nil || r.Valid != c.valid {
 					t.Errorf("%v, %v, expected %v: %s", r.Valid, err, c.valid, r.Summary)
 				}
@@ -223,16 +223,16 @@ func TestTransactions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := Models()[c.model].Check(context.Background(), h); err != nil || r.Valid != c.valid {
+		if r, err := h.checker().Check(context.Background(), &h.History); err != nil || r.Valid != c.valid {
 			t.Errorf("%v, %v, expected %v of %s", r, err, c.valid, c.text)
 		}
 	}
 	for text, want := range map[string]string{
-		`{:type :invoke, :f :txn, :value [[:w 9 1]], :process 0}`:                                                               "expected :append or :r",
-		`{:type :invoke, :f :txn, :value [[:append 9]], :process 0}`:                                                            "expected a step [function key value]",
-		`{:type :invoke, :f :txn, :value [[:append 9 "x"]], :process 0}`:                                                        "expected an integer",
-		`{:type :invoke, :f :txn, :value 3, :process 0}`:                                                                        "expected a transaction",
-		`{:type :invoke, :f :txn, :value [[:append 9 1]], :process 0} {:type :ok, :f :txn, :value [[:append 9 2]], :process 0}`: "expected the steps of the invocation, append 9 1, not append 9 2",
+		`{:type :invoke, :f :txn, :value [[:w 9 1]], :process 0}`:              "expected :append or :r",
+		`{:type :invoke, :f :txn, :value [[:append 9]], :process 0}`:           "expected a value to write, not nil",
+		`{:type :invoke, :f :txn, :value [[:append]], :process 0}`:             "expected a step [function key value]",
+		`{:type :invoke, :f :txn, :value [[:append 9 #<Object>]], :process 0}`: "expected a value, not #<Object>",
+		`{:type :invoke, :f :txn, :value 3, :process 0}`:                       "expected a transaction",
 	} {
 		if _, err := Read(strings.NewReader(text), Options{Model: "list-append"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, expected %q", text, err, want)
@@ -255,19 +255,19 @@ func TestCompressed(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	cases := []struct{ name, text, model, want string }{
-		{"model", ``, "registre", `no model "registre", only cas-register`},
-		{"type", "{:process 0 :type :invoke :f :read}\n{:process 0 :type :okay :f :read}", "register", "line 2: expected :invoke, :ok, :fail or :info as :type, not okay"},
-		{"process", `{:process "0" :type :invoke :f :read}`, "register", "line 1: expected a number as :process"},
-		{"function", `{:process 0 :type :invoke :f :incr}`, "register", `no function "incr", only read, write, cas`},
-		{"value", `{:process 0 :type :invoke :f :write :value "x"}`, "register", "line 1: write: expected an integer, not x"},
-		{"no invocation", `{:process 0 :type :ok :f :read}`, "register", "line 1: process 0 ends read, and had not begun it"},
-		{"two invocations", `[0 :invoke :read nil] [0 :invoke :read nil]`, "register", "line 1: process 0 begins read, and its read has not ended"},
+		{"model", ``, "registre", `there is no model "registre" (there are cas-register`},
+		{"type", "{:process 0 :type :invoke :f :read}\n{:process 0 :type :okay :f :read}", "register", "line 2: expected :invoke, :ok, :fail or :info as :type, not :okay"},
+		{"process", `{:process [0] :type :invoke :f :read}`, "register", "line 1: expected a number or a name as :process, not [0]"},
+		{"function", `{:process 0 :type :invoke :f :incr}`, "register", `line 1: this model has no function "incr", only cas, read, write`},
+		{"value", `{:process 0 :type :invoke :f :write :value #object[x 0x1 "x"]} {:process 0 :type :invoke}`, "counter", "line 1: process 0 begins an operation, and its write of line 1 has not ended"},
+		{"no invocation", `[1 :invoke :read nil] {:process 0 :type :ok :f :read}`, "register", "line 1: process 0 ends read, and had not begun it"},
+		{"two invocations", `[0 :invoke :read nil] [0 :invoke :read nil]`, "register", "line 1: process 0 begins read, and its read of line 1 has not ended"},
 		{"another function", `[0 :invoke :read nil] [0 :ok :write nil]`, "register", "line 1: process 0 ends write, and had begun read"},
 		{"cut off", "{:process 0\n :type", "register", "line 2: the text ends within the '{' of line 1"},
 		{"bracket", "{:process 0]", "register", `expected '}', which closes the '{' of line 1, not ']'`},
 		{"loose bracket", "\n)", "register", "line 2: a closing bracket closes nothing"},
 		{"half a map", "{:process}", "register", "line 1: a map has a key without a value"},
-		{"number", "[0 :invoke :write 1x]", "register", `expected a number, not "1x"`},
+		{"number", "[0 :invoke :write 1x]", "register", `line 1: write: expected a value, not 1x`},
 		{"no operation", "[1 2]", "register", "expected an operation"},
 		{"deep", strings.Repeat("[", 2000), "register", "nested deeper"},
 		{"gzip", "\x1f\x8b\x00", "register", "gzip"},
@@ -285,8 +285,8 @@ func TestErrors(t *testing.T) {
 func TestEDN(t *testing.T) {
 	cases := map[string]any{
 		`nil`: nil, `true`: true, `-12`: int64(-12), `3N`: int64(3), `1.5`: 1.5, `2M`: 2.0, `"a\n\u0041"`: "a\nA", `\newline`: "\n", `\x`: "x",
-		`:a/b`: keyword("a/b"), `foo-bar`: symbol("foo-bar"), `-`: symbol("-"), `(1, 2)`: []any{int64(1), int64(2)}, `#{1}`: []any{int64(1)},
-		`{:a 1}`: ednMap{keyword("a"), int64(1)}, `#inst "2020"`: "2020", `[#_ 1 2]`: []any{int64(2)}, `[]`: []any{},
+		`:a/b`: keyword("a/b"), `foo-bar`: symbol("foo-bar"), `-`: symbol("-"), `(1, 2)`: ints{1, 2}, `#{1}`: set{ints{1}}, `[1 :a]`: []any{int64(1), keyword("a")},
+		`{:a 1}`: ednMap{keyword("a"), int64(1)}, `#inst "2020"`: "2020", `[#_ 1 2]`: []any{int64(2)}, `#_ 1 #_#_ 2 3 4`: int64(4), `0x1F`: int64(31), `2r101`: int64(5), `1/3`: other("1/3"), `#object[a.B 0x12 "x"]`: []any{symbol("a.B"), int64(18), "x"}, `#<Object x<y> z>`: other("#<Object x<y> z>"), `"\ud83d\ude00\q"`: "😀q", `\o101`: "o101", `#"a.*"`: "a.*", `'a`: symbol("a"), `^{:m 1} [2 :b]`: []any{int64(2), keyword("b")}, `[]`: []any{},
 	}
 	for text, want := range cases {
 		v, err := parse(text)
@@ -297,11 +297,7 @@ func TestEDN(t *testing.T) {
 }
 
 func parse(text string) (any, error) {
-	in, err := plain(strings.NewReader(text))
-	if err != nil {
-		return nil, err
-	}
-	return newEDNReader(in).next()
+	return newReader(strings.NewReader(text), false).next()
 }
 
 func FuzzRead(f *testing.F) {
@@ -325,6 +321,6 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		understood(t, h, model)
+		understood(t, h)
 	})
 }

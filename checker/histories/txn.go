@@ -2,71 +2,82 @@ package histories
 
 import (
 	"fmt"
+	"strings"
 
 	"coup/checker/model"
 	"coup/harness"
 )
 
-func listInput(op *harness.Operation, v any) (any, error) { return txnInput(op, v, "append") }
-func rwInput(op *harness.Operation, v any) (any, error)   { return txnInput(op, v, "w") }
-
-func txnInput(op *harness.Operation, v any, write string) (any, error) {
-	in, err := txn(op, v, write, false)
-	if err != nil {
-		return nil, err
-	}
-	return in, nil
-}
-
-func listOutput(op *harness.Operation, v any, _ Options) (bool, error) {
-	return false, txnOutput(op, v, "append")
-}
-
-func rwOutput(op *harness.Operation, v any, _ Options) (bool, error) {
-	return false, txnOutput(op, v, "w")
-}
-
-func txnOutput(op *harness.Operation, v any, write string) error {
-	if op.Type != harness.OK {
-		return nil
-	}
-	out, err := txn(op, v, write, true)
-	if err != nil {
-		return err
-	}
-	if !out.Answers(op.Input.(model.Txn)) {
-		return fmt.Errorf("expected the steps of the invocation, %s, not %s", op.Input.(model.Txn).Asked(), out.Asked())
-	}
-	op.Output = out
-	return nil
-}
-
-// txn reads the steps of a transaction.
-func txn(op *harness.Operation, v any, write string, output bool) (model.Txn, error) {
-	op.F = "txn"
-	list, ok := v.([]any)
-	if !ok {
-		return nil, fmt.Errorf("expected a transaction [[function key value] ...], not %v", v)
-	}
-	steps := make(model.Txn, len(list))
-	for i, s := range list {
-		triple, ok := s.([]any)
-		if !ok || len(triple) != 3 {
-			return nil, fmt.Errorf("expected a step [function key value], not %v", s)
+// txnInput reads what a transaction asked for. write is how its steps that write
+// are called; the others read.
+func txnInput(write string) func(*conversion, *harness.Operation, any) (any, error) {
+	return func(c *conversion, op *harness.Operation, v any) (any, error) {
+		steps, err := c.steps(op, v, write, false)
+		if err != nil {
+			return nil, err
 		}
-		f, _ := triple[0].(keyword)
-		m := model.Micro{F: string(f), Key: fmt.Sprint(triple[1])}
+		return steps, nil
+	}
+}
+
+// txnOutput reads what a transaction did, and takes that for what it had asked
+// for, as Elle does: an invocation may say less.
+func txnOutput(write string) func(*conversion, *harness.Operation, any) (any, bool, error) {
+	return func(c *conversion, op *harness.Operation, v any) (any, bool, error) {
+		if op.Type != harness.OK {
+			return nil, false, nil
+		}
+		out, err := c.steps(op, v, write, true)
+		if err != nil {
+			return nil, false, err
+		}
+		asked := make(model.Txn, len(out))
+		for i, m := range out {
+			asked[i] = model.Micro{F: m.F, Key: m.Key, Value: m.Value}
+		}
+		op.Input, op.Output = asked, out
+		return out, false, nil
+	}
+}
+
+// steps reads the steps of a transaction. Those of an independent test name
+// their objects by its key and their own.
+func (c *conversion) steps(op *harness.Operation, v any, write string, output bool) (model.Txn, error) {
+	members, ok := elements(v)
+	if !ok {
+		return nil, fmt.Errorf("expected a transaction [[function key value] ...], not %s", textOf(v))
+	}
+	steps := make(model.Txn, len(members))
+	for i, s := range members {
+		step, ok := s.([]any)
+		if !ok || len(step) != 3 && len(step) != 2 {
+			return nil, fmt.Errorf("expected a step [function key value], not %s", textOf(s))
+		}
+		value := any(nil)
+		if len(step) == 3 {
+			value = step[2]
+		}
+		f := word(step[0])
+		if w, known := stepNames[f]; known {
+			f = w
+		}
+		m := model.Micro{F: f, Key: c.key(step[1])}
+		if op.Key != "" {
+			m.Key = op.Key + "/" + m.Key
+		}
 		var err error
 		switch {
+		case m.F == write && value == nil:
+			err = fmt.Errorf("expected a value to write, not nil")
 		case m.F == write:
-			m.Value, err = anInt(triple[2])
+			m.Value, err = c.id(value)
 		case m.F != "r":
-			return nil, fmt.Errorf("expected :%s or :r, not %v", write, triple[0])
+			return nil, fmt.Errorf("expected :%s or :r, not %s", write, textOf(step[0]))
 		case !output:
 		case write == "w":
-			m.Seen, err = aMaybe(triple[2])
+			m.Seen, err = c.maybe(value)
 		default:
-			m.List, err = intList(triple[2])
+			m.List, err = c.list(value)
 		}
 		if err != nil {
 			return nil, err
@@ -76,18 +87,19 @@ func txn(op *harness.Operation, v any, write string, output bool) (model.Txn, er
 	return steps, nil
 }
 
-// intList is a list of integers; nil is the empty one.
-func intList(v any) ([]int64, error) {
-	list, ok := v.([]any)
-	if !ok && v != nil {
-		return nil, fmt.Errorf("expected a list of integers, not %v", v)
+// stepNames are other names of steps.
+var stepNames = map[string]string{"read": "r", "write": "w"}
+
+// word is a name, whether it stands there as a keyword, a string or a symbol; as
+// JSON, some tools write keywords as ":read".
+func word(v any) string {
+	switch v := v.(type) {
+	case keyword:
+		return string(v)
+	case string:
+		return strings.TrimPrefix(v, ":")
+	case symbol:
+		return string(v)
 	}
-	ints := make([]int64, len(list))
-	for i, e := range list {
-		var err error
-		if ints[i], err = anInt(e); err != nil {
-			return nil, err
-		}
-	}
-	return ints, nil
+	return ""
 }

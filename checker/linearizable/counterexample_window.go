@@ -79,7 +79,7 @@ func since(m model.Model, ops []harness.Operation, at int) []harness.Operation {
 		if before {
 			op = model.Settled(&harness.Operation{
 				Process: op.Process, F: op.F, Key: op.Key, Input: op.Input, Type: harness.Info,
-				Call: op.Call, Start: op.Start, End: op.End, Node: op.Node,
+				Call: op.Call, Start: op.Start, End: op.End, Node: op.Node, Line: op.Line, Index: op.Index,
 			})
 		}
 		w = append(w, op)

@@ -148,7 +148,7 @@ func (l Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 	}
 	r.Valid = harness.Worst(verdicts...)
 	r.Details = d
-	r.Summary = d.summary(len(h.Operations))
+	r.Summary = d.summary(performed(h.Operations))
 	if worst != nil {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
@@ -193,6 +193,16 @@ func (d Details) summary(n int) string {
 	default:
 		return fmt.Sprintf("Linearizable: %s, %s.", story.Plural(n, "operation"), objects)
 	}
+}
+
+// performed counts the operations that somebody performed.
+func performed(ops []harness.Operation) (n int) {
+	for i := range ops {
+		if ops[i].Process != harness.Beginning {
+			n++
+		}
+	}
+	return n
 }
 
 // judge decides the keys in todo, at most GOMAXPROCS at a time.

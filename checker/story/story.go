@@ -17,7 +17,11 @@ func Witnesses(m model.Model, ops []harness.Operation) []harness.Witness {
 		ws[i] = harness.Witness{
 			Process: op.Process, F: op.F, Key: op.Key, Type: op.Type, Node: op.Node,
 			Input: encoded(op.Input), Output: encoded(op.Output),
-			Text: m.Describe(op), Start: int64(op.Start), End: int64(op.End),
+			Text: m.Describe(op), Start: int64(op.Start), End: int64(op.End), Line: op.Line,
+		}
+		if op.Line > 0 && op.Index >= 0 {
+			index := op.Index
+			ws[i].Index = &index
 		}
 		if op.Return == harness.Open {
 			ws[i].End = -1
@@ -41,6 +45,9 @@ func encoded(v any) json.RawMessage {
 // nothing of histories.
 func Sentence(m model.Model, ops []harness.Operation, i int) string {
 	op := &ops[i]
+	if op.Process == harness.Beginning {
+		return atBeginning(op, NameOf(m, op.Key))
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "At %s", Seconds(op.Start))
 	if i > 0 && ops[i-1].Return < op.Call {
@@ -74,6 +81,18 @@ func Sentence(m model.Model, ops []harness.Operation, i int) string {
 	}
 	b.WriteString("; whether and when that happened, nobody knows.")
 	return b.String()
+}
+
+// atBeginning tells what an object held before anybody did anything.
+func atBeginning(op *harness.Operation, object string) string {
+	switch in := op.Input.(type) {
+	case nil: // a mutex
+		return fmt.Sprintf("At the beginning %s was held.", object)
+	case string:
+		return fmt.Sprintf("At the beginning %s was %q.", object, in)
+	default:
+		return fmt.Sprintf("At the beginning %s held %v.", object, in)
+	}
 }
 
 // NameOf names an object: its key, or "the register" where there is only one.

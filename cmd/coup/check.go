@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,11 +25,27 @@ history by itself, without a run directory around it, is judged as that of
 --workload, and nothing is written. A run is judged within the bounds of its plan
 unless --check-time or --check-memory is given.
 
-With --model, the history may be one that another tool has recorded: Jepsen's
-history.edn (maps or vectors), the log lines that Jepsen prints, or coup's own
-history.jsonl, each also compressed by gzip or bzip2; "-" is standard input.
+With --model, the history may be one that another tool has recorded. These are
+understood, told apart by their content, also compressed by gzip or bzip2, and
+from standard input ("-"):
+
+  Jepsen, Knossos, Elle, Maelstrom   history.edn (maps, also in a vector; old
+                                     vectors), history.txt, jepsen.log, or the
+                                     directory of a run
+  elle-cli, coup                     JSON, in an array or an object a line
+  porcupine                          the logs and key-value histories of its tests
+  PolySI, Plume, AWDIT               text
+  DBCop                              text, JSON and binary
+  Cobra                              the directory of its logs
+
 Models: cas-register, counter, kv, list-append, lock, mutex, priority-queue,
 queue, register, rw-register, set, stack.
+
+Values may be of any kind; counters and priority queues need numbers, kv strings.
+Whether values are pairs of a key and a value, as in Jepsen's independent tests,
+shows in the whole history; --independent says it, --independent=false denies it.
+Objects begin empty: --initial says what they hold instead. What an operation did
+is what its completion says. A history of which nothing succeeded is unknown.
 
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage or a
 history that makes no sense, 255 coup itself failed.`,
@@ -35,12 +53,16 @@ history that makes no sense, 255 coup itself failed.`,
   coup check --check-time 1h --check-memory 16384 runs/latest
   coup check --workload queue /tmp/history.jsonl
   coup check --model cas-register store/latest/history.edn
+  coup check --model register --initial 0 --independent store/latest
   zcat history.edn.gz | coup check --model list-append -`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
 	f := cmd.Flags()
+	var independent bool
 	f.StringVar(&plan.Workload, "workload", plan.Workload, "what a history by itself is a history of")
 	f.StringVar(&o.Model, "model", "", "what the history is one of, when another tool may have recorded it")
+	f.BoolVar(&independent, "independent", false, "each value is a pair of a key and a value of its object (--independent=false: none is); else the history shows it")
+	f.StringVar(&o.Initial, "initial", "", "what every object holds at the beginning: 0, \"a\", [1 2], held")
 	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an answer that is not known (Knossos), not that there was nothing")
 	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed (porcupine's etcd model), not nothing")
 	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker; of a run, what its plan says unless it is given")
@@ -49,11 +71,20 @@ history that makes no sense, 255 coup itself failed.`,
 		if err := plan.CheckBounds(); err != nil {
 			return usageError{err}
 		}
+		if f.Changed("independent") {
+			o.Keys = histories.NoKeys
+			if independent {
+				o.Keys = histories.WithKeys
+			}
+		}
 		if o.Model != "" {
 			return checkForeign(cmd, args[0], o, plan)
 		}
 		if o != (histories.Options{}) {
-			return usageError{errors.New("--nil-reads-say-nothing and --failed-cas-differs go with --model")}
+			return usageError{errors.New("--independent, --initial, --nil-reads-say-nothing and --failed-cas-differs go with --model")}
+		}
+		if err := isForeign(args[0], f.Changed("workload")); err != nil {
+			return usageError{err}
 		}
 		dir, history, err := results.Locate(args[0])
 		if err != nil {
@@ -72,6 +103,9 @@ history that makes no sense, 255 coup itself failed.`,
 		} else {
 			v, err = judge.History(cmd.Context(), history, plan.Workload, plan)
 		}
+		if err != nil && dir == "" && !f.Changed("workload") {
+			err = fmt.Errorf("%w (if another tool recorded it, say with --model what it is a history of)", err)
+		}
 		if err != nil {
 			return inputIsUsage(err)
 		}
@@ -82,21 +116,47 @@ history that makes no sense, 255 coup itself failed.`,
 }
 
 func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan plan.Plan) error {
-	in := cmd.InOrStdin()
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return usageError{err}
+	var r *histories.Recording
+	var err error
+	if path == "-" {
+		if r, err = histories.Read(cmd.InOrStdin(), o); err != nil {
+			err = fmt.Errorf("standard input: %w", err)
 		}
-		defer f.Close()
-		in = f
+	} else {
+		r, err = histories.Open(path, o)
 	}
-	v, err := judge.Foreign(cmd.Context(), in, path, o, plan)
 	if err != nil {
-		return inputIsUsage(err)
+		return usageError{err}
 	}
+	v := judge.Recording(cmd.Context(), r, plan)
 	printVerdict(os.Stdout, "", v)
 	return codeOf(v.Valid)
+}
+
+// isForeign is an error if what is to be judged is not of coup's own, and must
+// be told what it is a history of.
+func isForeign(path string, hasWorkload bool) error {
+	models := strings.Join(histories.Models(), ", ")
+	if path == "-" {
+		return fmt.Errorf("say with --model what the history is one of (%s)", models)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() || hasWorkload {
+		return nil // whoever reads it says what is wrong
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	format, err := histories.FormatOf(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if format != "" && format != "JSON" {
+		return fmt.Errorf("%s is %s: say with --model what it is a history of (%s)", path, format, models)
+	}
+	return nil
 }
 
 // inputIsUsage makes files that make no sense wrong usage: they are the user's
