@@ -10,6 +10,7 @@
 package gen
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"time"
@@ -143,6 +144,64 @@ func wrap(g harness.Generator, f func(harness.Generator) harness.Generator) harn
 		return nil
 	}
 	return f(g)
+}
+
+// Pause is a time in which nobody asks for anything.
+type Pause struct{ From, To time.Duration }
+
+// Pauses lets g rest in each of the pauses, which are in order and do not overlap.
+// What comes only when a system has nothing to do shows under no steady load.
+func Pauses(of []Pause, g harness.Generator) harness.Generator {
+	if len(of) == 0 {
+		return g
+	}
+	return pauses{of, g}
+}
+
+type pauses struct {
+	of []Pause
+	g  harness.Generator
+}
+
+func (p pauses) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	for len(p.of) > 0 && p.of[0].To <= m.Time {
+		p.of = p.of[1:]
+	}
+	if len(p.of) == 0 {
+		return p.g.Next(m)
+	}
+	wait := harness.Op{Time: p.of[0].To}
+	if m.Time >= p.of[0].From {
+		return wait, p
+	}
+	op, g := p.g.Next(m)
+	if g != nil && op.F != "" && op.Time >= p.of[0].From {
+		return wait, p // g is asked again after the pause
+	}
+	return op, wrap(g, func(g harness.Generator) harness.Generator { return pauses{p.of, g} })
+}
+
+func (p pauses) Update(m harness.Moment, op harness.Op) harness.Generator {
+	return pauses{p.of, p.g.Update(m, op)}
+}
+
+// DrawPauses draws pauses from a seed, until the time end after from: each lasts between
+// half and one and a half times length, and as much time passes between two as between half and one and a
+// half times every.
+func DrawPauses(seed uint64, every, length, from, end time.Duration) (all []Pause) {
+	if every <= 0 || length <= 0 {
+		return nil
+	}
+	r := rand.New(rand.NewPCG(seed, 0x9a05e)) // not the numbers that faults are drawn from
+	around := func(d time.Duration) time.Duration {
+		return time.Duration((0.5 + r.Float64()) * float64(d)).Round(time.Millisecond)
+	}
+	for at := from + around(every); at < end; {
+		p := Pause{at, at + around(length)}
+		all = append(all, p)
+		at = p.To + around(every)
+	}
+	return all
 }
 
 // Keys works on n objects at a time, chosen at random for each operation. The

@@ -195,3 +195,42 @@ func TestListed(t *testing.T) {
 		t.Errorf("%q, want %q", strings.Join(got, " "), want)
 	}
 }
+
+func TestPauses(t *testing.T) {
+	pauses := []gen.Pause{{From: time.Second, To: 3 * time.Second}, {From: 4 * time.Second, To: 5 * time.Second}}
+	all := simulate(gen.Until(6*time.Second, gen.Pauses(pauses, gen.Rate(100, count("read")))), 10_000)
+	perSecond := make([]int, 6)
+	for _, op := range all {
+		perSecond[op.Time/time.Second]++
+	}
+	for second, n := range perSecond {
+		if rests := second == 1 || second == 2 || second == 4; rests && n > 0 || !rests && n < 50 {
+			t.Errorf("%v operations in each second; none must begin in a pause", perSecond)
+			break
+		}
+	}
+}
+
+func TestDrawPauses(t *testing.T) {
+	draw := func(seed uint64) []gen.Pause {
+		return gen.DrawPauses(seed, 4*time.Second, 2*time.Second, 10*time.Second, time.Minute)
+	}
+	if fmt.Sprint(draw(1)) != fmt.Sprint(draw(1)) || fmt.Sprint(draw(1)) == fmt.Sprint(draw(2)) {
+		t.Error("pauses are not determined by their seed")
+	}
+	for seed := range uint64(100) {
+		last := 10 * time.Second
+		for _, p := range draw(seed) {
+			if p.From-last < 2*time.Second || p.From-last > 6*time.Second || p.To-p.From < time.Second || p.To-p.From > 3*time.Second {
+				t.Fatalf("seed %d: %v", seed, draw(seed))
+			}
+			last = p.To
+		}
+		if last < 50*time.Second {
+			t.Fatalf("seed %d: the last pause ends at %v", seed, last)
+		}
+	}
+	if gen.DrawPauses(1, 0, time.Second, 0, time.Minute) != nil {
+		t.Error("pauses were drawn for a load that has none")
+	}
+}
