@@ -232,7 +232,8 @@ func WriteJSON(dir, name string, v any) error {
 
 // WriteFile writes a file of a run directory, whole or not at all.
 func WriteFile(dir, name string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(dir, "."+name+"-*")
+	// Not os.CreateTemp: all files of a run get the mode that the umask leaves.
+	f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf(".%s-%x", name, rand.Uint64())), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
@@ -242,11 +243,7 @@ func WriteFile(dir, name string, write func(io.Writer) error) (err error) {
 			err = explain(dir, err)
 		}
 	}()
-	err = write(f)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(write(f), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), filepath.Join(dir, name))

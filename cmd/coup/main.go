@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,29 @@ func codeOf(v harness.Validity) error {
 	}
 }
 
-func main() { os.Exit(realMain(os.Args[1:])) }
+func main() {
+	me := supervisedBy()
+	if !me.supervised() && !isInner(os.Args[1:]) {
+		if code, ok := supervise(); ok {
+			os.Exit(code)
+		}
+	}
+	me.exit(realMain(os.Args[1:]))
+}
+
+// isInner reports whether a command line is one that coup itself starts: in containers,
+// where its process must be the first one, or as a worker.
+func isInner(args []string) bool {
+	if len(args) == 0 {
+		return false
+	}
+	for _, cmd := range newRoot(context.Background()).Commands() {
+		if cmd.Hidden && cmd.Name() == args[0] {
+			return true
+		}
+	}
+	return false
+}
 
 func realMain(args []string) int {
 	// soft ends with the first signal, hard with the second.
@@ -81,14 +104,24 @@ func realMain(args []string) int {
 
 func interrupt(first, second func()) {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	<-signals
 	fmt.Fprintln(os.Stderr, "\ninterrupted: healing, gathering and judging what there is (again to stop at once)")
 	first()
+	// A terminal interrupts the process that waits for this one as well, which passes it on.
+	for same := time.Now().Add(sameSignal); time.Now().Before(same); {
+		select {
+		case <-signals:
+		case <-time.After(time.Until(same)):
+		}
+	}
 	<-signals
 	fmt.Fprintln(os.Stderr, "\ninterrupted again: removing what was started")
 	second()
 }
+
+// sameSignal is how long after a signal another one is taken for the same.
+const sameSignal = 100 * time.Millisecond
 
 func newRoot(soft context.Context) *cobra.Command {
 	root := &cobra.Command{
@@ -109,7 +142,7 @@ either way), 254 wrong usage, 255 coup itself or its environment failed.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see coup %s --help)", err, cmd.Name())}
+		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newRun(soft), newWall(soft), newCheck(), newReport(), newList(), newGC(), newNode(), newSandbox(), newStuck(), newReplay(soft), newHunt(soft), newShrink(soft), newHuntWorker(soft))
 	return root
