@@ -188,7 +188,8 @@ func nodeProgram(arch string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("coup's own program: %w", err)
 	}
-	is := fmt.Sprintf("is for %s/%s", runtime.GOOS, runtime.GOARCH)
+	name := "coup-linux-" + arch
+	what := fmt.Sprintf("is for %s/%s: make linux ARCH=%s builds one for linux/%s, whose place is beside it as %s", runtime.GOOS, runtime.GOARCH, arch, arch, name)
 	if runtime.GOOS == "linux" && runtime.GOARCH == arch {
 		f, err := os.Open(self)
 		if err != nil {
@@ -198,15 +199,13 @@ func nodeProgram(arch string) (string, error) {
 		if err = isStatic(f); err == nil {
 			return self, nil
 		}
-		is = err.Error()
+		what = err.Error() + ": build it with CGO_ENABLED=0, or with make build"
 	}
-	name := "coup-linux-" + arch
 	beside := filepath.Join(filepath.Dir(self), name)
 	if _, err := os.Stat(beside); err == nil {
 		return beside, nil
 	}
-	return "", unavailable{fmt.Errorf("nodes in containers run coup's own program, which must be static and for linux/%s, but %s %s, and %s is not beside it: "+
-		"make build, or CGO_ENABLED=0 GOOS=linux GOARCH=%s go build -o %s ./cmd/coup", arch, self, is, name, arch, beside)}
+	return "", unavailable{fmt.Errorf("nodes in containers run coup's own program, and %s %s", self, what)}
 }
 
 // isStatic fails for what is no program of Linux, or wants a dynamic linker, which the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"coup/cluster"
 	"coup/cluster/sim"
 	"coup/judge"
 	"coup/plan"
@@ -79,7 +81,13 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		if err := o.Check(p); err != nil {
 			return usageError{err}
 		}
-		return run(cmd.Context(), soft, p, o)
+		err := run(cmd.Context(), soft, p, o)
+		if errors.Is(err, cluster.ErrUnavailable) && file == "" && !cmd.Flags().Changed("backend") {
+			if _, missing := sim.NodeModule(); missing != nil {
+				err = fmt.Errorf("%w (simulated machines need no containers, but a coup that make build has built)", err)
+			}
+		}
+		return err
 	}
 	return cmd
 }

@@ -356,7 +356,7 @@ func (f *file) rememberTime() {
 		f.missing = true
 		return
 	}
-	f.replace(poll.Name.Pos(), poll.Name.End(), "machine_poll_oneoff")
+	f.replace(poll.Name.Pos(), poll.Name.End(), tested.Mark)
 	f.replace(f.tree.FileEnd, f.tree.FileEnd, clocks)
 }
 
@@ -380,7 +380,7 @@ func (r *remembered) ask(id clockid) {
 
 func poll_oneoff(` + pollParams + `) errno {
 	wallClock.left, ownClock.left = 0, 0
-	return machine_poll_oneoff(in, out, nsubscriptions, nevents)
+	return ` + tested.Mark + `(in, out, nsubscriptions, nevents)
 }
 `
 

@@ -13,6 +13,9 @@ import (
 //go:embed releases
 var releases string
 
+// Mark is the name of a function that only a runtime has that package onethread changed.
+const Mark = "machine_poll_oneoff"
+
 // With fails unless the release of a program, such as go1.26.8 of go, was tested.
 func With(program, release string) error {
 	var known []string
