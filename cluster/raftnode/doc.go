@@ -37,11 +37,10 @@
 // planted bugs: what they expose takes a moment of bad luck inside one process,
 // which no fault from outside can bring about at will.
 //
-// A third one stays: replication to a follower can get stuck for good
-// (hashicorp/raft#612), if few messages may be under way at a time. Two may, as in
-// raft's own transport; it rarely shows unless heartbeats go beside the main loop.
-// The flag --in-flight makes it more, in raft's own transport and in that of
-// simulated machines.
+// A third one is avoided: replication to a follower can get stuck for good
+// (hashicorp/raft#612) if few messages may be under way at a time, as two are by raft's own
+// default. The node lets 64 be; the flag --in-flight says otherwise, for raft's own
+// transport and for that of simulated machines.
 //
 // # Operators
 //

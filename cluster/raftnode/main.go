@@ -15,6 +15,13 @@ import (
 	"coup/cluster/raftnode/simulated"
 )
 
+// inFlight is how many messages to a follower may be under way unless it is said. With
+// hashicorp/raft's own default, 2, replication to a follower gets stuck for good when the
+// follower has been late once (hashicorp/raft#612): the sender of entries waits for room that
+// nobody makes any more. With room for more it has noticed before that it is to end. Releases
+// before 1.5.0 let 130 be (hashicorp/raft#541).
+const inFlight = 64
+
 // flags are the settings of a node's process.
 type flags struct {
 	Settings
@@ -140,7 +147,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.DurationVar(&f.Retry, "retry", f.Retry, "without a commit, until a command is proposed again")
 	fs.Uint64Var(&f.StateEvery, "state-every", f.StateEvery, "announce the state's digest at every so-many-th position; 0: never")
 	fs.BoolVar(&f.TrustVerify, "trust-verify", false, "unsafe: take hashicorp/raft's VerifyLeader at its word, which counts old answers")
-	fs.IntVar(&f.inFlight, "in-flight", simulated.LeastInFlight, "so many messages to a follower may be under way, 2 or more, as MaxRPCsInFlight")
+	fs.IntVar(&f.inFlight, "in-flight", inFlight, "so many messages to a follower may be under way, as raft's MaxRPCsInFlight; with few, 2 at least, replication can get stuck for good (hashicorp/raft#612)")
 	fs.BoolVar(&f.FastHeartbeat, "fast-heartbeat", false, "unsafe: handle heartbeats beside raft's main loop (hashicorp/raft#695)")
 	bug := fs.String("bug", "", "switch on a planted bug: "+bugNames())
 	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
