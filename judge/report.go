@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"coup/checker/histories"
 	"coup/cluster/trace"
 	"coup/harness"
 	"coup/plan"
@@ -67,6 +68,27 @@ func writeReport(dir string, stored plan.Stored, v Verdict, h *harness.History) 
 	in.Trace = nil
 	in.Verdict.Reasons = append(in.Verdict.Reasons, fmt.Sprintf("The trace %s can't be shown: %v.", name, err))
 	return write()
+}
+
+// WriteRecording writes the verdict on a recording, and the report, to a directory,
+// which it makes if need be. name is what the history is called.
+func WriteRecording(dir, name, model string, r *histories.Recording, v Verdict) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	if err := results.WriteJSON(dir, results.VerdictFile, v); err != nil {
+		return err
+	}
+	err := results.WriteFile(dir, results.JUnitFile, func(w io.Writer) error { return results.WriteJUnit(w, name, v.Results) })
+	in := report.Input{
+		Title:   fmt.Sprintf("%s, judged as %s", name, model),
+		Command: "coup check --model " + model + " " + name,
+		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
+		Plan:    []report.Field{{Name: "history", Value: name}, {Name: "model", Value: model}},
+
+		Operations: r.Told(),
+	}
+	return errors.Join(err, results.WriteFile(dir, results.ReportFile, func(w io.Writer) error { return report.Write(w, in) }))
 }
 
 // reasons say why the verdict is unknown, and what to know about the history.

@@ -209,12 +209,29 @@ func Read(in io.Reader, o Options) (*Recording, error) {
 	return r, nil
 }
 
-func newConversion(o Options) (*conversion, error) {
+// Check says what is wrong with the options themselves.
+func (o Options) Check() error {
 	m, known := models[o.Model]
 	if !known {
-		return nil, fmt.Errorf("there is no model %q (there are %s)", o.Model, strings.Join(Models(), ", "))
+		return fmt.Errorf("there is no model %q (there are %s)", o.Model, strings.Join(Models(), ", "))
 	}
-	return &conversion{values: newValues(), model: m, options: o}, nil
+	if o.Initial == "" {
+		return nil
+	}
+	if m.beginning == nil && o.Model != "rw-register" {
+		return fmt.Errorf("--initial does not go with the model %s", o.Model)
+	}
+	if _, err := readValue(o.Initial); err != nil {
+		return fmt.Errorf("--initial %s: %w", o.Initial, err)
+	}
+	return nil
+}
+
+func newConversion(o Options) (*conversion, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	return &conversion{values: newValues(), model: models[o.Model], options: o}, nil
 }
 
 // operations converts what was read, and puts before it what every object held
@@ -222,11 +239,7 @@ func newConversion(o Options) (*conversion, error) {
 func (c *conversion) operations(p *pairing) ([]harness.Operation, error) {
 	var initial any
 	if c.options.Initial != "" {
-		v, err := readValue(c.options.Initial)
-		if err != nil {
-			return nil, fmt.Errorf("--initial %s: %w", c.options.Initial, err)
-		}
-		initial = v
+		initial, _ = readValue(c.options.Initial) // it was checked
 	}
 	if err := c.prepare(p); err != nil {
 		return nil, err
@@ -237,9 +250,6 @@ func (c *conversion) operations(p *pairing) ([]harness.Operation, error) {
 	ops, err := c.convert(p)
 	if err != nil || initial == nil && !c.nilIsValue {
 		return ops, err
-	}
-	if c.model.beginning == nil {
-		return nil, fmt.Errorf("--initial does not go with the model %s", c.options.Model)
 	}
 	byKey, mapped := initial.(ednMap)
 	mapped = mapped && c.keyed
@@ -436,11 +446,12 @@ var storeFiles = []string{"history.edn", "history.edn.gz", "history.json", "hist
 // Open reads the history in a file, or in the directory of a run of Jepsen,
 // DBCop or Cobra. Errors name the file.
 func Open(path string, o Options) (*Recording, error) {
-	info, err := os.Stat(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
 		logs, _ := filepath.Glob(filepath.Join(path, "*.log")) // the pattern is well formed, or there are none
 		for _, name := range storeFiles {
 			file := filepath.Join(path, name)
@@ -455,11 +466,6 @@ func Open(path string, o Options) (*Recording, error) {
 		}
 		return openCobra(path, logs, o)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	r, err := Read(f, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -247,6 +247,30 @@ func (r *Recording) Restore(results []harness.Result) []harness.Result {
 	return results
 }
 
+// Told are the operations with the values that stand in the file, as JSON where
+// a checker knows only the integers that stand for them.
+func (r *Recording) Told() []harness.Operation {
+	vs := r.values
+	if vs == nil || len(vs.texts) == 0 {
+		return r.Operations
+	}
+	told := func(v any) any {
+		if v == nil {
+			return nil
+		}
+		b, err := json.Marshal(v)
+		if err != nil || !idDigits.Match(b) {
+			return v
+		}
+		return vs.inJSON(b)
+	}
+	ops := slices.Clone(r.Operations)
+	for i := range ops {
+		ops[i].Input, ops[i].Output = told(ops[i].Input), told(ops[i].Output)
+	}
+	return ops
+}
+
 // inDetails restores values in the figures of a checker: those that are
 // numbers, and those within its sentences.
 func (vs *values) inDetails(b []byte) any {

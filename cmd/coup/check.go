@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -54,14 +55,18 @@ history that makes no sense, 255 coup itself failed.`,
   coup check --workload queue /tmp/history.jsonl
   coup check --model cas-register store/latest/history.edn
   coup check --model register --initial 0 --independent store/latest
+  coup check --model list-append --out /tmp/page --json history.json
   zcat history.edn.gz | coup check --model list-append -`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
 	f := cmd.Flags()
-	var independent bool
+	var independent, asJSON bool
+	var out string
 	f.StringVar(&plan.Workload, "workload", plan.Workload, "what a history by itself is a history of")
 	f.StringVar(&o.Model, "model", "", "what the history is one of, when another tool may have recorded it")
 	f.BoolVar(&independent, "independent", false, "each value is a pair of a key and a value of its object (--independent=false: none is); else the history shows it")
+	f.BoolVar(&asJSON, "json", false, "write the verdict to standard output as JSON, as in verdict.json")
+	f.StringVar(&out, "out", "", "with --model, write verdict.json, junit.xml and report.html to this directory")
 	f.StringVar(&o.Initial, "initial", "", "what every object holds at the beginning: 0, \"a\", [1 2], held")
 	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an answer that is not known (Knossos), not that there was nothing")
 	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed (porcupine's etcd model), not nothing")
@@ -78,10 +83,10 @@ history that makes no sense, 255 coup itself failed.`,
 			}
 		}
 		if o.Model != "" {
-			return checkForeign(cmd, args[0], o, plan)
+			return checkForeign(cmd, args[0], o, plan, out, asJSON)
 		}
-		if o != (histories.Options{}) {
-			return usageError{errors.New("--independent, --initial, --nil-reads-say-nothing and --failed-cas-differs go with --model")}
+		if o != (histories.Options{}) || out != "" {
+			return usageError{errors.New("--independent, --initial, --nil-reads-say-nothing, --failed-cas-differs and --out go with --model")}
 		}
 		if err := isForeign(args[0], f.Changed("workload")); err != nil {
 			return usageError{err}
@@ -109,13 +114,29 @@ history that makes no sense, 255 coup itself failed.`,
 		if err != nil {
 			return inputIsUsage(err)
 		}
-		printVerdict(os.Stdout, dir, v)
-		return codeOf(v.Valid)
+		return say(v, dir, asJSON)
 	}
 	return cmd
 }
 
-func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan plan.Plan) error {
+// say writes a verdict to standard output, as JSON or for people.
+func say(v judge.Verdict, dir string, asJSON bool) error {
+	if !asJSON {
+		printVerdict(os.Stdout, dir, v)
+		return codeOf(v.Valid)
+	}
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	return codeOf(v.Valid)
+}
+
+func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan plan.Plan, out string, asJSON bool) error {
+	if err := o.Check(); err != nil {
+		return usageError{err}
+	}
 	var r *histories.Recording
 	var err error
 	if path == "-" {
@@ -129,8 +150,12 @@ func checkForeign(cmd *cobra.Command, path string, o histories.Options, plan pla
 		return usageError{err}
 	}
 	v := judge.Recording(cmd.Context(), r, plan)
-	printVerdict(os.Stdout, "", v)
-	return codeOf(v.Valid)
+	if out != "" {
+		if err := judge.WriteRecording(out, path, o.Model, r, v); err != nil {
+			return err
+		}
+	}
+	return say(v, out, asJSON)
 }
 
 // isForeign is an error if what is to be judged is not of coup's own, and must

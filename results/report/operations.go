@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"bytes"
 	"compress/flate"
 	"encoding/base64"
@@ -137,8 +138,9 @@ func (l listed) encode() (string, error) {
 	})
 	last = 0
 	numbers("line", func(op *harness.Operation) int64 {
-		delta := int64(op.Call) - last
-		last = int64(op.Call)
+		at := int64(cmp.Or(op.Line, op.Call))
+		delta := at - last
+		last = at
 		return delta
 	})
 	numbers("process", func(op *harness.Operation) int64 { return int64(op.Process) })
