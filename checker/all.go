@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"coup/harness"
 )
@@ -18,24 +19,77 @@ type Verdict struct {
 // a bound on memory means one checker), and takes the worst verdict. A checker
 // that errs or panics found nothing out: its result is unknown. So is the
 // verdict of no checkers at all.
+//
+// A checker that needs what the nodes do not tell ([harness.Needing],
+// [harness.History.Tells]) is not asked: its result is not judged, and worsens
+// nothing. But if no checker of what clients were answered came to a verdict, that of all
+// is unknown, or invalid.
+//
+// Results are in the order of their subjects, what clients were answered first, and
+// of one subject in that of the checkers.
 func CheckAll(ctx context.Context, checkers []harness.Checker, h *harness.History) Verdict {
-	v := Verdict{Valid: harness.Unknown, Results: []harness.Result{}}
-	for i, c := range checkers {
-		r := checkSafely(ctx, c, h)
-		if i == 0 {
-			v.Valid = r.Valid
-		}
-		v.Valid = harness.Worst(v.Valid, r.Valid)
+	v := Verdict{Results: []harness.Result{}}
+	decided := false // something that clients were answered
+	worst := harness.Valid
+	for _, c := range checkers {
+		r := checkOne(ctx, c, h)
 		v.Results = append(v.Results, r)
+		worst = harness.Worst(worst, r.Valid)
+		decided = decided || r.Judges == harness.Answers && (r.Valid == harness.Valid || r.Valid == harness.Invalid)
 	}
+	if v.Valid = worst; !decided {
+		v.Valid = harness.Worst(worst, harness.Unknown)
+	}
+	slices.SortStableFunc(v.Results, func(a, b harness.Result) int { return place(a.Judges) - place(b.Judges) })
 	return v
+}
+
+// place is where results of a subject stand among others.
+func place(s harness.Subject) int {
+	return slices.Index([]harness.Subject{harness.Answers, harness.Service, harness.Conduct, harness.TheTest}, s)
+}
+
+func checkOne(ctx context.Context, c harness.Checker, h *harness.History) harness.Result {
+	var r harness.Result
+	if lacking := lacking(c, h.Tells); len(lacking) > 0 {
+		r = harness.Result{Valid: harness.NotJudged, Summary: notTold(lacking)}
+	} else {
+		r = checkSafely(ctx, c, h)
+	}
+	r.Checker, r.Judges = c.Name(), harness.Answers
+	if j, ok := c.(harness.Judging); ok {
+		r.Judges = j.Judges()
+	}
+	return r
+}
+
+func lacking(c harness.Checker, told harness.Facts) harness.Facts {
+	n, ok := c.(harness.Needing)
+	if !ok {
+		return nil
+	}
+	return told.Lacking(n.Needs()...)
+}
+
+func notTold(lacking harness.Facts) string {
+	s := "The nodes do not tell "
+	for i, f := range lacking {
+		switch {
+		case i > 0 && i == len(lacking)-1:
+			s += " and "
+		case i > 0:
+			s += ", "
+		}
+		s += f.String()
+	}
+	return s + "."
 }
 
 func checkSafely(ctx context.Context, c harness.Checker, h *harness.History) (r harness.Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			r = harness.Result{
-				Checker: c.Name(), Valid: harness.Unknown,
+				Valid:   harness.Unknown,
 				Summary: fmt.Sprintf("The checker broke: %v.", p),
 				Details: map[string]string{"stack": string(debug.Stack())},
 			}
@@ -46,6 +100,5 @@ func checkSafely(ctx context.Context, c harness.Checker, h *harness.History) (r 
 		r.Valid = harness.Unknown
 		r.Summary = fmt.Sprintf("The history could not be judged: %v.", err)
 	}
-	r.Checker = c.Name()
 	return r
 }

@@ -6,13 +6,14 @@ import (
 	"fmt"
 )
 
-// Validity is a verdict. They are ordered: of several, the worst wins (see [Worst]).
+// Validity is a verdict. Of several, the worst wins: see [Worst].
 type Validity uint8
 
 const (
-	Valid   Validity = iota // the promise was kept
-	Unknown                 // it could not be decided; never to be taken for valid
-	Invalid                 // the promise was broken, and there is proof
+	Valid     Validity = iota // the promise was kept
+	Unknown                   // it could not be decided; never to be taken for valid
+	Invalid                   // the promise was broken, and there is proof
+	NotJudged                 // the system tells nothing of what would have to be known
 )
 
 func (v Validity) String() string {
@@ -21,18 +22,22 @@ func (v Validity) String() string {
 		return "valid"
 	case Invalid:
 		return "invalid"
+	case NotJudged:
+		return "not judged"
 	default:
 		return "unknown"
 	}
 }
 
-// MarshalJSON writes true, false or "unknown", as Jepsen does.
+// MarshalJSON writes true, false or "unknown", as Jepsen does, or "not judged".
 func (v Validity) MarshalJSON() ([]byte, error) {
 	switch v {
 	case Valid:
 		return []byte("true"), nil
 	case Invalid:
 		return []byte("false"), nil
+	case NotJudged:
+		return []byte(`"not judged"`), nil
 	default:
 		return []byte(`"unknown"`), nil
 	}
@@ -47,17 +52,22 @@ func (v *Validity) UnmarshalJSON(b []byte) error {
 		*v = Invalid
 	case `"unknown"`:
 		*v = Unknown
+	case `"not judged"`:
+		*v = NotJudged
 	default:
-		return fmt.Errorf(`a verdict is true, false or "unknown", not %s`, b)
+		return fmt.Errorf(`a verdict is true, false, "unknown" or "not judged", not %s`, b)
 	}
 	return nil
 }
 
-// Worst is the worst of the verdicts: invalid before unknown before valid.
+// Worst is the worst of the verdicts: invalid before unknown before valid. What was not
+// judged worsens nothing.
 func Worst(vs ...Validity) Validity {
 	worst := Valid
 	for _, v := range vs {
-		worst = max(worst, v)
+		if v != NotJudged {
+			worst = max(worst, v)
+		}
 	}
 	return worst
 }
@@ -69,6 +79,7 @@ type History struct {
 	Operations []Operation
 	Events     []Event
 	Nodes      []string // the names of all nodes, sorted
+	Tells      Facts    // what the nodes tell about themselves
 }
 
 // Checker judges a history. It does no I/O and reads no clock except to keep
@@ -80,9 +91,32 @@ type Checker interface {
 	Check(ctx context.Context, h *History) (Result, error)
 }
 
+// Subject is what a checker judges.
+type Subject string
+
+// The subjects, in the order in which results are told.
+const (
+	Answers Subject = "answers" // what clients were answered
+	Service Subject = "service" // whether clients were served
+	Conduct Subject = "conduct" // what the nodes did, and said of themselves
+	TheTest Subject = "test"    // whether the test tested what it was meant to
+)
+
+// Judging is a Checker that says what it judges, if that is not [Answers].
+type Judging interface {
+	Judges() Subject
+}
+
+// Needing is a Checker that needs the nodes to tell something about themselves. Where
+// they don't, it is not asked, and its result is [NotJudged].
+type Needing interface {
+	Needs() Facts
+}
+
 // Result is what one checker found.
 type Result struct {
 	Checker        string          `json:"checker"`
+	Judges         Subject         `json:"judges,omitempty"` // filled in for it
 	Valid          Validity        `json:"valid"`
 	Summary        string          `json:"summary"` // one sentence for people
 	Counterexample *Counterexample `json:"counterexample,omitempty"`

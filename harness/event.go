@@ -9,7 +9,7 @@ import (
 // The kinds of events. A fault goes start -> hold -> end, or start -> miss ->
 // end, or start -> skip -> end, or is only skipped.
 const (
-	PhaseEvent     = "phase"     // the run entered the phase Message: setup, load, heal, final, done
+	PhaseEvent     = "phase"     // the run entered the phase Message, a [Phase]
 	FaultStart     = "start"     // the nemesis begins to apply fault ID to Nodes (or Links)
 	FaultHold      = "hold"      // the fault was seen to bite; Message is the evidence
 	FaultMiss      = "miss"      // the fault did not bite; Message says why
@@ -48,6 +48,23 @@ type Event struct {
 	Hash    string        `json:"hash,omitempty"`
 	Message string        `json:"message,omitempty"`
 }
+
+// Phase is a part of a run. They follow each other in this order.
+type Phase string
+
+// The phases.
+const (
+	PhaseSetup Phase = "setup" // the cluster comes up
+	PhaseLoad  Phase = "load"  // clients work while the nemesis strikes
+	PhaseHeal  Phase = "heal"  // everything is mended
+	PhaseServe Phase = "serve" // the system has to serve again
+	PhaseFinal Phase = "final" // every object is looked at once more
+	PhaseAgree Phase = "agree" // nobody asks for anything; the nodes come to the same state
+	PhaseDone  Phase = "done"
+)
+
+// Enters reports whether e is the beginning of a phase.
+func (e Event) Enters(p Phase) bool { return e.Kind == PhaseEvent && e.Message == string(p) }
 
 // Link is one direction between two nodes; From is "" for the clients.
 type Link struct {

@@ -30,3 +30,19 @@ func (fs Facts) Lacking(needed ...Fact) (lacking Facts) {
 	}
 	return lacking
 }
+
+// words say what a fact is, in a sentence such as "the nodes do not tell ...".
+var words = map[Fact]string{
+	Leader:   "who leads",
+	Term:     "their term",
+	Position: "their position in the log",
+	Digest:   "a digest of what they hold",
+	Events:   "their changes of role as they happen",
+}
+
+func (f Fact) String() string {
+	if w, ok := words[f]; ok {
+		return w
+	}
+	return string(f)
+}

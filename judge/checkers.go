@@ -6,8 +6,6 @@ import (
 
 	"coup/checker/conduct"
 	"coup/checker/linearizable"
-	"coup/cluster"
-	"coup/cluster/systems"
 	"coup/harness"
 	"coup/plan"
 	"coup/workloads"
@@ -26,8 +24,9 @@ func minOK(p plan.Plan) int {
 	return int(perSecond * time.Duration(p.Time).Seconds())
 }
 
-// Checkers are the checkers that judge a run of the plan.
-func Checkers(p plan.Plan) ([]harness.Checker, error) {
+// Checkers are the checkers that judge a run.
+func Checkers(stored plan.Stored) ([]harness.Checker, error) {
+	p := stored.Plan
 	w, err := workloads.Find(p.Workload)
 	if err != nil {
 		return nil, err
@@ -45,24 +44,25 @@ func Checkers(p plan.Plan) ([]harness.Checker, error) {
 	}
 	all := []harness.Checker{conduct.Finished{}, ran}
 	all = append(all, promises(p, w)...)
-	sys, err := systems.Find(p.System)
-	if err != nil {
-		return nil, err
+	if stored.Lease > 0 {
+		all = append(all, conduct.Deposed{Within: time.Duration(stored.Lease) + overtime(p.Backend)})
 	}
-	if lease := cluster.TimingOf(sys, p.Options()).Lease; lease > 0 {
-		all = append(all, conduct.Deposed{Within: lease + overtime[p.Backend]})
-	}
-	if p.Backend == "sim" {
+	if p.Backend == plan.Simulated {
 		all = append(all, conduct.Steady{})
 	}
 	within := time.Duration(p.ServeWithin)
 	all = append(all, conduct.Liveness{Within: within}, conduct.CatchUp{Within: within})
-	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
+	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
 }
 
 // overtime is what a deposed leader may take beside its lease: on real machines
 // a process may have to wait long for a processor or a disk.
-var overtime = map[string]time.Duration{"docker": 20 * time.Second, "sim": time.Second}
+func overtime(backend string) time.Duration {
+	if backend == plan.Simulated {
+		return time.Second
+	}
+	return 20 * time.Second
+}
 
 // promises are the checkers of what the workload promises, within the bounds
 // of the plan.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"coup/checker"
+	"coup/checker/conduct"
 	"coup/checker/histories"
 	"coup/harness"
 	"coup/plan"
@@ -28,21 +29,22 @@ type Verdict struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Sentence says the verdict in one line.
+// Sentence says the verdict in one line. What clients were answered is told first; but
+// that the test did not test what it was meant to explains why all else is unknown.
 func (v Verdict) Sentence() string {
-	for _, r := range v.Results {
-		if r.Valid == v.Valid && v.Valid != harness.Valid {
-			return fmt.Sprintf("%s: %s", v.Valid, r.Summary)
+	for _, tests := range []bool{true, false} {
+		for _, r := range v.Results {
+			if r.Valid == v.Valid && v.Valid != harness.Valid && (!tests || v.Valid == harness.Unknown && r.Judges == harness.TheTest) {
+				return fmt.Sprintf("%s: %s", v.Valid, r.Summary)
+			}
 		}
+	}
+	if v.Valid == harness.Unknown {
+		return "unknown: Nothing that clients were answered was judged."
 	}
 	var said []string
 	for _, r := range v.Results {
-		if r.Checker == "linearizable" || r.Checker == "ran" {
-			said = append(said, r.Summary)
-		}
-	}
-	for _, r := range v.Results {
-		if len(said) == 0 && r.Summary != "" {
+		if r.Valid == harness.Valid && (r.Judges == harness.Answers || r.Judges == harness.TheTest && r.Checker == conduct.Ran{}.Name()) {
 			said = append(said, r.Summary)
 		}
 	}
@@ -88,13 +90,14 @@ func judge(ctx context.Context, dir string, b Bounds) (v Verdict, h *harness.His
 	if err != nil {
 		return v, nil, stored, err
 	}
-	p := stored.Plan
+	within := stored
+	p := &within.Plan
 	p.CheckTime, p.CheckMemory = cmp.Or(b.Time, p.CheckTime), cmp.Or(b.Memory, p.CheckMemory)
 	if was := stored.Plan; p.CheckTime != was.CheckTime || p.CheckMemory != was.CheckMemory {
 		v.Notes = append(v.Notes, fmt.Sprintf("each checker was given %s and %d MiB, and by the plan of the run it is %s and %d MiB",
 			p.CheckTime, p.CheckMemory, was.CheckTime, was.CheckMemory))
 	}
-	all, err := Checkers(p)
+	all, err := Checkers(within)
 	if err != nil {
 		return v, nil, stored, err
 	}
@@ -110,7 +113,7 @@ func Violation(ctx context.Context, dir string) string {
 	if err != nil {
 		return "" // a line that is only half written; the next look will tell
 	}
-	all, err := Checkers(stored.Plan)
+	all, err := Checkers(stored)
 	if err != nil {
 		return ""
 	}
@@ -125,6 +128,9 @@ func Violation(ctx context.Context, dir string) string {
 // Read reads a run directory. notes say what a reader must know about the history.
 func Read(dir string) (stored plan.Stored, h *harness.History, notes []string, err error) {
 	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
+		return stored, nil, nil, err
+	}
+	if err := stored.Mend(); err != nil {
 		return stored, nil, nil, err
 	}
 	w, err := workloads.Find(stored.Plan.Workload)
@@ -151,6 +157,7 @@ func Read(dir string) (stored plan.Stored, h *harness.History, notes []string, e
 		h.Nodes = append(h.Nodes, fmt.Sprintf("n%d", i+1))
 	}
 	slices.Sort(h.Nodes)
+	h.Tells = stored.Tells
 	return stored, h, notes, nil
 }
 

@@ -110,17 +110,28 @@ func fields(s plan.Stored) []report.Field {
 		settings = append(settings, k+"="+p.Settings[k])
 	}
 	fields := []report.Field{
-		{Name: "system", Value: p.System}, {Name: "planted bug", Value: p.Bug}, {Name: "reads", Value: p.Reads},
+		{Name: "system", Value: strings.TrimSpace(p.System + " " + p.Version)}, {Name: "the nodes say they run", Value: s.Release},
+		{Name: "planted bug", Value: p.Bug}, {Name: "reads", Value: p.Reads},
 		{Name: "settings", Value: strings.Join(settings, " ")},
 		{Name: "nodes", Value: fmt.Sprint(p.Nodes)}, {Name: "workload", Value: p.Workload},
 		{Name: "load", Value: load(p)}, {Name: "objects", Value: objects(p)},
 		{Name: "faults", Value: strings.Join(p.Nemesis, " ")}, {Name: "seed", Value: fmt.Sprint(p.Seed)},
-		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image", Value: s.Image},
+		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image of coup", Value: s.Image},
+		{Name: "images", Value: imagesOf(s)},
 		{Name: "simulated program", Value: s.Module},
-		{Name: "versions", Value: fmt.Sprintf("coup %s, hashicorp/raft %s, %s", s.Coup, s.Raft, s.Go)},
+		{Name: "versions", Value: fmt.Sprintf("coup %s, %s", s.Coup, s.Go)},
 		{Name: "run", Value: s.Run},
 	}
 	return slices.DeleteFunc(fields, func(f report.Field) bool { return f.Value == "" })
+}
+
+// imagesOf says which images the system's containers ran.
+func imagesOf(s plan.Stored) string {
+	var all []string
+	for _, i := range s.Images {
+		all = append(all, fmt.Sprintf("%s: %s (%s)", i.Name, i.Reference, i.Digest))
+	}
+	return strings.Join(all, ", ")
 }
 
 // load says in words how much clients ask for.

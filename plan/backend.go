@@ -27,6 +27,22 @@ func Capabilities(backend string) (cluster.Capabilities, error) {
 	return nil, fmt.Errorf("there is no backend %q (there is %s)", backend, strings.Join([]string{Docker, Simulated}, ", "))
 }
 
+// checkImage says why the plan's image can't take the place of the system's own.
+func (p Plan) checkImage(sys cluster.System) error {
+	if p.Image == "" {
+		return nil
+	}
+	i, ok := sys.(cluster.Imaged)
+	if !ok || p.Backend == Simulated {
+		return fmt.Errorf("%s on the backend %s runs in no image of its own, which another one could take the place of", sys.Name(), p.Backend)
+	}
+	all, err := i.Images(p.Options())
+	if err == nil && len(all) != 1 {
+		err = fmt.Errorf("%s runs in %d images: one image can't take the place of all", sys.Name(), len(all))
+	}
+	return err
+}
+
 // runs says why the plan's backend can't run a system. Simulated machines run one
 // program, which is compiled into coup.
 func (p Plan) runs(sys cluster.System) error {

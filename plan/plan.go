@@ -30,8 +30,10 @@ import (
 // faults. A plan is written by people (flags or YAML), resolved once, and
 // stored with the run.
 type Plan struct {
-	Backend  string            `json:"backend" yaml:"backend"` // docker or sim
-	System   string            `json:"system" yaml:"system"`
+	Backend  string            `json:"backend" yaml:"backend"`                     // docker or sim
+	System   string            `json:"system" yaml:"system"`                       // its name, or name@version
+	Version  string            `json:"version,omitempty" yaml:"version,omitempty"` // the release of it; "": its default
+	Image    string            `json:"image,omitempty" yaml:"image,omitempty"`     // the image to run, of a system that runs one; "": its own
 	Nodes    int               `json:"nodes" yaml:"nodes"`
 	Bug      string            `json:"bug,omitempty" yaml:"bug,omitempty"`           // a planted bug of the system
 	Reads    string            `json:"reads" yaml:"reads"`                           // linearizable, lease or stale
@@ -56,7 +58,7 @@ type Plan struct {
 	FailFast bool `json:"fail-fast,omitempty" yaml:"fail-fast,omitempty"` // end the load when a violation is found
 
 	// ServeWithin is how long the system may take to serve when nothing is broken, and
-	// then each node to catch up with its leader; 0: 30 s, or more if the system's settings make its elections slow.
+	// then each node to catch up with its leader; 0: 30 s, or more if the system's elections or failovers are slow.
 	ServeWithin Duration `json:"serve-within" yaml:"serve-within"`
 
 	Seed        uint64   `json:"seed" yaml:"seed"`
@@ -168,13 +170,35 @@ const (
 
 // Resolve checks the plan and draws its schedule if it has none yet.
 func (p *Plan) Resolve() error {
-	if _, err := Capabilities(p.Backend); err != nil {
+	if err := p.splitVersion(); err != nil {
 		return err
 	}
 	sys, err := systems.Find(p.System)
 	if err != nil {
 		return err
 	}
+	return p.ResolveFor(sys)
+}
+
+// splitVersion makes a system and its version of name@version.
+func (p *Plan) splitVersion() error {
+	name, version, ok := strings.Cut(p.System, "@")
+	switch {
+	case !ok:
+		return nil
+	case version == "" || p.Version != "" && p.Version != version:
+		return fmt.Errorf("the system %q and the version %q: give the version once", p.System, p.Version)
+	}
+	p.System, p.Version = name, version
+	return nil
+}
+
+// ResolveFor is Resolve for a system that need not be among those that coup knows by name.
+func (p *Plan) ResolveFor(sys cluster.System) error {
+	if _, err := Capabilities(p.Backend); err != nil {
+		return err
+	}
+	p.System = sys.Name()
 	if _, err := workloads.Find(p.Workload); err != nil {
 		return err
 	}
@@ -194,8 +218,12 @@ func (p *Plan) Resolve() error {
 	if err := p.runs(sys); err != nil {
 		return err
 	}
+	if err := p.checkImage(sys); err != nil {
+		return err
+	}
 	if d := Duration(conduct.DefaultServeWithin); p.ServeWithin == 0 || p.ServeWithin == d {
-		p.ServeWithin = max(d, Duration(cluster.TimingOf(sys, p.Options()).Election))
+		t := cluster.TimingOf(sys, p.Options())
+		p.ServeWithin = max(d, Duration(t.Election), Duration(3*t.Failover))
 	}
 	if err := cmp.Or(
 		within("nodes", p.Nodes, 1, 25),
@@ -221,10 +249,10 @@ func (p *Plan) Resolve() error {
 		return err
 	}
 	if p.Schedule == nil {
-		return p.drawSchedule()
+		return p.drawSchedule(sys)
 	}
 	for i, s := range p.Schedule {
-		if _, err := p.parseSpec(s.Fault + ":" + s.Target); err != nil {
+		if _, err := p.parseSpec(sys, s.Fault+":"+s.Target); err != nil {
 			return fmt.Errorf("schedule, entry %d: %w", i+1, err)
 		}
 		e, err := s.entry().Complete()
@@ -257,12 +285,8 @@ func within[T cmp.Ordered](name string, value, lo, hi T) error {
 }
 
 // parseSpec reads "fault:target" and sees that backend and system have the fault.
-func (p *Plan) parseSpec(s string) (nemesis.Spec, error) {
+func (p *Plan) parseSpec(sys cluster.System, s string) (nemesis.Spec, error) {
 	spec, err := nemesis.ParseSpec(s)
-	if err != nil {
-		return spec, err
-	}
-	sys, err := systems.Find(p.System)
 	if err != nil {
 		return spec, err
 	}
@@ -276,19 +300,15 @@ func (p *Plan) parseSpec(s string) (nemesis.Spec, error) {
 	return spec, nil
 }
 
-func (p *Plan) drawSchedule() error {
+func (p *Plan) drawSchedule(sys cluster.System) error {
 	var specs []nemesis.Spec
 	for i, s := range p.Nemesis {
-		spec, err := p.parseSpec(s)
+		spec, err := p.parseSpec(sys, s)
 		if err != nil {
 			return err
 		}
 		p.Nemesis[i] = spec.String()
 		specs = append(specs, spec)
-	}
-	sys, err := systems.Find(p.System)
-	if err != nil {
-		return err
 	}
 	pace := nemesis.PaceOf(cluster.TimingOf(sys, p.Options()))
 	every := nemesis.Interval(len(specs), time.Duration(p.Interval), time.Duration(p.Time), pace)
@@ -323,5 +343,5 @@ func (p Plan) Options() cluster.Options {
 	if reads == "linearizable" {
 		reads = ""
 	}
-	return cluster.Options{Bug: p.Bug, Reads: reads, Settings: p.Settings}
+	return cluster.Options{Version: p.Version, Bug: p.Bug, Reads: reads, Settings: p.Settings}
 }

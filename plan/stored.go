@@ -1,34 +1,78 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
+
+	"coup/cluster"
+	"coup/cluster/systems"
+	"coup/harness"
 )
 
 // Stored is the content of plan.json: the plan, and what it ran on.
 type Stored struct {
-	Plan    Plan      `json:"plan"`
-	Run     string    `json:"run"`
-	Started time.Time `json:"started"`
-	Coup    string    `json:"coup"`           // version of coup
-	Raft    string    `json:"raft,omitempty"` // the release of hashicorp/raft that the nodes say they run
-	Go      string    `json:"go"`
-	Engine  string    `json:"engine,omitempty"`
-	API     string    `json:"api,omitempty"`
-	Image   string    `json:"image,omitempty"`  // the id of the nodes' image
-	Node    string    `json:"node,omitempty"`   // the file of the simulated nodes' program, unless it is the bundled one
-	Module  string    `json:"module,omitempty"` // SHA-256 of the simulated nodes' program
+	Plan    Plan          `json:"plan"`
+	Run     string        `json:"run"`
+	Started time.Time     `json:"started"`
+	Coup    string        `json:"coup"` // version of coup
+	Go      string        `json:"go"`
+	Release string        `json:"release,omitempty"` // the release that the nodes say they run
+	Tells   harness.Facts `json:"tells"`             // what the system's nodes tell about themselves
+	Lease   Duration      `json:"lease,omitempty"`   // of a leader; see cluster.Timing
+	Engine  string        `json:"engine,omitempty"`
+	API     string        `json:"api,omitempty"`
+	Image   string        `json:"image,omitempty"`  // the id of the image of coup's own binary
+	Images  []Image       `json:"images,omitempty"` // of the system's containers, beside that
+	Node    string        `json:"node,omitempty"`   // the file of the simulated nodes' program, unless it is the bundled one
+	Module  string        `json:"module,omitempty"` // SHA-256 of the simulated nodes' program
 	// Machines is the SHA-256 of all that the simulated machines held in the
 	// end, in memory and on disk.
 	Machines string `json:"machines,omitempty"`
 	CPUs     int    `json:"cpus"`
+
+	// Raft is what Release was called when there was one system; Tells and Lease were not
+	// told then.
+	Raft string `json:"raft,omitempty"`
+}
+
+// Image is an image that containers ran.
+type Image struct {
+	Name      string `json:"name"`      // what the system calls it
+	Reference string `json:"reference"` // what the engine calls it
+	Digest    string `json:"digest"`    // its id: the digest of what it holds
+	How       string `json:"how"`       // how it came to be there
+}
+
+// Describe notes what a system's nodes tell.
+func (s *Stored) Describe(sys cluster.System) {
+	s.Tells = append(harness.Facts{}, cluster.FactsOf(sys)...)
+	s.Lease = Duration(cluster.TimingOf(sys, s.Plan.Options()).Lease)
+}
+
+// Mend fills in what run directories of earlier releases don't tell.
+func (s *Stored) Mend() error {
+	s.Release, s.Raft = cmp.Or(s.Release, s.Raft), ""
+	if s.Tells != nil {
+		return nil
+	}
+	sys, err := systems.Find(s.Plan.System)
+	if err != nil {
+		return err
+	}
+	s.Describe(sys)
+	return nil
 }
 
 // Title is what was run, in a few words.
 func (s Stored) Title() string {
 	p := s.Plan
-	t := fmt.Sprintf("%s, %d nodes, %s for %s", p.System, p.Nodes, p.Workload, p.Time)
+	system := p.System
+	if p.Version != "" {
+		system += " " + p.Version
+	}
+	t := fmt.Sprintf("%s, %d nodes, %s for %s", system, p.Nodes, p.Workload, p.Time)
 	if len(p.Nemesis) > 0 {
 		t += " under " + strings.Join(p.Nemesis, ", ")
 	}

@@ -29,7 +29,7 @@ func backendOf(name string) backend {
 
 func driveMachine(r *run, body func() error) error {
 	rt := harness.NewRuntime()
-	r.rt, r.epoch = rt, rt.StartTime()
+	r.begin(rt, rt.StartTime())
 	return body()
 }
 
@@ -48,11 +48,16 @@ func upDocker(ctx context.Context, r *run) (cluster.Cluster, error) {
 	} else if removed != (docker.Removed{}) {
 		r.o.Log.Info("removed what dead runs had left", "removed", removed.String())
 	}
+	names, err := r.images(ctx, engine)
+	if err != nil {
+		engine.Close()
+		return nil, err
+	}
 	up, cancel := context.WithTimeoutCause(ctx, upPatience, fmt.Errorf("the Docker engine did not bring the cluster up within %v", upPatience))
 	defer cancel()
 	c, err := docker.Up(up, engine, docker.Config{
-		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.Options(),
-		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
+		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.options, Images: names,
+		Output: r.nodes.output, Exited: func(node string, code int) { r.nodes.exited(ctx, node, code) },
 	})
 	if err != nil {
 		if up.Err() != nil && ctx.Err() == nil {

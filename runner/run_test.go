@@ -32,14 +32,14 @@ func TestLastWords(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // nothing is started again
-			r := &run{rt: harness.NewRuntime(), sys: raft.System{}, store: store,
-				lastWords: map[string]string{}, lastSaid: map[string]time.Duration{}}
-			r.o.Log = slog.New(slog.DiscardHandler)
+			rec := newRecorder(store, Options{Log: slog.New(slog.DiscardHandler)}, time.Second)
+			rec.rt = harness.NewRuntime()
+			n := newNodes(raft.System{}, store, rec)
 			for _, l := range c.lines {
-				r.output("n2", []byte(l))
+				n.output("n2", []byte(l))
 			}
-			r.exited(ctx, "n2", 2)
-			r.exited(ctx, "n2", 1) // the next process has said nothing
+			n.exited(ctx, "n2", 2)
+			n.exited(ctx, "n2", 1) // the next process has said nothing
 			if err := store.Close(); err != nil {
 				t.Fatal(err)
 			}

@@ -12,7 +12,6 @@ import (
 	"coup/cluster/docker"
 	"coup/cluster/sim"
 	"coup/cluster/trace"
-	"coup/results"
 )
 
 // SimulatedProgram is the bundled node, compiled for simulated machines when a run
@@ -28,14 +27,14 @@ var SimulatedProgram = sync.OnceValues(func() (*sim.Program, error) {
 // driveSim runs body in a simulated world.
 func driveSim(r *run, body func() error) error {
 	w := sim.NewWorld(r.plan.Seed)
-	r.rt = w
+	r.begin(w, time.Time{})
 	if r.o.Stuck != nil {
 		w.OnStuck(stuckPatience, func(e *sim.StuckError) { r.o.Stuck(r.store.Dir, e.Node, e.After) })
 	}
 	err := w.Run(body)
 	if c, ok := r.cluster.(*sim.Cluster); ok && err == nil {
 		r.stored.Machines = c.Final()
-		err = results.WriteJSON(r.store.Dir, results.PlanFile, r.stored)
+		err = r.storePlan()
 	}
 	return err
 }
@@ -58,9 +57,9 @@ func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
 		}
 	}
 	return sim.Up(ctx, r.rt.(*sim.World), sim.Config{
-		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.plan.Options(), Trace: tracing,
-		Output: r.output, Exited: func(node string, code int) { r.exited(ctx, node, code) },
-		GaveUp: func(node, why string) { r.gaveUp(ctx, node, why) },
+		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.options, Trace: tracing,
+		Output: r.nodes.output, Exited: func(node string, code int) { r.nodes.exited(ctx, node, code) },
+		GaveUp: func(node, why string) { r.nodes.gaveUp(ctx, node, why) },
 	})
 }
 

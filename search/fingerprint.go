@@ -10,23 +10,31 @@ import (
 )
 
 // Fingerprint says what went wrong in a few words without names and numbers,
-// so that runs that failed the same way have the same one. It is "" for a run
-// that is valid.
+// so that runs that failed the same way have the same one; what clients were answered
+// comes first. It is "" for a run that is valid.
 func Fingerprint(v judge.Verdict) string {
 	if v.Valid == harness.Valid {
 		return ""
 	}
-	var parts []string
+	bySubject := map[harness.Subject][]string{}
+	var subjects []harness.Subject // results come in their order
 	for _, r := range v.Results {
 		if r.Valid != v.Valid {
 			continue
 		}
 		summary, _, _ := strings.Cut(r.Summary, ". ")
 		summary, _, _ = strings.Cut(summary, ": ")
-		parts = append(parts, r.Checker+": "+generalise(strings.TrimSuffix(summary, ".")))
+		if bySubject[r.Judges] == nil {
+			subjects = append(subjects, r.Judges)
+		}
+		bySubject[r.Judges] = append(bySubject[r.Judges], r.Checker+": "+generalise(strings.TrimSuffix(summary, ".")))
 	}
-	slices.Sort(parts)
-	return strings.Join(slices.Compact(parts), "; ")
+	var parts []string
+	for _, s := range subjects {
+		slices.Sort(bySubject[s])
+		parts = append(parts, slices.Compact(bySubject[s])...)
+	}
+	return strings.Join(parts, "; ")
 }
 
 var (

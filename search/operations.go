@@ -22,7 +22,7 @@ func operationsOf(dir string) ([]plan.Operation, error) {
 	from, _ := timeline.Load(h)
 	final := harness.Forever
 	for _, e := range h.Events {
-		if e.Kind == harness.PhaseEvent && e.Message == "final" {
+		if e.Enters(harness.PhaseFinal) {
 			final = e.Time
 		}
 	}

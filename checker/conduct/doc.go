@@ -12,6 +12,9 @@
 //   - The run: [Ran] judges whether the faults bit and clients got something done,
 //     [Finished] whether the run came to its end.
 //
+// What the nodes have to tell for a checker is said by its method Needs; of a system
+// whose nodes do not tell it, it is not judged.
+//
 // A run that tested nothing is unknown, never valid. All times in the details are
 // nanoseconds since the start of the run, or durations in nanoseconds.
 package conduct

@@ -19,6 +19,9 @@ type Alive struct{}
 // Name implements [harness.Checker].
 func (Alive) Name() string { return "alive" }
 
+// Judges implements [harness.Judging].
+func (Alive) Judges() harness.Subject { return harness.Conduct }
+
 // Check implements [harness.Checker].
 func (Alive) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "alive", Valid: harness.Valid, Summary: "No node ended by itself."}

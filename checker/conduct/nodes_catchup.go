@@ -27,6 +27,14 @@ type CatchUp struct {
 // Name implements [harness.Checker].
 func (CatchUp) Name() string { return "catch-up" }
 
+// Judges implements [harness.Judging].
+func (CatchUp) Judges() harness.Subject { return harness.Conduct }
+
+// Needs implements [harness.Needing].
+func (CatchUp) Needs() harness.Facts {
+	return harness.Facts{harness.Leader, harness.Term, harness.Position}
+}
+
 // Check implements [harness.Checker]. It takes O(n).
 func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	c.Within = cmp.Or(c.Within, DefaultServeWithin)

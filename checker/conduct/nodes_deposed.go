@@ -34,6 +34,14 @@ type DeposedDetails struct {
 // Name implements [harness.Checker].
 func (Deposed) Name() string { return "deposed" }
 
+// Judges implements [harness.Judging].
+func (Deposed) Judges() harness.Subject { return harness.Conduct }
+
+// Needs implements [harness.Needing].
+func (Deposed) Needs() harness.Facts {
+	return harness.Facts{harness.Term, harness.Events}
+}
+
 // Check implements [harness.Checker].
 func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "deposed", Valid: harness.Valid}

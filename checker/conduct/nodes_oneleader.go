@@ -20,6 +20,14 @@ type LeaderDetails struct {
 // Name implements [harness.Checker].
 func (OneLeader) Name() string { return "one-leader" }
 
+// Judges implements [harness.Judging].
+func (OneLeader) Judges() harness.Subject { return harness.Conduct }
+
+// Needs implements [harness.Needing].
+func (OneLeader) Needs() harness.Facts {
+	return harness.Facts{harness.Term, harness.Events}
+}
+
 // Check implements [harness.Checker].
 func (OneLeader) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "one-leader", Valid: harness.Valid}

@@ -1,6 +1,7 @@
 package conduct
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,12 +10,18 @@ import (
 
 	"coup/checker/story"
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Replicas checks that the nodes agree: wherever two nodes, or one node at two
 // times, report the state at the same position of the log, it is the same
-// state. Its Details are [ReplicaDetails].
-type Replicas struct{}
+// state. Where nodes know of no positions, they have to hold the same in the end, when
+// nobody has asked for anything for as long as they may take (the phase "agree"). Its
+// Details are [ReplicaDetails].
+type Replicas struct {
+	// Within is how long nodes may take to hold the same; 0: [DefaultServeWithin].
+	Within time.Duration
+}
 
 // mostDifferences bounds how many differences are listed one by one.
 const mostDifferences = 100
@@ -50,9 +57,20 @@ type Difference struct {
 // Name implements [harness.Checker].
 func (Replicas) Name() string { return "replicas" }
 
+// Judges implements [harness.Judging].
+func (Replicas) Judges() harness.Subject { return harness.Conduct }
+
+// Needs implements [harness.Needing].
+func (Replicas) Needs() harness.Facts {
+	return harness.Facts{harness.Digest}
+}
+
 // Check implements [harness.Checker].
-func (Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+func (c Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "replicas", Valid: harness.Valid}
+	if looks := timeline.Digests(h); len(looks) > 0 && withoutPosition(looks) {
+		return c.withoutPositions(h, looks), nil
+	}
 	d := ReplicaDetails{Final: []FinalState{}, Alone: []string{}, Differ: []Difference{}}
 	first := map[uint64]harness.Event{} // by position: the first report
 	both := map[uint64]bool{}
@@ -60,10 +78,10 @@ func (Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, 
 	compared, reported := map[string]bool{}, map[string]bool{}
 	ended := false
 	for _, e := range h.Events {
-		if e.Kind == harness.PhaseEvent && e.Message == "final" {
+		if e.Enters(harness.PhaseFinal) {
 			ended = true
 		}
-		if e.Kind != harness.StateEvent || e.Hash == "" {
+		if e.Kind != harness.StateEvent || e.Hash == "" || e.Applied == 0 {
 			continue
 		}
 		d.Reports++
@@ -143,4 +161,69 @@ func (Replicas) Check(ctx context.Context, h *harness.History) (harness.Result, 
 		r.Summary += "."
 	}
 	return r, nil
+}
+
+// withoutPosition reports whether some node knew of no position at which it holds what
+// it said.
+func withoutPosition(looks []timeline.Look) bool {
+	return slices.ContainsFunc(looks, func(l timeline.Look) bool {
+		for _, e := range l.Nodes {
+			if e.Applied == 0 {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// withoutPositions compares what the nodes held in the end.
+func (c Replicas) withoutPositions(h *harness.History, looks []timeline.Look) harness.Result {
+	r := harness.Result{Checker: "replicas", Valid: harness.Valid}
+	within := cmp.Or(c.Within, DefaultServeWithin)
+	first, last := looks[0], looks[len(looks)-1]
+	waited := last.Time - first.Time
+	d := ReplicaDetails{Final: []FinalState{}, Alone: []string{}, Differ: []Difference{}}
+	for _, l := range looks {
+		d.Reports += len(l.Nodes)
+	}
+	for _, n := range h.Nodes {
+		e, ok := last.Nodes[n]
+		if !ok {
+			d.Alone = append(d.Alone, n)
+			continue
+		}
+		d.Final = append(d.Final, FinalState{Node: n, Applied: e.Applied, Hash: e.Hash})
+		if a := d.Final[0]; a.Hash != e.Hash {
+			d.Differ = append(d.Differ, Difference{NodeA: a.Node, HashA: a.Hash, TimeA: last.Time, NodeB: n, HashB: e.Hash, TimeB: last.Time})
+		}
+	}
+	if len(d.Final) > 1 {
+		d.Compared = 1
+	}
+	d.Together = len(d.Differ) == 0 && len(d.Alone) == 0
+	r.Details = d
+	switch unhealed := slices.ContainsFunc(h.Events, func(e harness.Event) bool { return e.Kind == harness.UnhealedEvent }); {
+	case len(d.Final) < 2 && len(h.Nodes) > 1:
+		r.Valid, r.Summary = harness.Unknown, "In the end no two nodes said what they hold."
+	case len(d.Differ) == 0 && len(d.Alone) > 0:
+		r.Valid, r.Summary = harness.Unknown, fmt.Sprintf("In the end %s did not say what they hold; the others held the same.", strings.Join(d.Alone, ", "))
+	case len(d.Differ) == 0:
+		r.Summary = fmt.Sprintf("In the end all nodes held the same: %s said so one by one.", story.Plural(len(d.Final), "node"))
+	case unhealed:
+		r.Valid, r.Summary = harness.Unknown, "Not everything was healed, and the nodes did not hold the same in the end."
+	case waited < within:
+		r.Valid = harness.Unknown
+		r.Summary = fmt.Sprintf("The nodes did not hold the same in the end; they had only %s to agree, and may take %s.", story.Seconds(waited), story.Seconds(within))
+	default:
+		x := d.Differ[0]
+		r.Valid = harness.Invalid
+		r.Summary = fmt.Sprintf("Replicas differ: in the end %s and %s did not hold the same.", x.NodeA, x.NodeB)
+		r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
+			fmt.Sprintf("From %s on everything was healed and nobody asked for anything.", story.Seconds(first.Time)),
+			fmt.Sprintf("At %s, %s later, %s held %s and %s held %s, each asked by itself.",
+				story.Seconds(last.Time), story.Seconds(waited), x.NodeA, x.HashA, x.NodeB, x.HashB),
+			fmt.Sprintf("Within %s all nodes have to hold the same.", story.Seconds(within)),
+		}}
+	}
+	return r
 }

@@ -34,11 +34,19 @@ const (
 // Name implements [harness.Checker].
 func (Steady) Name() string { return "steady" }
 
+// Judges implements [harness.Judging].
+func (Steady) Judges() harness.Subject { return harness.Conduct }
+
+// Needs implements [harness.Needing].
+func (Steady) Needs() harness.Facts {
+	return harness.Facts{harness.Term, harness.Events}
+}
+
 // Check implements [harness.Checker].
 func (Steady) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "steady", Valid: harness.Valid}
 	d := SteadyDetails{}
-	elections := timeline.Elected(h)
+	elections := timeline.RolesOf(h).Elected()
 	for _, s := range timeline.Unbroken(h) {
 		s.From += steadyAfter
 		if s.Length() < steadyWindow {

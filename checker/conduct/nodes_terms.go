@@ -17,6 +17,14 @@ type Terms struct{}
 // Name implements [harness.Checker].
 func (Terms) Name() string { return "terms" }
 
+// Judges implements [harness.Judging].
+func (Terms) Judges() harness.Subject { return harness.Conduct }
+
+// Needs implements [harness.Needing].
+func (Terms) Needs() harness.Facts {
+	return harness.Facts{harness.Term, harness.Events}
+}
+
 // Check implements [harness.Checker].
 func (Terms) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "terms", Valid: harness.Valid}

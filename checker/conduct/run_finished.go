@@ -24,6 +24,9 @@ type FinishedDetails struct {
 // Name implements [harness.Checker].
 func (Finished) Name() string { return "finished" }
 
+// Judges implements [harness.Judging].
+func (Finished) Judges() harness.Subject { return harness.TheTest }
+
 // Check implements [harness.Checker].
 func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "finished", Valid: harness.Unknown}
@@ -35,10 +38,10 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 			unhealed = e
 		} else if e.Kind == harness.PhaseEvent {
 			last = e
-			if e.Message == "final" {
+			if e.Enters(harness.PhaseFinal) {
 				final = e
 			}
-			if e.Message == "done" {
+			if e.Enters(harness.PhaseDone) {
 				break
 			}
 		}
@@ -50,7 +53,7 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 	case last == nil:
 		r.Summary = "The run ended before it began."
 		return r, nil
-	case last.Message != "done" || final == nil:
+	case !last.Enters(harness.PhaseDone) || final == nil:
 		r.Summary = fmt.Sprintf("The run did not finish: it ended in the phase %q, which began at %s.", last.Message, story.Seconds(last.Time))
 		return r, nil
 	}

@@ -56,6 +56,9 @@ type MissedFault struct {
 // Name implements [harness.Checker].
 func (Ran) Name() string { return "ran" }
 
+// Judges implements [harness.Judging].
+func (Ran) Judges() harness.Subject { return harness.TheTest }
+
 // Check implements [harness.Checker].
 func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "ran", Valid: harness.Valid}

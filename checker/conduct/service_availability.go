@@ -52,6 +52,9 @@ type FaultAvailability struct {
 // Name implements [harness.Checker].
 func (Availability) Name() string { return "availability" }
 
+// Judges implements [harness.Judging].
+func (Availability) Judges() harness.Subject { return harness.Service }
+
 // Check implements [harness.Checker]. It takes O(n log n).
 func (Availability) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "availability", Valid: harness.Valid}

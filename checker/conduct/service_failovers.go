@@ -17,7 +17,10 @@ type Failovers struct{}
 
 // FailoverDetails are the Details of [Failovers].
 type FailoverDetails struct {
-	Failovers []Failover `json:"failovers"` // in the order of the elections; the first election of a run is none
+	// Polls is how far apart, usually, the polls were by which changes of leader were seen,
+	// and by how much what is told of them may be late; 0: the nodes told each as it happened.
+	Polls     time.Duration `json:"polls,omitempty"`
+	Failovers []Failover    `json:"failovers"` // in the order of the elections; the first election of a run is none
 }
 
 // What made a leader change, as far as it can be told.
@@ -52,9 +55,17 @@ type Failover struct {
 // Name implements [harness.Checker].
 func (Failovers) Name() string { return "failovers" }
 
+// Judges implements [harness.Judging].
+func (Failovers) Judges() harness.Subject { return harness.Service }
+
 // Check implements [harness.Checker].
 func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "failovers", Valid: harness.Valid}
+	roles := timeline.RolesOf(h)
+	if !roles.Seen {
+		r.Valid, r.Summary = harness.NotJudged, "Nobody would have seen the leader change: the nodes do not tell who leads."
+		return r, nil
+	}
 	all := timeline.Faults(h, timeline.LastEvent(h))
 
 	// Successes by the time of their end, for the first one after an election.
@@ -66,18 +77,34 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 	}
 	slices.SortStableFunc(successes, func(a, b *harness.Operation) int { return int(a.End - b.End) })
 
-	d := FailoverDetails{Failovers: []Failover{}}
-	elected := timeline.Elected(h)
+	d := FailoverDetails{Polls: roles.Polls, Failovers: []Failover{}}
+	elected, calls := roles.Elected(), callsForElection(h, roles)
 	for i := 1; i < len(elected); i++ {
-		d.Failovers = append(d.Failovers, failover(h, all, successes, elected[i-1], elected[i]))
+		d.Failovers = append(d.Failovers, failover(calls, all, successes, elected[i-1], elected[i]))
 	}
 
 	r.Details = d
-	r.Summary = summariseFailovers(d.Failovers)
+	r.Summary = summariseFailovers(d)
 	return r, nil
 }
 
-func failover(h *harness.History, all []*timeline.Fault, successes []*harness.Operation, old, now harness.Event) Failover {
+// callsForElection are the moments in which a node called for an election, in order.
+func callsForElection(h *harness.History, roles timeline.Roles) (calls []harness.Event) {
+	for _, e := range h.Events {
+		if e.Kind == harness.ElectionEvent {
+			calls = append(calls, e)
+		}
+	}
+	for _, e := range roles.Changes {
+		if e.Role == "candidate" {
+			calls = append(calls, e)
+		}
+	}
+	harness.SortEvents(calls)
+	return calls
+}
+
+func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness.Operation, old, now harness.Event) Failover {
 	f := Failover{
 		Old: old.Node, OldTerm: old.Term, New: now.Node, Term: now.Term,
 		At: now.Time, Held: -1, Detected: -1, Elected: -1, Served: -1,
@@ -97,9 +124,8 @@ func failover(h *harness.History, all []*timeline.Fault, successes []*harness.Op
 	}
 	if kind == CauseFault || kind == CauseHeal {
 		f.Elected = now.Time - f.At
-		for _, e := range h.Events {
-			calls := e.Kind == harness.ElectionEvent || e.Kind == harness.RoleEvent && e.Role == "candidate"
-			if calls && e.Time >= f.At && e.Time <= now.Time && e.Term <= now.Term && e.Term >= old.Term {
+		for _, e := range calls {
+			if e.Time >= f.At && e.Time <= now.Time && e.Term <= now.Term && e.Term >= old.Term {
 				f.Detected = e.Time - f.At
 				break
 			}
@@ -149,7 +175,14 @@ func blame(all []*timeline.Fault, old, now harness.Event) (*timeline.Fault, stri
 	return nil, CauseNone
 }
 
-func summariseFailovers(fs []Failover) string {
+func summariseFailovers(d FailoverDetails) string {
+	fs, seen := d.Failovers, ""
+	if d.Polls > 0 {
+		seen = fmt.Sprintf(", seen by polls every %v", d.Polls)
+	}
+	if len(fs) == 0 && d.Polls > 0 {
+		return fmt.Sprintf("Polls every %v never saw the leader change.", d.Polls)
+	}
 	if len(fs) == 0 {
 		return "The leader never changed."
 	}
@@ -168,5 +201,5 @@ func summariseFailovers(fs []Failover) string {
 	if told > 0 {
 		s += fmt.Sprintf("; the slowest of those took %s from the fault to the first success", story.Seconds(worst))
 	}
-	return s + "."
+	return s + seen + "."
 }

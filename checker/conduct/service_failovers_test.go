@@ -1,7 +1,9 @@
 package conduct
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"coup/checker/internal/testhistory"
 	"coup/harness"
@@ -41,5 +43,59 @@ func TestFailovers(t *testing.T) {
 		if d.Failovers[i] != want[i] {
 			t.Errorf("failover %d:\n%+v, expected\n%+v", i, d.Failovers[i], want[i])
 		}
+	}
+}
+
+// What nobody told as it happened is seen by polls, as late as they are; and what nobody
+// would have seen is not claimed.
+func TestFailoversByPolls(t *testing.T) {
+	say := func(at time.Duration, leader string, term uint64, nodes ...string) (all []harness.Event) {
+		for _, n := range nodes {
+			role := "follower"
+			if n == leader {
+				role = "leader"
+			}
+			all = append(all, harness.Event{Time: at, Kind: harness.StateEvent, Node: n, Role: role, Term: term, Leader: leader})
+		}
+		return all
+	}
+	run := func(terms bool) *harness.History {
+		h := &harness.History{Nodes: []string{"n1", "n2", "n3"}, Tells: harness.Facts{harness.Leader}}
+		h.Operations = []harness.Operation{{Type: harness.OK, Start: 2050 * ms, End: 3900 * ms, Node: "n2"}}
+		for at := time.Duration(0); at < 8000*ms; at += 250 * ms {
+			leader, term, nodes := "n1", uint64(4), h.Nodes
+			if at > 2000*ms {
+				leader, nodes = "", []string{"n2", "n3"}
+			}
+			if at > 3000*ms {
+				leader, term = "n2", 5
+			}
+			if !terms {
+				term = 0
+			}
+			h.Events = append(h.Events, say(at, leader, term, nodes...)...)
+		}
+		h.Events = append(h.Events, harness.Event{Kind: harness.FaultStart, Time: 2000 * ms, ID: 1, Fault: "kill", Target: "leader", Nodes: []string{"n1"}},
+			harness.Event{Kind: harness.FaultHold, Time: 2010 * ms, ID: 1}, harness.Event{Kind: harness.FaultEnd, Time: 7900 * ms, ID: 1})
+		harness.SortEvents(h.Events)
+		return h
+	}
+	for _, terms := range []bool{true, false} {
+		r := testhistory.Check(t, Failovers{}, run(terms))
+		d := r.Details.(FailoverDetails)
+		if len(d.Failovers) != 1 || d.Polls != 250*ms || !strings.Contains(r.Summary, "The leader changed once") || !strings.Contains(r.Summary, "seen by polls every 250ms") {
+			t.Fatalf("with terms %v: %s %+v", terms, r.Summary, d)
+		}
+		f := d.Failovers[0]
+		if f.Old != "n1" || f.New != "n2" || f.Cause != CauseFault || f.Elected != 1250*ms || f.Served != 1900*ms || f.Detected != -1 {
+			t.Errorf("with terms %v: %+v", terms, f)
+		}
+	}
+	still := &harness.History{Events: append(say(0, "n1", 0, "n1", "n2"), say(250*ms, "n1", 0, "n1", "n2")...)}
+	if r := testhistory.Check(t, Failovers{}, still); r.Summary != "Polls every 250ms never saw the leader change." {
+		t.Errorf("%v: %s", r.Valid, r.Summary)
+	}
+	if r := testhistory.Check(t, Failovers{}, &harness.History{}); r.Valid != harness.NotJudged || r.Details != nil {
+		t.Errorf("nobody looked: %v: %s", r.Valid, r.Summary)
 	}
 }

@@ -29,8 +29,8 @@ type Liveness struct {
 	Within time.Duration // the bound; 0: [DefaultServeWithin]
 }
 
-// DefaultServeWithin is far longer than an election takes on a busy machine, and
-// than the longest pause between two messages of hashicorp/raft to a node (10 s).
+// DefaultServeWithin is far longer than an election usually takes on a busy machine.
+// hashicorp/raft, for one, may send nothing to a node for 10 s.
 const DefaultServeWithin = 30 * time.Second
 
 // LivenessDetails are the Details of [Liveness]. All times are nanoseconds since the
@@ -52,6 +52,9 @@ type ServedAgain struct {
 
 // Name implements [harness.Checker].
 func (Liveness) Name() string { return "liveness" }
+
+// Judges implements [harness.Judging].
+func (Liveness) Judges() harness.Subject { return harness.Service }
 
 // Check implements [harness.Checker]. It takes O(n log n).
 func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
@@ -374,7 +377,9 @@ func whoLed(h *harness.History, g timeline.Stretch) (said []string) {
 			up = append(up, fmt.Sprintf("%s %s%s in term %d", n, e.Role, of, e.Term))
 		}
 	}
-	said = append(said, fmt.Sprintf("What the nodes said they were, in the end: %s.", strings.Join(up, ", ")))
+	if len(up) > 0 {
+		said = append(said, fmt.Sprintf("What the nodes said they were, in the end: %s.", strings.Join(up, ", ")))
+	}
 	const most = 5
 	for i, r := range reigns {
 		if i == most {

@@ -127,6 +127,9 @@ type Succeeded struct{}
 // Name implements [harness.Checker].
 func (Succeeded) Name() string { return "succeeded" }
 
+// Judges implements [harness.Judging].
+func (Succeeded) Judges() harness.Subject { return harness.TheTest }
+
 // Check implements [harness.Checker].
 func (Succeeded) Check(_ context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "succeeded"}

@@ -195,7 +195,7 @@ func elections(p Promise, h *harness.History) (measured, error) {
 
 // leaders counts changes of leader.
 func leaders(p Promise, h *harness.History) (measured, error) {
-	elected := timeline.Elected(h)
+	elected := timeline.RolesOf(h).Elected()
 	if len(elected) == 0 {
 		return measured{}, fmt.Errorf("%w: no node ever said that it leads", errNothing)
 	}

@@ -160,6 +160,9 @@ func (p Promise) String() string { return p.text }
 // Name implements [harness.Checker].
 func (p Promise) Name() string { return "promise " + p.text }
 
+// Judges implements [harness.Judging].
+func (Promise) Judges() harness.Subject { return harness.Service }
+
 // Needs are the facts that nodes must tell.
 func (p Promise) Needs() harness.Facts { return p.metric.needs }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"coup/harness"
 	"coup/runner"
 )
 
@@ -36,7 +37,7 @@ func logUI(w io.Writer) ui {
 		log: log,
 		progress: func(p runner.Progress) {
 			const every = 5 * time.Second
-			if p.Phase == "load" && p.Elapsed-last < every || p.Phase != "load" {
+			if p.Phase == harness.PhaseLoad && p.Elapsed-last < every || p.Phase != harness.PhaseLoad {
 				return
 			}
 			last = p.Elapsed
@@ -57,11 +58,11 @@ func liveUI(f *os.File) ui {
 		progress: func(p runner.Progress) {
 			var b strings.Builder
 			fmt.Fprintf(&b, "%s", p.Phase)
-			if p.Phase == "load" {
+			if p.Phase == harness.PhaseLoad {
 				bar.ChangeMax64(int64(p.Total))
 				left := max(0, p.Total-p.Elapsed).Round(time.Second)
 				rate := 0.0
-				if d := p.Elapsed - last.Elapsed; last.Phase == "load" && d > 0 {
+				if d := p.Elapsed - last.Elapsed; last.Phase == harness.PhaseLoad && d > 0 {
 					rate = float64(p.OK-last.OK) / d.Seconds()
 				}
 				fmt.Fprintf(&b, " %v left, %.0f ok/s, %d ok %d fail %d info", left, rate, p.OK, p.Fail, p.Info)

@@ -116,10 +116,9 @@ func Quiet(h *harness.History) (stretches []Stretch, healed time.Duration) {
 	for _, e := range h.Events {
 		end = max(end, e.Time)
 		switch {
-		case e.Kind != harness.PhaseEvent:
-		case e.Message == "heal":
+		case e.Enters(harness.PhaseHeal):
 			over = e.Time
-		case e.Message == "serve", e.Message == "final" && healed < 0:
+		case e.Enters(harness.PhaseServe), e.Enters(harness.PhaseFinal) && healed < 0:
 			healed = e.Time
 		}
 	}
@@ -141,7 +140,7 @@ func Quiet(h *harness.History) (stretches []Stretch, healed time.Duration) {
 func Unbroken(h *harness.History) []Stretch {
 	from, end := time.Duration(-1), time.Duration(0)
 	for _, e := range h.Events {
-		if e.Kind == harness.PhaseEvent && e.Message == "load" {
+		if e.Enters(harness.PhaseLoad) {
 			from = e.Time
 		}
 		end = max(end, e.Time)

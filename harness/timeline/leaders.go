@@ -1,6 +1,8 @@
 package timeline
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"coup/harness"
@@ -13,13 +15,80 @@ type Reign struct {
 	From, To time.Duration
 }
 
-// Reigns returns all reigns that the nodes told of, in the order in which they
-// began. One that did not end ends with the run.
+// Roles are the changes of role of a run, as far as they are known.
+type Roles struct {
+	// Changes are events of the kind [harness.RoleEvent], in order. Seen by polls, a
+	// node takes the role "" when it has answered none for a while.
+	Changes []harness.Event
+	// Seen says whether anybody would have seen a change.
+	Seen bool
+	// Polls is how far apart the polls were by which changes were seen, usually; 0: the
+	// nodes told each change as it happened.
+	Polls time.Duration
+}
+
+// silentAfter is how many polls in a row a node may leave unanswered, on a busy
+// machine, until nobody knows its role any more.
+const silentAfter = 3
+
+// RolesOf returns what the nodes told as it happened; of a system whose nodes don't, what
+// they said when they were asked.
+func RolesOf(h *harness.History) Roles {
+	r := Roles{Seen: h.Tells.Has(harness.Events)}
+	for _, e := range h.Events {
+		if e.Kind == harness.RoleEvent {
+			r.Changes, r.Seen = append(r.Changes, e), true
+		}
+	}
+	if r.Seen {
+		return r
+	}
+	polls := looks(h, func(harness.Event, harness.Phase) bool { return true })
+	if len(polls) == 0 {
+		return r
+	}
+	r.Seen = true
+	last := map[string]harness.Event{} // what each node said when it answered last
+	missed := map[string][]Look{}      // the polls that it has left unanswered since
+	for _, look := range polls {
+		for _, node := range slices.Sorted(maps.Keys(look.Nodes)) {
+			e, before := look.Nodes[node], last[node]
+			if before.Role != e.Role || before.Term != e.Term {
+				r.Changes = append(r.Changes, harness.Event{Time: e.Time, Kind: harness.RoleEvent, Node: node, Role: e.Role, Term: e.Term})
+			}
+			last[node] = e
+			delete(missed, node)
+		}
+		for _, node := range slices.Sorted(maps.Keys(last)) {
+			if _, answered := look.Nodes[node]; answered {
+				continue
+			}
+			if missed[node] = append(missed[node], look); len(missed[node]) == silentAfter {
+				r.Changes = append(r.Changes, harness.Event{Time: missed[node][0].Time, Kind: harness.RoleEvent, Node: node})
+				last[node] = harness.Event{}
+			}
+		}
+	}
+	harness.SortEvents(r.Changes)
+	var apart []time.Duration
+	for i := range polls[1:] {
+		apart = append(apart, polls[i+1].Time-polls[i].Time)
+	}
+	slices.Sort(apart)
+	if len(apart) > 0 {
+		r.Polls = apart[len(apart)/2].Round(10 * time.Millisecond)
+	}
+	r.Polls = max(r.Polls, 10*time.Millisecond)
+	return r
+}
+
+// Reigns returns all reigns that are known, in the order in which they began; see
+// [RolesOf]. One that did not end ends with the run.
 func Reigns(h *harness.History) []Reign {
 	var all []Reign
 	open := map[string]int{} // by node: its reign that has not ended
 	var now time.Duration
-	for _, e := range h.Events {
+	for _, e := range withRoles(h) {
 		now = max(now, e.Time)
 		switch e.Kind {
 		case harness.RoleEvent, harness.BootEvent, harness.ExitEvent, harness.GiveUpEvent:
@@ -41,14 +110,26 @@ func Reigns(h *harness.History) []Reign {
 	return all
 }
 
-// Elected returns the events in which a node took the lead in a later term than
-// any before, in order.
-func Elected(h *harness.History) []harness.Event {
+// withRoles are the events of the run with the changes of role that are known.
+func withRoles(h *harness.History) []harness.Event {
+	r := RolesOf(h)
+	if r.Polls == 0 {
+		return h.Events
+	}
+	all := slices.Concat(h.Events, r.Changes)
+	harness.SortEvents(all)
+	return all
+}
+
+// Elected returns the changes in which a node took the lead in a later term than
+// any before, in order; where there are no terms, those in which it was another one
+// than before.
+func (r Roles) Elected() []harness.Event {
 	var elected []harness.Event
-	var term uint64
-	for _, e := range h.Events {
-		if e.Kind == harness.RoleEvent && e.Role == "leader" && (len(elected) == 0 || e.Term > term) {
-			elected, term = append(elected, e), e.Term
+	var last harness.Event
+	for _, e := range r.Changes {
+		if e.Role == "leader" && (len(elected) == 0 || e.Term > last.Term || e.Term == 0 && last.Term == 0 && e.Node != last.Node) {
+			elected, last = append(elected, e), e
 		}
 	}
 	return elected

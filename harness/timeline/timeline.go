@@ -3,7 +3,7 @@
 // nothing was broken. Checkers and the report read a run through it, so that they
 // cannot disagree.
 //
-// Start with [Faults], [Reigns] and [Quiet]. The functions only read the
+// Start with [Faults], [RolesOf] and [Quiet]. The functions only read the
 // history, so several goroutines may call them with the same one. All times are
 // durations since the start of the run.
 package timeline

@@ -107,7 +107,7 @@ func TestLeaders(t *testing.T) {
 		{"n1", 2, 1 * sec, 3 * sec}, {"n2", 3, 2 * sec, 5 * sec}, {"n3", 3, 4 * sec, 6 * sec},
 	})
 	var who []string
-	for _, e := range timeline.Elected(h) {
+	for _, e := range timeline.RolesOf(h).Elected() {
 		who = append(who, e.Node)
 	}
 	same(t, "elected", who, []string{"n1", "n2"})

@@ -71,7 +71,7 @@ func chooseWindows(in *Input, proofs []proof, changes []failover, faults []*faul
 	if len(all) == 0 {
 		at := time.Duration(0)
 		for _, e := range in.Events {
-			if e.Kind == harness.PhaseEvent && e.Message == "load" {
+			if e.Enters(harness.PhaseLoad) {
 				at = e.Time
 			}
 		}

@@ -1,0 +1,55 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+
+	"coup/cluster"
+	"coup/cluster/docker"
+	"coup/images"
+	"coup/plan"
+)
+
+// images sees that the engine has the images that the system's containers name, and
+// returns their ids by these names.
+func (r *run) images(ctx context.Context, engine *docker.Engine) (map[string]string, error) {
+	imaged, ok := r.sys.(cluster.Imaged)
+	if !ok {
+		return nil, nil
+	}
+	recipes, err := imaged.Images(r.options)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]string{}
+	for _, recipe := range recipes {
+		i := plan.Image{Name: recipe.Name, Reference: recipe.Reference()}
+		if r.plan.Image != "" {
+			i.Reference, i.How = r.plan.Image, "it was named"
+			i.Digest, err = present(ctx, engine, i.Reference)
+		} else {
+			i.Digest, i.How, err = ensure(ctx, engine, recipe)
+		}
+		if err != nil {
+			return nil, err
+		}
+		ids[recipe.Name] = i.Digest
+		r.stored.Images = append(r.stored.Images, i)
+	}
+	return ids, nil
+}
+
+// ensure brings an image to the engine, if it is not there, and says how.
+func ensure(ctx context.Context, engine *docker.Engine, recipe images.Recipe) (id, how string, err error) {
+	id, err = present(ctx, engine, recipe.Reference())
+	return id, "it was there", err
+}
+
+// present is the id of an image that the engine has.
+func present(ctx context.Context, engine *docker.Engine, reference string) (id string, err error) {
+	id, ok, err := engine.Image(ctx, reference)
+	if err == nil && !ok {
+		err = fmt.Errorf("the Docker engine has no image %s", reference)
+	}
+	return id, err
+}

@@ -1,0 +1,156 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+	"coup/nemesis"
+	"coup/results"
+)
+
+// restartAfter is when a node that ended by itself is started again, as an init
+// system would.
+const restartAfter = time.Second
+
+// nodes hears what the nodes write, and starts those again that end by themselves.
+// Safe for concurrent use.
+type nodes struct {
+	sys   cluster.System
+	store *results.Run
+	rec   *recorder
+	epoch time.Time // what the nodes' clocks show at the start of the run; zero: nobody knows
+
+	mu        sync.Mutex               // guards below
+	cluster   cluster.Cluster          // nil until it is up
+	nemesis   *nemesis.Nemesis         // likewise
+	lastSaid  map[string]time.Duration // node -> time of its newest event
+	lastWords map[string]string        // node -> the line that says why its process is about to end
+	release   string                   // what the node that booted last said it runs
+}
+
+func newNodes(sys cluster.System, store *results.Run, rec *recorder) *nodes {
+	return &nodes{sys: sys, store: store, rec: rec, lastSaid: map[string]time.Duration{}, lastWords: map[string]string{}}
+}
+
+// areUp says that cluster and nemesis are there from now on.
+func (n *nodes) areUp(c cluster.Cluster, nem *nemesis.Nemesis) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cluster, n.nemesis = c, nem
+}
+
+// whatIsUp are cluster and nemesis; nil until both are there.
+func (n *nodes) whatIsUp() (cluster.Cluster, *nemesis.Nemesis) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cluster, n.nemesis
+}
+
+// saidRelease is the release that the nodes say they run.
+func (n *nodes) saidRelease() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.release
+}
+
+// tellsWhy says whether a line of a node's output is the one in which a Go program,
+// or the simulated machine that it is on, says why it ends.
+func tellsWhy(line []byte) bool {
+	for _, begins := range []string{"panic: ", "fatal error: ", "machine: the program failed: "} {
+		if bytes.HasPrefix(line, []byte(begins)) {
+			return true
+		}
+	}
+	return false
+}
+
+// longestWords is as much as is told of it, in bytes.
+const longestWords = 200
+
+// output takes a line that a node wrote.
+func (n *nodes) output(node string, line []byte) {
+	n.store.NodeLog(node, line) // a node's log is worth having, but not worth a run
+	if tellsWhy(line) {
+		n.mu.Lock()
+		if n.lastWords[node] == "" { // what follows is of no other cause
+			n.lastWords[node] = string(line[:min(len(line), longestWords)])
+		}
+		n.mu.Unlock()
+	}
+	reader, ok := n.sys.(cluster.EventReader)
+	if !ok {
+		return
+	}
+	e, wall, ok := reader.Event(node, line)
+	if !ok {
+		return
+	}
+	e.Time = n.rec.rt.Now() // by whose clock a node's is wrong, if nodes have clocks of their own
+	n.mu.Lock()
+	if !n.epoch.IsZero() {
+		// A wall clock can be set back while the run goes on. A node's lines come
+		// in order, and none before it was written.
+		e.Time = min(max(n.lastSaid[node], wall.Sub(n.epoch)), e.Time)
+		n.lastSaid[node] = e.Time
+	}
+	if e.Kind == harness.BootEvent {
+		n.release = e.Message
+	}
+	n.mu.Unlock()
+	n.rec.event(e)
+}
+
+// gaveUp starts a node again that ended because its disk had failed it, as an
+// init system would: again and again until it stays.
+func (n *nodes) gaveUp(ctx context.Context, node, why string) {
+	rt := n.rec.rt
+	n.rec.event(harness.Event{Time: rt.Now(), Kind: harness.GiveUpEvent, Node: node, Message: why})
+	c, nem := n.whatIsUp()
+	if c == nil {
+		return // no fault strikes before
+	}
+	taken := nem.Take(node) // no strike can hit what is not there
+	rt.Start(func() {
+		for {
+			harness.Sleep(ctx, rt, rt.Now()+restartAfter)
+			if ctx.Err() != nil {
+				return
+			}
+			if taken = taken || nem.Take(node); taken {
+				break
+			}
+		}
+		c.Start(ctx, node)
+		nem.Free(node)
+	})
+}
+
+// exited starts a node again that ended though nobody had ended it.
+func (n *nodes) exited(ctx context.Context, node string, code int) {
+	rt := n.rec.rt
+	n.mu.Lock()
+	words := n.lastWords[node]
+	delete(n.lastWords, node)
+	n.mu.Unlock()
+	if words != "" {
+		words = ", " + words
+	}
+	n.rec.event(harness.Event{Time: rt.Now(), Kind: harness.ExitEvent, Node: node,
+		Message: fmt.Sprintf("exit code %d%s; its last words are in %s", code, words, filepath.Join(results.NodesDir, node+".log"))})
+	rt.Start(func() {
+		harness.Sleep(ctx, rt, rt.Now()+restartAfter)
+		c, nem := n.whatIsUp()
+		for ; c == nil && ctx.Err() == nil; c, nem = n.whatIsUp() { // it ended while others were still being made
+			harness.Sleep(ctx, rt, rt.Now()+restartAfter)
+		}
+		if ctx.Err() == nil && !nem.Has(node) {
+			c.Start(ctx, node) // if it can't be started, the checkers will miss it
+		}
+	})
+}

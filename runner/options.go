@@ -1,0 +1,47 @@
+package runner
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+	"coup/plan"
+)
+
+// Options are what a run is given beside its plan.
+type Options struct {
+	Out string // the folder that run directories are made in
+	// Progress is called several times a second, one call at a time; may be nil.
+	Progress func(Progress)
+	Log      *slog.Logger // nil: nothing is logged
+	// Trace writes down what every machine does, which changes nothing of what
+	// it does: package trace. Only simulated machines can be traced.
+	Trace bool
+	// Stuck is called when a simulated node's program loops for ever, on
+	// another thread and with no way back: it must replace this process by one
+	// that calls judge.Stuck. nil: such a run never ends.
+	Stuck func(dir, node string, after time.Duration)
+	// System is the system under test if it is none that coup knows by name; see
+	// plan.Plan.ResolveFor. Usually nil.
+	System cluster.System
+}
+
+// Check says what can't be done with a plan.
+func (o Options) Check(p plan.Plan) error {
+	if o.Trace && p.Backend != plan.Simulated {
+		return fmt.Errorf("only simulated machines can be traced (--backend sim), not those of the backend %s", p.Backend)
+	}
+	return nil
+}
+
+// Progress is what a run looks like at a moment.
+type Progress struct {
+	Phase          harness.Phase // or "judge", when it is over
+	Elapsed, Total time.Duration // of the load
+	OK, Fail, Info int           // completed operations so far
+	Leader         string
+	Term           uint64
+	Faults         []string // in force
+}

@@ -1,0 +1,131 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+	"coup/nemesis"
+	"coup/results"
+)
+
+const (
+	servePatience = 60 * time.Second // for the cluster to come up, if the system does not say
+	askPatience   = 10 * time.Second // for one answer of a system's own probe, or of its Init
+	openPatience  = 300 * time.Millisecond
+)
+
+// awaitService returns when the system serves: by its own probe, if it has one; else
+// when a majority follows one leader, if the nodes tell; else when all ports are open.
+// Then it does what the system needs done once.
+func (r *run) awaitService(ctx context.Context) error {
+	patience := cmp.Or(cluster.TimingOf(r.sys, r.options).Start, servePatience)
+	until := r.rt.Now() + patience
+	ready := r.portsAreOpen
+	if probe, ok := r.sys.(cluster.Readiness); ok {
+		ready = func(ctx context.Context) error {
+			return r.ask(ctx, func(ctx context.Context) error { return probe.Ready(ctx, r.cluster, r.options) })
+		}
+	} else if i, ok := r.sys.(cluster.Informer); ok && i.Tells().Has(harness.Leader) {
+		ready = r.majorityFollows
+	}
+	if err := r.retry(ctx, until, ready); err != nil && ctx.Err() != nil {
+		return fmt.Errorf("interrupted before the cluster served: %w", ctx.Err())
+	} else if err != nil {
+		return fmt.Errorf("%s did not serve within %v: %w; see %s", r.sys.Name(), patience, err, filepath.Join(r.store.Dir, results.NodesDir))
+	}
+	first, ok := r.sys.(cluster.Initializer)
+	if !ok {
+		return nil
+	}
+	err := r.retry(ctx, until, func(ctx context.Context) error {
+		return r.ask(ctx, func(ctx context.Context) error { return first.Init(ctx, r.cluster, r.options) })
+	})
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("interrupted before clients could work: %w", ctx.Err())
+	}
+	if err != nil {
+		return fmt.Errorf("%s could not be made ready for clients within %v: %w; see %s", r.sys.Name(), patience, err, filepath.Join(r.store.Dir, results.NodesDir))
+	}
+	return nil
+}
+
+// retry does what is to be done until it works, it is the time until, or ctx ends.
+func (r *run) retry(ctx context.Context, until time.Duration, do func(context.Context) error) error {
+	for {
+		err := do(ctx)
+		if err == nil || ctx.Err() != nil || r.rt.Now() > until {
+			return err
+		}
+		harness.Sleep(ctx, r.rt, r.rt.Now()+20*time.Millisecond)
+	}
+}
+
+// ask bounds one question.
+func (r *run) ask(ctx context.Context, question func(context.Context) error) error {
+	ctx, cancel := r.rt.WithTimeout(ctx, askPatience)
+	defer cancel()
+	return question(ctx)
+}
+
+// majorityFollows returns nil when one node leads and a majority follows it.
+func (r *run) majorityFollows(ctx context.Context) error {
+	all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
+	leader, _ := nemesis.LeaderOf(all)
+	following := 0
+	for _, s := range all {
+		if leader != "" && s.Leader == leader {
+			following++
+		}
+	}
+	if following > r.plan.Nodes/2 {
+		return nil
+	}
+	return fmt.Errorf("no leader that a majority follows, and %d of %d nodes answer", len(all), r.plan.Nodes)
+}
+
+// portsAreOpen returns nil when every node takes connections on all ports of its own
+// that are not for peers alone.
+func (r *run) portsAreOpen(ctx context.Context) error {
+	nodes := r.cluster.Nodes()
+	for _, n := range nodes {
+		for _, port := range r.sys.Pod(n, nodes, r.options).Ports {
+			if port.Peers {
+				continue
+			}
+			if err := r.isOpen(ctx, n.Name, port.Name); err != nil {
+				return fmt.Errorf("the port %s of %s is not open: %w", port.Name, n.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// isOpen dials a port. What forwards connections may take one though nobody is behind
+// it, and then ends it at once.
+func (r *run) isOpen(ctx context.Context, node, port string) error {
+	ctx, cancel := r.rt.WithTimeout(ctx, openPatience)
+	defer cancel()
+	c, err := r.cluster.Dial(ctx, node, port)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if t, ok := ctx.Deadline(); ok {
+		c.SetReadDeadline(t)
+	}
+	if _, err = c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil // it says something, or waits for what it is told
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("it is closed at once")
+	}
+	return err
+}

@@ -1,0 +1,96 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+	"coup/nemesis"
+)
+
+const (
+	watchEvery     = 250 * time.Millisecond
+	agreeEvery     = time.Second     // the nodes' states while they have not come to the same position
+	digestPatience = 5 * time.Second // with one node; it may have to read all that it holds
+)
+
+// watch records the nodes' states as the run goes on, and shows the progress.
+func (r *run) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
+		r.recordStates(all)
+		r.rec.leads(nemesis.LeaderOf(all))
+		harness.Sleep(ctx, r.rt, r.rt.Now()+watchEvery)
+	}
+}
+
+func (r *run) recordStates(all []cluster.Status) {
+	now := r.rt.Now() // one look, one time
+	for _, s := range all {
+		r.rec.event(harness.Event{Time: now, Kind: harness.StateEvent, Node: s.Node, Role: s.Role,
+			Term: s.Term, Leader: s.Leader, Applied: s.Applied, Hash: s.Hash})
+	}
+}
+
+// awaitAgreement waits until all nodes report the same position in the log, and hold
+// the same where each can tell by itself, or until they have had all the time that they
+// may take. It records their states.
+func (r *run) awaitAgreement(ctx context.Context) {
+	_, informs := r.sys.(cluster.Informer)
+	digester, digests := r.sys.(cluster.Digester)
+	if !informs && !digests {
+		return
+	}
+	begun := r.rt.Now()
+	until := begun + time.Duration(r.plan.ServeWithin) + time.Second // a little more proves more
+	for next := begun; ; {
+		all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
+		agree := !informs || len(all) == r.plan.Nodes
+		for _, s := range all {
+			agree = agree && s.Applied == all[0].Applied
+		}
+		var held []harness.Event
+		if digests {
+			held = r.digests(ctx, digester)
+			agree = agree && len(held) == r.plan.Nodes
+			for _, e := range held {
+				agree = agree && e.Applied == held[0].Applied && e.Hash == held[0].Hash
+			}
+		}
+		over := agree || r.rt.Now() > until || ctx.Err() != nil
+		if over || r.rt.Now() >= next {
+			r.recordStates(all)
+			now := r.rt.Now() // one look, one time
+			for _, e := range held {
+				e.Time = now
+				r.rec.event(e)
+			}
+			next += agreeEvery
+		}
+		if over {
+			return
+		}
+		harness.Sleep(ctx, r.rt, r.rt.Now()+100*time.Millisecond)
+	}
+}
+
+// digests asks every node by itself what it holds; those that don't answer are left out.
+func (r *run) digests(ctx context.Context, d cluster.Digester) (held []harness.Event) {
+	nodes, keys := r.cluster.Nodes(), r.rec.used()
+	answers := make([]*harness.Event, len(nodes))
+	harness.Parallel(r.rt, len(nodes), func(i int) {
+		ctx, cancel := r.rt.WithTimeout(ctx, digestPatience)
+		defer cancel()
+		position, digest, err := d.Digest(ctx, r.cluster, nodes[i].Name, keys, r.options)
+		if err == nil {
+			answers[i] = &harness.Event{Kind: harness.StateEvent, Node: nodes[i].Name, Applied: position, Hash: digest}
+		}
+	})
+	for _, e := range answers {
+		if e != nil {
+			held = append(held, *e)
+		}
+	}
+	return held
+}
