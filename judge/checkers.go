@@ -6,6 +6,7 @@ import (
 
 	"coup/checker/conduct"
 	"coup/checker/linearizable"
+	"coup/checker/promise"
 	"coup/harness"
 	"coup/plan"
 	"coup/workloads"
@@ -44,6 +45,13 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 	}
 	all := []harness.Checker{conduct.Finished{}, ran}
 	all = append(all, promises(p, w)...)
+	for _, text := range p.Promises {
+		promised, err := promise.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, promised)
+	}
 	if stored.Lease > 0 {
 		all = append(all, conduct.Deposed{Within: time.Duration(stored.Lease) + overtime(p.Backend)})
 	}

@@ -34,6 +34,11 @@ func (p Plan) Command() string {
 	add(p.Timeout != d.Timeout, "timeout", p.Timeout)
 	add(p.Keys != d.Keys, "keys", p.Keys)
 	add(p.OpsPerKey != d.OpsPerKey, "ops-per-key", p.OpsPerKey)
+	add(p.PauseEvery != 0, "pause-every", p.PauseEvery)
+	add(p.PauseFor != 0, "pause-for", p.PauseFor)
+	for _, promise := range p.Promises {
+		add(true, "promise", promise)
+	}
 	if p.FailFast {
 		args = append(args, "--fail-fast")
 	}

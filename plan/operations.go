@@ -96,7 +96,8 @@ func (p *Plan) checkOperations() error {
 // listed, or else what the workload draws.
 func (p Plan) Generator(w workloads.Workload, from time.Duration) (harness.Generator, error) {
 	if p.Operations == nil {
-		return gen.Rate(p.Rate, w.Generator(workloads.Options{Keys: p.Keys, OpsPerKey: p.OpsPerKey})), nil
+		pauses := gen.DrawPauses(p.Seed, time.Duration(p.PauseEvery), time.Duration(p.PauseFor), from, from+time.Duration(p.Time))
+		return gen.Pauses(pauses, gen.Rate(p.Rate, w.Generator(workloads.Options{Keys: p.Keys, OpsPerKey: p.OpsPerKey}))), nil
 	}
 	of := make([][]harness.Op, p.Concurrency)
 	for _, o := range p.Operations {

@@ -20,8 +20,10 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"coup/checker/conduct"
+	"coup/checker/promise"
 	"coup/cluster"
 	"coup/cluster/systems"
+	"coup/harness"
 	"coup/nemesis"
 	"coup/workloads"
 )
@@ -47,6 +49,11 @@ type Plan struct {
 	Keys        int      `json:"keys" yaml:"keys"`       // objects in use at a time
 	OpsPerKey   int      `json:"ops-per-key" yaml:"ops-per-key"`
 
+	// The load pauses for PauseFor on average, PauseEvery after the last pause; drawn
+	// from Seed. 0: it never does.
+	PauseEvery Duration `json:"pause-every,omitempty" yaml:"pause-every,omitempty"`
+	PauseFor   Duration `json:"pause-for,omitempty" yaml:"pause-for,omitempty"`
+
 	// Operations are all that clients ask for until the last look, instead of what
 	// Workload, Rate, Keys and OpsPerKey would draw; nil: what they draw.
 	Operations []Operation `json:"operations,omitempty" yaml:"operations,omitempty"`
@@ -60,6 +67,10 @@ type Plan struct {
 	// ServeWithin is how long the system may take to serve when nothing is broken, and
 	// then each node to catch up with its leader; 0: 30 s, or more if the system's elections or failovers are slow.
 	ServeWithin Duration `json:"serve-within" yaml:"serve-within"`
+
+	// Promises are what the run is judged by beside what the workload promises; see
+	// package promise.
+	Promises []string `json:"promises,omitempty" yaml:"promises,omitempty"`
 
 	Seed        uint64   `json:"seed" yaml:"seed"`
 	CheckTime   Duration `json:"check-time" yaml:"check-time"`     // bound on each checker
@@ -234,6 +245,8 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 		within("keys", p.Keys, 1, 10_000),
 		within("ops-per-key", p.OpsPerKey, 1, 1_000_000),
 		within("interval", p.Interval, 0, Duration(time.Hour)),
+		within("pause-every", p.PauseEvery, 0, Duration(24*time.Hour)),
+		within("pause-for", p.PauseFor, 0, Duration(24*time.Hour)),
 		within("serve-within", p.ServeWithin, Duration(time.Second), Duration(time.Hour)),
 		p.CheckBounds(),
 	); err != nil {
@@ -244,6 +257,12 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 	}
 	if len(p.Nemesis) > mostFaults {
 		return fmt.Errorf("nemesis names %d faults, and %d are the most", len(p.Nemesis), mostFaults)
+	}
+	if (p.PauseEvery > 0) != (p.PauseFor > 0) {
+		return errors.New("a load that pauses needs both pause-every and pause-for")
+	}
+	if _, err := p.checkPromises(cluster.FactsOf(sys)); err != nil {
+		return err
 	}
 	if err := p.checkOperations(); err != nil {
 		return err
@@ -265,6 +284,24 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 		}
 	}
 	return nil
+}
+
+// checkPromises reads the plan's promises, and says what is wrong with one. Of a system
+// that does not tell what would have to be known, nothing can be promised.
+func (p *Plan) checkPromises(told harness.Facts) ([]promise.Promise, error) {
+	var all []promise.Promise
+	for i, text := range p.Promises {
+		one, err := promise.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		if lacking := told.Lacking(one.Needs()...); len(lacking) > 0 {
+			return nil, fmt.Errorf("promise %q can't be judged: the nodes of %s tell nothing of %q", text, p.System, lacking)
+		}
+		p.Promises[i] = one.String()
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // CheckBounds says what is wrong with the bounds on the checkers' time and

@@ -179,7 +179,7 @@ func (p Promise) Check(_ context.Context, h *harness.History) (harness.Result, e
 	r := harness.Result{Checker: p.Name(), Valid: harness.Valid}
 	m, err := p.metric.measure(p, h)
 	if errors.Is(err, errNothing) {
-		r.Valid, r.Summary = notJudged, fmt.Sprintf("%s was promised, and there was nothing to measure: %s.", p.text, strings.TrimPrefix(err.Error(), errNothing.Error()+": "))
+		r.Valid, r.Summary = harness.NotJudged, fmt.Sprintf("%s was promised, and there was nothing to measure: %s.", p.text, strings.TrimPrefix(err.Error(), errNothing.Error()+": "))
 		return r, nil
 	}
 	if err != nil {
@@ -264,6 +264,3 @@ func sortDurations(all []time.Duration) []time.Duration {
 	slices.Sort(all)
 	return all
 }
-
-// notJudged is the verdict on a promise of which there was nothing to measure.
-const notJudged = harness.Unknown

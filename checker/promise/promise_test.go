@@ -72,7 +72,7 @@ func TestPromises(t *testing.T) {
 		{"median<150ms", harness.Valid, 0.125, ""},
 		{"read p50<100ms", harness.Invalid, 0.125, ""},
 		{"p100<1s", harness.Valid, 0.210, ""},
-		{"write p99<1s", notJudged, 0, "no write succeeded"},
+		{"write p99<1s", harness.NotJudged, 0, "no write succeeded"},
 		{"ok>=80%", harness.Valid, 170.0 / 210, ""},
 		{"ok>81%", harness.Invalid, 170.0 / 210, "170 of 210 operations succeeded"},
 		{"throughput>=7.9/s", harness.Valid, 7.95, ""},
@@ -102,7 +102,7 @@ func TestPromises(t *testing.T) {
 			t.Errorf("%s: %v, want %v: %s", c.text, r.Valid, c.valid, r.Summary)
 		}
 		d, _ := r.Details.(Details)
-		if c.valid != notJudged && math.Abs(d.Measured-c.measured) > 0.003 {
+		if c.valid != harness.NotJudged && math.Abs(d.Measured-c.measured) > 0.003 {
 			t.Errorf("%s: measured %v, want %v", c.text, d.Measured, c.measured)
 		}
 		all := r.Summary
@@ -121,7 +121,7 @@ func TestNothingToMeasure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err := p.Check(t.Context(), &harness.History{}); err != nil || r.Valid != notJudged {
+		if r, err := p.Check(t.Context(), &harness.History{}); err != nil || r.Valid != harness.NotJudged {
 			t.Errorf("%s of an empty run: %v, %v: %s", text, r.Valid, err, r.Summary)
 		}
 	}

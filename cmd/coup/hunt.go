@@ -30,6 +30,7 @@ func newHunt(soft context.Context) *cobra.Command {
 	p.Backend = "sim"
 	var (
 		file, seeds, out string
+		redraw           bool
 		o                search.HuntOptions
 	)
 	cmd := &cobra.Command{
@@ -38,8 +39,9 @@ func newHunt(soft context.Context) *cobra.Command {
 		Long: `Run a plan with many seeds, several at a time, and stop at the first run that is
 not valid, or --keep-going. Failures are grouped by what went wrong; for each,
 its seed and the command that runs it again are given. Flags are those of coup
-run; --seeds takes the place of --seed. The runs that were valid leave nothing
-behind.
+run; --seeds takes the place of --seed. A schedule that was written by hand is kept
+for each seed, unless --redraw is given; others are drawn for each. The runs that were
+valid leave nothing behind.
 
 Exit codes: as those of the worst run: 0 valid, 1 a violation was found, 2
 unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
@@ -55,8 +57,12 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 	f.BoolVar(&o.KeepGoing, "keep-going", false, "go on after a failure")
 	nodeFlag(f)
 	planFlags(f, &p)
+	f.BoolVar(&redraw, "redraw", false, "draw a schedule for each seed, also where the plan has one that was written by hand")
 	f.Lookup("seed").Hidden = true
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("seed") {
+			return usageError{errors.New("a hunt takes --seeds, the first and the last one, e.g. --seeds 1-100")}
+		}
 		if err := fromFile(cmd, &p, file); err != nil {
 			return usageError{err}
 		}
@@ -69,7 +75,13 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 		if o.Workers < 1 {
 			return usageError{fmt.Errorf("workers must be 1 or more, not %d", o.Workers)}
 		}
-		p.Schedule, p.Seed = nil, o.From
+		written := p.Schedule != nil && !p.Drawn()
+		if written && !redraw {
+			fmt.Fprintf(os.Stderr, "each seed strikes as the plan says: %d strikes (--redraw draws them for each seed)\n", len(p.Schedule))
+		} else {
+			p.Schedule = nil
+		}
+		p.Seed = o.From
 		resolved := p // of the first seed, to see that it can be
 		if err := resolved.Resolve(); err != nil {
 			return usageError{err}

@@ -49,13 +49,27 @@ func codeOf(v harness.Validity) error {
 }
 
 func main() {
+	if isInner(os.Args[1:]) {
+		supervisedBy().exit(realMain(os.Args[1:]))
+	}
 	me := supervisedBy()
-	if !me.supervised() && !isInner(os.Args[1:]) {
+	if !me.supervised() {
 		if code, ok := supervise(); ok {
 			os.Exit(code)
 		}
 	}
-	me.exit(realMain(os.Args[1:]))
+	me.exit(checkedMain(os.Args[1:]))
+}
+
+// checkedMain is realMain, whose verdicts count only if they could be written.
+func checkedMain(args []string) int {
+	flush := watchStdout()
+	code := realMain(args)
+	if err := flush(); err != nil {
+		fmt.Fprintf(os.Stderr, "coup: %v\n", err)
+		return exitHarness
+	}
+	return code
 }
 
 // isInner reports whether a command line is one that coup itself starts: in containers,

@@ -149,6 +149,9 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.IntVar(&p.Keys, "keys", p.Keys, "objects in use at a time")
 	f.IntVar(&p.OpsPerKey, "ops-per-key", p.OpsPerKey, "operations on an object before a new one takes its place")
 	f.Uint64Var(&p.Seed, "seed", p.Seed, "seed of all randomness; 0 draws one")
+	f.StringArrayVar(&p.Promises, "promise", p.Promises, "a promise in figures that the run is judged by as well, e.g. 'gap<5s', 'p99<200ms', 'elections<=1/fault', 'leaderless<5s after healing'; may be given again (go doc coup/checker/promise)")
+	f.TextVar(&p.PauseEvery, "pause-every", p.PauseEvery, "let the load pause, on average so long after the last pause; 0s: it never does")
+	f.TextVar(&p.PauseFor, "pause-for", p.PauseFor, "how long a pause of the load lasts on average")
 	f.BoolVar(&p.FailFast, "fail-fast", p.FailFast, "judge as the run goes on, and end the load when a violation is found")
 	f.TextVar(&p.ServeWithin, "serve-within", p.ServeWithin, "how long the system may take to serve when nothing is broken, and then each node to catch up")
 	f.TextVar(&p.CheckTime, "check-time", p.CheckTime, "bound on the time of each checker")
@@ -184,7 +187,7 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 		}
 		redraw = redraw || slices.Contains([]string{"nemesis", "interval"}, f.Name)
 		other = other || slices.Contains([]string{"time", "seed"}, f.Name)
-		unlist = unlist || slices.Contains([]string{"workload", "rate", "keys", "ops-per-key"}, f.Name)
+		unlist = unlist || slices.Contains([]string{"workload", "rate", "keys", "ops-per-key", "pause-every", "pause-for"}, f.Name)
 	})
 	*p = plan.Default()
 	if info, err := os.Stat(file); err == nil && info.IsDir() {
@@ -201,6 +204,9 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 	}
 	if unlist {
 		p.Operations = nil
+	}
+	if p.Settings == nil {
+		p.Settings = map[string]string{} // what --set writes into
 	}
 	for _, set := range again {
 		if err := set(); err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"coup": func() { os.Exit(realMain(os.Args[1:])) }})
+	testscript.Main(m, map[string]func(){"coup": func() { os.Exit(checkedMain(os.Args[1:])) }})
 }
 
 // The command line without containers: what users type wrong, and what they
