@@ -91,7 +91,7 @@ func FuzzLog(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p := newPairing()
+		p := newPairing(c.model)
 		if readLog(bufio.NewReader(strings.NewReader(text)), p.add) != nil || p.finish() != nil {
 			return
 		}

@@ -177,8 +177,7 @@ func Read(in io.Reader, o Options) (*Recording, error) {
 		return c.readSessions(f, func(s *sessions) error { return s.read(f, text) })
 	}
 	c.json = f == jsonFormat
-	p := newPairing()
-	p.txn = c.model.txn
+	p := newPairing(c.model)
 	r := &Recording{model: o.Model, format: f, values: c.values}
 	switch f {
 	case ednFormat, jsonFormat:

@@ -3,6 +3,7 @@ package histories
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"coup/harness"
 )
@@ -124,6 +125,9 @@ func (c *conversion) locks(p *pairing) error {
 			shown(&p.ops[nameless]), shown(&p.ops[named]), p.ops[named].Line)
 	}
 	c.keyed = named >= 0
+	if c.keyed && !slices.ContainsFunc(p.ops, func(op harness.Operation) bool { return op.Input != int64(op.Process) }) {
+		return p.begins[named].errorf("%s by process %d: the value is the process, and says nothing of the lock: say --independent=false if there is one lock", shown(&p.ops[named]), p.ops[named].Process)
+	}
 	return nil
 }
 

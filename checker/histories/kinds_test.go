@@ -93,6 +93,8 @@ func TestEveryKindOfFile(t *testing.T) {
 		{"two locks that know their holder", `[0 :invoke :acquire ["a" nil]] [0 :ok :acquire ["a" 3]] [1 :invoke :acquire ["b" nil]] [1 :ok :acquire ["b" 2]]`, Options{Model: "lock"}, valid, ""},
 		{"a lock without a name", "[0 :invoke :acquire :a] [0 :ok :acquire :a]\n[0 :invoke :release nil] [0 :ok :release nil]", mutex, 0,
 			"line 2: release nil names no lock, and acquire :a of line 1 does: say --independent=false if there is one lock"},
+		{"a process for a name", "[0 :invoke :acquire 0] [0 :ok :acquire 0] [1 :invoke :acquire 1] [1 :ok :acquire 1]", mutex, 0,
+			"line 1: acquire 1 by process 1: the value is the process, and says nothing of the lock: say --independent=false if there is one lock"},
 		{"names that say nothing", `[0 :invoke :acquire :a] [0 :ok :acquire :a] [1 :invoke :acquire :b] [1 :ok :acquire :b]`, with("mutex", noKeys), invalid, ""},
 
 		// A run in which nothing succeeded proves nothing.
@@ -177,11 +179,14 @@ func TestEveryKindOfFile(t *testing.T) {
 		{"completions alone, one process", `{:type :ok, :process 0, :value [[:r :x [1]]]} {:type :ok, :process 0, :value [[:append :x 1]]}`, lists, invalid, ""},
 		{"completions alone, aborted read", `{:type :fail, :process 0, :value [[:append :x 1]]} {:type :ok, :process 1, :value [[:r :x [1]]]}`, lists, invalid, ""},
 		{"completions alone, of registers", `{:type :ok :f :write :value 1 :process 0} {:type :ok :f :write :value 2 :process 0} {:type :ok :f :read :value 1 :process 0}`, register, invalid, ""},
+		{"completions alone, after a remark", `{:type :info :f :start :value nil} {:type :info :process 0 :value [[:append :x 1]]} {:type :ok, :process 1, :value [[:r :x [1]]]}`, lists, valid, ""},
+		{"a remark before all", `{:type :info :f :start :value nil} {:process 0 :type :info :f :setup} [0 :invoke :read nil] {:type :info :f :stop} [0 :ok :read nil]`, register, valid, ""},
 		{"completions alone, later", "[0 :ok :read nil]\n[0 :invoke :read nil] [0 :ok :read nil]", register, 0, "line 1: process 0 ends read, and had not begun it"},
 		{"no process", "{:index 2 :type :invoke, :value [[:append 255 8] [:r 253]]}\n{:index 3 :type :ok, :value [[:append 255 8] [:r 253]]}", lists, valid, ""},
 		{"no process, two at once", "{:type :invoke, :f :read}\n{:type :invoke, :f :read}", register, 0, "line 2: read begins and the read of line 1 has not ended: without :process nobody can tell which of them ends when"},
+		{"some without process", "[0 :invoke :read nil]\n{:type :ok :f :read}", register, 0, "line 2: read has no :process, and others of this history have one"},
 		{"processes with names", `{:process "a" :type :invoke :f :write :value 1} {:process "b" :type :invoke :f :read} {:process "b" :type :ok :f :read :value nil} {:process "a" :type :ok :f :write :value 1}`, register, valid, ""},
-		{"processes with names and numbers", "{:process 0 :type :invoke :f :write :value 1}\n{:process \"b\" :type :invoke :f :read}", register, 0, "line 2: process \"b\": some processes of this history are numbers and others are not"},
+		{"processes with names and numbers", "{:process 0 :type :invoke :f :write :value 1}\n{:process \"b\" :type :invoke :f :read}", register, 0, "line 2: process \"b\": some processes of this history are numbers and others are names or not told"},
 		{"transactions with another :f", `{:type :invoke, :f :transfer, :value [[:w 1 1]], :process 0} {:type :ok, :f :transfer, :value [[:w 1 1]], :process 0}`, txns, valid, ""},
 		{"transactions with another :f, twice", `{:type :invoke, :f :a, :value [[:w 1 1]], :process 0} {:type :ok, :f :b, :value [[:w 1 1]], :process 0}`, txns, 0, "line 1: process 0 ends b, and had begun a in line 1"},
 		{"steps that the invocation did not tell", `{:type :invoke, :f :txn, :value nil, :process 0} {:type :ok, :f :txn, :value [[:w 1 1] [:r 1 1]], :process 0}`, txns, valid, ""},
@@ -460,7 +465,7 @@ func FuzzJSON(f *testing.F) {
 			return
 		}
 		c.json = true
-		p := newPairing()
+		p := newPairing(c.model)
 		if readEntries(newReader(strings.NewReader(text), true), p.add) != nil || p.finish() != nil {
 			return
 		}

@@ -247,12 +247,13 @@ func (r *Recording) Restore(results []harness.Result) []harness.Result {
 	return results
 }
 
-// Told are the operations with the values that stand in the file, as JSON where
-// a checker knows only the integers that stand for them.
+// Told are the operations that somebody performed, with the values that stand in
+// the file, as JSON where a checker knows only the integers that stand for them.
 func (r *Recording) Told() []harness.Operation {
+	ops := slices.DeleteFunc(slices.Clone(r.Operations), func(op harness.Operation) bool { return op.Process == harness.Beginning })
 	vs := r.values
 	if vs == nil || len(vs.texts) == 0 {
-		return r.Operations
+		return ops
 	}
 	told := func(v any) any {
 		if v == nil {
@@ -264,7 +265,6 @@ func (r *Recording) Told() []harness.Operation {
 		}
 		return vs.inJSON(b)
 	}
-	ops := slices.Clone(r.Operations)
 	for i := range ops {
 		ops[i].Input, ops[i].Output = told(ops[i].Input), told(ops[i].Output)
 	}

@@ -54,20 +54,31 @@ type pairing struct {
 	begins, ends []place        // by operation: where it began and ended
 	open         map[int]int    // by process: the operation under way
 	names        map[string]int // of processes that have names
+	// performs says whether an event is of an operation of the model.
+	performs func(*event) bool
 	// txn says that what an operation did tells all that it asked for.
 	txn bool
 	// numbers says that there are processes that have numbers.
 	numbers bool
-	pos     int
-	began   bool  // an operation was invoked
-	alone   error // of the first operation that ended and had not begun
-	fresh   int   // processes given to operations that do not tell theirs
-	last    place // with the highest :index so far
-	wrong   error // of the first :index that contradicts the order
+	// nameless says that operations do not tell their process.
+	nameless bool
+	pos      int
+	began    bool  // an operation was invoked
+	alone    error // of the first operation that ended and had not begun
+	fresh    int   // processes given to operations that do not tell theirs
+	last     place // with the highest :index so far
+	wrong    error // of the first :index that contradicts the order
 }
 
-func newPairing() *pairing {
-	return &pairing{open: map[int]int{}, names: map[string]int{}, last: place{index: noIndex}}
+func newPairing(m meaning) *pairing {
+	performs := func(e *event) bool {
+		_, known := m.functions[e.f]
+		if m.txn {
+			_, known = elements(e.value)
+		}
+		return known
+	}
+	return &pairing{performs: performs, txn: m.txn, open: map[int]int{}, names: map[string]int{}, last: place{index: noIndex}}
 }
 
 // freshProcesses begins the numbers of processes that are not told.
@@ -76,10 +87,14 @@ const freshProcesses = 1 << 32
 func (p *pairing) process(e *event) (int, error) {
 	switch v := e.process.(type) {
 	case nil:
+		if p.numbers || len(p.names) > 0 {
+			return 0, e.errorf("%s has no :process, and others of this history have one", named(e.f))
+		}
+		p.nameless = true
 		return 0, nil
 	case int64:
 		p.numbers = true
-		if len(p.names) > 0 {
+		if len(p.names) > 0 || p.nameless {
 			break
 		}
 		if v < 0 || v >= freshProcesses {
@@ -87,7 +102,7 @@ func (p *pairing) process(e *event) (int, error) {
 		}
 		return int(v), nil
 	default:
-		if p.numbers {
+		if p.numbers || p.nameless {
 			break
 		}
 		text := textOf(v)
@@ -98,16 +113,20 @@ func (p *pairing) process(e *event) (int, error) {
 		}
 		return n, nil
 	}
-	return 0, e.errorf("process %s: some processes of this history are numbers and others are not", textOf(e.process))
+	return 0, e.errorf("process %s: some processes of this history are numbers and others are names or not told", textOf(e.process))
 }
 
 func (p *pairing) add(e *event) error {
-	if e.typ == harness.Info && e.process == nil && len(p.open) == 0 && p.began {
+	if e.typ == harness.Info && e.process == nil && !p.performs(e) {
 		return nil // a remark
 	}
 	process, err := p.process(e)
 	if err != nil {
 		return err
+	}
+	at, under := p.open[process]
+	if e.typ == harness.Info && !under && (p.began || !p.performs(e)) {
+		return nil // a remark
 	}
 	pos := p.pos
 	p.pos++
@@ -115,7 +134,6 @@ func (p *pairing) add(e *event) error {
 		e.time = time.Duration(pos)
 	}
 	p.follow(e)
-	at, under := p.open[process]
 	if e.typ == harness.Invoke {
 		if p.alone != nil {
 			return p.alone
@@ -133,9 +151,6 @@ func (p *pairing) add(e *event) error {
 		return nil
 	}
 	if !under {
-		if p.began && e.typ == harness.Info {
-			return nil // a remark
-		}
 		if p.alone == nil {
 			p.alone = e.errorf("process %d ends %s, and had not begun it", process, named(e.f))
 		}
