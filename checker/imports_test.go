@@ -18,7 +18,8 @@ var layers = [][]string{
 	{"story"},
 	{"elements", "clusters", "graph"},
 	{"linearizable", "weaker", "transactions"},
-	{"conduct", "online", "histories"},
+	{"conduct"},
+	{"promise", "online", "histories"},
 }
 
 func TestImportsPointDown(t *testing.T) {
