@@ -1,6 +1,9 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // What a connection can do. A workload asks for what it needs.
 //
@@ -50,4 +53,28 @@ type Micro struct {
 	Key   string  // the list
 	Value int64   // append: what is appended
 	List  []int64 // r, once performed: what the list held
+}
+
+// Lock is a set of locks by key. Each is held by one client at a time, until the
+// client releases it or its lease is over.
+type Lock interface {
+	// Acquire takes the lock. It does not wait: where somebody holds it, be it this
+	// client, the error wraps harness.ErrFail.
+	Acquire(ctx context.Context, key string) (Grant, error)
+	// Renew begins the lease anew. Its error wraps harness.ErrFail if the client
+	// does not hold the lock any more.
+	Renew(ctx context.Context, key string) (Grant, error)
+	// Release gives the lock back. Its error wraps harness.ErrFail if the client
+	// does not hold the lock any more.
+	Release(ctx context.Context, key string) error
+}
+
+// Grant is what a client gets that acquires a lock or renews its lease.
+type Grant struct {
+	// Token, if there is one, is larger than that of every earlier holder (a fencing
+	// token).
+	Token *int64
+	// Lease is after what time the lock may pass to others, counted from the moment at
+	// which the client asked; 0: never.
+	Lease time.Duration
 }

@@ -36,6 +36,9 @@ type GoProgram struct {
 	CGO     bool     `json:",omitempty"`
 }
 
+// String is the name and the release, e.g. etcd 3.6.8.
+func (r Recipe) String() string { return r.Name + " " + r.Version }
+
 // Reference is the name and tag of the image on an engine: it changes with
 // everything that goes into the image.
 func (r Recipe) Reference() string {

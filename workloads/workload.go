@@ -65,6 +65,7 @@ var All = map[string]Workload{
 	"queue":       queue,
 	"counter":     counter,
 	"list-append": listAppend,
+	"lock":        lock,
 }
 
 // Find returns the workload of that name; its error says which there are.

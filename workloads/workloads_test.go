@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"coup/checker"
 	"coup/checker/online"
@@ -23,16 +24,30 @@ type memory struct {
 	registers map[string]*int64
 	lists     map[string][]int64 // sets and queues
 	counters  map[string]int64
+	locks     map[string]holding
 	calls     int
 	broken    string // the function that goes wrong now and then
 }
 
 func newMemory(broken string) *memory {
-	return &memory{registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, broken: broken}
+	return &memory{registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, broken: broken}
 }
 
+// holding is who holds a lock, and the token of the last one who did.
+type holding struct {
+	client *int
+	token  int64
+	until  time.Time
+}
+
+// lease is short: in the end the locks that nobody has released are acquired.
+const lease = 200 * time.Millisecond
+
 // conn is a connection to it.
-type conn struct{ *memory }
+type conn struct {
+	*memory
+	client *int // tells the connections apart
+}
 
 func (conn) Close() error { return nil }
 func (conn) Node() string { return "n1" }
@@ -124,6 +139,46 @@ func (c conn) CounterRead(_ context.Context, key string) (int64, error) {
 	return c.counters[key], nil
 }
 
+func (c conn) Acquire(_ context.Context, key string) (cluster.Grant, error) {
+	time.Sleep(100 * time.Microsecond) // or one process does everything before another begins
+	wrong := c.wrong("acquire")
+	defer c.mu.Unlock()
+	h := c.locks[key]
+	if h.client != nil && time.Now().Before(h.until) && !wrong { // or two hold it
+		return cluster.Grant{}, fmt.Errorf("%w: somebody holds it", harness.ErrFail)
+	}
+	h = holding{c.client, h.token + 1, time.Now().Add(lease)}
+	c.locks[key] = h
+	return cluster.Grant{Token: &h.token, Lease: lease}, nil
+}
+
+func (c conn) Renew(_ context.Context, key string) (cluster.Grant, error) {
+	time.Sleep(100 * time.Microsecond)
+	c.wrong("")
+	defer c.mu.Unlock()
+	h := c.locks[key]
+	if h.client != c.client || time.Now().After(h.until) {
+		return cluster.Grant{}, fmt.Errorf("%w: it is not held", harness.ErrFail)
+	}
+	h.until = time.Now().Add(lease)
+	c.locks[key] = h
+	return cluster.Grant{Lease: lease}, nil
+}
+
+func (c conn) Release(_ context.Context, key string) error {
+	c.wrong("")
+	defer c.mu.Unlock()
+	h := c.locks[key]
+	if h.client != c.client || time.Now().After(h.until) {
+		return fmt.Errorf("%w: it is not held", harness.ErrFail)
+	}
+	if c.broken == "release" {
+		h.token -= 2 // the next one gets a token that was there before
+	}
+	c.locks[key] = holding{token: h.token}
+	return nil
+}
+
 func (c conn) Txn(_ context.Context, steps []cluster.Micro) ([]cluster.Micro, error) {
 	wrong := c.wrong("txn")
 	defer c.mu.Unlock()
@@ -153,7 +208,7 @@ func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
 	test := harness.Test{
 		Runtime: harness.NewRuntime(), Concurrency: 3, Seed: 5,
 		Generator: gen.Limit(300, w.Generator(workloads.Options{Keys: 2, OpsPerKey: 40})),
-		Open:      func(int, int) (harness.Client, error) { return w.Client(conn{m}), nil },
+		Open:      func(int, int) (harness.Client, error) { return w.Client(conn{m, new(int)}), nil },
 		Record: func(op *harness.Op) error {
 			if op.Type == harness.Invoke {
 				for _, k := range w.Objects(*op) {
@@ -214,10 +269,11 @@ func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
 		"set":      {"add"},
 		"queue":    {"enqueue", "dequeue"},
 		"counter":  {"add"},
+		"lock":     {"acquire", "release"},
 		// What it appends gets lost, and what it reads is old.
 		"list-append": {"txn"},
 	}
-	watched := 0
+	watched := 1 // the lock, which is not
 	for _, name := range workloads.Names() {
 		w, err := workloads.Find(name)
 		if err != nil {
@@ -248,18 +304,18 @@ func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
 func TestAWorkloadSaysWhatItNeeds(t *testing.T) {
 	for _, name := range workloads.Names() {
 		w := workloads.All[name]
-		if !w.Supports(conn{newMemory("")}) {
+		if !w.Supports(conn{newMemory(""), new(int)}) {
 			t.Errorf("%s does not support a connection that can do everything", name)
 		}
 		if w.Supports(struct{ cluster.Conn }{}) {
 			t.Errorf("%s supports a connection that can do nothing", name)
 		}
-		c := w.Client(conn{newMemory("")})
+		c := w.Client(conn{newMemory(""), new(int)})
 		if _, err := c.Invoke(context.Background(), harness.Op{F: "dance", Key: "k"}); !errors.Is(err, harness.ErrFail) {
 			t.Errorf("%s: an unknown function: %v", name, err)
 		}
 	}
-	if _, err := workloads.Find("bank"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are counter, list-append, queue, register, set)", "bank") {
+	if _, err := workloads.Find("bank"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are counter, list-append, lock, queue, register, set)", "bank") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -10,19 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Left lists the labels of runs that still have something on the engine and
-// are called run.
-func (e *Engine) Left(ctx context.Context, run string) []string {
-	runs, err := e.runs(ctx)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	if t, ok := runs[run]; ok {
-		return []string{run + " " + t.lock}
-	}
-	return nil
-}
-
 // StartBare starts n containers at once that run nothing but a process of the
 // image made from binary, on the engine's default network, and returns how
 // long it took until all of them ran. They are removed again.

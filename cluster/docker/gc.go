@@ -191,6 +191,19 @@ func runOfVolume(v *volume.Volume) string {
 // volumeName is how volumes of runs are called that package results has named.
 var volumeName = regexp.MustCompile(`^coup-(\d{8}-\d{6}-[0-9a-f]{6})-n\d+`)
 
+// Left lists the labels of a run that still has something on the engine; nil if
+// nothing of it is left.
+func (e *Engine) Left(ctx context.Context, run string) []string {
+	runs, err := e.runs(ctx)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if t, ok := runs[run]; ok {
+		return []string{run + " " + t.lock}
+	}
+	return nil
+}
+
 func (e *Engine) remove(ctx context.Context, run string) error {
 	_, err := e.removeRun(ctx, run)
 	return err

@@ -7,8 +7,27 @@ import (
 	"io"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 )
+
+// Arch is the processor of the engine's machine, as Go calls it.
+func (e *Engine) Arch() string { return e.arch }
+
+// Labelled returns the images that carry a label: its value of each, by reference.
+func (e *Engine) Labelled(ctx context.Context, label string) (map[string]string, error) {
+	all, err := e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label))})
+	if err != nil {
+		return nil, explain(err, e.c.DaemonHost())
+	}
+	values := map[string]string{}
+	for _, img := range all {
+		for _, ref := range img.RepoTags {
+			values[ref] = img.Labels[label]
+		}
+	}
+	return values, nil
+}
 
 // Image returns the id of an image that the engine has; ok is false if it has it not.
 func (e *Engine) Image(ctx context.Context, ref string) (id string, ok bool, err error) {

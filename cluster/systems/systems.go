@@ -9,10 +9,12 @@ import (
 	"strings"
 
 	"coup/cluster"
+	"coup/cluster/systems/etcd"
 	"coup/cluster/systems/raft"
 )
 
 var all = map[string]cluster.System{
+	"etcd": etcd.System{},
 	"raft": raft.System{},
 }
 

@@ -1,0 +1,709 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"coup/cluster"
+	"coup/harness"
+	"coup/nemesis"
+)
+
+// CheckSystem puts a system that runs on a cluster of at least three nodes to the
+// contract of systems, and returns all that is not as package cluster promises:
+// what each operation of each connection means, what its errors say, who leads, what
+// nodes tell of themselves, and that a node that is started again has what it had. It
+// runs under rt and leaves the cluster healed.
+//
+// What it takes to serve is waited for; what must not happen is looked at once. So no
+// outcome depends on how fast the machine is.
+func CheckSystem(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Cluster, o cluster.Options) error {
+	k := &contract{check: check{ctx: ctx, rt: rt, sys: sys, c: c}, o: o}
+	for _, n := range c.Nodes() {
+		k.nodes = append(k.nodes, n.Name)
+	}
+	if len(k.nodes) < 3 {
+		return errors.New("conformance: a cluster of three nodes is needed")
+	}
+	k.description()
+	k.serves()
+	if len(k.errs) > 0 { // all else would only repeat it
+		return errors.Join(k.errs...)
+	}
+	for i, n := range k.nodes {
+		k.operations(n, fmt.Sprint("at-", i))
+	}
+	k.together()
+	k.leader()
+	k.errors()
+	k.memory()
+	k.transfer()
+	k.digests()
+	return errors.Join(k.errs...)
+}
+
+// contract checks a system; of what check knows it needs nothing but the tools.
+type contract struct {
+	check
+	o cluster.Options
+	n int // connections that were opened
+}
+
+// opTimeout bounds an operation that has to succeed, on a machine that is busy, and
+// lostTimeout one that can't.
+const (
+	opTimeout   = 30 * time.Second
+	lostTimeout = 1500 * time.Millisecond
+)
+
+// open connects a client of its own to a node.
+func (k *contract) open(node string) cluster.Conn {
+	k.n++
+	o := k.o
+	o.Client = fmt.Sprintf("contract%d", k.n)
+	conn, err := k.sys.Open(k.c, node, o)
+	if err != nil {
+		k.errs = append(k.errs, fmt.Errorf("open a connection to %s: %w", node, err))
+		return nil
+	}
+	return conn
+}
+
+// within performs do with a deadline.
+func (k *contract) within(d time.Duration, do func(ctx context.Context) error) error {
+	ctx, cancel := k.rt.WithTimeout(k.ctx, d)
+	defer cancel()
+	return do(ctx)
+}
+
+// must performs an operation that has to succeed. One that certainly did not happen,
+// because there was no leader for a moment or another client was faster, is tried again.
+func (k *contract) must(what string, do func(ctx context.Context) error) bool {
+	until := k.rt.Now() + patience
+	for {
+		err := k.within(opTimeout, do)
+		if err == nil {
+			return true
+		}
+		if !errors.Is(err, harness.ErrFail) || k.rt.Now() > until {
+			k.errs = append(k.errs, fmt.Errorf("%s: %w", what, err))
+			return false
+		}
+		harness.Sleep(k.ctx, k.rt, k.rt.Now()+50*time.Millisecond)
+	}
+}
+
+// same expects a value.
+func (k *contract) same(what string, got, want any) {
+	if !reflect.DeepEqual(got, want) {
+		k.errs = append(k.errs, fmt.Errorf("%s: %s, want %s", what, shown(got), shown(want)))
+	}
+}
+
+func shown(v any) string {
+	if p, ok := v.(*int64); ok {
+		if p == nil {
+			return "nothing"
+		}
+		return fmt.Sprint(*p)
+	}
+	return fmt.Sprintf("%+v", v)
+}
+
+func num(v int64) *int64 { return &v }
+
+// description checks what a system says of itself before anything runs.
+func (k *contract) description() {
+	if err := k.sys.Check(k.o); err != nil {
+		k.errs = append(k.errs, fmt.Errorf("the options of the test: %w", err))
+	}
+	k.expect("a setting that there is not is refused", k.sys.Check(cluster.Options{Settings: map[string]string{"no-such-setting": "1"}}) != nil)
+	k.expect("a mode of reads that there is not is refused", k.sys.Check(cluster.Options{Reads: "no-such-mode"}) != nil)
+	var ports []cluster.Port
+	for i, n := range k.c.Nodes() {
+		pod := k.sys.Pod(n, k.c.Nodes(), k.o)
+		if err := pod.Check(); err != nil {
+			k.errs = append(k.errs, fmt.Errorf("the pod of %s: %w", n.Name, err))
+		}
+		k.expect("a pod is described the same way each time", reflect.DeepEqual(pod, k.sys.Pod(n, k.c.Nodes(), k.o)))
+		bare := k.sys.Pod(cluster.Node{Name: n.Name, Role: n.Role}, k.c.Nodes(), k.o)
+		k.expect("ports do not depend on hosts", reflect.DeepEqual(pod.Ports, bare.Ports))
+		if i == 0 {
+			ports = pod.Ports
+		}
+	}
+	k.expect("clients have a port", slices.ContainsFunc(ports, func(p cluster.Port) bool { return !p.Peers }))
+	if i, ok := k.sys.(cluster.Imaged); ok {
+		recipes, err := i.Images(k.o)
+		k.expect("the images are known", err == nil && len(recipes) > 0)
+	}
+}
+
+// serves waits until clients can work.
+func (k *contract) serves() {
+	switch s := k.sys.(type) {
+	case cluster.Readiness:
+		k.eventually("it is ready", func() bool {
+			return k.within(opTimeout, func(ctx context.Context) error { return s.Ready(ctx, k.c, k.o) }) == nil
+		})
+	case cluster.Informer:
+		k.eventually("a leader is found that all follow", func() bool { _, ok := k.led(); return ok })
+	}
+	if s, ok := k.sys.(cluster.Initializer); ok {
+		k.must("init", func(ctx context.Context) error { return s.Init(ctx, k.c, k.o) })
+		k.must("init once more", func(ctx context.Context) error { return s.Init(ctx, k.c, k.o) })
+	}
+}
+
+// led is the leader that every node follows.
+func (k *contract) led() (leader string, ok bool) {
+	all := nemesis.Statuses(k.ctx, k.rt, k.sys, k.c)
+	leader, _ = nemesis.LeaderOf(all)
+	for _, s := range all {
+		if s.Leader != leader {
+			return "", false
+		}
+	}
+	return leader, leader != "" && len(all) == len(k.nodes)
+}
+
+// operations checks what each operation at a node means, on objects of their own.
+func (k *contract) operations(node, key string) {
+	conn := k.open(node)
+	if conn == nil {
+		return
+	}
+	defer conn.Close()
+	if r, ok := conn.(cluster.Register); ok {
+		k.register(node+": register", r, key)
+	}
+	if s, ok := conn.(cluster.Set); ok {
+		k.set(node+": set", s, key)
+	}
+	if q, ok := conn.(cluster.Queue); ok {
+		k.queue(node+": queue", q, key)
+	}
+	if c, ok := conn.(cluster.Counter); ok {
+		k.counter(node+": counter", c, key)
+	}
+	if t, ok := conn.(cluster.Transactions); ok {
+		k.transactions(node+": transactions", t, key)
+	}
+	if l, ok := conn.(cluster.Lock); ok {
+		k.lock(node+": lock", l, key)
+	}
+	k.expect(node+": the node that was asked last is one of the nodes", slices.Contains(k.nodes, conn.Node()))
+}
+
+func (k *contract) register(what string, r cluster.Register, key string) {
+	var got *int64
+	read := func(ctx context.Context) (err error) { got, err = r.Read(ctx, key); return err }
+	cas := func(from *int64, to int64) func(ctx context.Context) error {
+		return func(ctx context.Context) (err error) { got, err = r.CAS(ctx, key, from, to); return err }
+	}
+	k.must(what+": read", read)
+	k.same(what+": a register that nobody has written", got, (*int64)(nil))
+	k.must(what+": cas", cas(num(4), 5))
+	k.same(what+": cas from a value on a register without one saw", got, (*int64)(nil))
+	k.must(what+": cas", cas(nil, 6))
+	k.same(what+": cas from nothing saw", got, (*int64)(nil))
+	k.must(what+": read", read)
+	k.same(what+": after a cas from nothing", got, num(6))
+	k.must(what+": cas", cas(nil, 7))
+	k.same(what+": cas from nothing on a register with a value saw", got, num(6))
+	k.must(what+": write", func(ctx context.Context) error { return r.Write(ctx, key, -8) })
+	k.must(what+": read", read)
+	k.same(what+": after a write", got, num(-8))
+	k.must(what+": cas", cas(num(9), 10))
+	k.same(what+": cas from another value saw", got, num(-8))
+	k.must(what+": read", read)
+	k.same(what+": after a cas that did not succeed", got, num(-8))
+	k.must(what+": cas", cas(num(-8), 11))
+	k.same(what+": a cas that succeeded saw", got, num(-8))
+	k.must(what+": read", read)
+	k.same(what+": after a cas that succeeded", got, num(11))
+	k.must(what+": read", func(ctx context.Context) (err error) { got, err = r.Read(ctx, key+"-other"); return err })
+	k.same(what+": another register", got, (*int64)(nil))
+}
+
+func (k *contract) set(what string, s cluster.Set, key string) {
+	var got []int64
+	read := func(ctx context.Context) (err error) { got, err = s.SetRead(ctx, key); return err }
+	k.must(what+": read", read)
+	k.same(what+": an empty set has elements", len(got), 0)
+	for _, v := range []int64{30, 2, -1, 2} {
+		k.must(what+": add", func(ctx context.Context) error { return s.SetAdd(ctx, key, v) })
+	}
+	k.must(what+": read", read)
+	slices.Sort(got)
+	k.same(what+": after adding 30, 2, -1 and 2 again", got, []int64{-1, 2, 30})
+}
+
+func (k *contract) queue(what string, q cluster.Queue, key string) {
+	var got *int64
+	dequeue := func(ctx context.Context) (err error) { got, err = q.Dequeue(ctx, key); return err }
+	k.must(what+": dequeue", dequeue)
+	k.same(what+": dequeue of an empty queue", got, (*int64)(nil))
+	in := []int64{3, 1, 2, 1, 20, 100}
+	for _, v := range in {
+		k.must(what+": enqueue", func(ctx context.Context) error { return q.Enqueue(ctx, key, v) })
+	}
+	for i, v := range in {
+		k.must(what+": dequeue", dequeue)
+		k.same(fmt.Sprintf("%s: dequeue %d", what, i+1), got, num(v))
+	}
+	k.must(what+": dequeue", dequeue)
+	k.same(what+": dequeue of a queue that is empty again", got, (*int64)(nil))
+}
+
+func (k *contract) counter(what string, c cluster.Counter, key string) {
+	var got int64
+	read := func(ctx context.Context) (err error) { got, err = c.CounterRead(ctx, key); return err }
+	k.must(what+": read", read)
+	k.same(what+": a counter that nobody has added to", got, int64(0))
+	for _, v := range []int64{5, -2, 0} {
+		k.must(what+": add", func(ctx context.Context) error { return c.CounterAdd(ctx, key, v) })
+	}
+	k.must(what+": read", read)
+	k.same(what+": after adding 5, -2 and 0", got, int64(3))
+}
+
+func (k *contract) transactions(what string, t cluster.Transactions, key string) {
+	a, b := key+"-a", key+"-b"
+	var got []cluster.Micro
+	txn := func(steps ...cluster.Micro) func(ctx context.Context) error {
+		return func(ctx context.Context) (err error) { got, err = t.Txn(ctx, steps); return err }
+	}
+	read := func(key string) cluster.Micro { return cluster.Micro{F: "r", Key: key} }
+	saw := func(key string, list ...int64) cluster.Micro { return cluster.Micro{F: "r", Key: key, List: list} }
+	add := func(key string, v int64) cluster.Micro { return cluster.Micro{F: "append", Key: key, Value: v} }
+	expect := func(when string, want ...cluster.Micro) {
+		for i := range got {
+			if len(got[i].List) == 0 {
+				got[i].List = nil
+			}
+		}
+		k.same(what+": "+when, got, want)
+	}
+	k.must(what, txn(read(a), read(b)))
+	expect("lists that nobody has appended to", saw(a), saw(b))
+	k.must(what, txn(add(a, 1), read(a), add(b, 2), add(a, 3), read(a), read(b)))
+	expect("reads of what the transaction itself has appended", add(a, 1), saw(a, 1), add(b, 2), add(a, 3), saw(a, 1, 3), saw(b, 2))
+	k.must(what, txn(add(a, 4)))
+	expect("a transaction that only appends", add(a, 4))
+	k.must(what, txn(read(b), read(a), read(b)))
+	expect("what transactions before have appended", saw(b, 2), saw(a, 1, 3, 4), saw(b, 2))
+}
+
+// lock checks a lock that one client uses alone; together checks what others see of it.
+func (k *contract) lock(what string, l cluster.Lock, key string) {
+	fails := func(how string, err error) {
+		k.expect(fmt.Sprintf("%s: %s fails, and certainly did not happen (%v)", what, how, err), errors.Is(err, harness.ErrFail))
+	}
+	renew := func(ctx context.Context) error { _, err := l.Renew(ctx, key); return err }
+	release := func(ctx context.Context) error { return l.Release(ctx, key) }
+	acquire := func(ctx context.Context) error { _, err := l.Acquire(ctx, key); return err }
+	fails("renewing a lock that one has not", k.within(opTimeout, renew))
+	fails("releasing a lock that one has not", k.within(opTimeout, release))
+	k.must(what+": acquire", acquire)
+	k.must(what+": release", release)
+	fails("releasing a lock twice", k.within(opTimeout, release))
+}
+
+// together checks what one client sees of what another has done at another node.
+func (k *contract) together() {
+	a, b := k.open(k.nodes[0]), k.open(k.nodes[1])
+	if a == nil || b == nil {
+		return
+	}
+	defer a.Close()
+	defer b.Close()
+	const key = "together"
+	linearizable := k.o.Reads == "" || k.o.Reads == "linearizable"
+	if ra, ok := a.(cluster.Register); ok && linearizable {
+		rb := b.(cluster.Register)
+		for v := range int64(5) {
+			var got *int64
+			k.must("write", func(ctx context.Context) error { return ra.Write(ctx, key, v) })
+			k.must("read", func(ctx context.Context) (err error) { got, err = rb.Read(ctx, key); return err })
+			k.same("what another client has written at another node", got, num(v))
+		}
+	}
+	if qa, ok := a.(cluster.Queue); ok {
+		qb := b.(cluster.Queue)
+		for v := range int64(4) {
+			q := []cluster.Queue{qa, qb}[v%2]
+			k.must("enqueue", func(ctx context.Context) error { return q.Enqueue(ctx, key, v) })
+		}
+		for v := range int64(4) {
+			var got *int64
+			q := []cluster.Queue{qb, qa}[v/2]
+			k.must("dequeue", func(ctx context.Context) (err error) { got, err = q.Dequeue(ctx, key); return err })
+			k.same("the order of what two clients have enqueued", got, num(v))
+		}
+	}
+	if ta, ok := a.(cluster.Transactions); ok {
+		k.race("race-txn", ta, b.(cluster.Transactions))
+	}
+	if la, ok := a.(cluster.Lock); ok {
+		k.exclusion("exclusion", la, b.(cluster.Lock))
+	}
+}
+
+// race has two clients append to the same lists at once. What succeeded is there once,
+// in both lists in one order, and what certainly did not happen is not there.
+func (k *contract) race(key string, ts ...cluster.Transactions) {
+	const each = 20
+	a, b := key+"-a", key+"-b"
+	outcomes := make([][]error, len(ts))
+	harness.Parallel(k.rt, len(ts), func(i int) {
+		for n := range each {
+			v := int64(i*each + n)
+			outcomes[i] = append(outcomes[i], k.within(opTimeout, func(ctx context.Context) error {
+				_, err := ts[i].Txn(ctx, []cluster.Micro{{F: "append", Key: a, Value: v}, {F: "append", Key: b, Value: v}})
+				return err
+			}))
+		}
+	})
+	var got []cluster.Micro
+	k.must("read what was appended", func(ctx context.Context) (err error) {
+		got, err = ts[0].Txn(ctx, []cluster.Micro{{F: "r", Key: a}, {F: "r", Key: b}})
+		return err
+	})
+	if len(got) != 2 {
+		return
+	}
+	k.same("the order of transactions in two lists", got[0].List, got[1].List)
+	done := 0
+	for i, all := range outcomes {
+		for n, err := range all {
+			v := int64(i*each + n)
+			times := 0
+			for _, w := range got[0].List {
+				if w == v {
+					times++
+				}
+			}
+			switch {
+			case err == nil:
+				done++
+				k.same(fmt.Sprintf("how often %d is there, whose transaction succeeded", v), times, 1)
+			case errors.Is(err, harness.ErrFail):
+				k.same(fmt.Sprintf("how often %d is there, whose transaction did not happen (%v)", v, err), times, 0)
+			default:
+				k.expect(fmt.Sprintf("%d is there once at most", v), times <= 1)
+			}
+		}
+	}
+	k.expect("some of the transactions that race succeed", done > 0)
+}
+
+// exclusion checks that one client at a time holds a lock, and that it passes on.
+func (k *contract) exclusion(key string, a, b cluster.Lock) {
+	var first, second cluster.Grant
+	acquire := func(l cluster.Lock, g *cluster.Grant) func(ctx context.Context) error {
+		return func(ctx context.Context) (err error) { *g, err = l.Acquire(ctx, key); return err }
+	}
+	release := func(l cluster.Lock) func(ctx context.Context) error {
+		return func(ctx context.Context) error { return l.Release(ctx, key) }
+	}
+	// A machine that stands still for as long as the lease lasts proves nothing.
+	for range 5 {
+		asked := k.rt.Now()
+		if !k.must("acquire", acquire(a, &first)) {
+			return
+		}
+		err := k.within(opTimeout, acquire(b, &second))
+		fresh := first.Lease == 0 || k.rt.Now()-asked < first.Lease
+		again := k.within(opTimeout, acquire(a, &second))
+		fresh = fresh && (first.Lease == 0 || k.rt.Now()-asked < first.Lease)
+		if fresh {
+			k.expect(fmt.Sprintf("a lock that another client holds can't be acquired (%v)", err), errors.Is(err, harness.ErrFail))
+			k.expect(fmt.Sprintf("a lock that one holds oneself can't be acquired (%v)", again), errors.Is(again, harness.ErrFail))
+			k.expect("only the holder can release a lock", errors.Is(k.within(opTimeout, release(b)), harness.ErrFail))
+			break
+		}
+		k.within(opTimeout, release(a))
+		k.within(opTimeout, release(b))
+	}
+	var renewed cluster.Grant
+	if err := k.within(opTimeout, func(ctx context.Context) (err error) { renewed, err = a.Renew(ctx, key); return err }); err == nil {
+		k.same("the lease after it was renewed", renewed.Lease, first.Lease)
+	}
+	k.within(opTimeout, release(a)) // or its lease is over
+	k.within(opTimeout, release(b))
+	k.must("acquire what was released", acquire(b, &second))
+	if first.Token != nil && second.Token != nil {
+		k.expect("tokens grow from holder to holder", *second.Token > *first.Token)
+	}
+	if second.Lease > 0 {
+		k.must("acquire what nobody renews", acquire(a, &first)) // it is tried until the lease is over
+		err := k.within(opTimeout, func(ctx context.Context) error { _, err := b.Renew(ctx, key); return err })
+		k.expect(fmt.Sprintf("a lease that is over can't be renewed (%v)", err), errors.Is(err, harness.ErrFail))
+		k.within(opTimeout, release(a))
+	}
+}
+
+// leader checks that the nodes tell what the system says that they tell.
+func (k *contract) leader() {
+	i, ok := k.sys.(cluster.Informer)
+	if !ok {
+		return
+	}
+	told := i.Tells()
+	k.eventually("one leader is found, and every node tells what it is said to tell", func() bool {
+		leader, ok := k.led()
+		if !ok {
+			return false
+		}
+		leaders := 0
+		for _, s := range nemesis.Statuses(k.ctx, k.rt, k.sys, k.c) {
+			if s.Role == "leader" {
+				leaders++
+			}
+			if s.Role == "leader" != (s.Node == leader) ||
+				told.Has(harness.Term) && s.Term == 0 || told.Has(harness.Position) && s.Applied == 0 ||
+				told.Has(harness.Digest) && s.Hash == "" {
+				return false
+			}
+		}
+		return slices.Contains(k.nodes, leader) && leaders == 1
+	})
+	ctx, cancel := k.rt.WithTimeout(k.ctx, lostTimeout)
+	defer cancel()
+	_, err := i.Status(ctx, k.c, "nobody")
+	k.expect("the status of a node that there is not is an error", err != nil)
+}
+
+// attempt performs an operation with an effect that nobody waits for longer than lostTimeout.
+// value tells its effect apart.
+type attempt struct {
+	name string
+	do   func(ctx context.Context, conn cluster.Conn, key string, value int64) error
+	// happened says whether the effect is there.
+	happened func(ctx context.Context, conn cluster.Conn, key string, value int64) (bool, error)
+}
+
+func has(list []int64, err error) func(v int64) (bool, error) {
+	return func(v int64) (bool, error) { return slices.Contains(list, v), err }
+}
+
+// attempts are those of them that a connection can do.
+func attempts(conn cluster.Conn) (all []attempt) {
+	if _, ok := conn.(cluster.Set); ok {
+		all = append(all, attempt{"set add",
+			func(ctx context.Context, c cluster.Conn, key string, v int64) error {
+				return c.(cluster.Set).SetAdd(ctx, key, v)
+			},
+			func(ctx context.Context, c cluster.Conn, key string, v int64) (bool, error) {
+				return has(c.(cluster.Set).SetRead(ctx, key))(v)
+			}})
+	}
+	if _, ok := conn.(cluster.Transactions); ok {
+		all = append(all, attempt{"transaction",
+			func(ctx context.Context, c cluster.Conn, key string, v int64) error {
+				_, err := c.(cluster.Transactions).Txn(ctx, []cluster.Micro{{F: "append", Key: key, Value: v}})
+				return err
+			},
+			func(ctx context.Context, c cluster.Conn, key string, v int64) (bool, error) {
+				done, err := c.(cluster.Transactions).Txn(ctx, []cluster.Micro{{F: "r", Key: key}})
+				if err != nil {
+					return false, err
+				}
+				return slices.Contains(done[0].List, v), nil
+			}})
+	}
+	if _, ok := conn.(cluster.Register); ok {
+		all = append(all, attempt{"write",
+			func(ctx context.Context, c cluster.Conn, key string, v int64) error {
+				return c.(cluster.Register).Write(ctx, fmt.Sprint(key, v), v)
+			},
+			func(ctx context.Context, c cluster.Conn, key string, v int64) (bool, error) {
+				got, err := c.(cluster.Register).Read(ctx, fmt.Sprint(key, v))
+				return got != nil && *got == v, err
+			}})
+	}
+	return all
+}
+
+// errors checks what becomes of operations at a node that is broken, and that those which are
+// said not to have happened have not, also when all is well again.
+func (k *contract) errors() {
+	victim := k.nodes[2]
+	for _, f := range []struct {
+		name        string
+		breaks      func() error
+		heals       func() error
+		unreachable bool // no operation can succeed
+	}{
+		{"stopped", func() error { _, err := k.c.Kill(k.ctx, victim); return err }, func() error { return k.c.Start(k.ctx, victim) }, true},
+		{"frozen", func() error { _, err := k.c.Pause(k.ctx, victim); return err }, func() error { return k.c.Resume(k.ctx, victim) }, true},
+		{"cut off from clients", func() error { return k.c.SetCuts(k.ctx, []cluster.Cut{{To: victim, Loss: 1}}) }, func() error { return k.c.SetCuts(k.ctx, nil) }, true},
+		{"cut off from its peers", func() error {
+			var cuts []cluster.Cut
+			for _, n := range k.nodes {
+				if n != victim {
+					cuts = append(cuts, cluster.Cut{From: n, To: victim, Loss: 1}, cluster.Cut{From: victim, To: n, Loss: 1})
+				}
+			}
+			return k.c.SetCuts(k.ctx, cuts)
+		}, func() error { return k.c.SetCuts(k.ctx, nil) }, true},
+	} {
+		warm, cold := k.open(victim), k.open(victim)
+		if warm == nil || cold == nil {
+			return
+		}
+		key := "broken-" + f.name
+		todo := attempts(warm)
+		for _, a := range todo { // the one connection is in use already
+			k.must(a.name, func(ctx context.Context) error { return a.do(ctx, warm, key, 1) })
+		}
+		if err := f.breaks(); err != nil {
+			k.errs = append(k.errs, fmt.Errorf("%s %s: %w", victim, f.name, err))
+			continue
+		}
+		type outcome struct {
+			attempt
+			value int64
+			err   error
+		}
+		var all []outcome
+		for i, conn := range []cluster.Conn{warm, cold, warm} {
+			for _, a := range todo {
+				begun := k.rt.Now()
+				value := int64(10 + i)
+				err := k.within(lostTimeout, func(ctx context.Context) error { return a.do(ctx, conn, key, value) })
+				all = append(all, outcome{a, value, err})
+				k.expect(fmt.Sprintf("a %s at a node that is %s does not succeed", a.name, f.name), err != nil || conn.Node() != victim)
+				k.expect(fmt.Sprintf("a %s at a node that is %s ends soon after its deadline", a.name, f.name), k.rt.Now()-begun < lostTimeout+patience/4)
+			}
+		}
+		if err := f.heals(); err != nil {
+			k.errs = append(k.errs, fmt.Errorf("%s is no longer %s: %w", victim, f.name, err))
+		}
+		k.serves()
+		// What is still on its way has to arrive first.
+		if again := k.open(victim); again != nil {
+			for _, a := range todo {
+				k.must(fmt.Sprintf("%s at a node that was %s", a.name, f.name), func(ctx context.Context) error { return a.do(ctx, again, key, 99) })
+			}
+			for _, done := range all {
+				var there bool
+				k.must("look", func(ctx context.Context) (err error) {
+					there, err = done.happened(ctx, again, key, done.value)
+					return err
+				})
+				if errors.Is(done.err, harness.ErrFail) {
+					k.expect(fmt.Sprintf("a %s at a node that was %s did not happen, as was said (%v)", done.name, f.name, done.err), !there)
+				}
+			}
+			again.Close()
+		}
+		warm.Close()
+		cold.Close()
+	}
+}
+
+// memory checks that nodes that are killed, all at once, and started again have what they had.
+func (k *contract) memory() {
+	conn := k.open(k.nodes[0])
+	if conn == nil {
+		return
+	}
+	todo := attempts(conn)
+	const key = "memory"
+	for _, a := range todo {
+		k.must(a.name, func(ctx context.Context) error { return a.do(ctx, conn, key, 7) })
+	}
+	conn.Close()
+	for _, n := range k.nodes {
+		if _, err := k.c.Kill(k.ctx, n); err != nil {
+			k.errs = append(k.errs, fmt.Errorf("kill %s: %w", n, err))
+		}
+	}
+	for _, n := range k.nodes {
+		if err := k.c.Start(k.ctx, n); err != nil {
+			k.errs = append(k.errs, fmt.Errorf("start %s: %w", n, err))
+		}
+	}
+	k.serves()
+	for _, n := range k.nodes {
+		conn := k.open(n)
+		if conn == nil {
+			return
+		}
+		for _, a := range todo {
+			there := false
+			k.must("look at "+n, func(ctx context.Context) (err error) {
+				there, err = a.happened(ctx, conn, key, 7)
+				return err
+			})
+			k.expect(fmt.Sprintf("%s has what a %s has done before all nodes were killed", n, a.name), there || k.o.Reads == "stale")
+		}
+		conn.Close()
+	}
+}
+
+// transfer checks that a leader hands the lead over when it is told to.
+func (k *contract) transfer() {
+	t, ok := k.sys.(cluster.Transferer)
+	if !ok {
+		return
+	}
+	k.eventually("the leader hands the lead over", func() bool {
+		leader, ok := k.led()
+		if !ok {
+			return false
+		}
+		to := k.nodes[(slices.Index(k.nodes, leader)+1)%len(k.nodes)]
+		refused := ""
+		if err := k.within(opTimeout, func(ctx context.Context) (err error) {
+			refused, err = t.TransferLeader(ctx, k.c, leader, to)
+			return err
+		}); err != nil || refused != "" {
+			return false
+		}
+		now, ok := k.led()
+		return ok && now == to
+	})
+}
+
+// digests checks that all nodes hold the same when nobody writes, and that a digest
+// changes with what is held.
+func (k *contract) digests() {
+	d, ok := k.sys.(cluster.Digester)
+	if !ok {
+		return
+	}
+	keys := []string{"at-0", "together", "memory"}
+	look := func() (position uint64, digest string, agree bool) {
+		for i, n := range k.nodes {
+			var p uint64
+			var s string
+			if err := k.within(opTimeout, func(ctx context.Context) (err error) { p, s, err = d.Digest(ctx, k.c, n, keys, k.o); return err }); err != nil {
+				return 0, "", false
+			}
+			if i > 0 && (p != position || s != digest) {
+				return 0, "", false
+			}
+			position, digest = p, s
+		}
+		return position, digest, digest != ""
+	}
+	var before string
+	k.eventually("all nodes hold the same at rest", func() (agree bool) { _, before, agree = look(); return agree })
+	conn := k.open(k.nodes[0])
+	if conn == nil {
+		return
+	}
+	defer conn.Close()
+	if todo := attempts(conn); len(todo) > 0 {
+		k.must(todo[0].name, func(ctx context.Context) error { return todo[0].do(ctx, conn, keys[0], 123) })
+		var after string
+		k.eventually("all nodes hold the same after a write", func() (agree bool) { _, after, agree = look(); return agree && after != before })
+	}
+}

@@ -1,0 +1,112 @@
+package conformance_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/cluster"
+	"coup/cluster/conformance"
+	"coup/cluster/docker"
+	"coup/cluster/sim"
+	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/raft"
+	"coup/harness"
+	"coup/images"
+	"coup/internal/testengine"
+	"coup/internal/testnode"
+)
+
+// inContainers puts a system to the contract in containers, and sees that nothing
+// of it stays on the engine.
+func inContainers(t *testing.T, sys cluster.System, o cluster.Options) {
+	t.Helper()
+	testengine.Need(t)
+	ctx := t.Context()
+	e, err := docker.Connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := fmt.Sprintf("test-%d-%s", os.Getpid(), strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")))
+	c, err := docker.Up(ctx, e, docker.Config{
+		Run: run, Nodes: 3, System: sys, Options: o, Binary: testengine.Binary(t), Images: ensure(t, e, sys, o),
+		Output: func(node string, line []byte) { t.Logf("%s %s", node, line) },
+		Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conformance.CheckSystem(ctx, harness.NewRuntime(), sys, c, o); err != nil {
+		t.Error(err)
+	}
+	if err := c.Close(context.Background()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	e, err = docker.Connect(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if left := e.Left(context.Background(), run); len(left) > 0 {
+		t.Errorf("left on the engine: %v", left)
+	}
+}
+
+// ensure makes the images of a system, or skips the test where they can't be made.
+func ensure(t *testing.T, e *docker.Engine, sys cluster.System, o cluster.Options) map[string]string {
+	t.Helper()
+	imaged, ok := sys.(cluster.Imaged)
+	if !ok {
+		return nil
+	}
+	recipes, err := imaged.Images(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]string{}
+	for _, r := range recipes {
+		begun := time.Now()
+		id, how, err := images.Ensure(t.Context(), e, r, images.Options{Progress: func(line string) { t.Log(line) }})
+		if err != nil {
+			t.Skipf("SKIPPED, %s WAS NOT TESTED: %v", r, err)
+		}
+		t.Logf("%s, %v", how, time.Since(begun))
+		ids[r.Name] = id
+	}
+	return ids
+}
+
+func TestSystemEtcd(t *testing.T) {
+	for _, version := range strings.Fields(os.Getenv("COUP_TEST_ETCD")) {
+		t.Run(version, func(t *testing.T) { inContainers(t, etcd.System{}, cluster.Options{Version: version}) })
+	}
+	t.Run("default", func(t *testing.T) { inContainers(t, etcd.System{}, cluster.Options{}) })
+}
+
+func TestSystemRaft(t *testing.T) {
+	inContainers(t, raft.System{}, cluster.Options{})
+}
+
+func TestSystemRaftSimulated(t *testing.T) {
+	w := sim.NewWorld(1)
+	err := w.Run(func() error {
+		ctx := context.Background()
+		c, err := sim.Up(ctx, w, sim.Config{
+			Program: testnode.Program(t, testnode.Node), Nodes: 3, System: raft.System{},
+			Output: func(string, []byte) {},
+			Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
+			GaveUp: func(node, why string) { t.Errorf("%s gave up: %s", node, why) },
+		})
+		if err != nil {
+			return err
+		}
+		return errors.Join(conformance.CheckSystem(ctx, w, raft.System{}, c, cluster.Options{}), c.Close(ctx))
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

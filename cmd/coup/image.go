@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"coup/cluster"
+	"coup/cluster/docker"
+	"coup/cluster/systems"
+	"coup/images"
+)
+
+func newImage() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "image",
+		Short: "Show and build the images of systems",
+		Long: `Show and build the images that the nodes of other people's systems run. They are built
+where no registry of images answers: from Go modules, by the go command. What was built is
+kept in the user's cache directory, and on the engine until it is removed there (docker
+image rm): coup gc leaves it. A run builds what it lacks by itself.`,
+		Example: `  coup image list
+  coup image build etcd
+  coup image build etcd@3.5.21`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use: "list", Short: "Show the systems that have images of their own, and the images on the engine",
+		Example: `  coup image list`,
+		Args:    usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return listImages(cmd.Context(), cmd.OutOrStdout())
+		},
+	}, &cobra.Command{
+		Use: "build NAME[@VERSION]", Short: "Build the images of a system, if the engine has them not",
+		Example: `  coup image build etcd@3.5.21`,
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return buildImages(cmd.Context(), cmd.OutOrStdout(), args[0])
+		},
+	})
+	return cmd
+}
+
+// recipesOf are the images of NAME[@VERSION].
+func recipesOf(of string) ([]images.Recipe, error) {
+	name, version, _ := strings.Cut(of, "@")
+	sys, err := systems.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	i, ok := sys.(cluster.Imaged)
+	if !ok {
+		return nil, fmt.Errorf("%s needs no image: its nodes run coup's own binary", name)
+	}
+	return i.Images(cluster.Options{Version: version})
+}
+
+func buildImages(ctx context.Context, out io.Writer, of string) error {
+	recipes, err := recipesOf(of)
+	if err != nil {
+		return usageError{err}
+	}
+	e, err := docker.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	for _, r := range recipes {
+		_, how, err := images.Ensure(ctx, e, r, images.Options{Progress: func(line string) { fmt.Fprintln(os.Stderr, line) }})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s: %s\n", r, how)
+	}
+	return nil
+}
+
+func listImages(ctx context.Context, out io.Writer) error {
+	e, err := docker.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	there, err := e.Labelled(ctx, images.Label)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "Systems, with the release that is run if none is named:")
+	for _, name := range systems.Names() {
+		recipes, err := recipesOf(name)
+		if err != nil {
+			continue // it needs none
+		}
+		for _, r := range recipes {
+			state := "built when a run needs it"
+			if _, ok := there[r.Reference()]; ok {
+				state = "on the engine"
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", name, r.Version, state)
+		}
+	}
+	fmt.Fprintln(w, "\nOn the engine:")
+	for _, ref := range slices.Sorted(maps.Keys(there)) {
+		fmt.Fprintf(w, "  %s\t%s\n", there[ref], ref)
+	}
+	if len(there) == 0 {
+		fmt.Fprintln(w, "  none")
+	}
+	return w.Flush()
+}

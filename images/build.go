@@ -1,0 +1,342 @@
+package images
+
+import (
+	"archive/tar"
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Options say how images are built. The zero value is useful.
+type Options struct {
+	// CacheDir keeps what was built; "": coup/images in the user's cache directory.
+	CacheDir string
+	// Arch is the processor that the image is for, as Go calls it; "": this machine's.
+	Arch string
+	// Progress is told what goes on, a line at a time; nil: nobody is.
+	Progress func(line string)
+}
+
+func (o Options) say(format string, args ...any) {
+	if o.Progress != nil {
+		o.Progress(fmt.Sprintf(format, args...))
+	}
+}
+
+// Build returns the root file system of the image, an archive in tar. What was built
+// before comes from the cache. Its errors are one line: what is wrong and what to do.
+// Safe for concurrent use, by several processes too: one builds, the others wait.
+func Build(ctx context.Context, r Recipe, o Options) (root io.ReadCloser, err error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	o.Arch = cmp.Or(o.Arch, runtime.GOARCH)
+	if o.CacheDir == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("nowhere to keep images: %w", err)
+		}
+		o.CacheDir = filepath.Join(dir, "coup", "images")
+	}
+	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
+		return nil, fmt.Errorf("nowhere to keep images: %w", err)
+	}
+	name := strings.NewReplacer("/", "-", ":", "-").Replace(r.Reference()) + "-" + o.Arch
+	kept := filepath.Join(o.CacheDir, name+".tar")
+	lock := flock.New(filepath.Join(o.CacheDir, name+".lock"))
+	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("image %s: somebody else builds it: %w", r, err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if f, err := os.Open(kept); err == nil {
+		o.say("%s was built before", r)
+		return f, nil
+	}
+	files, err := r.files(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("the image of %s: %w", r, err)
+	}
+	// A name of its own until it is whole: what is in the cache is good.
+	f, err := os.CreateTemp(o.CacheDir, name+".*.new")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(writeRoot(f, files), f.Sync(), f.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(f.Name(), kept); err != nil {
+		return nil, err
+	}
+	return os.Open(kept)
+}
+
+// files makes what the image holds, by path. Another kind of recipe is another part here.
+func (r Recipe) files(ctx context.Context, o Options) (map[string][]byte, error) {
+	files := map[string][]byte{
+		"/etc/passwd": []byte("root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"),
+		"/etc/group":  []byte("root:x:0:\nnobody:x:65534:\n"),
+	}
+	for _, p := range r.Programs {
+		binary, err := p.build(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		files[p.Path] = binary
+	}
+	return files, nil
+}
+
+// writeRoot writes files as an archive: the same files, the same bytes.
+func writeRoot(w io.Writer, files map[string][]byte) error {
+	t := tar.NewWriter(w)
+	made := map[string]bool{"/": true}
+	var directory func(dir string, mode int64) error
+	directory = func(dir string, mode int64) error {
+		if made[dir] {
+			return nil
+		}
+		made[dir] = true
+		if err := directory(path.Dir(dir), 0o755); err != nil {
+			return err
+		}
+		return t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir[1:] + "/", Mode: mode, ModTime: time.Unix(0, 0)})
+	}
+	if err := directory("/tmp", 0o1777); err != nil {
+		return err
+	}
+	var names []string
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := directory(path.Dir(name), 0o755); err != nil {
+			return err
+		}
+		mode := int64(0o755)
+		if path.Dir(name) == "/etc" {
+			mode = 0o644
+		}
+		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name[1:], Mode: mode, Size: int64(len(files[name])), ModTime: time.Unix(0, 0)}); err != nil {
+			return err
+		}
+		if _, err := t.Write(files[name]); err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
+
+// build builds the program in an empty module of its own, so that replace directives
+// and old modules work, and returns the binary.
+func (p GoProgram) build(ctx context.Context, o Options) ([]byte, error) {
+	if _, err := exec.LookPath("go"); err != nil {
+		return nil, errors.New("it is built with Go, and there is no go in PATH: install Go (https://go.dev/doc/install)")
+	}
+	dir, err := os.MkdirTemp("", "coup-image-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	module := p.Module + "@" + p.Version
+	run := func(each func(line string), args ...string) error {
+		return p.run(ctx, dir, o.Arch, each, args...)
+	}
+	quiet := func(string) {}
+	// No domain is called invalid, so that no other module is either.
+	if err := run(quiet, "mod", "init", "image.invalid/program"); err != nil {
+		return nil, err
+	}
+	for _, r := range p.Replace {
+		if err := run(quiet, "mod", "edit", "-replace="+r); err != nil {
+			return nil, err
+		}
+	}
+	target := p.Package
+	if p.Main != "" {
+		target = "."
+		if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(p.Main), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	o.say("fetching %s", module)
+	downloading := func(line string) {
+		if _, what, ok := strings.Cut(line, "downloading "); ok {
+			o.say("fetching %s", what)
+		}
+	}
+	if err := run(downloading, "get", module); err != nil {
+		return nil, p.explain(err)
+	}
+	o.say("compiling %s: minutes for the first release of a system, less for others", module)
+	packages := 0
+	compiled := func(line string) {
+		downloading(line)
+		if packages++; packages%100 == 0 {
+			o.say("compiling %s: %d packages so far", module, packages)
+		}
+	}
+	args := []string{"build", "-v", "-mod=mod", "-trimpath", "-ldflags", strings.TrimSpace("-s -w " + p.LDFlags), "-o", "program"}
+	if p.Tags != "" {
+		args = append(args, "-tags", p.Tags)
+	}
+	if err := run(compiled, append(args, target)...); err != nil {
+		return nil, p.explain(err)
+	}
+	return os.ReadFile(filepath.Join(dir, "program"))
+}
+
+// run runs the go command in dir. Its error is a [goError].
+func (p GoProgram) run(ctx context.Context, dir, arch string, each func(line string), args ...string) error {
+	c := exec.CommandContext(ctx, "go", args...)
+	c.Dir = dir
+	cgo := "0"
+	if p.CGO {
+		cgo = "1"
+	}
+	c.Env = append(os.Environ(), "CGO_ENABLED="+cgo, "GOOS=linux", "GOARCH="+arch, "GO111MODULE=on", "GOWORK=off", "PWD="+dir)
+	pipe, err := c.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return fmt.Errorf("go %s: %w", args[0], err)
+	}
+	var said []string
+	lines := bufio.NewScanner(pipe)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		said = append(said, lines.Text())
+		each(lines.Text())
+	}
+	if err := c.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return goError{args[0], said}
+	}
+	return nil
+}
+
+// goError is what the go command said when it failed.
+type goError struct {
+	command string
+	said    []string
+}
+
+// noise is what the go command says that is no reason.
+var noise = regexp.MustCompile(`^(go: (downloading|added|upgraded|downgraded|finding|found|trying|creating|to add) |#|\s*$|[\w./-]+$)`)
+
+func (e goError) Error() string {
+	for _, line := range e.said {
+		if !noise.MatchString(line) {
+			return fmt.Sprintf("go %s: %s", e.command, strings.TrimPrefix(strings.TrimSpace(line), "go: "))
+		}
+	}
+	return fmt.Sprintf("go %s failed and said nothing", e.command)
+}
+
+// explain turns what the go command said into one line that says what to do.
+func (p GoProgram) explain(err error) error {
+	var failed goError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	all := strings.Join(failed.said, "\n")
+	says := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(all, w) })
+	}
+	switch {
+	case says("dial tcp", "no such host", "connection refused", "i/o timeout", "TLS handshake timeout", "network is unreachable", "module lookup disabled"):
+		return fmt.Errorf("no proxy for Go modules can be reached (go env GOPROXY names it): %w", err)
+	case says("unknown revision", "404 Not Found", "403 Forbidden", "410 Gone", "invalid version", "no matching versions"):
+		return fmt.Errorf("there is no release %s of %s to be had (%s)", p.Version, p.Module, shorten(failed.Error()))
+	case says("requires go >=", "requires go1.", "GOTOOLCHAIN"):
+		return fmt.Errorf("%s@%s wants a newer Go than %s: install it, or set GOTOOLCHAIN=auto: %w", p.Module, p.Version, runtime.Version(), err)
+	case says("no space left on device"):
+		return fmt.Errorf("the disk is full: %w", err)
+	}
+	return err
+}
+
+// shorten keeps a line short enough to be read.
+func shorten(line string) string {
+	const most = 160
+	if len(line) > most {
+		return line[:most] + "..."
+	}
+	return line
+}
+
+// check says what is wrong with a recipe.
+func (r Recipe) check() error {
+	if r.Name == "" || r.Version == "" || len(r.Programs) == 0 {
+		return errors.New("a recipe needs a name, a version and something to build")
+	}
+	for _, p := range r.Programs {
+		switch {
+		case !path.IsAbs(p.Path) || path.Clean(p.Path) != p.Path:
+			return fmt.Errorf("%s: %q is no absolute path in an image", r, p.Path)
+		case p.Module == "" || p.Version == "":
+			return fmt.Errorf("%s: a Go program needs a module and its version", r)
+		case (p.Main == "") == (p.Package == ""):
+			return fmt.Errorf("%s: a Go program is either a source file of its own or a package", r)
+		}
+	}
+	return nil
+}
+
+// Engine is what [Ensure] needs of a Docker engine.
+type Engine interface {
+	// Arch is the engine's processor, as Go calls it.
+	Arch() string
+	// Image returns the id of an image; ok is false if the engine has it not.
+	Image(ctx context.Context, ref string) (id string, ok bool, err error)
+	// Import makes an image of a root file system. changes are lines of a Dockerfile.
+	Import(ctx context.Context, ref string, root io.Reader, message string, changes ...string) (id string, err error)
+}
+
+// Label is the label of an image that a recipe made; its value is the recipe's name and
+// release. Such images stay when coup's own are removed: they took minutes to build.
+const Label = "coup.system"
+
+// Ensure returns the id of the recipe's image on the engine, and makes the image if
+// the engine has it not. how says where it is from, and how long that took.
+func Ensure(ctx context.Context, e Engine, r Recipe, o Options) (id, how string, err error) {
+	ref := r.Reference()
+	id, ok, err := e.Image(ctx, ref)
+	if err != nil || ok {
+		return id, "the engine had " + ref, err
+	}
+	begun := time.Now()
+	o.Arch = e.Arch()
+	o.say("the engine has no image of %s: building it", r)
+	root, err := Build(ctx, r, o)
+	if err != nil {
+		return "", "", err
+	}
+	defer root.Close()
+	o.say("importing %s", ref)
+	id, err = e.Import(ctx, ref, root, "made by coup", "LABEL "+Label+"="+r.Name+"-"+r.Version)
+	if err != nil {
+		return "", "", err
+	}
+	how = fmt.Sprintf("built %s in %.0f s", ref, time.Since(begun).Seconds())
+	o.say("%s", how)
+	return id, how, nil
+}
