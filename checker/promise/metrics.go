@@ -40,29 +40,43 @@ func (p Promise) of() string {
 	return p.function
 }
 
-// gap is the longest time in which no operation succeeded.
+// idle is how long nobody may ask for anything in a time without a success: for longer,
+// it is no outage but a load that rests.
+const idle = time.Second
+
+// gap is the longest time in which clients asked and no operation succeeded.
 func gap(p Promise, h *harness.History) (measured, error) {
-	ops, from, to := p.asked(h)
+	ops, _, _ := p.asked(h) // in the order of their starts
 	if len(ops) == 0 {
 		return measured{}, fmt.Errorf("%w: no client asked for a %s", errNothing, p.of())
 	}
-	var ends []time.Duration
-	for _, op := range ops {
-		if op.Type == harness.OK {
-			ends = append(ends, op.End)
+	worst := timeline.Stretch{}
+	for len(ops) > 0 {
+		// What clients asked for until they rested.
+		last, n := max(ops[0].Start, ops[0].End), 1
+		for n < len(ops) && ops[n].Start <= last+idle {
+			last = max(last, ops[n].Start, ops[n].End)
+			n++
 		}
-	}
-	last, worst := from, timeline.Stretch{}
-	for _, end := range append(sortDurations(ends), to) {
-		if g := (timeline.Stretch{From: last, To: min(end, to)}); g.Length() > worst.Length() {
-			worst = g
+		ends := []time.Duration{last}
+		for _, op := range ops[:n] {
+			if op.Type == harness.OK {
+				ends = append(ends, op.End)
+			}
 		}
-		last = max(last, end)
+		from := ops[0].Start
+		for _, end := range sortDurations(ends) {
+			if end-from > worst.Length() {
+				worst = timeline.Stretch{From: from, To: end}
+			}
+			from = end
+		}
+		ops = ops[n:]
 	}
 	return measured{
 		value: worst.Length().Seconds(),
 		text:  fmt.Sprintf(", from %s to %s", story.Seconds(worst.From), story.Seconds(worst.To)),
-		story: append([]string{fmt.Sprintf("No %s succeeded from %s to %s: for %s.", p.of(),
+		story: append([]string{fmt.Sprintf("Clients asked, and no %s succeeded from %s to %s: for %s.", p.of(),
 			story.Seconds(worst.From), story.Seconds(worst.To), story.Seconds(worst.Length()))}, during(h, worst)...),
 	}, nil
 }

@@ -7,7 +7,7 @@
 // A promise is written as METRIC OPERATOR BOUND, with "/fault" behind the bound where it
 // is for each fault, and "after healing" where it holds only while nothing is broken:
 //
-//	gap<5s                       the longest time in which no operation succeeded
+//	gap<5s                       the longest time in which clients asked and no operation succeeded
 //	p99<200ms, max<2s            the latency of operations that succeeded; any percentile
 //	read p99.9<1s                the same of one function
 //	ok>=99%, read ok>=90%        the share of operations that succeeded

@@ -115,6 +115,31 @@ func TestPromises(t *testing.T) {
 	}
 }
 
+// A load that rests is no outage; one that is refused before it rests is one until then.
+func TestRestIsNoGap(t *testing.T) {
+	h := &harness.History{}
+	add := func(at time.Duration, typ harness.Type) {
+		h.Operations = append(h.Operations, harness.Operation{F: "read", Type: typ, Start: at, End: at + 10*ms})
+	}
+	for at := time.Duration(0); at < 10*time.Second; at += 100 * ms {
+		switch {
+		case at < 2*time.Second, at >= 8*time.Second:
+			add(at, harness.OK)
+		case at >= 4*time.Second && at < 5500*ms:
+			add(at, harness.Fail)
+		}
+	}
+	for text, want := range map[string]harness.Validity{"gap<1.42s": harness.Valid, "gap<1.3s": harness.Invalid} {
+		p, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := p.Check(t.Context(), h); err != nil || r.Valid != want {
+			t.Errorf("%s: %v, %v: %s", text, r.Valid, err, r.Summary)
+		}
+	}
+}
+
 func TestNothingToMeasure(t *testing.T) {
 	for _, text := range []string{"gap<5s", "p99<1s", "ok>1%", "throughput>1/s", "failover p99<1s", "leaders<2", "elections<1/fault", "leaderless<1s"} {
 		p, err := Parse(text)
