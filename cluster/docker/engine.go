@@ -96,7 +96,7 @@ func explain(err error, host string) error {
 		return errFiles
 	case client.IsErrConnectionFailed(err) && strings.Contains(s, "permission denied"): // the engine may speak of other permissions
 		return fmt.Errorf("no permission to use the Docker engine at %s: run as root, or join the group docker and log in again", host)
-	case client.IsErrConnectionFailed(err) && (strings.Contains(s, "Cannot connect") || strings.Contains(s, "connection refused")):
+	case client.IsErrConnectionFailed(err) && (strings.Contains(s, "Cannot connect") || strings.Contains(s, "connection refused") || strings.HasPrefix(host, "npipe:")):
 		return fmt.Errorf("no Docker engine answers at %s: start it (%s), or name another one in DOCKER_HOST", host, start)
 	case client.IsErrConnectionFailed(err):
 		return fmt.Errorf("the Docker engine at %s can't be reached: %s", host, strings.Join(strings.Fields(s), " "))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -69,8 +70,18 @@ func lockRun(run string) (*runLock, error) {
 	return &runLock{f, place}, nil
 }
 
-func (l *runLock) release() error {
-	return errors.Join(os.Remove(l.f.Path()), l.f.Unlock())
+func (l *runLock) release() error { return drop(l.f) }
+
+// drop removes the file of a lock that this process holds, and only then lets go of it:
+// nobody else locks a file that is about to go. Windows removes no open file; one that
+// stays, and that nobody holds locked, says nothing there.
+func drop(f *flock.Flock) error {
+	if runtime.GOOS == "windows" {
+		err := f.Unlock()
+		os.Remove(f.Path())
+		return err
+	}
+	return errors.Join(os.Remove(f.Path()), f.Unlock())
 }
 
 // life is what is known of a run.
@@ -99,8 +110,7 @@ func lifeOf(run, label string) life {
 	case !free:
 		return alive
 	}
-	os.Remove(path)
-	f.Unlock()
+	drop(f) // another process may have done that
 	return dead
 }
 
