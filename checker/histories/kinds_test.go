@@ -210,6 +210,13 @@ func TestEveryKindOfFile(t *testing.T) {
 		{"coup's own, cut off", `{"time":1,"process":0,"type":"invoke","f":"write","key":"x","value":1}` + "\n" + `{"time":2,"process":0,"type":"ok","f":"write","key":"x","value":null}` + "\n" + `{"time":3,"process":1,"type":"invo`, register, valid, ""},
 		{"JSON array, cut off", "[{\"type\":\"invoke\",\"f\":\"write\",\"value\":1,\"process\":0},\n{\"type\":\"ok\"", register, 0, "line 2: the text ends within the '{' of line 2"},
 
+		// Jepsen's queues are drained at the end.
+		{"drain", `[0 :invoke :enqueue 1] [0 :ok :enqueue 1] [0 :invoke :enqueue 2] [0 :ok :enqueue 2] [0 :invoke :dequeue nil] [1 :invoke :drain nil] [1 :ok :drain [2]] [0 :ok :dequeue 1]`, Options{Model: "queue"}, valid, ""},
+		{"drain of what nobody put in", `[0 :invoke :enqueue 1] [0 :ok :enqueue 1] [1 :invoke :drain nil] [1 :ok :drain [1 2]]`, Options{Model: "queue"}, invalid, ""},
+		{"drain of what is out", `[0 :invoke :enqueue :a] [0 :ok :enqueue :a] [0 :invoke :dequeue nil] [0 :ok :dequeue :a] [1 :invoke :drain nil] [1 :ok :drain [:a]]`, Options{Model: "queue"}, invalid, ""},
+		{"drain of nothing", `[1 :invoke :drain nil] [1 :ok :drain []] [1 :invoke :enqueue 1] [1 :ok :enqueue 1]`, Options{Model: "queue"}, valid, ""},
+		{"drain that did not end", "[1 :invoke :enqueue 1] [1 :ok :enqueue 1]\n[1 :invoke :drain nil]", Options{Model: "queue"}, 0, "line 2: drain did not end, and so many dequeues as it may have made cannot be judged"},
+
 		// What does not matter does not matter.
 		{"a nemesis with any value", `[[:nemesis :info :start #object[a.B 0x12 "a.B@12"]] [:nemesis :info :stop 1/3] [:nemesis :info :x #<Object a<b>>] [:nemesis :info :y \o12] [:nemesis :info :z "\q"] [:nemesis :info :v #inst "2020"]
 			[:nemesis :info :w 0x1G] [:nemesis :info :u #"a.*"] [:nemesis :info :t ##Inf] [70 :invoke :write 1] [70 :ok :write 1]]`, register, valid, ""},
