@@ -220,7 +220,7 @@ func (o Options) Check() error {
 	if o.Initial == "" {
 		return nil
 	}
-	if m.beginning == nil && o.Model != "rw-register" {
+	if m.beginning == nil && !m.txn {
 		return fmt.Errorf("--initial does not go with the model %s", o.Model)
 	}
 	if _, err := readValue(o.Initial); err != nil {
@@ -252,6 +252,9 @@ func (c *conversion) operations(p *pairing) ([]harness.Operation, error) {
 	ops, err := c.convert(p)
 	if err != nil || initial == nil && !c.nilIsValue {
 		return ops, err
+	}
+	if c.model.txn {
+		return c.beginLists(initial, ops)
 	}
 	byKey, mapped := initial.(ednMap)
 	mapped = mapped && c.keyed
@@ -382,6 +385,49 @@ func (c *conversion) beginWith(initial any, p *pairing) ([]harness.Operation, er
 		}
 	}
 	return ops, nil
+}
+
+// beginLists lets a transaction that nobody performed append to every list what
+// it held at the beginning.
+func (c *conversion) beginLists(initial any, ops []harness.Operation) ([]harness.Operation, error) {
+	of := map[string]any{}
+	byKey, mapped := initial.(ednMap)
+	for i := 0; i < len(byKey); i += 2 {
+		of[c.key(byKey[i])] = byKey[i+1]
+	}
+	var first model.Txn
+	seen := map[string]bool{}
+	for i := range ops {
+		steps, _ := ops[i].Input.(model.Txn)
+		for _, m := range steps {
+			if seen[m.Key] {
+				continue
+			}
+			seen[m.Key] = true
+			v := initial
+			if mapped {
+				v = of[m.Key]
+			}
+			elements, err := c.list(v)
+			if err != nil {
+				return nil, fmt.Errorf("--initial %s: %w", c.options.Initial, err)
+			}
+			for _, e := range elements {
+				first = append(first, model.Micro{F: "append", Key: m.Key, Value: e})
+			}
+		}
+	}
+	if len(first) == 0 {
+		return ops, nil
+	}
+	for i := range ops {
+		op := &ops[i]
+		op.Call += 2
+		if op.Return != harness.Open {
+			op.Return += 2
+		}
+	}
+	return append([]harness.Operation{{Process: harness.Beginning, F: "txn", Input: first, Output: first, Type: harness.OK, Return: 1, Index: noIndex}}, ops...), nil
 }
 
 // readValue reads one EDN value.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -254,11 +255,47 @@ func (c *conversion) convert(p *pairing) ([]harness.Operation, error) {
 			}
 			return nil, at.errorf("%s: %w", cmp.Or(called, op.F), err)
 		}
+		if op.F == drain && op.Type == harness.Info {
+			return nil, p.begins[i].errorf("drain did not end, and so many dequeues as it may have made cannot be judged")
+		}
 		if !drop {
 			kept = append(kept, op)
 		}
 	}
-	return kept, nil
+	return drained(kept), nil
+}
+
+// drained makes dequeues of drains, one for each element. That they followed each
+// other is not said, which is no harm: it only allows more.
+func drained(ops []harness.Operation) []harness.Operation {
+	most, drains := 0, false
+	for i := range ops {
+		if ops[i].F == drain {
+			got, _ := ops[i].Output.([]int64)
+			most, drains = max(most, len(got)), true
+		}
+	}
+	if !drains {
+		return ops
+	}
+	var all []harness.Operation
+	for _, op := range ops {
+		op.Call *= most + 1 // room for those that take its place
+		if op.Return != harness.Open {
+			op.Return *= most + 1
+		}
+		if op.F != drain {
+			all = append(all, op)
+			continue
+		}
+		got, _ := op.Output.([]int64)
+		for n, v := range got {
+			one := op
+			one.F, one.Output, one.Call, one.Return = "dequeue", model.Just(v), op.Call+n, op.Return+n
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 // operation converts one. drop says that it constrains nothing, atEnd that an

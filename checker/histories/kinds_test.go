@@ -143,7 +143,10 @@ func TestEveryKindOfFile(t *testing.T) {
 		{"initial transactions by key", `[0 :invoke :txn [[:read :x nil] [:read :y nil]]] [0 :ok :txn [[:read :x 0] [:read :y 1]]]`, with("rw-register", initial("{:x 0 :y 1}")), valid, ""},
 		{"initial transactions by key, another", `[0 :invoke :txn [[:r :x nil]]] [0 :ok :txn [[:r :x 1]]]`, with("rw-register", initial("{:x 0 :y 1}")), invalid, ""},
 		{"initial transactions, written", "[0 :invoke :txn [[:w :x 0]]] [0 :ok :txn [[:w :x 0]]]", with("rw-register", initial("0")), 0, "line 1: what x holds at the beginning is written to it: nobody can tell these two apart"},
-		{"initial lists", `[]`, with("list-append", initial("0")), 0, "--initial does not go with the model list-append"},
+		{"initial lists", `[0 :invoke :txn [[:append :x 3]]] [0 :ok :txn [[:append :x 3]]] [0 :invoke :txn [[:r :x nil] [:r :y nil]]] [0 :ok :txn [[:r :x [1 2 3]] [:r :y [1 2]]]]`, with("list-append", initial("[1 2]")), valid, ""},
+		{"initial lists, lost", `[0 :invoke :txn [[:r :x nil]]] [0 :ok :txn [[:r :x nil]]]`, with("list-append", initial("[1 2]")), invalid, ""},
+		{"initial lists by key", `[0 :invoke :txn [[:r :x nil] [:r :y nil]]] [0 :ok :txn [[:r :x [1 2]] [:r :y []]]]`, with("list-append", initial("{:x [1 2]}")), valid, ""},
+		{"initial lists, no list", `[0 :invoke :txn [[:r :x nil]]] [0 :ok :txn [[:r :x nil]]]`, with("list-append", initial("0")), 0, "--initial 0: expected a list of elements, not 0"},
 		{"initial lock", `[]`, with("lock", initial("held")), 0, "--initial does not go with the model lock"},
 		{"initial nonsense", `[]`, with("counter", initial("a")), 0, "--initial a: expected an integer, not \"a\""},
 		{"initial half a value", `[]`, with("register", initial("[1")), 0, "--initial [1: line 1: the text ends within the '[' of line 1"},
@@ -206,6 +209,13 @@ func TestEveryKindOfFile(t *testing.T) {
 			`{"time":3,"process":0,"type":"invoke","f":"cas","key":"x","value":[2,3]}` + "\n" + `{"time":4,"process":0,"type":"ok","f":"cas","key":"x","value":1}` + "\n", register, valid, ""},
 		{"coup's own, cut off", `{"time":1,"process":0,"type":"invoke","f":"write","key":"x","value":1}` + "\n" + `{"time":2,"process":0,"type":"ok","f":"write","key":"x","value":null}` + "\n" + `{"time":3,"process":1,"type":"invo`, register, valid, ""},
 		{"JSON array, cut off", "[{\"type\":\"invoke\",\"f\":\"write\",\"value\":1,\"process\":0},\n{\"type\":\"ok\"", register, 0, "line 2: the text ends within the '{' of line 2"},
+
+		// Jepsen's queues are drained at the end.
+		{"drain", `[0 :invoke :enqueue 1] [0 :ok :enqueue 1] [0 :invoke :enqueue 2] [0 :ok :enqueue 2] [0 :invoke :dequeue nil] [1 :invoke :drain nil] [1 :ok :drain [2]] [0 :ok :dequeue 1]`, Options{Model: "queue"}, valid, ""},
+		{"drain of what nobody put in", `[0 :invoke :enqueue 1] [0 :ok :enqueue 1] [1 :invoke :drain nil] [1 :ok :drain [1 2]]`, Options{Model: "queue"}, invalid, ""},
+		{"drain of what is out", `[0 :invoke :enqueue :a] [0 :ok :enqueue :a] [0 :invoke :dequeue nil] [0 :ok :dequeue :a] [1 :invoke :drain nil] [1 :ok :drain [:a]]`, Options{Model: "queue"}, invalid, ""},
+		{"drain of nothing", `[1 :invoke :drain nil] [1 :ok :drain []] [1 :invoke :enqueue 1] [1 :ok :enqueue 1]`, Options{Model: "queue"}, valid, ""},
+		{"drain that did not end", "[1 :invoke :enqueue 1] [1 :ok :enqueue 1]\n[1 :invoke :drain nil]", Options{Model: "queue"}, 0, "line 2: drain did not end, and so many dequeues as it may have made cannot be judged"},
 
 		// What does not matter does not matter.
 		{"a nemesis with any value", `[[:nemesis :info :start #object[a.B 0x12 "a.B@12"]] [:nemesis :info :stop 1/3] [:nemesis :info :x #<Object a<b>>] [:nemesis :info :y \o12] [:nemesis :info :z "\q"] [:nemesis :info :v #inst "2020"]

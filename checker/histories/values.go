@@ -49,7 +49,7 @@ var (
 			functions: map[string]function{"read": reads, "add": {"add", true}},
 			input:     putInput, output: setOutput, beginning: eachElement("add"),
 		},
-		"queue":          elementModel("enqueue", "dequeue", false),
+		"queue":          withDrains(elementModel("enqueue", "dequeue", false)),
 		"stack":          elementModel("push", "pop", false),
 		"priority-queue": elementModel("insert", "delete-min", true),
 		"counter": {
@@ -78,6 +78,15 @@ func elementModel(put, take string, scalar bool) meaning {
 		functions: map[string]function{put: {put, true}, take: {name: take}},
 		scalar:    scalar, input: putInput, output: takeOutput, beginning: eachElement(put),
 	}
+}
+
+// drain is Jepsen's function that dequeues until nothing is left, and returns all
+// that it got.
+const drain = "drain"
+
+func withDrains(m meaning) meaning {
+	m.functions[drain] = function{name: drain}
+	return m
 }
 
 // known names the functions of a model.
@@ -254,7 +263,11 @@ func eachElement(put string) func(*conversion, any) ([]harness.Operation, error)
 // takeOutput: an operation that failed to take something found nothing or
 // did not happen; nobody can tell which, so it is left out.
 func takeOutput(c *conversion, op *harness.Operation, v any) (any, bool, error) {
-	if c.model.functions[op.F].takes || op.Type != harness.OK {
+	switch {
+	case op.F == drain && op.Type == harness.OK:
+		list, err := c.list(v)
+		return list, false, err
+	case c.model.functions[op.F].takes || op.Type != harness.OK:
 		return nil, false, nil
 	}
 	if c.model.scalar && v != nil {

@@ -112,6 +112,9 @@ func did(op *harness.Operation, keys []string) string {
 	}
 	head := fmt.Sprintf("At %s process %d", story.Seconds(op.Start), op.Process)
 	steps, left := deeds(op, keys)
+	if op.Process == harness.Beginning {
+		return fmt.Sprintf("Before all others, somebody had %s.", strings.Join(steps, " and "))
+	}
 	with := ""
 	if left > 0 {
 		with = " with " + story.Plural(left, "step") + " on other keys"

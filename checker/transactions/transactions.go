@@ -271,8 +271,8 @@ func (t *txns) input(i int32) model.Txn  { return t.ops[i].Input.(model.Txn) }
 func (t *txns) output(i int32) model.Txn { return t.ops[i].Output.(model.Txn) }
 
 func (t *txns) committed() (n int) {
-	for _, did := range t.did {
-		if did {
+	for i, did := range t.did {
+		if did && t.ops[i].Process != harness.Beginning {
 			n++
 		}
 	}
