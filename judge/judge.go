@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -49,6 +50,20 @@ func (v Verdict) Sentence() string {
 		}
 	}
 	return fmt.Sprintf("%s: %s", v.Valid, strings.Join(said, " "))
+}
+
+// NotJudged says what was not judged, and why.
+func (v Verdict) NotJudged() (said []string) {
+	by := map[string][]string{} // the checkers, by the reason
+	for _, r := range v.Results {
+		if r.Valid == harness.NotJudged {
+			by[r.Summary] = append(by[r.Summary], r.Checker)
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(by)) {
+		said = append(said, fmt.Sprintf("%s (%s)", strings.Join(by[why], ", "), strings.TrimSuffix(why, ".")))
+	}
+	return said
 }
 
 // InputError says that what was to be read makes no sense: the fault lies in

@@ -42,7 +42,7 @@ func writeReport(dir string, stored plan.Stored, v Verdict, h *harness.History) 
 	in := report.Input{
 		Title:   stored.Title(),
 		Command: stored.Again(dir),
-		Started: stored.Started, Nodes: h.Nodes,
+		Started: stored.Started, Nodes: h.Nodes, Tells: h.Tells,
 		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
 		Events:  h.Events, Operations: h.Operations,
 		Plan: fields(stored),

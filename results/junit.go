@@ -10,7 +10,8 @@ import (
 )
 
 // JUnitFile is the verdict in the format that CI servers show: a test case for
-// each checker, a failure for a broken promise, an error for an unknown.
+// each checker, a failure for a broken promise, an error for an unknown, skipped for what
+// was not judged.
 const JUnitFile = "junit.xml"
 
 type junitSuite struct {
@@ -19,6 +20,7 @@ type junitSuite struct {
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
 	Errors   int         `xml:"errors,attr"`
+	Skipped  int         `xml:"skipped,attr"`
 	Cases    []junitCase `xml:"testcase"`
 }
 
@@ -27,6 +29,7 @@ type junitCase struct {
 	Name    string        `xml:"name,attr"`
 	Failure *junitMessage `xml:"failure,omitempty"`
 	Error   *junitMessage `xml:"error,omitempty"`
+	Skipped *junitMessage `xml:"skipped,omitempty"`
 	Out     string        `xml:"system-out,omitempty"`
 }
 
@@ -51,6 +54,9 @@ func WriteJUnit(w io.Writer, name string, all []harness.Result) error {
 		case harness.Unknown:
 			c.Error = m
 			suite.Errors++
+		case harness.NotJudged:
+			c.Skipped = m
+			suite.Skipped++
 		default:
 			c.Out = r.Summary
 		}

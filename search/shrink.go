@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"coup/harness"
@@ -25,6 +26,9 @@ type ShrinkOptions struct {
 	Tries int
 	// Runs is how many runs the search may take; 0: [DefaultShrinkRuns].
 	Runs int
+	// Keep names the checkers of which one has to find a violation still; nil: those that
+	// found one in what clients were answered, or if there is none, all that found one.
+	Keep []string
 	// Step is called after every plan that was tried. May be nil.
 	Step func(ShrinkStep)
 }
@@ -74,7 +78,11 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	if o.Runs == 0 {
 		o.Runs = DefaultShrinkRuns
 	}
-	s := &shrinking{ctx: ctx, soft: soft, o: o, want: broken(verdict)}
+	want, err := toKeep(verdict, o.Keep)
+	if err != nil {
+		return Shrunk{}, &judge.InputError{Err: fmt.Errorf("%s: %w", dir, err)}
+	}
+	s := &shrinking{ctx: ctx, soft: soft, o: o, want: want}
 	s.best = Shrunk{Dir: dir, Plan: stored.Plan, Verdict: verdict, Before: stored.Plan}
 	if err := s.look(dir); err != nil {
 		return Shrunk{}, err
@@ -108,8 +116,32 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	}
 }
 
-// broken are the checkers that found a violation: what failing the same way
-// means.
+// toKeep are the checkers of which one has to find a violation still: what failing the
+// same way means. What clients were answered comes first, since a search could else end
+// at something else that goes wrong more easily.
+func toKeep(v judge.Verdict, named []string) ([]string, error) {
+	all := broken(v)
+	for _, name := range named {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("%s found no violation (%s did)", name, strings.Join(all, ", "))
+		}
+	}
+	if named != nil {
+		return named, nil
+	}
+	var answers judge.Verdict
+	for _, r := range v.Results {
+		if r.Judges == harness.Answers {
+			answers.Results = append(answers.Results, r)
+		}
+	}
+	if seen := broken(answers); len(seen) > 0 {
+		return seen, nil
+	}
+	return all, nil
+}
+
+// broken are the checkers that found a violation.
 func broken(v judge.Verdict) (names []string) {
 	for _, r := range v.Results {
 		if r.Valid == harness.Invalid {

@@ -134,7 +134,9 @@ func traceFlag(f *pflag.FlagSet, o *runner.Options) {
 // planFlags are the flags that make a plan.
 func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.StringVar(&p.Backend, "backend", p.Backend, "where the nodes run: docker, or sim, on simulated machines; docker if an engine answers, else sim")
-	f.StringVar(&p.System, "system", p.System, "the system under test")
+	f.StringVar(&p.System, "system", p.System, "the system under test, or NAME@VERSION (see coup list)")
+	f.StringVar(&p.Version, "system-version", p.Version, "the release of the system; empty: its default")
+	f.StringVar(&p.Image, "image", p.Image, "run this image, instead of the system's own; for systems that run one")
 	f.StringVar(&p.Bug, "bug", p.Bug, "switch a planted bug of the system on (see coup list)")
 	f.StringVar(&p.Reads, "reads", p.Reads, "mode of reads: linearizable, lease or stale")
 	f.StringToStringVar(&p.Settings, "set", p.Settings, "settings of the system, name=value,...")
@@ -176,6 +178,7 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 	var again []func() error      // sets a flag that was given once more
 	redraw, other := false, false // the schedule, from other faults, or for another seed or time
 	unlist := false               // the operations, as another load is wanted
+	system := false               // another system is wanted, which has versions and images of its own
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch v := f.Value.(type) {
 		case pflag.SliceValue:
@@ -187,6 +190,7 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 		}
 		redraw = redraw || slices.Contains([]string{"nemesis", "interval"}, f.Name)
 		other = other || slices.Contains([]string{"time", "seed"}, f.Name)
+		system = system || f.Name == "system"
 		unlist = unlist || slices.Contains([]string{"workload", "rate", "keys", "ops-per-key", "pause-every", "pause-for"}, f.Name)
 	})
 	*p = plan.Default()
@@ -201,6 +205,9 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 	}
 	if redraw || other && p.Drawn() { // one that was written by hand stays
 		p.Schedule = nil
+	}
+	if system {
+		p.Version, p.Image = "", ""
 	}
 	if unlist {
 		p.Operations = nil
@@ -240,6 +247,9 @@ func printVerdict(w *os.File, dir string, v judge.Verdict) {
 		for _, s := range r.Counterexample.Story {
 			fmt.Fprintf(w, "  %s\n", s)
 		}
+	}
+	if not := v.NotJudged(); len(not) > 0 {
+		fmt.Fprintf(w, "not judged: %s\n", strings.Join(not, "; "))
 	}
 	for _, n := range v.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)

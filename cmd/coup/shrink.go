@@ -31,6 +31,7 @@ result is a run directory like any other; its plan holds the list.
 Exit codes: 1 as the violation is still there, 254 wrong usage, 255 coup itself
 or its environment failed.`,
 		Example: `  coup shrink runs/latest
+  coup shrink --keep terms runs/latest
   coup run --plan runs/latest --backend docker   # the schedule that was found, in containers`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
@@ -38,6 +39,7 @@ or its environment failed.`,
 	nodeFlag(f)
 	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
 	f.IntVar(&o.Tries, "tries", 3, "how often a smaller plan may be run until it fails")
+	f.StringSliceVar(&o.Keep, "keep", nil, "the `CHECKER` that has to find a violation still, or several; if none is named, those of what clients were answered, else all that found one")
 	f.IntVar(&o.Runs, "runs", search.DefaultShrinkRuns, "how many runs the search may take")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, _, err := results.Locate(args[0])
@@ -59,7 +61,7 @@ or its environment failed.`,
 		defer results.MendLatest(out)
 		r, err := search.Shrink(cmd.Context(), soft, dir, o)
 		if err != nil {
-			return err
+			return inputIsUsage(err)
 		}
 		fmt.Fprintf(os.Stderr, "%d runs in %s\nfrom %s\nto   %s\n", r.Runs, time.Since(start).Round(time.Second), size(r.Before), size(r.Plan))
 		if r.Bounded {

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -13,15 +14,22 @@ type Fault struct {
 	Start         time.Duration
 	Hold          time.Duration // when it was first known to bite; -1: never
 	End           time.Duration // when it was healed; of a fault that never was, the end that [Faults] was given
+	Evidence      string        // that it bit, or why it did not, or was skipped
 	Missed        string        // why it did not bite, "" if it did
 	Skipped       bool          // there was nobody to do it, or to do it to
 	Ended         bool          // an event says when it ended
-	Trouble       bool          // it could not be healed when it ended
+	Trouble       string        // why it could not be healed when it ended, "" if it could
 }
 
 // Faults gathers the events of each fault, in the order in which the faults
 // began. A fault that never ended ends at end, or when it began if that is later.
+// Faults that were only skipped, of which nothing was begun, are left out.
 func Faults(h *harness.History, end time.Duration) []*Fault {
+	return slices.DeleteFunc(AllFaults(h, end), func(f *Fault) bool { return f.Kind == harness.FaultSkip })
+}
+
+// AllFaults is Faults with those that were only skipped, which end when they begin.
+func AllFaults(h *harness.History, end time.Duration) []*Fault {
 	var all []*Fault
 	byID := map[int]*Fault{}
 	for _, e := range h.Events {
@@ -31,11 +39,11 @@ func Faults(h *harness.History, end time.Duration) []*Fault {
 			continue
 		}
 		f := byID[e.ID]
-		if f == nil && e.Kind == harness.FaultSkip {
-			continue // nothing was begun
-		}
 		if f == nil {
 			f = &Fault{Event: e, Start: e.Time, Hold: -1, End: max(end, e.Time)}
+			if e.Kind == harness.FaultSkip {
+				f.End = e.Time // nothing was begun
+			}
 			byID[e.ID] = f
 			all = append(all, f)
 		}
@@ -48,16 +56,13 @@ func Faults(h *harness.History, end time.Duration) []*Fault {
 		}
 		switch e.Kind {
 		case harness.FaultHold:
-			f.Hold = e.Time
+			f.Hold, f.Evidence = e.Time, e.Message
 		case harness.FaultMiss:
-			f.Missed = e.Message
-			if f.Missed == "" {
-				f.Missed = "no reason was given"
-			}
+			f.Missed, f.Evidence = cmp.Or(e.Message, "no reason was given"), e.Message
 		case harness.FaultSkip:
-			f.Skipped = true
+			f.Skipped, f.Evidence = true, e.Message
 		case harness.FaultEnd:
-			f.End, f.Ended, f.Trouble = e.Time, true, e.Message != ""
+			f.End, f.Ended, f.Trouble = e.Time, true, e.Message
 		}
 	}
 	return all
@@ -74,7 +79,7 @@ func (f *Fault) Touches(node string) bool {
 // Until is when the fault was over. One that could not be healed when it ended
 // was in force until everything was: pass that time as healed.
 func (f *Fault) Until(healed time.Duration) time.Duration {
-	if f.Trouble {
+	if f.Trouble != "" {
 		return healed
 	}
 	return f.End

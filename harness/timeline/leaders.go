@@ -88,7 +88,7 @@ func Reigns(h *harness.History) []Reign {
 	var all []Reign
 	open := map[string]int{} // by node: its reign that has not ended
 	var now time.Duration
-	for _, e := range withRoles(h) {
+	for _, e := range WithRoles(h) {
 		now = max(now, e.Time)
 		switch e.Kind {
 		case harness.RoleEvent, harness.BootEvent, harness.ExitEvent, harness.GiveUpEvent:
@@ -110,8 +110,8 @@ func Reigns(h *harness.History) []Reign {
 	return all
 }
 
-// withRoles are the events of the run with the changes of role that are known.
-func withRoles(h *harness.History) []harness.Event {
+// WithRoles returns the events of the run with the changes of role that are known.
+func WithRoles(h *harness.History) []harness.Event {
 	r := RolesOf(h)
 	if r.Polls == 0 {
 		return h.Events

@@ -2,6 +2,7 @@ package timeline_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -137,4 +138,39 @@ func TestLooks(t *testing.T) {
 			t.Errorf("look %d: leader %s in term %d, want %s in term %d", i, leader, term, want, i+2)
 		}
 	}
+}
+
+func TestRolesByPolls(t *testing.T) {
+	says := func(at time.Duration, node, role string, term uint64) harness.Event {
+		return harness.Event{Time: at, Kind: harness.StateEvent, Node: node, Role: role, Term: term}
+	}
+	polled := []harness.Event{
+		says(1*sec, "n1", "leader", 1), says(1*sec, "n2", "follower", 1),
+		says(2*sec, "n1", "leader", 1), says(2*sec, "n2", "follower", 1),
+		says(3*sec, "n2", "follower", 1), // n1 is silent from now on
+		says(4*sec, "n2", "candidate", 2), says(5*sec, "n2", "leader", 2),
+		says(6*sec, "n2", "leader", 2), says(7*sec, "n1", "follower", 2), says(7*sec, "n2", "leader", 2),
+	}
+	r := timeline.RolesOf(history(polled...))
+	same(t, "polls", []any{r.Seen, r.Polls}, []any{true, sec})
+	same(t, "changes", r.Changes, []harness.Event{
+		role(1*sec, "n1", "leader", 1), role(1*sec, "n2", "follower", 1),
+		role(3*sec, "n1", "", 0), role(4*sec, "n2", "candidate", 2), role(5*sec, "n2", "leader", 2), role(7*sec, "n1", "follower", 2),
+	})
+	same(t, "reigns", timeline.Reigns(history(polled...)), []timeline.Reign{{"n1", 1, 1 * sec, 3 * sec}, {"n2", 2, 5 * sec, 7 * sec}})
+
+	// One poll left unanswered says nothing.
+	r = timeline.RolesOf(history(says(1*sec, "n1", "leader", 1), says(2*sec, "n2", "follower", 1), says(3*sec, "n1", "leader", 1), says(3*sec, "n2", "follower", 1)))
+	same(t, "one silence", len(r.Changes), 2)
+
+	// What nodes tell as it happens counts alone.
+	r = timeline.RolesOf(history(append(slices.Clone(polled), role(8*sec, "n1", "leader", 3))...))
+	same(t, "told", []any{r.Seen, r.Polls, len(r.Changes)}, []any{true, time.Duration(0), 1})
+	r = timeline.RolesOf(&harness.History{Tells: harness.Facts{harness.Events}})
+	same(t, "it would have been told", r.Seen, true)
+	same(t, "nobody looked", timeline.RolesOf(history()).Seen, false)
+
+	// Without terms, another leader is a change.
+	r = timeline.Roles{Changes: []harness.Event{role(1, "n1", "leader", 0), role(2, "n1", "follower", 0), role(3, "n1", "leader", 0), role(4, "n2", "leader", 0)}}
+	same(t, "without terms", len(r.Elected()), 2)
 }

@@ -4,16 +4,21 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"coup/checker/conduct"
+	"coup/harness"
 )
 
 // failoverTable is the changes of leader with their phases.
 type failoverTable struct {
-	Known bool // the checker that tells them ran
+	Known bool   // the checker that tells them ran, and somebody would have seen one
+	Polls string // how far apart the polls were by which they were seen; "" if the nodes told them
+	None  string // why there are none
 	Rows  []failoverRow
 }
 
 type failoverRow struct {
-	failover
+	conduct.Failover
 	Label string // what made the leader change
 	Note  string // where the time is counted from
 	Bars  []bar
@@ -26,19 +31,31 @@ type bar struct {
 	Text     string
 }
 
-func (t *failoverTable) fill(all []failover) {
+func (t *failoverTable) fill(results []harness.Result) {
+	var d conduct.FailoverDetails
+	t.Known = details(results, conduct.Failovers{}.Name(), &d)
+	if d.Polls > 0 {
+		t.Polls = millis(d.Polls)
+	}
+	switch i := slices.IndexFunc(results, func(r harness.Result) bool { return r.Checker == conduct.Failovers{}.Name() }); {
+	case i < 0:
+		t.None = "Failovers were not measured in this run."
+	default:
+		t.None = results[i].Summary
+	}
+	all := d.Failovers
 	var longest time.Duration
 	for _, f := range all {
 		longest = max(longest, f.Detected, f.Elected, f.Served)
 	}
 	for _, f := range all {
-		row := failoverRow{failover: f, Label: (&fault{Name: f.Fault, Target: f.Target}).Label()}
+		row := failoverRow{Failover: f, Label: label(f.Fault, f.Target)}
 		switch f.Cause {
-		case "fault":
+		case conduct.CauseFault:
 			row.Note = ""
-		case "heal":
+		case conduct.CauseHeal:
 			row.Label, row.Note = "healing of "+row.Label, "counted from the healing"
-		case "ongoing":
+		case conduct.CauseOngoing:
 			row.Label, row.Note = row.Label+", ongoing", "counted from the election"
 		default:
 			row.Label, row.Note = "no known cause", "counted from the election"
@@ -48,7 +65,7 @@ func (t *failoverTable) fill(all []failover) {
 	}
 }
 
-func phaseBars(f failover, longest time.Duration) []bar {
+func phaseBars(f conduct.Failover, longest time.Duration) []bar {
 	if longest <= 0 {
 		return nil
 	}
@@ -76,11 +93,14 @@ func percent(part, all time.Duration) float64 {
 func (t *failoverTable) figure() figure {
 	var served []time.Duration
 	for _, r := range t.Rows {
-		if r.Cause == "fault" && r.Served >= 0 {
+		if r.Cause == conduct.CauseFault && r.Served >= 0 {
 			served = append(served, r.Served)
 		}
 	}
 	note := "the leader never changed"
+	if t.Polls != "" {
+		note = "polls every " + t.Polls + " never saw the leader change"
+	}
 	switch {
 	case len(served) > 0:
 		slices.Sort(served)

@@ -6,29 +6,21 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
-// fault is what the events tell of one fault.
+// fault is what the events tell of one fault, in the words of the page.
 type fault struct {
-	ID       int
-	Name     string // kill, partition, ...
-	Target   string // leader, halves, ...
-	Nodes    []string
-	Links    []harness.Link
-	Start    time.Duration
-	Hold     time.Duration // when it was seen to bite; -1: never
-	End      time.Duration // the end of the run where it was never healed
-	Healed   bool
-	Missed   bool   // it was tried and did not bite
-	Skipped  bool   // there was nothing to apply it to
-	Evidence string // that it bit, or why it did not
-	Trouble  string // what was wrong with the healing
+	*timeline.Fault
 }
 
-// Label names the fault in plots and tables: "kill leader".
+// Label names the fault in plots and tables.
 func (f *fault) Label() string {
-	return strings.TrimSpace(f.Name + " " + f.Target)
+	return label(f.Fault.Fault, f.Target)
 }
+
+// label is "kill leader".
+func label(fault, target string) string { return strings.TrimSpace(fault + " " + target) }
 
 // Victims says who was hit: "n1, n2", or the links that were cut.
 func (f *fault) Victims() string {
@@ -43,39 +35,11 @@ func (f *fault) Lasted() time.Duration {
 	return f.End - max(f.Start, f.Hold)
 }
 
-// gatherFaults are the faults of a run in the order in which they began; end is the end of the run.
-func gatherFaults(events []harness.Event, end time.Duration) []*fault {
-	var all []*fault
-	byID := map[int]*fault{}
-	for _, e := range events {
-		switch e.Kind {
-		case harness.FaultStart, harness.FaultHold, harness.FaultMiss, harness.FaultSkip, harness.FaultEnd:
-		default:
-			continue
-		}
-		f := byID[e.ID]
-		if f == nil {
-			f = &fault{ID: e.ID, Name: e.Fault, Target: e.Target, Start: e.Time, Hold: -1, End: max(end, e.Time)}
-			byID[e.ID] = f
-			all = append(all, f)
-		}
-		// The victims may be known only once the fault holds.
-		if len(e.Nodes) > 0 {
-			f.Nodes = e.Nodes
-		}
-		if len(e.Links) > 0 {
-			f.Links = e.Links
-		}
-		switch e.Kind {
-		case harness.FaultHold:
-			f.Hold, f.Evidence = e.Time, e.Message
-		case harness.FaultMiss:
-			f.Missed, f.Evidence = true, e.Message
-		case harness.FaultSkip:
-			f.Skipped, f.Evidence, f.End = true, e.Message, e.Time
-		case harness.FaultEnd:
-			f.End, f.Healed, f.Trouble = e.Time, true, e.Message
-		}
+// gatherFaults are the faults of a run in the order in which they began, those that were
+// only skipped included; end is the end of the run.
+func gatherFaults(h *harness.History, end time.Duration) (all []*fault) {
+	for _, f := range timeline.AllFaults(h, end) {
+		all = append(all, &fault{f})
 	}
 	return all
 }

@@ -85,7 +85,7 @@ func gatherFigures(in *Input, p *page) []figure {
 		switch {
 		case f.Skipped:
 			skipped++
-		case f.Missed:
+		case f.Missed != "":
 			missed++
 		}
 	}

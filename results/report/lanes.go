@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // What a node was, where it did not say a role itself.
@@ -45,9 +46,9 @@ type laneMark struct {
 }
 
 // gatherLanes reads the lives of the nodes from the events. Nodes that are
-// not in names but have events get a lane below them.
-func gatherLanes(names []string, events []harness.Event, faults []*fault, end time.Duration) []lane {
-	lanes := make([]lane, 0, len(names))
+// not among the named ones but have events get a lane below them.
+func gatherLanes(h *harness.History, faults []*fault, end time.Duration) []lane {
+	lanes := make([]lane, 0, len(h.Nodes))
 	at := map[string]*laneBuilder{}
 	var builders []*laneBuilder
 	builder := func(node string) *laneBuilder {
@@ -59,10 +60,10 @@ func gatherLanes(names []string, events []harness.Event, faults []*fault, end ti
 		}
 		return b
 	}
-	for _, n := range names {
+	for _, n := range h.Nodes {
 		builder(n)
 	}
-	for _, e := range withKills(events, faults) {
+	for _, e := range withKills(timeline.WithRoles(h), faults) {
 		switch e.Kind {
 		case harness.RoleEvent:
 			role := e.Role
@@ -93,7 +94,7 @@ func gatherLanes(names []string, events []harness.Event, faults []*fault, end ti
 		}
 	}
 	for _, f := range faults {
-		if f.Name == "pause" && !f.Missed {
+		if f.Fault.Fault == "pause" && f.Missed == "" {
 			for _, n := range f.Nodes {
 				b := builder(n)
 				b.lane.Frozen = append(b.lane.Frozen, frozen{inSeconds(max(f.Start, f.Hold)), inSeconds(f.End)})
@@ -115,7 +116,7 @@ const byNemesis = "\x00nemesis"
 func withKills(events []harness.Event, faults []*fault) []harness.Event {
 	all := slices.Clone(events)
 	for _, f := range faults {
-		if !slices.Contains([]string{"kill", "stop", "crash", "bit-rot"}, f.Name) || f.Missed {
+		if !slices.Contains([]string{"kill", "stop", "crash", "bit-rot"}, f.Fault.Fault) || f.Missed != "" {
 			continue
 		}
 		for _, n := range f.Nodes {

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"html/template"
 	"slices"
+	"strings"
 	"time"
 
+	"coup/checker/conduct"
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // page is what the template sees.
@@ -21,7 +24,7 @@ type page struct {
 	Proofs   []proof
 	Changes  failoverTable
 	Faults   []faultRow
-	Gap      gap // the longest time without success; empty if it was not measured
+	Gap      timeline.Stretch // the longest time without success; empty if it was not measured
 	Results  []resultRow
 	Command  string
 	Plan     []Field
@@ -37,14 +40,15 @@ type page struct {
 
 type resultRow struct {
 	harness.Result
-	Class   string
+	Class   string // of its colour
+	Word    string
 	Pretty  string
 	Figures bool // it gives figures and no verdict
 }
 
 type faultRow struct {
 	*fault
-	Served *faultAvailability
+	Served *conduct.FaultAvailability
 }
 
 // data is what the scripts see.
@@ -82,7 +86,8 @@ func newPage(in *Input) (*page, error) {
 		return nil, err
 	}
 	end := endOf(in)
-	faults := gatherFaults(in.Events, end)
+	h := &harness.History{Operations: in.Operations, Events: in.Events, Nodes: in.Nodes, Tells: in.Tells}
+	faults := gatherFaults(h, end)
 	p := &page{
 		assets: a, Title: in.Title, Started: in.Started, Lasted: span(end), Nodes: in.Nodes,
 		Command: in.Command, Plan: in.Plan, Total: len(in.Operations),
@@ -108,15 +113,15 @@ func newPage(in *Input) (*page, error) {
 		Faults: []dataFault{}, Phases: []dataMoment{}, Violations: []dataMoment{}, Proofs: []dataProof{},
 		Rates:   gatherRates(in.Operations, end),
 		Latency: gatherLatencies(in.Operations, end),
-		Lanes:   gatherLanes(in.Nodes, in.Events, faults, end),
+		Lanes:   gatherLanes(h, faults, end),
 	}
 	p.Data.addEvents(in.Events, faults)
 	for _, c := range p.Proofs {
 		p.Data.Proofs = append(p.Data.Proofs, dataProofOf(c, calls, list.rows))
 	}
 	if in.Trace != nil {
-		var changes failoverDetails
-		details(in.Verdict.Results, "failovers", &changes)
+		var changes conduct.FailoverDetails
+		details(in.Verdict.Results, conduct.Failovers{}.Name(), &changes)
 		windows, left := chooseWindows(in, p.Proofs, changes.Failovers, faults, end)
 		if p.Trace, err = gatherTrace(in, windows, left, p.Data.Lanes, faults); err != nil {
 			return nil, fmt.Errorf("trace: %w", err)
@@ -132,23 +137,21 @@ func newPage(in *Input) (*page, error) {
 func (p *page) addResults(results []harness.Result) {
 	for _, r := range results {
 		p.Results = append(p.Results, resultRow{
-			Result: r, Class: r.Valid.String(), Pretty: prettyDetails(r.Details, 20_000),
-			Figures: r.Valid == harness.Valid && (r.Checker == "availability" || r.Checker == "failovers"),
+			Result: r, Class: strings.ReplaceAll(r.Valid.String(), " ", "-"), Word: r.Valid.String(), Pretty: prettyDetails(r.Details, 20_000),
+			Figures: r.Valid == harness.Valid && (r.Checker == conduct.Availability{}.Name() || r.Checker == conduct.Failovers{}.Name()),
 		})
 		if c := r.Counterexample; c != nil {
 			p.Proofs = append(p.Proofs, proof{len(p.Proofs), r.Checker, r.Summary, c.Key, c.Story, slices.Clone(c.Witness), c.Edges})
 		}
 	}
-	var changes failoverDetails
-	p.Changes.Known = details(results, "failovers", &changes)
-	p.Changes.fill(changes.Failovers)
+	p.Changes.fill(results)
 }
 
 func (p *page) addFaults(faults []*fault, results []harness.Result) {
-	var availability availabilityDetails
-	details(results, "availability", &availability)
+	var availability conduct.AvailabilityDetails
+	details(results, conduct.Availability{}.Name(), &availability)
 	p.Gap = availability.LongestGap
-	served := map[int]*faultAvailability{}
+	served := map[int]*conduct.FaultAvailability{}
 	for i := range availability.Faults {
 		served[availability.Faults[i].ID] = &availability.Faults[i]
 	}
@@ -161,7 +164,7 @@ func (d *data) addEvents(events []harness.Event, faults []*fault) {
 	for _, f := range faults {
 		if !f.Skipped {
 			d.Faults = append(d.Faults, dataFault{
-				f.ID, f.Name, f.Label(), f.Victims(), inSeconds(max(f.Start, 0)), inSeconds(f.End), f.Missed,
+				f.ID, f.Fault.Fault, f.Label(), f.Victims(), inSeconds(max(f.Start, 0)), inSeconds(f.End), f.Missed != "",
 			})
 		}
 	}

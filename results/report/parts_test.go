@@ -10,9 +10,11 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"coup/checker/conduct"
 	"coup/harness"
 )
 
@@ -41,13 +43,13 @@ func TestGatherFaults(t *testing.T) {
 	e := func(ms int, kind string, id int, message string) harness.Event {
 		return harness.Event{Time: time.Duration(ms) * time.Millisecond, Kind: kind, ID: id, Fault: "kill", Target: "leader", Message: message}
 	}
-	fs := gatherFaults([]harness.Event{
+	fs := gatherFaults(&harness.History{Events: []harness.Event{
 		e(1, harness.FaultStart, 1, ""), e(2, harness.FaultHold, 1, "gone"), e(3, harness.FaultStart, 2, ""),
 		e(4, harness.FaultMiss, 2, "still there"), e(5, harness.FaultEnd, 2, ""), e(6, harness.FaultEnd, 1, "slow to start"), e(7, harness.FaultStart, 3, ""), e(8, harness.FaultSkip, 4, "nobody"),
-	}, 10*time.Millisecond)
+	}}, 10*time.Millisecond)
 	got := ""
 	for _, f := range fs {
-		got += fmt.Sprintf("%d %s from %v hold %v to %v healed %v missed %v skipped %v %q %q\n", f.ID, f.Label(), f.Start, f.Hold, f.End, f.Healed, f.Missed, f.Skipped, f.Evidence, f.Trouble)
+		got += fmt.Sprintf("%d %s from %v hold %v to %v healed %v missed %v skipped %v %q %q\n", f.ID, f.Label(), f.Start, f.Hold, f.End, f.Ended, f.Missed != "", f.Skipped, f.Evidence, f.Trouble)
 	}
 	want := `1 kill leader from 1ms hold 2ms to 6ms healed true missed false skipped false "gone" "slow to start"
 2 kill leader from 3ms hold -1ns to 5ms healed true missed true skipped false "still there" ""
@@ -77,7 +79,8 @@ func TestGatherLanes(t *testing.T) {
 		{Time: s(7), Kind: harness.RoleEvent, Node: "n3", Role: "candidate", Term: 3},
 	}
 	end := s(8)
-	got := gatherLanes([]string{"n1", "n2"}, events, gatherFaults(events, end), end)
+	h := &harness.History{Nodes: []string{"n1", "n2"}, Events: events}
+	got := gatherLanes(h, gatherFaults(h, end), end)
 	want := []lane{
 		{
 			Node: "n1",
@@ -92,6 +95,62 @@ func TestGatherLanes(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+}
+
+// Where no node tells of its roles, they are seen by polls; a node that answers none of
+// several is nothing that anybody knows.
+func TestLanesByPolls(t *testing.T) {
+	h := &harness.History{Nodes: []string{"n1", "n2"}}
+	for i := range 12 {
+		at := time.Duration(i) * time.Second
+		if i < 4 || i == 11 {
+			role := "leader"
+			if i == 11 {
+				role = "follower"
+			}
+			h.Events = append(h.Events, harness.Event{Time: at, Kind: harness.StateEvent, Node: "n1", Role: role})
+		}
+		role := "follower"
+		if i > 6 {
+			role = "leader"
+		}
+		h.Events = append(h.Events, harness.Event{Time: at, Kind: harness.StateEvent, Node: "n2", Role: role})
+	}
+	end := 12 * time.Second
+	got := gatherLanes(h, nil, end)
+	want := [][]laneSpan{{{0, 4, "leader", 0}, {11, 12, "follower", 0}}, {{0, 7, "follower", 0}, {7, 12, "leader", 0}}}
+	for i := range want {
+		if !reflect.DeepEqual(got[i].Spans, want[i]) {
+			t.Errorf("%s: got %+v, want %+v", got[i].Node, got[i].Spans, want[i])
+		}
+	}
+}
+
+// What was not judged, and what nobody would have seen, is said as that.
+func TestNotJudged(t *testing.T) {
+	var out strings.Builder
+	err := Write(&out, Input{Verdict: Verdict{Valid: harness.Valid, Results: []harness.Result{
+		{Checker: "terms", Valid: harness.NotJudged, Summary: "The nodes do not tell their term."},
+		{Checker: "failovers", Valid: harness.NotJudged, Summary: "Nobody would have seen the leader change."},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`verdict-word not-judged">not judged<td>The nodes do not tell their term.`, `<p class="empty">Nobody would have seen the leader change.`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is not in the page", want)
+		}
+	}
+	if strings.Contains(out.String(), "never changed") || strings.Contains(out.String(), "Leader changes") {
+		t.Error("it claims what nobody has seen")
+	}
+	out.Reset()
+	err = Write(&out, Input{Verdict: Verdict{Valid: harness.Valid, Results: []harness.Result{
+		{Checker: "failovers", Valid: harness.Valid, Summary: "Polls every 250ms never saw the leader change.", Details: conduct.FailoverDetails{Polls: 250 * time.Millisecond}},
+	}}})
+	if err != nil || !strings.Contains(out.String(), "polls every 250 ms never saw the leader change") || !strings.Contains(out.String(), "roles were seen by polls every 250 ms") {
+		t.Errorf("the polls are not told: %v", err)
 	}
 }
 

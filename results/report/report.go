@@ -17,11 +17,12 @@ import (
 
 // Input is what a report is made of. Every part may be missing.
 type Input struct {
-	Title   string    // what was run, in a few words; the page's heading
-	Command string    // the command that runs it again
-	Plan    []Field   // what was run, as a table
-	Started time.Time // by the wall clock
-	Nodes   []string  // in the order in which they are to be shown
+	Title   string        // what was run, in a few words; the page's heading
+	Command string        // the command that runs it again
+	Plan    []Field       // what was run, as a table
+	Started time.Time     // by the wall clock
+	Nodes   []string      // in the order in which they are to be shown
+	Tells   harness.Facts // what they tell about themselves
 
 	Verdict    Verdict
 	Events     []harness.Event     // in the order of time

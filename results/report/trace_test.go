@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker/conduct"
 	"coup/cluster/trace"
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // tracedInput is a run in which n1, cut off from n2 and n3, answers a read with
@@ -82,11 +84,12 @@ func windows(t *testing.T, in Input) (all []dataWindow, notes []string) {
 	end := endOf(&in)
 	p := &page{}
 	p.addResults(in.Verdict.Results)
-	faults := gatherFaults(in.Events, end)
-	var changes failoverDetails
+	h := &harness.History{Nodes: in.Nodes, Events: in.Events}
+	faults := gatherFaults(h, end)
+	var changes conduct.FailoverDetails
 	details(in.Verdict.Results, "failovers", &changes)
 	chosen, left := chooseWindows(&in, p.Proofs, changes.Failovers, faults, end)
-	part, err := gatherTrace(&in, chosen, left, gatherLanes(in.Nodes, in.Events, faults, end), faults)
+	part, err := gatherTrace(&in, chosen, left, gatherLanes(h, faults, end), faults)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +228,7 @@ func TestTheMomentsThatMatter(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		proofs   []proof
-		changes  []failover
+		changes  []conduct.Failover
 		faults   []*fault
 		events   []harness.Event
 		want     string
@@ -235,10 +238,10 @@ func TestTheMomentsThatMatter(t *testing.T) {
 		"far":      {proofs: []proof{{Witness: []harness.Witness{witness(10*sec, 10*sec+1), witness(30*sec, 30*sec+1)}}}, want: "9.85-10.15/1 29.85-30.15/1"},
 		"election": {proofs: []proof{{Witness: []harness.Witness{witness(10*sec, 10*sec+1)}}}, events: []harness.Event{leads(8 * sec), leads(10*sec + 9*sec/10), leads(50 * sec)}, want: "7.70-8.30/0 9.85-11.20/1"},
 		"long":     {proofs: []proof{{Witness: []harness.Witness{witness(10*sec, 25*sec)}}}, want: "9.85-11.15/1 24.85-25.15/1"},
-		"failover": {changes: []failover{{At: 5 * sec, Served: 2 * sec}}, faults: []*fault{{Start: 50 * sec}}, want: "4.70-7.30/0"},
-		"strike":   {faults: []*fault{{Start: 50 * sec}, {Start: 55 * sec, Skipped: true}}, want: "49.70-51.00/0"},
+		"failover": {changes: []conduct.Failover{{At: 5 * sec, Served: 2 * sec}}, faults: []*fault{{&timeline.Fault{Start: 50 * sec}}}, want: "4.70-7.30/0"},
+		"strike":   {faults: []*fault{{&timeline.Fault{Start: 50 * sec}}, {&timeline.Fault{Start: 55 * sec, Skipped: true}}}, want: "49.70-51.00/0"},
 		"nothing":  {events: []harness.Event{{Time: 3 * sec, Kind: harness.PhaseEvent, Message: "load"}}, want: "3.00-4.00/0"},
-		"many":     {changes: slices.Repeat([]failover{{At: 5 * sec}}, 20), want: strings.TrimSpace(strings.Repeat("4.70-5.30/0 ", 8)), wantLeft: 12},
+		"many":     {changes: slices.Repeat([]conduct.Failover{{At: 5 * sec}}, 20), want: strings.TrimSpace(strings.Repeat("4.70-5.30/0 ", 8)), wantLeft: 12},
 	} {
 		all, left := chooseWindows(&Input{Events: c.events}, c.proofs, c.changes, c.faults, 60*sec)
 		var got []string

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"coup/checker/conduct"
 	"coup/harness"
 )
 
@@ -43,7 +44,7 @@ const (
 // counterexamples, and the strikes and elections around them; without a
 // counterexample the failovers, else the strikes, else how the load begins.
 // left says how many there was no room for.
-func chooseWindows(in *Input, proofs []proof, changes []failover, faults []*fault, end time.Duration) (all []traceWindow, left int) {
+func chooseWindows(in *Input, proofs []proof, changes []conduct.Failover, faults []*fault, end time.Duration) (all []traceWindow, left int) {
 	for _, p := range proofs {
 		for _, w := range windowsOf(p, in.Events, end) {
 			told := slices.ContainsFunc(all, func(o traceWindow) bool { return len(w.Ops) == 0 && o.From <= w.From && o.To >= w.To })
