@@ -28,7 +28,9 @@ func (r *run) images(ctx context.Context, engine *docker.Engine) (map[string]str
 			i.Reference, i.How = r.plan.Image, "it was named"
 			i.Digest, err = present(ctx, engine, i.Reference)
 		} else {
-			i.Digest, i.How, err = ensure(ctx, engine, recipe)
+			i.Digest, i.How, err = images.Ensure(ctx, engine, recipe, images.Options{
+				Progress: func(line string) { r.o.Log.Info("image", "says", line) },
+			})
 		}
 		if err != nil {
 			return nil, err
@@ -37,12 +39,6 @@ func (r *run) images(ctx context.Context, engine *docker.Engine) (map[string]str
 		r.stored.Images = append(r.stored.Images, i)
 	}
 	return ids, nil
-}
-
-// ensure brings an image to the engine, if it is not there, and says how.
-func ensure(ctx context.Context, engine *docker.Engine, recipe images.Recipe) (id, how string, err error) {
-	id, err = present(ctx, engine, recipe.Reference())
-	return id, "it was there", err
 }
 
 // present is the id of an image that the engine has.

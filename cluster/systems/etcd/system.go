@@ -58,7 +58,7 @@ var flags = map[string]string{
 
 const (
 	lockTTL        = "lock-ttl"
-	defaultLockTTL = 3 // seconds
+	defaultLockTTL = 1 // seconds: less than a strike usually lasts
 )
 
 // Name implements cluster.System.
