@@ -85,6 +85,7 @@ func TestDocsThatAreWrong(t *testing.T) {
 		{"```\nbin/coup report\n```", "accepts 1 arg(s), received 0"},
 		{"```\ncoup run --nemesis kill:everyone\n```", "kill can't be aimed at"},
 		{"```\ncoup hunt --seeds 1-9 --workload bank\n```", "there is no workload"},
+		{"```\ncoup run --promise 'gap<5s' --promise 'gap<5'\n```", "gap<5"},
 		{"```\ncoup run --plan releases/0.yaml\n```", "no such file"},
 		{"```\nzcat h.gz | coup check --modle set -\n```", "unknown flag: --modle"},
 		{"`--no-such-flag` helps", "no command has the flag --no-such-flag"},
@@ -101,6 +102,7 @@ func TestDocsThatAreWrong(t *testing.T) {
 	for _, text := range []string{
 		"# One\n## Two, (three)\n[a](#two-three), [b](docs/report.png), [c](https://example.com/x)",
 		"```\ncoup run --plan RUN_DIR --backend docker # a comment\nsome output: coup knows --nothing\n```",
+		"```\ncoup run --promise 'leaderless<5s after healing' --promise 'gap<5s'\n```",
 		"```\nbin/coup hunt --plan releases/493.yaml --node bin/raft.wasm --seeds 1-20\n```",
 		"`coup check RUN_DIR|HISTORY`, `coup COMMAND --help`, `--seeds`, `make run`, `bin/coup`, `kill:leader`, `a/b`",
 	} {
@@ -142,6 +144,7 @@ var (
 	links  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	code   = regexp.MustCompile("`([^`\n]+)`")
 	folder = regexp.MustCompile(`^((?:  )*)([a-z/]+)/ {2,}\S`) // of a tree of folders
+	word   = regexp.MustCompile(`'[^']*'|[^\s']+`)
 	flag   = regexp.MustCompile(`^--([a-z-]+)`)
 )
 
@@ -245,7 +248,10 @@ func checkLine(line string) error {
 	line, _, _ = strings.Cut(line, " #")
 	for _, command := range strings.Split(line, " | ") {
 		command, _, _ = strings.Cut(command, " > ")
-		words := strings.Fields(command)
+		var words []string // as a shell takes them apart, without what is rare
+		for _, w := range word.FindAllString(command, -1) {
+			words = append(words, strings.Trim(w, "'"))
+		}
 		if len(words) < 2 {
 			continue
 		}
@@ -274,9 +280,6 @@ func checkLine(line string) error {
 // checkCommand fails for arguments of coup that it would not take. A plan is drawn, but
 // nothing runs.
 func checkCommand(args []string) error {
-	for i, a := range args { // what stands for something
-		args[i] = strings.Trim(a, `"'`)
-	}
 	root := newRoot(context.Background())
 	root.InitDefaultHelpCmd()
 	if args[0] == "COMMAND" {
@@ -316,8 +319,15 @@ func checkCommand(args []string) error {
 		return err
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if run.Flags().Lookup(f.Name) != nil {
-			plan = append(plan, fmt.Sprintf("--%s=%s", f.Name, strings.Trim(f.Value.String(), "[]")))
+		if run.Flags().Lookup(f.Name) == nil {
+			return
+		}
+		values := []string{strings.Trim(f.Value.String(), "[]")} // a map is written [name=value]
+		if v, ok := f.Value.(pflag.SliceValue); ok {
+			values = v.GetSlice()
+		}
+		for _, v := range values {
+			plan = append(plan, "--"+f.Name+"="+v)
 		}
 	})
 	root.SetOut(io.Discard)
