@@ -68,7 +68,7 @@ const (
 	HasClocks     Capability = "clocks"
 	HasProcessors Capability = "processors"
 	HasDisks      Capability = "disks"
-	CanRot        Capability = "bit rot"
+	CanRot        Capability = "disks with bits that flip"
 	HasLinks      Capability = "links"
 )
 

@@ -82,7 +82,7 @@ var Faults = map[string]Fault{
 // backend can't do, or the system. nil: it can. Nothing has to run for it.
 func (f Fault) Available(spec Spec, sys cluster.System, can cluster.Capabilities, nodes int) error {
 	if !can.Has(f.Asks) {
-		return fmt.Errorf("%s needs machines of their own (%s), and the nodes of this backend share one", spec.Fault, f.Asks)
+		return fmt.Errorf("its nodes have no %s of their own, as simulated machines do (--backend sim)", f.Asks)
 	}
 	if spec.Target == Leader || spec.Target == Follower {
 		if err := tellsLeader(sys); err != nil {

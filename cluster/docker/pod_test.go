@@ -22,7 +22,7 @@ import (
 
 // odd is a system of which every node has two containers, of different users, and
 // everything else that a pod can have.
-type odd struct{ image string }
+type odd struct{}
 
 func (odd) Name() string                { return "odd" }
 func (odd) Check(cluster.Options) error { return nil }
@@ -32,7 +32,7 @@ func (odd) Open(cluster.Access, string, cluster.Options) (cluster.Conn, error) {
 func (odd) Roles(n int, _ cluster.Options) []cluster.Role {
 	return []cluster.Role{{Name: "keeper", Nodes: 1}, {Name: "worker", Nodes: n - 1}}
 }
-func (o odd) Pod(node cluster.Node, all []cluster.Node, _ cluster.Options) cluster.Pod {
+func (odd) Pod(node cluster.Node, all []cluster.Node, _ cluster.Options) cluster.Pod {
 	container := func(name, user, port, log, stop string) cluster.Container {
 		return cluster.Container{
 			Name: name, Image: "pod", Entrypoint: []string{"/pod"}, Args: []string{name, port, log},

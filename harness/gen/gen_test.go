@@ -215,7 +215,8 @@ func TestDrawPauses(t *testing.T) {
 	draw := func(seed uint64) []gen.Pause {
 		return gen.DrawPauses(seed, 4*time.Second, 2*time.Second, 10*time.Second, time.Minute)
 	}
-	if fmt.Sprint(draw(1)) != fmt.Sprint(draw(1)) || fmt.Sprint(draw(1)) == fmt.Sprint(draw(2)) {
+	first, again, other := fmt.Sprint(draw(1)), fmt.Sprint(draw(1)), fmt.Sprint(draw(2))
+	if first != again || first == other {
 		t.Error("pauses are not determined by their seed")
 	}
 	for seed := range uint64(100) {
