@@ -112,6 +112,9 @@ func judge(ctx context.Context, dir string, b Bounds) (v Verdict, h *harness.His
 		v.Notes = append(v.Notes, fmt.Sprintf("each checker was given %s and %d MiB, and by the plan of the run it is %s and %d MiB",
 			p.CheckTime, p.CheckMemory, was.CheckTime, was.CheckMemory))
 	}
+	if asked, said := strings.TrimPrefix(p.Version, "v"), strings.TrimPrefix(stored.Release, "v"); asked != "" && said != "" && asked != said {
+		v.Notes = append(v.Notes, fmt.Sprintf("the plan asks for %s %s, and the nodes say that they run %s", p.System, asked, said))
+	}
 	all, err := Checkers(within)
 	if err != nil {
 		return v, nil, stored, err

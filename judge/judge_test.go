@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"coup/checker"
 	"coup/checker/linearizable"
 	"coup/harness"
 	"coup/plan"
@@ -74,4 +75,49 @@ func resolved(t *testing.T, change func(*plan.Plan)) plan.Plan {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// A verdict is told in one sentence, beginning with what clients were answered, and with
+// why the test proves nothing where that is so.
+func TestSentence(t *testing.T) {
+	result := func(name string, s harness.Subject, v harness.Validity) harness.Result {
+		return harness.Result{Checker: name, Judges: s, Valid: v, Summary: name + " said so."}
+	}
+	const answers, conduct, test = harness.Answers, harness.Conduct, harness.TheTest
+	const valid, invalid, unknown, not = harness.Valid, harness.Invalid, harness.Unknown, harness.NotJudged
+	for want, v := range map[string]checker.Verdict{
+		"valid: lin said so. ran said so.":                        {Valid: valid, Results: []harness.Result{result("lin", answers, valid), result("terms", conduct, not), result("ran", test, valid)}},
+		"invalid: lin said so.":                                   {Valid: invalid, Results: []harness.Result{result("lin", answers, invalid), result("terms", conduct, invalid), result("ran", test, unknown)}},
+		"unknown: ran said so.":                                   {Valid: unknown, Results: []harness.Result{result("lin", answers, unknown), result("terms", conduct, unknown), result("ran", test, unknown)}},
+		"unknown: terms said so.":                                 {Valid: unknown, Results: []harness.Result{result("lin", answers, valid), result("terms", conduct, unknown), result("ran", test, valid)}},
+		"unknown: Nothing that clients were answered was judged.": {Valid: unknown, Results: []harness.Result{result("terms", conduct, not), result("ran", test, valid)}},
+	} {
+		if got := (Verdict{Verdict: v}).Sentence(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	said := Verdict{Verdict: checker.Verdict{Results: []harness.Result{
+		{Checker: "terms", Valid: not, Summary: "No terms."}, {Checker: "steady", Valid: not, Summary: "No terms."}, {Checker: "replicas", Valid: not, Summary: "No digest."},
+	}}}.NotJudged()
+	if got := strings.Join(said, "; "); got != "replicas (No digest); terms, steady (No terms)" {
+		t.Error(got)
+	}
+}
+
+// What nodes say they run is not always what was asked for.
+func TestAnotherReleaseThanAskedFor(t *testing.T) {
+	for release, note := range map[string]string{"v3.5.21": "", "3.5.21": "", "": "", "3.5.20": "the plan asks for etcd 3.5.21, and the nodes say that they run 3.5.20"} {
+		p := resolved(t, func(p *plan.Plan) { p.System = "etcd@3.5.21" })
+		dir := t.TempDir()
+		if err := results.WriteJSON(dir, results.PlanFile, plan.Stored{Plan: p, Release: release}); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, results.HistoryFile), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		v, err := Judge(t.Context(), dir)
+		if got := strings.Join(v.Notes, "; "); err != nil || got != note {
+			t.Errorf("%q: %q, %v", release, got, err)
+		}
+	}
 }

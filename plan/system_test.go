@@ -36,23 +36,25 @@ func (g guest) Images(cluster.Options) (all []images.Recipe, err error) {
 func (g guest) Timing(cluster.Options) cluster.Timing { return g.timing }
 
 func TestVersionOfASystem(t *testing.T) {
-	for name, version := range map[string]string{"raft": "", "raft@1.2.3": "1.2.3"} {
+	for name, want := range map[string][2]string{"etcd": {"etcd", ""}, "etcd@3.5.21": {"etcd", "3.5.21"}} {
 		p := resolved(t, func(p *Plan) { p.System = name })
-		if p.System != "raft" || p.Version != version || p.Options().Version != version {
-			t.Errorf("%s is %q, %q", name, p.System, p.Version)
+		if got := [2]string{p.System, p.Version}; got != want || p.Options().Version != want[1] {
+			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	if p := resolved(t, func(p *Plan) { p.Version = "1.2.3" }); !strings.Contains(p.Command(), "--system-version 1.2.3") {
+	if p := resolved(t, func(p *Plan) { p.System, p.Version = "etcd", "3.5.21" }); !strings.Contains(p.Command(), "--system etcd --workload register --system-version 3.5.21") {
 		t.Error(p.Command())
 	}
-	if p := resolved(t, func(p *Plan) { p.System, p.Version = "raft@1", "1" }); p.Version != "1" {
+	if p := resolved(t, func(p *Plan) { p.System, p.Version = "etcd@3.5.21", "3.5.21" }); p.Version != "3.5.21" {
 		t.Errorf("%q", p.Version)
 	}
-	for _, c := range [][2]string{{"raft@", ""}, {"raft@1", "2"}} {
+	for want, c := range map[string][2]string{
+		"give the version once": {"etcd@3.5.21", "3.5.20"}, `the version "": give`: {"etcd@", ""}, "make node RAFT=1.3.5": {"raft@1.3.5", ""},
+	} {
 		p := Default()
 		p.System, p.Version = c[0], c[1]
-		if err := p.Resolve(); err == nil || !strings.Contains(err.Error(), "give the version once") {
-			t.Errorf("%v: %v", c, err)
+		if err := p.Resolve(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %s", c, err, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,15 @@ func (r ready) Digest(_ context.Context, _ cluster.Access, node string, keys []s
 		return 0, "", errors.New("no keys")
 	}
 	return 0, r.holds[node], nil
+}
+
+// polled is one whose nodes say who leads when they are asked, and nothing else.
+type polled struct{ bare }
+
+func (polled) Tells() harness.Facts { return harness.Facts{harness.Leader} }
+func (p polled) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
+	s, err := p.bundled.Status(ctx, a, node)
+	return cluster.Status{Role: s.Role, Leader: s.Leader}, err
 }
 
 func runSimulated(t *testing.T, sys cluster.System, change func(*plan.Plan)) (string, judge.Verdict) {
@@ -146,5 +156,19 @@ func TestWhatASystemCanDo(t *testing.T) {
 	_, v = runSimulated(t, ready{asked: new([]string), holds: map[string]string{"n1": "a", "n2": "a", "n3": "b"}}, quiet)
 	if v.Valid != harness.Invalid || found(v)["replicas"] != harness.Invalid || found(v)["linearizable"] != harness.Valid {
 		t.Errorf("%s: %v", v.Sentence(), found(v))
+	}
+}
+
+// Who leads is seen by polls where nodes don't tell it as it happens.
+func TestASystemThatIsPolled(t *testing.T) {
+	_, v := runSimulated(t, polled{}, func(p *plan.Plan) { p.Nemesis = []string{"kill:leader"} })
+	all := found(v)
+	if v.Valid != harness.Valid || all["failovers"] != harness.Valid || all["one-leader"] != harness.NotJudged || all["catch-up"] != harness.NotJudged {
+		t.Errorf("%s: %v", v.Sentence(), all)
+	}
+	for _, r := range v.Results {
+		if r.Checker == "failovers" && (!strings.Contains(r.Summary, "seen by polls every 250ms") || !strings.Contains(r.Summary, "The leader changed")) {
+			t.Error(r.Summary)
+		}
 	}
 }

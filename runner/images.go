@@ -28,9 +28,7 @@ func (r *run) images(ctx context.Context, engine *docker.Engine) (map[string]str
 			i.Reference, i.How = r.plan.Image, "it was named"
 			i.Digest, err = present(ctx, engine, i.Reference)
 		} else {
-			i.Digest, i.How, err = images.Ensure(ctx, engine, recipe, images.Options{
-				Progress: func(line string) { r.o.Log.Info("image", "says", line) },
-			})
+			i.Digest, i.How, err = images.Ensure(ctx, engine, recipe, images.Options{Progress: r.rec.doing})
 		}
 		if err != nil {
 			return nil, err

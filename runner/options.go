@@ -39,6 +39,7 @@ func (o Options) Check(p plan.Plan) error {
 // Progress is what a run looks like at a moment.
 type Progress struct {
 	Phase          harness.Phase // or "judge", when it is over
+	Doing          string        // what takes long in it; usually ""
 	Elapsed, Total time.Duration // of the load
 	OK, Fail, Info int           // completed operations so far
 	Leader         string

@@ -67,7 +67,16 @@ func (r *recorder) enter(p harness.Phase) {
 func (r *recorder) phase(p harness.Phase) {
 	r.log.Info("phase", "is", string(p))
 	r.mu.Lock()
-	r.progress.Phase = p
+	r.progress.Phase, r.progress.Doing = p, ""
+	r.mu.Unlock()
+	r.showProgress()
+}
+
+// doing shows what takes long in a phase.
+func (r *recorder) doing(what string) {
+	r.log.Info("phase", "does", what)
+	r.mu.Lock()
+	r.progress.Doing = what
 	r.mu.Unlock()
 	r.showProgress()
 }

@@ -57,7 +57,10 @@ func liveUI(f *os.File) ui {
 		log: slog.New(slog.DiscardHandler), // the line says it all
 		progress: func(p runner.Progress) {
 			var b strings.Builder
-			fmt.Fprintf(&b, "%s", p.Phase)
+			b.WriteString(string(p.Phase))
+			if p.Doing != "" {
+				b.WriteString(" " + p.Doing)
+			}
 			if p.Phase == harness.PhaseLoad {
 				bar.ChangeMax64(int64(p.Total))
 				left := max(0, p.Total-p.Elapsed).Round(time.Second)

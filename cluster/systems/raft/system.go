@@ -48,6 +48,9 @@ func (System) Name() string { return "raft" }
 
 // Check says what is wrong with the options, before anything is started.
 func (System) Check(o cluster.Options) error {
+	if o.Version != "" {
+		return fmt.Errorf("system raft runs the release of hashicorp/raft that is built in, not one of your choice (%s): make node RAFT=%s builds one for simulated machines, which --node runs", o.Version, o.Version)
+	}
 	if _, err := raftnode.ParseBug(o.Bug); err != nil {
 		return err
 	}
