@@ -534,25 +534,38 @@ func attempts(conn cluster.Conn) (all []attempt) {
 // said not to have happened have not, also when all is well again.
 func (k *contract) errors() {
 	victim := k.nodes[2]
+	others := func(do func(node string) error) error {
+		var errs []error
+		for _, n := range k.nodes {
+			if n != victim {
+				errs = append(errs, do(n))
+			}
+		}
+		return errors.Join(errs...)
+	}
 	for _, f := range []struct {
-		name        string
-		breaks      func() error
-		heals       func() error
-		unreachable bool // no operation can succeed
+		name          string
+		breaks, heals func() error
 	}{
-		{"stopped", func() error { _, err := k.c.Kill(k.ctx, victim); return err }, func() error { return k.c.Start(k.ctx, victim) }, true},
-		{"frozen", func() error { _, err := k.c.Pause(k.ctx, victim); return err }, func() error { return k.c.Resume(k.ctx, victim) }, true},
-		{"cut off from clients", func() error { return k.c.SetCuts(k.ctx, []cluster.Cut{{To: victim, Loss: 1}}) }, func() error { return k.c.SetCuts(k.ctx, nil) }, true},
+		{"stopped", func() error { _, err := k.c.Kill(k.ctx, victim); return err }, func() error { return k.c.Start(k.ctx, victim) }},
+		{"frozen", func() error { _, err := k.c.Pause(k.ctx, victim); return err }, func() error { return k.c.Resume(k.ctx, victim) }},
+		{"cut off from clients", func() error { return k.c.SetCuts(k.ctx, []cluster.Cut{{To: victim, Loss: 1}}) }, func() error { return k.c.SetCuts(k.ctx, nil) }},
 		{"cut off from its peers", func() error {
 			var cuts []cluster.Cut
-			for _, n := range k.nodes {
-				if n != victim {
-					cuts = append(cuts, cluster.Cut{From: n, To: victim, Loss: 1}, cluster.Cut{From: victim, To: n, Loss: 1})
-				}
-			}
+			others(func(n string) error {
+				cuts = append(cuts, cluster.Cut{From: n, To: victim, Loss: 1}, cluster.Cut{From: victim, To: n, Loss: 1})
+				return nil
+			})
 			return k.c.SetCuts(k.ctx, cuts)
-		}, func() error { return k.c.SetCuts(k.ctx, nil) }, true},
+		}, func() error { return k.c.SetCuts(k.ctx, nil) }},
+		// A leader takes it into its log, and may finish it when its peers are back.
+		{"alone, as its peers are frozen", func() error {
+			return others(func(n string) error { _, err := k.c.Pause(k.ctx, n); return err })
+		}, func() error { return others(func(n string) error { return k.c.Resume(k.ctx, n) }) }},
 	} {
+		if leader, ok := k.led(); ok {
+			victim = leader
+		}
 		warm, cold := k.open(victim), k.open(victim)
 		if warm == nil || cold == nil {
 			return

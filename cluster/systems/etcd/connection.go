@@ -66,14 +66,14 @@ func dial(a cluster.Access, node string) (*link, error) {
 // reaches it. Its error wraps harness.ErrFail: nothing was asked.
 func (l *link) ready(ctx context.Context) error {
 	conn := l.ActiveConnection()
-	for tried := false; ; {
+	for {
 		state := conn.GetState()
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("%w: %s does not answer: %w", harness.ErrFail, l.node, ctx.Err())
 		case state == connectivity.Ready:
 			return nil
-		case state == connectivity.TransientFailure && tried:
+		case state == connectivity.TransientFailure: // and it stays so until an attempt works, without a word of others
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			if l.refused != nil {
@@ -83,7 +83,6 @@ func (l *link) ready(ctx context.Context) error {
 		case state == connectivity.Idle:
 			conn.Connect()
 		}
-		tried = tried || state == connectivity.Connecting
 		conn.WaitForStateChange(ctx, state)
 	}
 }
@@ -143,9 +142,7 @@ func (c *connection) with(ctx context.Context, effect bool, do func(ctx context.
 		c.link = l
 	}
 	if err := c.link.ready(ctx); err != nil {
-		if ctx.Err() != nil {
-			c.drop() // what was lost on the way is sent again after ever longer pauses
-		}
+		c.drop() // another one tries at once, and not after ever longer pauses
 		return err
 	}
 	err := do(ctx, c.link)
@@ -153,7 +150,7 @@ func (c *connection) with(ctx context.Context, effect bool, do func(ctx context.
 		return nil
 	}
 	if ctx.Err() != nil {
-		c.drop()
+		c.drop() // what was lost on the way is sent again after ever longer pauses
 	}
 	if !effect || didNotHappen(err) {
 		return fmt.Errorf("%w: %s: %w", harness.ErrFail, c.home, err)

@@ -1,0 +1,169 @@
+package conformance_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"coup/cluster"
+	"coup/cluster/conformance"
+	"coup/cluster/sim"
+	"coup/cluster/systems/raft"
+	"coup/harness"
+	"coup/internal/testnode"
+)
+
+// liar is the bundled system with connections that lie in one way.
+type liar struct {
+	raft.System
+	lie string
+}
+
+func (l liar) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
+	c, err := l.System.Open(a, node, o)
+	if err != nil {
+		return nil, err
+	}
+	return &lying{everything: c.(everything), lie: l.lie}, nil
+}
+
+// TransferLeader implements cluster.Transferer.
+func (l liar) TransferLeader(ctx context.Context, a cluster.Access, leader, to string) (string, error) {
+	if l.lie == "transfers" {
+		return "", nil
+	}
+	return l.System.TransferLeader(ctx, a, leader, to)
+}
+
+// Status implements cluster.Informer.
+func (l liar) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
+	s, err := l.System.Status(ctx, a, node)
+	switch l.lie {
+	case "tells no term":
+		s.Term = 0
+	case "all lead":
+		s.Role = "leader"
+	}
+	return s, err
+}
+
+// everything is what a connection to the bundled system can do.
+type everything interface {
+	cluster.Conn
+	cluster.Register
+	cluster.Set
+	cluster.Queue
+	cluster.Counter
+	cluster.Transactions
+}
+
+type lying struct {
+	everything
+	lie string
+}
+
+func (l *lying) CAS(ctx context.Context, key string, from *int64, to int64) (*int64, error) {
+	saw, err := l.everything.CAS(ctx, key, from, to)
+	if l.lie == "a cas that failed saw what it expected" && err == nil {
+		return from, nil
+	}
+	return saw, err
+}
+
+func (l *lying) Read(ctx context.Context, key string) (*int64, error) {
+	v, err := l.everything.Read(ctx, key)
+	if l.lie == "nothing is zero" && err == nil && v == nil {
+		return new(int64), nil
+	}
+	return v, err
+}
+
+func (l *lying) Write(ctx context.Context, key string, v int64) error {
+	err := l.everything.Write(ctx, key, v)
+	if l.lie == "writes succeed" {
+		return nil
+	}
+	return err
+}
+
+func (l *lying) SetAdd(ctx context.Context, key string, v int64) error {
+	err := l.everything.SetAdd(ctx, key, v)
+	if l.lie == "what nobody knows did not happen" && err != nil && !errors.Is(err, harness.ErrFail) {
+		return fmt.Errorf("%w: %w", harness.ErrFail, err)
+	}
+	return err
+}
+
+func (l *lying) Enqueue(ctx context.Context, key string, v int64) error {
+	if l.lie == "queues know an element once" && v == 1 {
+		if last, err := l.everything.Read(ctx, "seen"+key); err != nil || last != nil {
+			return err
+		}
+		if err := l.everything.Write(ctx, "seen"+key, 1); err != nil {
+			return err
+		}
+	}
+	return l.everything.Enqueue(ctx, key, v)
+}
+
+func (l *lying) CounterAdd(ctx context.Context, key string, delta int64) error {
+	return l.everything.CounterAdd(ctx, key, map[bool]int64{true: max(delta, 0), false: delta}[l.lie == "counters only grow"])
+}
+
+func (l *lying) Txn(ctx context.Context, steps []cluster.Micro) ([]cluster.Micro, error) {
+	done, err := l.everything.Txn(ctx, steps)
+	if l.lie == "reads of what was appended before the transaction" && err == nil {
+		for i := range done {
+			for _, s := range steps[:i] {
+				if list := done[i].List; s.F == "append" && s.Key == done[i].Key && len(list) > 0 {
+					done[i].List = list[:len(list)-1]
+				}
+			}
+		}
+	}
+	return done, err
+}
+
+// A contract that lets a lie pass is worth nothing.
+func TestLiesAreFound(t *testing.T) {
+	for lie, want := range map[string]string{
+		"":                                       "",
+		"transfers":                              "the leader hands the lead over",
+		"tells no term":                          "every node tells what it is said to tell",
+		"all lead":                               "one leader is found",
+		"a cas that failed saw what it expected": "cas from a value on a register without one saw",
+		"nothing is zero":                        "a register that nobody has written",
+		"writes succeed":                         "a write at a node that is stopped does not succeed",
+		"what nobody knows did not happen":       "did not happen, as was said",
+		"queues know an element once":            "dequeue 4",
+		"counters only grow":                     "after adding 5, -2 and 0",
+		"reads of what was appended before the transaction": "reads of what the transaction itself has appended",
+	} {
+		t.Run(lie, func(t *testing.T) {
+			t.Parallel()
+			w := sim.NewWorld(1)
+			var found error
+			err := w.Run(func() error {
+				ctx := context.Background()
+				sys := liar{lie: lie}
+				c, err := sim.Up(ctx, w, sim.Config{
+					Program: testnode.Program(t, testnode.Node), Nodes: 3, System: raft.System{},
+					Output: func(string, []byte) {}, Exited: func(string, int) {}, GaveUp: func(string, string) {},
+				})
+				if err != nil {
+					return err
+				}
+				found = conformance.CheckSystem(ctx, w, sys, c, cluster.Options{})
+				return c.Close(ctx)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (found == nil) != (want == "") || found != nil && !strings.Contains(found.Error(), want) {
+				t.Errorf("found %v, want %q", found, want)
+			}
+		})
+	}
+}
