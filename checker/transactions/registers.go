@@ -16,12 +16,10 @@ import (
 // nothing comes before what was written first.
 type registerTxns struct {
 	*txns
-	writers   map[item]writer
-	nexts     map[item][]int32 // who read a version and then wrote another one
-	readers   map[item][]int32
-	previous  map[item]item            // the version that one followed
-	concluded map[graph.Step]deduction // what several reads say together
-	undrawn   bool                     // not all that they say was concluded: it would have been too much
+	writers  map[item]writer
+	nexts    map[item][]int32 // who read a version and then wrote another one
+	readers  map[item][]int32
+	previous map[item]item // the version that one followed
 	// By key: who found nothing in it, and who then wrote it.
 	nothing, begun map[int32][]int32
 }
@@ -217,9 +215,6 @@ func (r *registerTxns) link() {
 
 // explain tells why one transaction must come before another, and on which register.
 func (r *registerTxns) explain(s graph.Step, first, second string) (key, why string) {
-	if c, known := r.concluded[s]; known {
-		return c.key, fmt.Sprintf(c.text, first, second)
-	}
 	from, to := r.effects(s.From), r.effects(s.To)
 	for _, n := range from {
 		for _, m := range to {

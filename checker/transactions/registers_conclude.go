@@ -339,3 +339,34 @@ func (r *registerTxns) ends(i int32) int {
 	}
 	return math.MaxInt
 }
+
+// known is who read what others wrote.
+func (r *registerTxns) known() (k known) {
+	var touched []int32
+	for i, op := range r.ops {
+		if op.Type != harness.OK {
+			continue
+		}
+		touched = touched[:0]
+		for at, m := range r.output(int32(i)) {
+			key := r.key(int32(i), at)
+			if slices.Contains(touched, key) {
+				continue
+			}
+			touched = append(touched, key)
+			if m.F != "r" {
+				continue
+			}
+			writer := none
+			if m.Seen.Set {
+				w, written := r.writers[item{key, m.Seen.Int}]
+				if !written {
+					continue
+				}
+				writer = w.txn
+			}
+			k.reads = append(k.reads, readOf{key, int32(i), writer})
+		}
+	}
+	return k
+}

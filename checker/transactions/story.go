@@ -41,8 +41,12 @@ func (t *txns) tell(a Anomaly) *harness.Counterexample {
 		ops = append(ops, *t.ops[i])
 		c.Story = append(c.Story, name(i)+": "+did(t.ops[i], keys))
 	}
-	for _, e := range c.Edges {
-		c.Story = append(c.Story, e.Text)
+	if a.lines != nil {
+		c.Story = append(c.Story, a.lines(name)...)
+	} else {
+		for _, e := range c.Edges {
+			c.Story = append(c.Story, e.Text)
+		}
 	}
 	if a.cycle {
 		var chain []string
@@ -75,17 +79,25 @@ var anomalyDocs = map[string]string{
 	G1c:               "a cycle of writes and reads",
 	LostUpdate:        "two transactions read one version, and both replaced it",
 	GSingle:           "a cycle with one read of what another transaction then replaced",
+	GNonadjacent:      "a cycle with several reads of what other transactions then replaced, no two of them next to each other, which snapshot isolation excludes",
 	G2Item:            "a cycle with several reads of what other transactions then replaced",
 	Unserializable:    "no order of the transactions explains what was read, as follows from several reads together",
+	NoSnapshots:       "no choice of when the transactions started and committed explains what was read under snapshot isolation",
 }
+
+// What is said of the order that is a part of an anomaly.
+const (
+	orderOfTime    = ", which the order of time closes"
+	orderOfProcess = ", which the order of one process closes"
+)
 
 // kindOf takes a kind apart: the anomaly, and what order is a part of it.
 func kindOf(kind string) (base, order string) {
 	if base, ok := strings.CutSuffix(kind, "-realtime"); ok {
-		return base, ", which the order of time closes"
+		return base, orderOfTime
 	}
 	if base, ok := strings.CutSuffix(kind, "-process"); ok {
-		return base, ", which the order of one process closes"
+		return base, orderOfProcess
 	}
 	return kind, ""
 }
@@ -93,6 +105,14 @@ func kindOf(kind string) (base, order string) {
 // reason tells why a transaction came before another; key is the object on which
 // that shows, if it does.
 func (t *txns) reason(s graph.Step, from, to string) (key, text string) {
+	if c, known := t.concluded[s]; known {
+		return c.key, fmt.Sprintf(c.text, from, to)
+	}
+	return t.known(s, from, to)
+}
+
+// known tells why a transaction came before another where that was not concluded.
+func (t *txns) known(s graph.Step, from, to string) (key, text string) {
 	a, b := t.ops[s.From], t.ops[s.To]
 	switch s.Kind {
 	case graph.Process:

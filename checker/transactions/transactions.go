@@ -41,21 +41,13 @@ type Checker struct {
 	// Registers says that the transactions work on registers (w and r);
 	// otherwise on lists (append and r), which tell much more.
 	Registers bool
-	// Level is the promise to judge by; "": strict-serializable.
+	// Level is the promise to judge by; "": strict-serializable, or nothing but
+	// Anomalies if there are any.
 	Level Isolation
+	// Anomalies must not be there either, whatever the level says of them: names of
+	// kinds, with what Elle counts as special forms of them.
+	Anomalies []string
 }
-
-// Isolation is a promise about transactions.
-type Isolation string
-
-// The promises, from the weakest to the strongest.
-const (
-	ReadUncommitted    Isolation = "read-uncommitted"
-	ReadCommitted      Isolation = "read-committed"
-	SnapshotIsolation  Isolation = "snapshot-isolation"
-	Serializable       Isolation = "serializable"
-	StrictSerializable Isolation = "strict-serializable"
-)
 
 // The kinds of anomalies, the gravest first. Those of cycles also come with
 // "-process" and "-realtime", where the order of one process or of time is a
@@ -73,31 +65,16 @@ const (
 	G1c               = "G1c"                // a cycle of writes and reads
 	LostUpdate        = "lost-update"        // two transactions read one version, and both replaced it
 	GSingle           = "G-single"           // a cycle with one read of what another transaction then replaced
+	GNonadjacent      = "G-nonadjacent"      // a cycle with several such reads, no two of them next to each other; told apart from G2-item only where a level or anomalies are asked for
 	G2Item            = "G2-item"            // a cycle with several reads of what other transactions then replaced
 	Unserializable    = "unserializable"     // no order of the transactions explains what was read, as follows from several reads
+	NoSnapshots       = "no-snapshots"       // no choice of when transactions started and committed explains what was read under snapshot isolation
 )
 
 // gravities are the kinds of anomalies, the gravest first.
 var gravities = []string{
 	Garbage, DuplicateElements, IncompatibleOrder, CyclicVersions, Internal,
-	G0, G1a, DirtyUpdate, G1b, G1c, LostUpdate, GSingle, G2Item, Unserializable,
-}
-
-// allowed are the anomalies that each promise does not exclude.
-var allowed = map[Isolation][]string{
-	ReadUncommitted:   {G1a, G1b, G1c, Internal, LostUpdate, GSingle, G2Item, Unserializable},
-	ReadCommitted:     {Internal, LostUpdate, GSingle, G2Item, Unserializable},
-	SnapshotIsolation: {G2Item, Unserializable},
-	Serializable:      {},
-}
-
-// excludes says whether the promise rules the anomaly out.
-func (i Isolation) excludes(kind string) bool {
-	if i == StrictSerializable || i == "" {
-		return true
-	}
-	base, _ := kindOf(kind)
-	return base == kind && !slices.Contains(allowed[i], kind)
+	G0, G1a, DirtyUpdate, G1b, G1c, LostUpdate, GSingle, GNonadjacent, G2Item, Unserializable, NoSnapshots,
 }
 
 // Details are the Details of [Checker].
@@ -109,6 +86,9 @@ type Details struct {
 	// graph of what must come before what, time and processes included.
 	Components int       `json:"components"`
 	Anomalies  []Anomaly `json:"anomalies"` // one of each kind, the gravest first
+	// MayBe are the strongest levels that nothing that was found speaks against, if it
+	// is invalid. They are told only where a level or anomalies were asked for.
+	MayBe []Isolation `json:"may_be,omitempty"`
 }
 
 // Anomaly is an anomaly of a kind: the first one, or the shortest cycle that
@@ -124,6 +104,7 @@ type Anomaly struct {
 	keys  []string     // the objects that it is about
 	tail  []string     // what is wrong, in sentences
 	cycle bool
+	lines func(name func(i int32) string) []string // tells it instead of the edges
 }
 
 // Name implements [harness.Checker].
@@ -132,22 +113,26 @@ func (Checker) Name() string { return "transactions" }
 // Check implements [harness.Checker].
 func (c Checker) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: c.Name()}
-	level := c.Level
-	if level == "" {
-		level = StrictSerializable
+	level := StrictSerializable
+	if c.Level != "" {
+		var err error
+		if level, err = ParseIsolation(string(c.Level)); err != nil {
+			return r, err
+		}
 	}
-	if _, known := allowed[level]; !known && level != StrictSerializable {
-		return r, fmt.Errorf("no level of isolation %q", level)
+	if _, err := ParseAnomalies(strings.Join(c.Anomalies, ",")); err != nil {
+		return r, err
 	}
+	j := judged{c, level}
 	t, err := newTxns(h.Operations)
 	if err != nil {
 		return r, err
 	}
-	registers := &registerTxns{txns: t}
+	registers, lists := &registerTxns{txns: t}, &listTxns{txns: t}
 	if c.Registers {
 		err = registers.infer()
 	} else {
-		err = (&listTxns{txns: t}).infer()
+		err = lists.infer()
 	}
 	if err != nil {
 		return r, err
@@ -155,18 +140,26 @@ func (c Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 	if ctx.Err() == nil {
 		t.order()
 		t.cycles(ctx)
+		if !j.plainly() {
+			t.snapshotCycles(ctx)
+		}
 	}
 	hurried := ctx.Err() != nil
-	excluded := slices.ContainsFunc(t.anomalies, func(a Anomaly) bool { return level.excludes(a.Kind) })
-	if c.Registers && !excluded && level.excludes(Unserializable) {
-		registers.saturate(ctx, level == StrictSerializable)
+	excluded := slices.ContainsFunc(t.anomalies, func(a Anomaly) bool { return j.excludes(a.Kind) })
+	switch {
+	case excluded:
+	case c.Registers:
+		registers.decide(ctx, j)
+	case j.excludes(NoSnapshots) && !j.excludes(G2Item) && lists.rivals():
+		_, order := level.parts()
+		t.decide(ctx, lists.known(), true, order)
 	}
 
 	d := Details{Level: level, Transactions: t.committed(), Components: t.components, Anomalies: []Anomaly{}}
 	worst := -1
 	for i := range t.anomalies {
 		a := t.anomalies[i]
-		a.Excluded = level.excludes(a.Kind)
+		a.Excluded = j.excludes(a.Kind)
 		a.Story = t.tell(a).Story
 		d.Anomalies = append(d.Anomalies, a)
 	}
@@ -180,24 +173,44 @@ func (c Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 			}
 		}
 	}
+	if worst >= 0 && !j.plainly() {
+		d.MayBe = j.mayBe(d.Anomalies)
+	}
 	r.Details = d
 	switch {
 	case worst >= 0:
 		r.Valid = harness.Invalid
-		r.Summary = fmt.Sprintf("Not %s: %s.", level, strings.Join(kinds, ", "))
+		r.Summary = fmt.Sprintf("Not %s: %s.", j.named(), strings.Join(kinds, ", "))
+		if !j.plainly() {
+			r.Summary += " " + stillAllowed(d.MayBe)
+		}
 		r.Counterexample = t.tell(d.Anomalies[worst])
+	case d.Transactions == 0:
+		r.Valid, r.Summary = harness.Unknown, "No transaction is known to have taken effect: nothing was tested."
 	case hurried:
 		r.Valid, r.Summary = harness.Unknown, "There was no time to look for cycles."
 	case ctx.Err() != nil:
 		r.Valid, r.Summary = harness.Unknown, "There was no time to draw all conclusions from what was read."
-	case registers.undrawn:
-		r.Valid, r.Summary = harness.Unknown, fmt.Sprintf("Nothing that single reads of %s tell speaks against %s, and what follows from several together is too much to be concluded.", story.Plural(d.Transactions, "transaction"), level)
-	case t.gaveUp && level == SnapshotIsolation:
-		r.Valid, r.Summary = harness.Unknown, "There are too many cycles to say of each whether "+string(level)+" allows it."
-	default:
+	case t.undrawn:
+		r.Valid, r.Summary = harness.Unknown, fmt.Sprintf("Nothing that single reads of %s tell speaks against %s, and what follows from several together is too much to be concluded.", story.Plural(d.Transactions, "transaction"), j.named())
+	case j.plainly() || c.Level != "" && len(c.Anomalies) == 0:
 		r.Summary = fmt.Sprintf("Nothing in %s speaks against %s.", story.Plural(d.Transactions, "transaction"), level)
+	default:
+		r.Summary = fmt.Sprintf("Nothing in %s shows that it is not %s.", story.Plural(d.Transactions, "transaction"), j.named())
 	}
 	return r, nil
+}
+
+// stillAllowed words what may still be promised.
+func stillAllowed(levels []Isolation) string {
+	var names []string
+	for _, i := range levels {
+		names = append(names, string(i))
+	}
+	if len(names) == 0 {
+		return "It is none of the weaker levels either."
+	}
+	return "It may still be " + strings.Join(names, " or ") + "."
 }
 
 // gravity orders anomalies, the gravest first.
@@ -223,9 +236,10 @@ type txns struct {
 	stepKeys   []int32  // the key of every step of every transaction
 	anomalies  []Anomaly
 	components int
-	gaveUp     bool // not all that could be a cycle was looked at
+	undrawn    bool // not all that several reads say together was concluded: it would have been too much
 	// why tells an edge of the kinds ww, wr and rw, and on which key it is.
-	why func(s graph.Step, from, to string) (key, text string)
+	why       func(s graph.Step, from, to string) (key, text string)
+	concluded map[graph.Step]deduction // what several reads say together
 }
 
 // newTxns numbers the keys. An error says which operation is no transaction.

@@ -108,7 +108,7 @@ func TestIsolationLevels(t *testing.T) {
 		h     *harness.History
 		valid harness.Validity
 	}{
-		{SnapshotIsolation, twoOrders, harness.Valid}, {Serializable, twoOrders, harness.Invalid}, {StrictSerializable, twoOrders, harness.Invalid},
+		{SnapshotIsolation, twoOrders, harness.Invalid}, {ReadCommitted, twoOrders, harness.Valid}, {Serializable, twoOrders, harness.Invalid}, {StrictSerializable, twoOrders, harness.Invalid},
 		{Serializable, old, harness.Valid}, {StrictSerializable, old, harness.Invalid},
 		{SnapshotIsolation, skew, harness.Valid}, {Serializable, skew, harness.Invalid}, {StrictSerializable, skew, harness.Invalid},
 		{Serializable, stale, harness.Valid}, {StrictSerializable, stale, harness.Invalid}, {"", stale, harness.Invalid},
