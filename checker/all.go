@@ -15,21 +15,20 @@ type Verdict struct {
 	Results []harness.Result `json:"results"`
 }
 
-// CheckAll lets every checker judge the history, one after the other (so that
-// a bound on memory means one checker), and takes the worst verdict. A checker
-// that errs or panics found nothing out: its result is unknown. So is the
-// verdict of no checkers at all.
+// CheckAll lets every checker judge the history, one after the other, so that a bound
+// on memory holds for one checker. It takes the worst verdict. The result of a checker
+// that fails or panics is unknown. Without checkers the verdict is unknown.
 //
-// A checker that needs what the nodes do not tell ([harness.Needing],
-// [harness.History.Tells]) is not asked: its result is not judged, and worsens
-// nothing. But if no checker of what clients were answered came to a verdict, that of all
-// is unknown, or invalid.
+// A checker that needs something that the nodes do not tell ([harness.Needing],
+// [harness.History.Tells]) does not run. Its result is "not judged", which makes the
+// verdict no worse. But the verdict is never valid unless a checker of what clients were
+// answered came to a decision.
 //
-// Results are in the order of their subjects, what clients were answered first, and
-// of one subject in that of the checkers.
+// Results are sorted by subject, what clients were answered first, and within a subject
+// in the order of the checkers.
 func CheckAll(ctx context.Context, checkers []harness.Checker, h *harness.History) Verdict {
 	v := Verdict{Results: []harness.Result{}}
-	decided := false // something that clients were answered
+	decided := false // whether a checker of what clients were answered came to a decision
 	worst := harness.Valid
 	for _, c := range checkers {
 		r := checkOne(ctx, c, h)
@@ -44,7 +43,7 @@ func CheckAll(ctx context.Context, checkers []harness.Checker, h *harness.Histor
 	return v
 }
 
-// place is where results of a subject stand among others.
+// place is the place of a subject in the order of results.
 func place(s harness.Subject) int {
 	return slices.Index([]harness.Subject{harness.Answers, harness.Service, harness.Conduct, harness.TheTest}, s)
 }

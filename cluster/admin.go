@@ -5,22 +5,21 @@ import (
 	"errors"
 )
 
-// What an operator can do to a cluster that runs. A system that offers it
-// implements these beside [System]; faults that need it ask for it.
+// What an operator can do to a running cluster. A system that offers it implements
+// these interfaces beside [System]; the faults that need them ask for them.
 //
-// Their errors wrap harness.ErrFail where certainly nothing was done, because the
-// node that was asked does not lead or could not be reached; after any other
-// error nobody knows.
+// An error wraps harness.ErrFail if certainly nothing was done, because the node that
+// was asked does not lead or could not be reached. After any other error nobody knows.
 
-// Transferer is a system whose leader can be told to hand the lead over.
+// Transferer is a system whose leader can be told to transfer leadership.
 type Transferer interface {
-	// TransferLeader asks leader to hand the lead to node to, and waits for what
-	// comes of it: refused is empty if leader has given the lead away, and
-	// otherwise says why it has not.
+	// TransferLeader asks leader to transfer leadership to node to, and waits for the
+	// result: refused is empty if leader has given up leadership, and otherwise says
+	// why it has not.
 	TransferLeader(ctx context.Context, a Access, leader, to string) (refused string, err error)
 }
 
-// ErrPending is wrapped by errors that mean: it was begun, and was not finished
+// ErrPending is wrapped by errors that mean: the change has begun, and was not finished
 // in time.
 var ErrPending = errors.New("begun and not finished")
 
@@ -30,7 +29,7 @@ type Suffrage string
 // The suffrages.
 const (
 	Voter    Suffrage = "voter"
-	Nonvoter Suffrage = "nonvoter" // it is sent everything, and has no say
+	Nonvoter Suffrage = "nonvoter" // it gets the log, and has no vote
 	Absent   Suffrage = "absent"   // it is no member
 )
 
@@ -42,9 +41,9 @@ type Members struct {
 
 // Membership is a system whose members can be changed while it runs.
 type Membership interface {
-	// SetMember asks leader to make node what as says, waits until that is
-	// committed, and returns the members then. Where it is so already, nothing is
-	// changed. An error that wraps ErrPending says that leader has begun it: it
-	// may still be committed.
+	// SetMember asks leader to give node the suffrage as, waits until the change is
+	// committed, and returns the members after it. If node has that suffrage already,
+	// nothing is changed. An error that wraps ErrPending says that leader has begun the
+	// change, which may still be committed.
 	SetMember(ctx context.Context, a Access, leader, node string, as Suffrage) (Members, error)
 }

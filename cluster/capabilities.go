@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// What only some clusters can break. The methods return evidence as those of
-// [Cluster] do.
+// What only some clusters can break. As in [Cluster], the methods return evidence.
 
 // Power is a cluster whose machines can lose power.
 type Power interface {
@@ -18,20 +17,20 @@ type Power interface {
 
 // Clocks is a cluster whose machines have clocks of their own.
 type Clocks interface {
-	// SetClock moves a node's wall clock from the right time by jump, and makes
-	// all its clocks run faster by drift millionths.
+	// SetClock sets a node's wall clock to the right time plus jump, and makes all its
+	// clocks run faster by drift millionths.
 	SetClock(ctx context.Context, node string, jump time.Duration, drift int64) (evidence string, err error)
 }
 
 // Processors is a cluster whose machines have processors of their own.
 type Processors interface {
-	// SetCPU makes a node so many times as slow as usual.
+	// SetCPU makes a node's processor slow times as slow as usual; 1 heals it.
 	SetCPU(ctx context.Context, node string, slow int) (evidence string, err error)
 }
 
 // Disks is a cluster whose machines have disks of their own.
 type Disks interface {
-	// SetDisk makes exactly this wrong with a node's disk.
+	// SetDisk gives a node's disk exactly this fault; the zero value heals it.
 	SetDisk(ctx context.Context, node string, f DiskFault) (evidence string, err error)
 }
 
@@ -39,7 +38,7 @@ type Disks interface {
 type DiskFault struct {
 	Delay time.Duration // every fsync takes this much longer
 	Hang  bool          // no fsync ends
-	Fail  bool          // every fsync fails (EIO), and some of what it should have written never will be
+	Fail  bool          // every fsync fails (EIO), and some of its data is never written
 	Full  bool          // nothing more can be stored: files do not grow, and there are no new ones
 }
 
@@ -50,12 +49,12 @@ type Rot interface {
 	Unrot(ctx context.Context, node string) error
 }
 
-// Links is a cluster whose links can be worse than lossy: it carries out all
-// that a [Cut] says.
+// Links is a cluster that carries out all fields of a [Cut], not only Loss.
 type Links interface {
-	// Ping says how long a packet of so many bytes took to pass a link.
+	// Ping returns how long a packet of size bytes took to pass a link.
 	Ping(ctx context.Context, from, to string, size int) (time.Duration, error)
-	// Connections says how many are open, and whether another would be refused.
+	// Connections returns how many connections are open, and whether a new one would
+	// be refused.
 	Connections(ctx context.Context, from, to string) (open int, refused bool, err error)
 }
 

@@ -5,11 +5,12 @@
 // and breaks them when the nemesis asks. Neither knows the other: N systems and M
 // backends are N+M pieces.
 //
-// Both have few methods that they must have. What else one can do, it shows by
-// implementing small interfaces: a system [Informer], [EventReader], [Readiness],
-// [Initializer], [Digester], [Timed], [Grouped], [Imaged], [Planted], [Transferer],
-// [Membership]; a cluster those of [Capabilities]. Who needs one of them asks first,
-// and says what can't be done without it.
+// A new system starts with [System]: four methods that every system must have.
+// Whatever else a system can do, it shows by implementing small interfaces: [Informer],
+// [EventReader], [Readiness], [Initializer], [Digester], [Timed], [Grouped], [Imaged],
+// [Planted], [Transferer], [Membership]. In the same way a cluster implements some of
+// the interfaces of [Capabilities]. Callers ask for an interface before they use it,
+// and say what can't be done without it.
 package cluster
 
 import (
@@ -31,8 +32,8 @@ type Access interface {
 	// Dial connects to a port of a node, by the port's name. ctx bounds the
 	// dialling; the connection keeps the deadlines set on it.
 	Dial(ctx context.Context, node, port string) (net.Conn, error)
-	// DialAddress connects to host:port as the nodes know it: to what a system tells
-	// its clients. It fails for addresses that are no node's.
+	// DialAddress connects to host:port, an address as the nodes know it and as a
+	// system tells its clients. It fails for an address that belongs to no node.
 	DialAddress(ctx context.Context, address string) (net.Conn, error)
 	// Exec runs a command in a container of the node ("": its first) and returns what it wrote. Its
 	// error wraps ErrExec if the command ran and failed, and ErrUnavailable if the
@@ -44,8 +45,8 @@ type Access interface {
 var ErrExec = errors.New("the command failed")
 
 // Cluster is a running cluster. All methods are safe for concurrent use.
-// The methods that break something return evidence, in words, that it broke:
-// an error means that it did not, or that nobody could see it.
+// The methods that break something return evidence of the effect, in words. An error
+// means that there was no effect, or that nobody could see one.
 type Cluster interface {
 	Access
 

@@ -58,7 +58,7 @@ type Micro struct {
 // Lock is a set of locks by key. Each is held by one client at a time, until the
 // client releases it or its lease is over.
 type Lock interface {
-	// Acquire takes the lock. It does not wait: where somebody holds it, be it this
+	// Acquire takes the lock. It does not wait: if anybody holds the lock, even this
 	// client, the error wraps harness.ErrFail.
 	Acquire(ctx context.Context, key string) (Grant, error)
 	// Renew begins the lease anew. Its error wraps harness.ErrFail if the client
@@ -74,7 +74,7 @@ type Grant struct {
 	// Token, if there is one, is larger than that of every earlier holder (a fencing
 	// token).
 	Token *int64
-	// Lease is after what time the lock may pass to others, counted from the moment at
-	// which the client asked; 0: never.
+	// Lease is the time after which others may get the lock, counted from the moment
+	// at which the client asked; 0: never.
 	Lease time.Duration
 }

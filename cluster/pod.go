@@ -24,8 +24,8 @@ type Pod struct {
 	Data       []Dir    // directories that outlive the processes
 	Files      []File   // written into Data before the containers start
 	Logs       []string // files within Data that are read beside the output, as they grow
-	// Sealed are the files in Data, as patterns of package path, in which the
-	// program notices a flipped bit when it starts, and then ends.
+	// Sealed are the files in Data (as patterns of package path) whose checksums the
+	// program verifies when it starts: a flipped bit in them makes it end.
 	Sealed []string
 }
 

@@ -14,9 +14,9 @@ import (
 // System is a replicated system under test: what its nodes are, and how a client
 // talks to one. A System is a value without state, safe for concurrent use.
 //
-// These four methods are all that a system must have. Whatever else it can do or
-// tell it shows by implementing the interfaces below; what it lacks is not judged,
-// and the report says so.
+// These four methods are all that a system must have. Whatever else it can do or tell,
+// it shows by implementing the interfaces below. Checkers that need an interface that is
+// missing do not judge, and the report says so.
 type System interface {
 	Name() string
 	// Check says what is wrong with the options, before anything is started.
@@ -25,7 +25,8 @@ type System interface {
 	// ports, images and roles must not depend on them.
 	Pod(node Node, all []Node, o Options) Pod
 	// Open connects a client to node. What the connection can do it shows by
-	// implementing [Register], [Set], [Queue], [Counter] or [Transactions]. Open may be lazy.
+	// implementing [Register], [Set], [Queue], [Counter], [Lock] or [Transactions]. Open may
+	// be lazy.
 	Open(a Access, node string, o Options) (Conn, error)
 }
 
@@ -58,7 +59,7 @@ type Conn interface {
 	Node() string
 }
 
-// Status is what a node says about itself. What it can't tell is left zero.
+// Status is what a node says about itself. Fields that it can't tell are zero.
 type Status struct {
 	Node    string `json:"node"`
 	Role    string `json:"role"` // leader, follower, candidate, shutdown
@@ -85,9 +86,9 @@ type EventReader interface {
 	Event(node string, line []byte) (e harness.Event, wall time.Time, ok bool)
 }
 
-// Readiness is a System with a probe of its own for "it serves". Of others that are
-// an [Informer], a leader that a majority follows is awaited; else an open port of
-// every node.
+// Readiness is a System with a probe of its own for "it serves". For other systems, the
+// harness waits for a leader that a majority follows, if they are an [Informer], and
+// otherwise for an open port of every node.
 type Readiness interface {
 	// Ready returns nil when clients can work, and otherwise why they can't yet.
 	Ready(ctx context.Context, a Access, o Options) error
@@ -100,28 +101,28 @@ type Initializer interface {
 	Init(ctx context.Context, a Access, o Options) error
 }
 
-// Digester is a System of which each node can tell by itself, without asking its
-// peers, what it holds. In the end all are asked, and compared.
+// Digester is a System whose nodes can each tell a digest of what they hold, without
+// asking their peers. At the end of a run all nodes are asked, and compared.
 type Digester interface {
-	// Digest returns a digest of what node holds, equal on nodes that hold the same,
-	// and the position in the log, or of the history, at which it holds it; 0 if it
-	// knows of none. keys are the objects that the load has used.
+	// Digest returns a digest of what node holds, equal on nodes that hold the same, and
+	// the node's position in the log, or 0 if it knows of none. keys are the objects that
+	// the load has used.
 	Digest(ctx context.Context, a Access, node string, keys []string, o Options) (position uint64, digest string, err error)
 }
 
-// Timed is a System that knows how long it takes for what it does.
+// Timed is a System that knows how long its starts, failovers and elections take.
 type Timed interface {
 	Timing(o Options) Timing
 }
 
-// Timing says how long a system takes, on a machine that is busy. 0: the harness's
-// own default, which suits systems that do everything within a few seconds.
+// Timing says how long a system takes, on a busy machine. A field that is 0 stands for
+// the harness's own default, which suits systems that do everything within seconds.
 type Timing struct {
-	Start    time.Duration // until the nodes serve, from nothing, including Init; at most
-	Restart  time.Duration // until a node is of use again after its start; usually
-	Failover time.Duration // until clients are served again after the leader has died; usually
-	Election time.Duration // until a leader is elected when nothing is broken; far beyond what is usual
-	// Lease is how long a leader that hears nothing of a majority may go on leading.
+	Start    time.Duration // at most, from nothing until the nodes serve, including Init
+	Restart  time.Duration // usually, from the start of a node until it is of use again
+	Failover time.Duration // usually, from the death of the leader until clients are served again
+	Election time.Duration // until a leader is elected when nothing is broken; much more than usual
+	// Lease is how long a leader may go on leading that hears from no majority.
 	// 0: nothing is promised.
 	Lease time.Duration
 }

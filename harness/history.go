@@ -13,9 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// AppendOp appends op to b as a line of a history: one JSON object and a
-// newline. It is written by hand because it stands on the path of every
-// operation; ParseOp reads it back.
+// AppendOp appends op to b as a line of a history: one JSON object and a newline. It
+// encodes by hand because it runs for every operation. ParseOp reads the line back.
 func AppendOp(b []byte, op *Op) ([]byte, error) {
 	b = append(b, `{"time":`...)
 	b = strconv.AppendInt(b, int64(op.Time), 10)
@@ -127,10 +126,9 @@ type LineError struct {
 func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
 func (e *LineError) Unwrap() error { return e.Err }
 
-// Lines calls fn with every line of r and its number, from 1. A last line
-// without a newline is what a write that was cut off leaves behind: if that one
-// is not JSON, Lines drops it and says so. Errors of fn come back as a
-// *LineError.
+// Lines calls fn with every line of r and its number, from 1. A write that was cut off
+// leaves a last line without a newline: if that line is not JSON, Lines drops it and
+// returns torn. Errors of fn come back as a *LineError.
 func Lines(r io.Reader, fn func(n int, line []byte) error) (torn bool, err error) {
 	br := bufio.NewReaderSize(r, 1<<16)
 	var long []byte

@@ -51,9 +51,9 @@ func (t *Type) UnmarshalText(b []byte) error {
 
 // Op is one line of a history: a process began an operation, or it ended.
 //
-// Value is what the workload makes of it: what is asked for in an invocation,
-// what was answered in a completion. In an op read from disk it is a
-// json.RawMessage until the workload's decoder has seen it (see [Decoder]).
+// The type of Value is up to the workload. In an invocation it is the argument, in a
+// completion the answer. In an op read from disk it is a json.RawMessage until the
+// workload's decoder has decoded it (see [Decoder]).
 type Op struct {
 	Time    time.Duration // since the start of the run
 	Process int           // the single thread of control that asked
@@ -65,9 +65,9 @@ type Op struct {
 	Error   string // for fail and info: what went wrong
 }
 
-// Decoder gives the value of a stored line its Go type back. The workload owns
-// it; a checker sees only values that went through it, so that a history means
-// the same while it is recorded and when it is judged again a year later.
+// Decoder gives the value of a stored line its Go type back. Each workload has one.
+// Checkers only see decoded values, so that a history means the same when it is recorded
+// and when it is judged again later.
 type Decoder func(t Type, f string, raw json.RawMessage) (any, error)
 
 // Operation is an invocation together with its completion.

@@ -83,7 +83,7 @@ func (l *loop) thread(ctx context.Context, thread int) {
 			l.mu.Unlock()
 		}
 		if client != nil {
-			client.Close() // a client that can't be closed has nothing left to tell
+			client.Close() // an error is ignored: the client is not used any more
 		}
 		l.mu.Lock()
 		l.running--
@@ -125,7 +125,7 @@ func (l *loop) begin(thread, process int) (op Op, ok bool) {
 		m := Moment{Time: l.Runtime.Now(), Process: process, Thread: thread, Rand: l.rand}
 		op, l.Generator = l.Generator.Next(m)
 		if l.Generator == nil {
-			l.Runtime.Wake() // whoever is idle has nothing to wait for
+			l.Runtime.Wake() // threads that are idle have nothing to wait for
 			return Op{}, false
 		}
 		if op.F != "" {

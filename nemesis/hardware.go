@@ -10,8 +10,8 @@ import (
 	"coup/cluster"
 )
 
-// The faults of parts of a machine, which containers share with the machine that
-// they are on.
+// Faults of parts of a machine: clocks, processors, disks. Containers share these
+// with the machine that they run on, so only simulated machines have these faults.
 
 // clockJump moves the victims' wall clocks by up to ten seconds, either way.
 func clockJump(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
@@ -46,8 +46,9 @@ func (n *Nemesis) clocks(ctx context.Context, s *strike, jump time.Duration, dri
 		func(ctx context.Context, node string) error { _, err := c.SetClock(ctx, node, 0, 0); return err })
 }
 
-// parts applies hurt to a part of each victim's machine that no other strike
-// has, and heals it with mend. Processes may be struck at the same time.
+// parts applies hurt to a part of each victim's machine, unless another strike
+// holds that part, and heals it with mend. Other strikes may hit the processes of
+// the same machine at the same time.
 func (n *Nemesis) parts(s *strike, hurt func(node string) (string, error), mend func(context.Context, string) error) (func(context.Context) error, error) {
 	var keys []string
 	for _, node := range s.nodes {
@@ -81,8 +82,8 @@ func (n *Nemesis) parts(s *strike, hurt func(node string) (string, error), mend 
 	}, errors.Join(errs...)
 }
 
-// partOf is what a strike claims that strikes a part of a node's machine; without a
-// part it is the node's processes.
+// partOf is the name under which a strike claims a part of a node's machine; "" is
+// the node's processes.
 func partOf(part, node string) string {
 	if part == "" {
 		return node
@@ -90,7 +91,7 @@ func partOf(part, node string) string {
 	return part + " " + node
 }
 
-// healParts sets a node's clock and disk right, where they can be wrong.
+// healParts heals a node's clock, processor and disk, on clusters that can break them.
 func (n *Nemesis) healParts(ctx context.Context, node string) (err error) {
 	if c, ok := n.Cluster.(cluster.Clocks); ok {
 		_, err = c.SetClock(ctx, node, 0, 0)

@@ -54,8 +54,8 @@ func reset(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) er
 	})
 }
 
-// pings has a packet of size bytes pass each link at once, which must take at
-// least least.
+// pings sends a packet of size bytes over each link, all at once. It fails if one
+// arrives in less time than least.
 func (n *Nemesis) pings(ctx context.Context, c cluster.Links, links []harness.Link, size int, least time.Duration) (string, error) {
 	took := make([]time.Duration, len(links))
 	names := make([]string, len(links))
@@ -75,8 +75,8 @@ func (n *Nemesis) pings(ctx context.Context, c cluster.Links, links []harness.Li
 	return fmt.Sprintf("packets of %d bytes take up to %v on %d links", size, most.Round(time.Millisecond), len(links)), nil
 }
 
-// shape makes this wrong with all links between the sides, in both directions,
-// on top of what other strikes have done, and proves it.
+// shape impairs all links between the sides, in both directions, in addition to
+// what other strikes do to them. prove returns the evidence.
 func (n *Nemesis) shape(ctx context.Context, s *strike, how cluster.Cut, prove func(cluster.Links) (string, error)) (func(context.Context) error, error) {
 	return n.shapePairs(ctx, s, n.sides(s), how, prove)
 }

@@ -22,20 +22,20 @@ func needsMembership(sys cluster.System, nodes int) error {
 	if _, ok := sys.(cluster.Membership); !ok {
 		return fmt.Errorf("the members of %s can't be changed while it runs", sys.Name())
 	}
-	// Of two voters, one that leads and removes itself may be the only one that
-	// knows of it, and then neither can be elected (hashicorp/raft; section 4.2.2 of
-	// Ongaro's thesis says how it could): nobody could heal that.
+	// With two voters, a leader that removes itself may be the only node that knows
+	// of it. Then neither node can be elected in hashicorp/raft, and nobody could heal
+	// that. (Section 4.2.2 of Ongaro's thesis says how an election would be possible.)
 	if nodes < 3 {
 		return errors.New("two nodes can't do without one: it needs 3")
 	}
 	return nil
 }
 
-// membership takes the victims' votes, or removes them, through whichever node
-// leads, and makes them voters again in the end. At any time more than half of
-// all nodes are voters, whatever the strikes.
+// membership asks the leader to remove the victims or to take their votes, and in
+// the end to make them voters again. At any time more than half of all nodes are
+// voters, however many strikes there are.
 func membership(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
-	if !s.began { // or it has its seats, and goes on
+	if !s.began { // otherwise it goes on with the nodes that it claimed before
 		if s.nodes = n.unseat(s.id, s.nodes); len(s.nodes) == 0 {
 			return nil, errNobody
 		}
@@ -63,7 +63,7 @@ func membership(ctx context.Context, n *Nemesis, s *strike) (func(context.Contex
 		if err != nil && len(evidence) == 0 {
 			return heal, err
 		}
-		if err != nil { // what was done is a fault, too
+		if err != nil { // a part was done, and that part is a fault, too
 			evidence = append(evidence, err.Error())
 			break
 		}
@@ -72,15 +72,15 @@ func membership(ctx context.Context, n *Nemesis, s *strike) (func(context.Contex
 	return heal, nil
 }
 
-// steps are what a node is made, one after the other.
+// steps says for each mode which suffrages a node is given, one after the other.
 var steps = map[string][]cluster.Suffrage{
 	Leave:  {cluster.Absent},
 	Demote: {cluster.Nonvoter},
 	Rejoin: {cluster.Absent, cluster.Nonvoter},
 }
 
-// unseat gives the strike those of nodes that are voters, and leaves a majority
-// of all.
+// unseat claims for the strike those of nodes that are voters, as many as leave a
+// majority of all nodes voters.
 func (n *Nemesis) unseat(id int, nodes []string) []string {
 	n.mu.Lock()
 	n.unseated = true
@@ -101,13 +101,13 @@ func (n *Nemesis) unseat(id int, nodes []string) []string {
 	return got
 }
 
-// member is what a strike claims that changes what a node is in the configuration.
+// member is the name under which a strike claims a node's place in the configuration.
 func member(node string) string { return "member " + node }
 
-// setMember makes a node a member as told, through whichever node leads, and
-// returns evidence. A change that a leader has begun and nobody has confirmed
-// is enough once it is the time until. The error wraps errNobody if in the end
-// no node led that did as it was told.
+// setMember asks the leader to give a node this suffrage, and returns evidence. It
+// asks again, whichever node leads, until the change is confirmed. At the time until,
+// a change that a leader has begun is enough. The error wraps errNobody if no leader
+// carried the change out.
 func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrage, until time.Duration) (evidence string, err error) {
 	sys := n.System.(cluster.Membership) // or Needs has refused it
 	var last error
@@ -134,11 +134,11 @@ func (n *Nemesis) setMember(ctx context.Context, node string, as cluster.Suffrag
 	return "", fmt.Errorf("%s could not be made %s: %w", node, article[as], inVain(led, last))
 }
 
-// inVain is the error of who waited in vain for a leader that does as it is
-// told: led says whether there was one in the end, and last what became of the
-// last request, if there was any. Other strikes may have kept the leader from
-// doing it, or its answer from arriving: nobody knows then whether this one bit,
-// and it counts as none. A fault that never bites is told of all the same.
+// inVain is the error when no leader carried a request out: led says whether there
+// was a leader in the end, and last is the error of the last request, if there was
+// one. Other strikes may have stopped the leader, or its answer. Then nobody knows
+// whether this strike had an effect, and it does not count. (A run in which a fault
+// never has an effect is still reported.)
 func inVain(led bool, last error) error {
 	switch {
 	case last == nil:
@@ -149,7 +149,7 @@ func inVain(led bool, last error) error {
 	return skipped{last}
 }
 
-// skipped is an error that stands for errNobody in its own words.
+// skipped is an error with its own words that wraps errNobody.
 type skipped struct{ error }
 
 func (skipped) Is(target error) bool { return target == errNobody }
@@ -167,8 +167,8 @@ func listed(m cluster.Members) string {
 }
 
 // Reinstate makes every node a voter again, if a strike may have changed that.
-// The cluster has to be healed otherwise. It may be called at any time, and
-// again.
+// Everything else must be healed before. It may be called at any time, and more
+// than once.
 func (n *Nemesis) Reinstate(ctx context.Context) error {
 	n.mu.Lock()
 	unseated := n.unseated

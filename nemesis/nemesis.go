@@ -3,15 +3,15 @@
 // A fault (kill, partition, ...) and a target (leader, halves, ...) are chosen
 // independently; a [Spec] names one of each. [Schedule] draws from a seed when
 // the specs strike. A [Nemesis] carries a schedule out: each strike finds its
-// victims, applies the fault, sees that it bites, holds it, and heals it, and
-// every step is an event. Strikes overlap as the schedule has them.
+// victims, applies the fault, proves that it has an effect, holds it, and heals it.
+// Every step is recorded as an event. Strikes may overlap.
 //
 // Faults break machines and networks through the cluster. Two ask the system
 // itself, as an operator would: transfer and membership. They need a system that
-// implements [cluster.Transferer] or [cluster.Membership], and a strike of theirs
-// may be refused, or wait for a majority that other strikes have taken: the evidence
-// tells. A change of membership goes on asking until a leader does as it is told, or
-// the schedule ends. Whatever happens meanwhile, more than half of the nodes stay voters, and
+// implements [cluster.Transferer] or [cluster.Membership]. The system may refuse, or
+// wait for a majority that other strikes have taken away; the evidence says which. A
+// change of membership is asked for again until a leader carries it out, or the
+// schedule ends. More than half of the nodes always stay voters, and
 // [Nemesis.Reinstate] makes all of them voters in the end.
 //
 // A new fault is one function in the file of its family and one line in [Faults].
@@ -38,18 +38,18 @@ type Fault struct {
 	Targets []string           // what it can be aimed at
 	Asks    cluster.Capability // what it needs of the cluster; "": what every cluster can do
 	Modes   []string           // the ways in which it can strike, if there are several
-	Part    string             // of a machine that it strikes, one strike at a time: disk, clock, processor; "": its processes, or links
-	// Needs says why such a system, or one of so many nodes, can't have the
-	// fault. nil: all can. [Fault.Available] asks it.
+	Part    string             // the part of a machine that it hits, one strike at a time: disk, clock, processor; "": its processes, or links
+	// Needs returns why this system, or a cluster of so many nodes, can't have the
+	// fault. If Needs is nil, all can. [Fault.Available] calls it.
 	Needs func(sys cluster.System, nodes int) error
-	// Persists: a strike that others keep from striking, or from healing, goes on
-	// trying until the end of the schedule, with whom it has taken: it may have done
-	// half of it.
+	// Persists: a strike that other strikes keep from having an effect, or from
+	// healing, tries again with the same victims until the schedule ends, because it
+	// may have done half of its work.
 	Persists bool
-	// inject applies the fault and sees that it bites: s.Evidence. It returns
-	// how to heal it, also when it fails halfway; nil: there is nothing to heal,
-	// and the fault is over. An error that wraps
-	// errNobody means that there was nothing to apply it to.
+	// inject applies the fault and puts the proof of its effect into s.evidence. It
+	// returns how to heal it, also when it fails halfway; nil: there is nothing to
+	// heal, and the fault is over. An error that wraps errNobody means that there was
+	// nothing to apply it to.
 	inject func(ctx context.Context, n *Nemesis, s *strike) (heal func(context.Context) error, err error)
 }
 
@@ -78,8 +78,8 @@ var Faults = map[string]Fault{
 	"isolate-clients": {Doc: "no packet from clients reaches the node; its peers still do", Targets: nodeTargets, inject: isolateClients},
 }
 
-// Available says why the fault can't strike the target of such a spec: for what the
-// backend can't do, or the system. nil: it can. Nothing has to run for it.
+// Available returns why the fault can't hit this target: because of the backend, or
+// because of the system. It returns nil if it can. No cluster has to run for that.
 func (f Fault) Available(spec Spec, sys cluster.System, can cluster.Capabilities, nodes int) error {
 	if !can.Has(f.Asks) {
 		return fmt.Errorf("its nodes have no %s of their own, as simulated machines do (--backend sim)", f.Asks)
@@ -95,7 +95,8 @@ func (f Fault) Available(spec Spec, sys cluster.System, can cluster.Capabilities
 	return nil
 }
 
-// errLacking is what a fault says that was not asked whether it is Available.
+// errLacking is the error of a fault that the cluster can't have, if nobody asked
+// Available before.
 var errLacking = errors.New("the nodes of this backend have no power, clocks, processors, disks or links of their own")
 
 // FaultNames lists the faults, sorted.
@@ -113,12 +114,12 @@ type Nemesis struct {
 	// Record receives the events of the strikes. Its Time is already set.
 	Record func(harness.Event)
 
-	patience time.Duration // for a step of a strike; 0: healPatience
+	patience time.Duration // bounds a step of a strike; 0: healPatience
 	mu       sync.Mutex
 	nextID   int
 	busy     map[string]int        // node -> id of the strike that has its processes
 	cuts     map[int][]cluster.Cut // by id of the strike
-	unseated bool                  // not all nodes may be voters
+	unseated bool                  // perhaps not all nodes are voters
 	led      string                // the leader that was found last
 	ledAt    time.Duration
 }
@@ -168,9 +169,9 @@ func (n *Nemesis) bounded(ctx context.Context) (context.Context, context.CancelF
 	return n.Runtime.WithTimeout(context.WithoutCancel(ctx), cmp.Or(n.patience, healPatience))
 }
 
-// strike carries out one strike. If others have whom it could be applied to, it
-// waits for one of them until latest; so does one that persists for somebody who does
-// as told.
+// strike carries out one strike. If other strikes hold all possible victims, it waits
+// for one of them until latest. A strike that persists waits as long for a leader that
+// carries its request out.
 func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	e.Mode = cmp.Or(e.Mode, e.defaultMode())
 	n.mu.Lock()
@@ -245,8 +246,8 @@ func (n *Nemesis) mend(ctx context.Context, heal func(context.Context) error) er
 	return heal(clean)
 }
 
-// Heal undoes whatever is still broken: it makes every node run and every
-// packet pass, and sees that it does. It may be called at any time, and again.
+// Heal undoes whatever is still broken: it makes every node run and every packet
+// pass, and checks that it worked. It may be called at any time, and more than once.
 // What needs a cluster that serves is left to Reinstate.
 func (n *Nemesis) Heal(ctx context.Context) error {
 	n.mu.Lock()
@@ -271,8 +272,8 @@ func (n *Nemesis) Heal(ctx context.Context) error {
 	return errors.Join(append(errs, n.awaitWhole(ctx, links))...)
 }
 
-// awaitWhole returns when every probe passes every link. On a machine that is
-// busy probes may come too late, so one that fails is sent again.
+// awaitWhole returns when probes pass every link. On a busy machine a probe may be
+// late, so one that fails is sent again.
 func (n *Nemesis) awaitWhole(ctx context.Context, links []harness.Link) error {
 	for until := n.Runtime.Now() + healPatience; ; {
 		shares, err := n.probe(ctx, links)

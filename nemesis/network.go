@@ -48,8 +48,8 @@ func isolateClients(ctx context.Context, n *Nemesis, s *strike) (func(context.Co
 	return n.cut(ctx, s, 1)
 }
 
-// sides resolves the target to separated pairs of nodes, and leaves only the
-// struck ones in s.nodes.
+// sides returns the pairs of nodes that the target separates. It leaves only the
+// nodes on the struck side in s.nodes.
 func (n *Nemesis) sides(s *strike) [][2]string {
 	pairs := separate(s.Target, s.nodes, n.names())
 	switch s.Target {
@@ -104,8 +104,8 @@ func side(from string) string {
 	return from
 }
 
-// setCuts replaces the cuts of one strike and makes the network have the union
-// of all.
+// setCuts replaces the cuts of one strike and gives the network the union of the
+// cuts of all strikes.
 func (n *Nemesis) setCuts(ctx context.Context, id int, cuts []cluster.Cut) error {
 	// The lock is held while the network changes: of two strikes, the one that
 	// computed the union last must also apply it last.

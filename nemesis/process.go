@@ -24,8 +24,8 @@ func pause(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) er
 	return n.onNodes(ctx, s, n.Cluster.Pause, n.Cluster.Resume)
 }
 
-// onNodes applies hurt to all victims at once, whose processes no other strike
-// has, and heals them with mend.
+// onNodes applies hurt to all victims at once and heals them with mend. It leaves out
+// victims whose processes another strike holds.
 func (n *Nemesis) onNodes(ctx context.Context, s *strike,
 	hurt func(context.Context, string) (string, error), mend func(context.Context, string) error,
 ) (func(context.Context) error, error) {
@@ -52,7 +52,7 @@ func (n *Nemesis) all(nodes []string, fn func(i int, node string) error) error {
 	return errors.Join(errs...)
 }
 
-// claim gives the strike those of nodes that no other strike has.
+// claim gives the strike those of nodes that no other strike holds, and returns them.
 func (n *Nemesis) claim(id int, nodes []string) []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -80,7 +80,8 @@ func (n *Nemesis) release(id int) {
 	}
 }
 
-// isBusy reports whether a strike has the node's processes, or a part of it (partOf).
+// isBusy reports whether a strike holds the node's processes, or a part of its machine
+// (see partOf).
 func (n *Nemesis) isBusy(node string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -88,8 +89,8 @@ func (n *Nemesis) isBusy(node string) bool {
 	return busy
 }
 
-// Take makes the node's processes untouchable for strikes until Free, because
-// they have ended by themselves. It reports false if a strike has them.
+// Take keeps strikes away from the node's processes until Free, because they have
+// ended by themselves. It reports false if a strike holds them.
 func (n *Nemesis) Take(node string) bool { return len(n.claim(taken, []string{node})) > 0 }
 
 // Free is the inverse of Take.
@@ -101,9 +102,9 @@ func (n *Nemesis) Free(node string) {
 	}
 }
 
-// taken stands for a strike's id, which are from 1 on.
+// taken is used in place of a strike's id; ids start at 1.
 const taken = -1
 
-// Has reports whether the nemesis has taken the node's processes: whether it
-// is no wonder that the node does not run.
+// Has reports whether a strike holds the node's processes, so that it is expected
+// that the node does not run.
 func (n *Nemesis) Has(node string) bool { return n.isBusy(node) }

@@ -52,8 +52,8 @@ func (e Entry) defaultMode() string {
 	return modes[e.Seed%uint64(len(modes))]
 }
 
-// Complete returns the entry with the mode that it has if it names none. Its
-// error says which there are.
+// Complete returns the entry with a mode: its own, or if it names none the one that
+// its seed chooses. The error for an unknown mode says which there are.
 func (e Entry) Complete() (Entry, error) {
 	if e.Mode == "" {
 		e.Mode = e.defaultMode()
@@ -64,34 +64,34 @@ func (e Entry) Complete() (Entry, error) {
 	return e, nil
 }
 
-// activeFaults is how many faults hold at a time on average, if Interval is
-// left to Schedule: more, and a cluster of five never gets to work.
+// activeFaults is how many faults are active at a time on average, if no interval is
+// given. With more, a cluster of five nodes gets no work done.
 const activeFaults = 1.5
 
-// Pace is what a system needs of a schedule: strikes that are over before anything
-// comes of them, or come before the last one is mended, test little.
+// Pace says how fast strikes may follow each other for a system. Strikes that end
+// before the system reacts, or begin before it has recovered, test little.
 type Pace struct {
 	Strike   time.Duration // how long a strike usually lasts, at least
 	Recovery time.Duration // between the end of a strike and the next one of the same spec, at least
 }
 
-// PaceOf is the pace of a system that takes such times.
+// PaceOf is the pace for a system with this timing.
 func PaceOf(t cluster.Timing) Pace {
 	return Pace{Strike: t.Failover * 5 / 4, Recovery: t.Restart}
 }
 
 const shortestStrike, usualStrike = 500 * time.Millisecond, 2 * time.Second
 
-// Interval is the average time between two strikes of the same one of so many
-// specs, for a schedule until the time end, if it is to be interval; 0: by their
-// number and the system's pace.
+// Interval is the average time between two strikes of the same spec, in a schedule
+// that ends at end. That is interval, if it is given; if it is 0, it follows from the
+// number of specs and the system's pace.
 func Interval(specs int, interval, end time.Duration, p Pace) time.Duration {
 	if interval > 0 {
 		return interval
 	}
 	usual := max(usualStrike, p.Strike) + p.Recovery
 	interval = max(2*usual, time.Duration(float64(usual)*float64(specs)/activeFaults))
-	// A short run must see every fault all the same.
+	// Even a short run must see every fault.
 	return min(interval, max(end*2/5, 2*shortestStrike))
 }
 

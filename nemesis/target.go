@@ -10,19 +10,19 @@ import (
 	"coup/harness"
 )
 
-// The targets. Those of nodes say which nodes are struck; link faults
-// understand them as "the links between these nodes and the rest".
+// The targets. Targets of nodes say which nodes are struck; for link faults they
+// mean the links between these nodes and the rest.
 const (
 	Leader   = "leader"   // the node that leads in the newest term
-	Follower = "follower" // one node that does not lead, as far as anybody says
+	Follower = "follower" // one node that does not lead, as far as the nodes say
 	Random   = "random"   // one node
 	Minority = "minority" // less than half of the nodes, at least one
 	Majority = "majority" // the smallest majority
-	All      = "all"      // every node; for links: everyone alone
+	All      = "all"      // every node; for links: each node alone
 
 	Halves = "halves" // two groups, one of them a majority if the number is odd
-	Ring   = "ring"   // everyone sees a majority, no two the same
-	Bridge = "bridge" // two halves that only one node can reach both of
+	Ring   = "ring"   // every node reaches a majority, no two nodes the same one
+	Bridge = "bridge" // two halves, connected by one node that reaches both
 )
 
 var (
@@ -35,8 +35,8 @@ var (
 const statusPatience = 300 * time.Millisecond
 
 // Statuses asks all nodes at once how they are; those that don't answer are
-// left out. The order is that of the nodes. Of a system that is no [cluster.Informer] it
-// learns nothing.
+// left out. The order is that of the nodes. If the system is no [cluster.Informer],
+// the result is empty.
 func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Access) []cluster.Status {
 	asked, ok := sys.(cluster.Informer)
 	if !ok {
@@ -61,7 +61,7 @@ func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c clu
 	return all
 }
 
-// tellsLeader says why the leader of a system is not to be found.
+// tellsLeader returns an error if the nodes of a system do not say who leads.
 func tellsLeader(sys cluster.System) error {
 	if !cluster.FactsOf(sys).Has(harness.Leader) {
 		return fmt.Errorf("%s can't be asked who leads, so that nothing can be aimed at a leader or follower", sys.Name())
@@ -69,8 +69,8 @@ func tellsLeader(sys cluster.System) error {
 	return nil
 }
 
-// LeaderOf returns the node that leads in the newest term, or "". Of several in one
-// term, as in a system without terms, it is the one that most nodes take for the
+// LeaderOf returns the node that leads in the newest term, or "". If several lead in
+// one term, as in a system without terms, it is the one that most nodes name as their
 // leader, and of those the last one in the order of the nodes.
 func LeaderOf(all []cluster.Status) (node string, term uint64) {
 	followers := map[string]int{}
@@ -96,7 +96,7 @@ func (n *Nemesis) leader(ctx context.Context) (node string, term uint64) {
 	return node, term
 }
 
-// ledSince is the leader that a strike has found since then; "" if none has.
+// ledSince is the leader that any strike has found since then; "" if none has.
 func (n *Nemesis) ledSince(then time.Duration) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -114,20 +114,20 @@ func (n *Nemesis) names() (all []string) {
 	return all
 }
 
-// leaderless is how long a strike at a follower waits to hear who leads. When nobody
-// does for so long, any node is one that does not lead. A strike at a leader that
-// has waited for so long takes whom another one finds: it may have been asking somebody
-// dead just then, and whoever is first often has the leader fall silent.
+// leaderless is how long a strike at a follower waits to hear who leads. If nobody
+// leads for so long, any node will do. After the same time, a strike at the leader also
+// accepts a leader that another strike has found: that strike often silences the leader
+// before this one has asked it.
 const leaderless = 5 * time.Second
 
-// pick resolves a strike's target to nodes, if there is a choice to some that no
-// other strike has. Where a leader is needed and there is none, it waits for one
-// until ctx ends.
+// pick resolves a strike's target to nodes. If it can choose, it chooses nodes that no
+// other strike holds. If a leader is needed and there is none, it waits for one until
+// ctx ends.
 func (n *Nemesis) pick(ctx context.Context, s *strike) ([]string, error) {
 	names, r, target := n.names(), s.rand, s.Target
 	taken := func(node string) bool { return n.isBusy(partOf(s.part, node)) }
 	since := n.Runtime.Now()
-	looked := since // whom others found before, it has looked for itself
+	looked := since // a leader that others found before this time does not count
 	shuffled := slices.Clone(names)
 	r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	size := len(names)

@@ -10,8 +10,8 @@ import (
 	"coup/harness"
 )
 
-// adminPatience is how long a leader may take to do what an operator asks.
-// hashicorp/raft gives a transfer up after the time of an election.
+// adminPatience is how long a leader may take to carry out what an operator asks.
+// hashicorp/raft gives up a transfer after the election timeout.
 const adminPatience = 5 * time.Second
 
 func needsTransfer(sys cluster.System, nodes int) error {
@@ -24,10 +24,10 @@ func needsTransfer(sys cluster.System, nodes int) error {
 	return nil
 }
 
-// transfer has the leader hand the lead to another node, once: to a follower
-// that no other strike has, or, if the target is Random, to any node, also one
-// that is dead, frozen or no member. It bites when the leader's raft has taken
-// it up, whether or not it then hands the lead over. There is nothing to heal.
+// transfer asks the leader once to transfer leadership to another node: to a follower
+// that no other strike holds, or, if the target is Random, to any node, even one that is
+// dead, frozen or no member. It has an effect when the leader has begun the transfer,
+// whether or not the transfer succeeds. There is nothing to heal.
 func transfer(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) error, error) {
 	sys := n.System.(cluster.Transferer) // or Needs has refused it
 	names := n.names()

@@ -27,7 +27,7 @@ func Capabilities(backend string) (cluster.Capabilities, error) {
 	return nil, fmt.Errorf("there is no backend %q (there is %s)", backend, strings.Join([]string{Docker, Simulated}, ", "))
 }
 
-// checkImage says why the plan's image can't take the place of the system's own.
+// checkImage returns why the plan's image can't replace the system's own.
 func (p Plan) checkImage(sys cluster.System) error {
 	if p.Image == "" {
 		return nil
@@ -43,8 +43,8 @@ func (p Plan) checkImage(sys cluster.System) error {
 	return err
 }
 
-// runs says why the plan's backend can't run a system. Simulated machines run one
-// program, which is compiled into coup.
+// runs returns why the plan's backend can't run a system. Simulated machines run one
+// program, which is a part of coup.
 func (p Plan) runs(sys cluster.System) error {
 	n1 := cluster.Node{Name: "n1", Host: "n1"}
 	if p.Backend == Simulated && !sys.Pod(n1, []cluster.Node{n1}, p.Options()).Bundled() {

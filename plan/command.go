@@ -65,9 +65,9 @@ func (s Stored) withNode(command string) string {
 	return command
 }
 
-// again is the command that runs the plan of a run again: its flags, unless its
-// schedule or operations are not those that they would draw, but were cut down or
-// written by hand.
+// again is the command that runs the plan of a run again: with flags, if these draw the
+// same schedule and operations; otherwise with the stored plan, because the schedule or
+// the operations were shrunk or written by hand.
 func (p Plan) again(dir string) string {
 	if !p.Drawn() {
 		return "coup replay " + shellQuote(dir)
@@ -75,8 +75,8 @@ func (p Plan) again(dir string) string {
 	return p.Command()
 }
 
-// Drawn says whether schedule and operations of a plan are those that its flags
-// draw, and not written by hand or cut down.
+// Drawn reports whether the schedule and the operations of a plan are those that its
+// flags draw, and were not shrunk or written by hand.
 func (p Plan) Drawn() bool {
 	if p.Operations != nil {
 		return false

@@ -23,8 +23,8 @@ type Operation struct {
 	Value  Value    `json:"value,omitempty" yaml:"value,omitempty"` // as in history.jsonl
 }
 
-// Value is what an operation asks with, as JSON; "" for nothing. Plans that are
-// compared need no decoder so.
+// Value is the value that an operation is invoked with, as JSON; "" for none. As text,
+// values of two plans can be compared without a decoder.
 type Value string
 
 // MarshalJSON implements json.Marshaler.
@@ -58,7 +58,7 @@ func (v *Value) UnmarshalYAML(decode func(any) error) error {
 	return v.UnmarshalJSON(b.Bytes())
 }
 
-// op is the operation as clients are given it, for a load that begins at from.
+// op is the operation in the form for clients, for a load that begins at from.
 func (o Operation) op(w workloads.Workload, from time.Duration) (harness.Op, error) {
 	op := harness.Op{Time: from + time.Duration(o.At), F: o.F, Key: o.Key}
 	var err error
@@ -92,8 +92,8 @@ func (p *Plan) checkOperations() error {
 	return nil
 }
 
-// Generator says what clients ask for in a load that begins at from: what is
-// listed, or else what the workload draws.
+// Generator returns the operations of a load that begins at from: the listed ones, or
+// else those that the workload draws.
 func (p Plan) Generator(w workloads.Workload, from time.Duration) (harness.Generator, error) {
 	if p.Operations == nil {
 		pauses := gen.DrawPauses(p.Seed, time.Duration(p.PauseEvery), time.Duration(p.PauseFor), from, from+time.Duration(p.Time))

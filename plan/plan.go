@@ -1,6 +1,6 @@
-// Package plan is a run as data: what is tested, by what load, under what faults
-// ([Plan]), what clients ask for and when if that is listed ([Operation]), and what the
-// run ran on ([Stored], the content of plan.json).
+// Package plan is a run as data. A [Plan] says what is tested, by what load, and under
+// what faults. It may list the operations of clients ([Operation]). [Stored], the content
+// of plan.json, is a plan together with what it ran on.
 //
 // Start with [Default], or read a file with [Plan.ReadPlan]; [Plan.Resolve] checks a
 // plan and draws its schedule.
@@ -49,13 +49,13 @@ type Plan struct {
 	Keys        int      `json:"keys" yaml:"keys"`       // objects in use at a time
 	OpsPerKey   int      `json:"ops-per-key" yaml:"ops-per-key"`
 
-	// The load pauses for PauseFor on average, PauseEvery after the last pause; drawn
-	// from Seed. 0: it never does.
+	// The load pauses for PauseFor, PauseEvery after the pause before. Both are averages;
+	// the lengths are drawn from Seed. 0: it never pauses.
 	PauseEvery Duration `json:"pause-every,omitempty" yaml:"pause-every,omitempty"`
 	PauseFor   Duration `json:"pause-for,omitempty" yaml:"pause-for,omitempty"`
 
-	// Operations are all that clients ask for until the last look, instead of what
-	// Workload, Rate, Keys and OpsPerKey would draw; nil: what they draw.
+	// Operations are all operations of the load, in place of those that Workload, Rate,
+	// Keys and OpsPerKey would draw. nil: they are drawn.
 	Operations []Operation `json:"operations,omitempty" yaml:"operations,omitempty"`
 
 	Nemesis  []string `json:"nemesis" yaml:"nemesis,flow"` // fault:target
@@ -68,8 +68,8 @@ type Plan struct {
 	// then each node to catch up with its leader; 0: 30 s, or more if the system's elections or failovers are slow.
 	ServeWithin Duration `json:"serve-within" yaml:"serve-within"`
 
-	// Promises are what the run is judged by beside what the workload promises; see
-	// package promise.
+	// Promises are promises in figures that the run is judged by, beside those of the
+	// workload; see package promise.
 	Promises []string `json:"promises,omitempty" yaml:"promises,omitempty"`
 
 	Seed        uint64   `json:"seed" yaml:"seed"`
@@ -105,8 +105,8 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// UnmarshalYAML implements yaml.InterfaceUnmarshaler: for every text that is to be
-// unmarshalled the decoder would go through the whole plan.
+// UnmarshalYAML implements yaml.InterfaceUnmarshaler. Without it, the decoder would go
+// through the whole plan for each Duration.
 func (d *Duration) UnmarshalYAML(decode func(any) error) error {
 	var s string
 	if err := decode(&s); err != nil {
@@ -128,8 +128,8 @@ func Default() Plan {
 	}
 }
 
-// ReadPlan reads a plan in YAML over the values that p already has. What it
-// does not know is an error with its line.
+// ReadPlan reads a plan in YAML over the values that p already has. An unknown field is
+// an error with its line.
 func (p *Plan) ReadPlan(path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -150,7 +150,7 @@ func (p *Plan) parse(path string, b []byte) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// decode is the YAML decoder's work. It panics over some of what is no YAML.
+// decode decodes YAML. The decoder panics over some files that are no YAML.
 func (p *Plan) decode(b []byte) (err error) {
 	defer func() {
 		if recover() != nil {
@@ -174,8 +174,8 @@ const (
 	healPatience     = time.Minute // a list of operations may go on for as long after the load, and as ServeWithin says
 	shortestInterval = 200 * time.Millisecond
 	mostFaults       = 64
-	// A day, the longest run, has 65,000 strikes if their interval is left to coup. A
-	// schedule is drawn, stored and waited for as a whole.
+	// A run of a day, the longest one, has 65,000 strikes if no interval is given. A
+	// schedule is held in memory and stored as a whole.
 	mostStrikes = 100_000
 )
 
@@ -286,8 +286,8 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 	return nil
 }
 
-// checkPromises reads the plan's promises, and says what is wrong with one. Of a system
-// that does not tell what would have to be known, nothing can be promised.
+// checkPromises parses the plan's promises. It fails for a promise that makes no sense,
+// and for one that needs something that the system does not tell.
 func (p *Plan) checkPromises(told harness.Facts) ([]promise.Promise, error) {
 	var all []promise.Promise
 	for i, text := range p.Promises {

@@ -32,8 +32,8 @@ type Stored struct {
 	Machines string `json:"machines,omitempty"`
 	CPUs     int    `json:"cpus"`
 
-	// Raft is what Release was called when there was one system; Tells and Lease were not
-	// told then.
+	// Raft is the former name of Release, from the time when there was one system. Such
+	// files have no Tells and no Lease.
 	Raft string `json:"raft,omitempty"`
 }
 
@@ -45,13 +45,13 @@ type Image struct {
 	How       string `json:"how"`       // how it came to be there
 }
 
-// Describe notes what a system's nodes tell.
+// Describe fills in what the system's nodes tell.
 func (s *Stored) Describe(sys cluster.System) {
 	s.Tells = append(harness.Facts{}, cluster.FactsOf(sys)...)
 	s.Lease = Duration(cluster.TimingOf(sys, s.Plan.Options()).Lease)
 }
 
-// Mend fills in what run directories of earlier releases don't tell.
+// Mend fills in fields that run directories of earlier releases lack.
 func (s *Stored) Mend() error {
 	s.Release, s.Raft = cmp.Or(s.Release, s.Raft), ""
 	if s.Tells != nil {

@@ -65,7 +65,8 @@ func upDocker(ctx context.Context, r *run) (cluster.Cluster, error) {
 		}
 		return nil, err
 	}
-	// Who wants everything to end at once does not want to wait for operations.
+	// A context that ends means that everything shall end at once: operations are not
+	// waited for.
 	context.AfterFunc(ctx, c.HangUp)
 	r.stored.Engine, r.stored.API, r.stored.Image = engine.Version, engine.API, c.Image
 	return c, nil

@@ -17,8 +17,8 @@ import (
 const keptUnused = 30 * 24 * time.Hour
 
 // compiledDir returns the directory where a module's compiled form is kept between
-// processes, "" if there is none, and removes those of others that have not been
-// asked for in a long time. A process that uses one of them just then compiles again.
+// processes, or "" if there is none. It removes those of other modules that have not
+// been used for a long time; a process that needs one of them compiles again.
 func compiledDir(module []byte) string {
 	all := sim.CacheDir()
 	if all == "" {
@@ -37,7 +37,7 @@ func compiledDir(module []byte) string {
 	return dir
 }
 
-// dropUnused removes what was not used since then, of all engines in a directory.
+// dropUnused removes from a directory what was not used since then.
 func dropUnused(dir string, since time.Time) {
 	kept, _ := filepath.Glob(filepath.Join(dir, "wasm*", "*"))
 	for _, path := range kept {

@@ -12,12 +12,12 @@ import (
 	"coup/workloads"
 )
 
-// judgeEvery is how often what was recorded so far is judged, with FailFast; looking
-// takes its time as well.
+// judgeEvery is the time between two checks of what was recorded so far, with FailFast;
+// a check itself takes time as well.
 const judgeEvery = time.Second
 
-// finding is a violation that ends the load, if one is found while it lasts. The zero
-// value finds none. Safe for concurrent use once it has begun.
+// finding looks for violations during the load and ends the load at the first one. The
+// zero value looks for none. Safe for concurrent use after begin.
 type finding struct {
 	run     *run
 	endLoad func()
@@ -47,7 +47,8 @@ func (f *finding) observe(op harness.Op) {
 	if f.monitor == nil {
 		return
 	}
-	// What can't be watched is left to the checkers: an error is no finding.
+	// An error means that the monitor can't watch this history. It is no finding: the
+	// checkers still judge it.
 	if bad, err := f.monitor.Observe(op); err == nil && bad != nil {
 		f.endAt(bad.Time, fmt.Sprintf("%s: %s", bad.Key, bad.Text))
 	}
@@ -70,8 +71,8 @@ func (f *finding) endAt(at time.Duration, found string) {
 
 // judgeOnTheWay ends the load when what was recorded so far shows a violation
 // that the monitor of the operations can't see, such as two leaders in a term.
-// It looks less often as the history grows, so that the looking takes no more
-// than a small multiple of what the last look takes.
+// It looks less often as the history grows, so that all looks together take no more than
+// a small multiple of the last one.
 func (r *run) judgeOnTheWay(ctx context.Context) {
 	begun := r.rt.Now()
 	for ctx.Err() == nil {

@@ -10,8 +10,8 @@ import (
 	"coup/plan"
 )
 
-// images sees that the engine has the images that the system's containers name, and
-// returns their ids by these names.
+// images makes sure that the engine has the images that the system's containers name,
+// and returns their ids by these names.
 func (r *run) images(ctx context.Context, engine *docker.Engine) (map[string]string, error) {
 	imaged, ok := r.sys.(cluster.Imaged)
 	if !ok {

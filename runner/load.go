@@ -11,11 +11,11 @@ import (
 
 const (
 	finalPatience    = 60 * time.Second      // for reading everything once more; at least as long as the load
-	lostPatience     = 10 * time.Second      // the same, of a cluster that has not served after healing
-	restAfterFailure = 20 * time.Millisecond // of a client that was told no, or nothing
+	lostPatience     = 10 * time.Second      // the same, for a cluster that has not served after healing
+	restAfterFailure = 20 * time.Millisecond // of a client after a fail or an info
 )
 
-// test is what clients do, from g.
+// test is a test whose clients take their operations from g.
 func (r *run) test(g harness.Generator, first int) harness.Test {
 	nodes := r.cluster.Nodes()
 	return harness.Test{
@@ -49,8 +49,8 @@ func (r *run) record(op *harness.Op) error {
 	return nil
 }
 
-// load lets clients and nemesis work, and the clients go on until the cluster,
-// healed, serves them again.
+// load lets clients and nemesis work. The clients go on until the cluster is healed and
+// serves them again.
 func (r *run) load(ctx, soft context.Context, start time.Duration) (next int, err error) {
 	r.rec.enter(harness.PhaseLoad)
 	loading, end := context.WithCancel(soft)
@@ -84,9 +84,9 @@ func (r *run) load(ctx, soft context.Context, start time.Duration) (next int, er
 	return next, errors.Join(err, broken)
 }
 
-// trouble lets the nemesis work until loading is over, which it ends in time,
-// heals the cluster, and waits until it serves. A violation gives the clients rest at once.
-// working ends with the clients' work.
+// trouble lets the nemesis work until the load is over, then heals the cluster and waits
+// until it serves. It ends loading when the time of the load is over; a violation ends it
+// at once. The context working ends with the clients' work.
 func (r *run) trouble(ctx, loading, working context.Context, start time.Duration, end, rest func()) error {
 	struck := harness.Spawn(r.rt, func() { r.nemesis.Run(loading, r.plan.Entries()) })
 	harness.Sleep(loading, r.rt, start+time.Duration(r.plan.Time))
@@ -106,7 +106,7 @@ func (r *run) trouble(ctx, loading, working context.Context, start time.Duration
 	}
 	r.rec.enter(harness.PhaseServe)
 	r.awaitSuccesses(ctx, working)
-	// What is left is for the checkers to judge.
+	// If something is still broken, the checkers will say so.
 	if err := r.nemesis.Reinstate(ctx); err != nil && ctx.Err() == nil {
 		r.o.Log.Warn("not healed", "says", err)
 		r.rec.event(harness.Event{Time: r.rt.Now(), Kind: harness.UnhealedEvent, Message: err.Error()})
@@ -114,9 +114,9 @@ func (r *run) trouble(ctx, loading, working context.Context, start time.Duration
 	return nil
 }
 
-// awaitSuccesses returns when every function that the workload needs has
-// succeeded once, or when they have had all the time they must do it in. Clients
-// with a list ask for nothing else: it returns when working ends.
+// awaitSuccesses returns when every function that the workload needs has succeeded once,
+// or when the time for that is over. Clients with a list of operations call nothing else;
+// then it returns when working ends.
 func (r *run) awaitSuccesses(ctx, working context.Context) {
 	listed := r.plan.Operations != nil
 	if listed {

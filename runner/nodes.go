@@ -59,8 +59,8 @@ func (n *nodes) saidRelease() string {
 	return n.release
 }
 
-// tellsWhy says whether a line of a node's output is the one in which a Go program,
-// or the simulated machine that it is on, says why it ends.
+// tellsWhy reports whether a line of a node's output is the one in which a Go program, or
+// its simulated machine, says why it ends.
 func tellsWhy(line []byte) bool {
 	for _, begins := range []string{"panic: ", "fatal error: ", "machine: the program failed: "} {
 		if bytes.HasPrefix(line, []byte(begins)) {
@@ -70,15 +70,15 @@ func tellsWhy(line []byte) bool {
 	return false
 }
 
-// longestWords is as much as is told of it, in bytes.
+// longestWords is how much of that line is kept, in bytes.
 const longestWords = 200
 
 // output takes a line that a node wrote.
 func (n *nodes) output(node string, line []byte) {
-	n.store.NodeLog(node, line) // a node's log is worth having, but not worth a run
+	n.store.NodeLog(node, line) // an error is ignored: a run is worth more than a node's log
 	if tellsWhy(line) {
 		n.mu.Lock()
-		if n.lastWords[node] == "" { // what follows is of no other cause
+		if n.lastWords[node] == "" { // the first such line names the cause
 			n.lastWords[node] = string(line[:min(len(line), longestWords)])
 		}
 		n.mu.Unlock()
@@ -91,11 +91,11 @@ func (n *nodes) output(node string, line []byte) {
 	if !ok {
 		return
 	}
-	e.Time = n.rec.rt.Now() // by whose clock a node's is wrong, if nodes have clocks of their own
+	e.Time = n.rec.rt.Now() // on simulated machines a node's own clock may be wrong
 	n.mu.Lock()
 	if !n.epoch.IsZero() {
-		// A wall clock can be set back while the run goes on. A node's lines come
-		// in order, and none before it was written.
+		// A wall clock can be set back during the run. But a node's lines arrive in
+		// order, and none arrives before it was written.
 		e.Time = min(max(n.lastSaid[node], wall.Sub(n.epoch)), e.Time)
 		n.lastSaid[node] = e.Time
 	}
@@ -106,8 +106,8 @@ func (n *nodes) output(node string, line []byte) {
 	n.rec.event(e)
 }
 
-// gaveUp starts a node again that ended because its disk had failed it, as an
-// init system would: again and again until it stays.
+// gaveUp restarts a node that ended because of an error of its disk, as an init system
+// would: again and again, until it stays up.
 func (n *nodes) gaveUp(ctx context.Context, node, why string) {
 	rt := n.rec.rt
 	n.rec.event(harness.Event{Time: rt.Now(), Kind: harness.GiveUpEvent, Node: node, Message: why})
@@ -115,7 +115,7 @@ func (n *nodes) gaveUp(ctx context.Context, node, why string) {
 	if c == nil {
 		return // no fault strikes before
 	}
-	taken := nem.Take(node) // no strike can hit what is not there
+	taken := nem.Take(node) // no strike may hit a node that does not run
 	rt.Start(func() {
 		for {
 			harness.Sleep(ctx, rt, rt.Now()+restartAfter)
@@ -131,7 +131,7 @@ func (n *nodes) gaveUp(ctx context.Context, node, why string) {
 	})
 }
 
-// exited starts a node again that ended though nobody had ended it.
+// exited restarts a node that ended by itself.
 func (n *nodes) exited(ctx context.Context, node string, code int) {
 	rt := n.rec.rt
 	n.mu.Lock()
@@ -150,7 +150,7 @@ func (n *nodes) exited(ctx context.Context, node string, code int) {
 			harness.Sleep(ctx, rt, rt.Now()+restartAfter)
 		}
 		if ctx.Err() == nil && !nem.Has(node) {
-			c.Start(ctx, node) // if it can't be started, the checkers will miss it
+			c.Start(ctx, node) // an error is ignored: the checkers see that the node is missing
 		}
 	})
 }

@@ -10,18 +10,18 @@ import (
 	"coup/plan"
 )
 
-// Options are what a run is given beside its plan.
+// Options are the options of a run, beside its plan.
 type Options struct {
 	Out string // the folder that run directories are made in
 	// Progress is called several times a second, one call at a time; may be nil.
 	Progress func(Progress)
 	Log      *slog.Logger // nil: nothing is logged
-	// Trace writes down what every machine does, which changes nothing of what
-	// it does: package trace. Only simulated machines can be traced.
+	// Trace records what every machine does (package trace). It does not change the
+	// run. Only simulated machines can be traced.
 	Trace bool
-	// Stuck is called when a simulated node's program loops for ever, on
-	// another thread and with no way back: it must replace this process by one
-	// that calls judge.Stuck. nil: such a run never ends.
+	// Stuck is called when a simulated node's program is in an endless loop. It is
+	// called on another thread, and the run can't go on: Stuck must replace this
+	// process by one that calls judge.Stuck. nil: such a run never ends.
 	Stuck func(dir, node string, after time.Duration)
 	// System is the system under test if it is none that coup knows by name; see
 	// plan.Plan.ResolveFor. Usually nil.
@@ -36,7 +36,7 @@ func (o Options) Check(p plan.Plan) error {
 	return nil
 }
 
-// Progress is what a run looks like at a moment.
+// Progress is the state of a run at a moment.
 type Progress struct {
 	Phase          harness.Phase // or "judge", when it is over
 	Doing          string        // what takes long in it; usually ""

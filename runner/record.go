@@ -12,8 +12,8 @@ import (
 	"coup/results"
 )
 
-// recorder writes down what happens in a run, and knows what it looks like at a
-// moment. Safe for concurrent use.
+// recorder records what happens in a run, and knows its progress. Safe for concurrent
+// use.
 type recorder struct {
 	store    *results.Run
 	log      *slog.Logger
@@ -26,7 +26,7 @@ type recorder struct {
 	loadStart time.Duration
 	inForce   map[int]string
 	keys      map[string]struct{} // that clients have used
-	awaited   map[string]struct{} // functions that have to succeed until the run goes on
+	awaited   map[string]struct{} // functions that must succeed before the run goes on
 }
 
 func newRecorder(store *results.Run, o Options, duration time.Duration) *recorder {

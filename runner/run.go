@@ -57,7 +57,7 @@ func Run(ctx, soft context.Context, p plan.Plan, o Options) (dir string, verdict
 	if err == nil {
 		err = backendOf(p.Backend).drive(r, func() error { return r.run(ctx, soft) })
 	}
-	if closeErr := store.Close(); err == nil { // what ended the run says more than what came of it
+	if closeErr := store.Close(); err == nil { // the error that ended the run says more than this one
 		err = closeErr
 	}
 	if err != nil {
@@ -71,7 +71,7 @@ func Run(ctx, soft context.Context, p plan.Plan, o Options) (dir string, verdict
 // run is a run under way: what it is of, and the parts that it goes through.
 type run struct {
 	plan    plan.Plan
-	options cluster.Options // of the system, for the harness's own connections
+	options cluster.Options // for the harness's own connections to the system
 	sys     cluster.System
 	work    workloads.Workload
 	o       Options
@@ -86,7 +86,7 @@ type run struct {
 	nodes *nodes
 	found *finding // a violation, while the load lasts; only looked for with FailFast
 
-	cleaning error // what was wrong with the removal of the cluster
+	cleaning error // of removing the cluster
 }
 
 func newRun(p plan.Plan, sys cluster.System, work workloads.Workload, o Options, store *results.Run) *run {
@@ -106,8 +106,8 @@ func newRun(p plan.Plan, sys cluster.System, work workloads.Workload, o Options,
 	return r
 }
 
-// secretSeed is what the secrets of the run are made from. On simulated machines they
-// are the same each time, as all is.
+// secretSeed is what the secrets of the run are made from. On simulated machines it
+// follows from the run's seed, as everything there.
 func secretSeed(p plan.Plan) []byte {
 	if p.Backend == plan.Simulated {
 		return binary.BigEndian.AppendUint64(nil, p.Seed)
@@ -117,8 +117,8 @@ func secretSeed(p plan.Plan) []byte {
 	return seed
 }
 
-// begin notes by which clock the run goes on from now on. epoch is what the nodes'
-// clocks show then; zero: nobody knows.
+// begin sets the clock of the rest of the run. epoch is what the nodes' clocks show at
+// its start; zero: nobody knows.
 func (r *run) begin(rt harness.Runtime, epoch time.Time) {
 	r.rt, r.rec.rt, r.nodes.epoch = rt, rt, epoch
 }
@@ -137,7 +137,7 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 		return err
 	}
 	defer func() {
-		// What was started must go, also when the context is what ended the run.
+		// What was started must be removed, even if the run ended because of its context.
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		if closeErr := r.cluster.Close(clean); closeErr != nil {
@@ -176,7 +176,7 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	if err := r.final(ctx, next); err != nil {
 		return err
 	}
-	// What the watch saw before must not be recorded after the end states.
+	// Nothing that the watch saw before may be recorded after the final states.
 	stopWatching()
 	r.rt.Wake()
 	watched()

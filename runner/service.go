@@ -57,7 +57,7 @@ func (r *run) awaitService(ctx context.Context) error {
 	return nil
 }
 
-// retry does what is to be done until it works, it is the time until, or ctx ends.
+// retry calls do until it succeeds, the time until has come, or ctx ends.
 func (r *run) retry(ctx context.Context, until time.Duration, do func(context.Context) error) error {
 	for {
 		err := do(ctx)
@@ -91,8 +91,8 @@ func (r *run) majorityFollows(ctx context.Context) error {
 	return fmt.Errorf("no leader that a majority follows, and %d of %d nodes answer", len(all), r.plan.Nodes)
 }
 
-// portsAreOpen returns nil when every node takes connections on all ports of its own
-// that are not for peers alone.
+// portsAreOpen returns nil when every node accepts connections on all its ports that
+// clients use.
 func (r *run) portsAreOpen(ctx context.Context) error {
 	nodes := r.cluster.Nodes()
 	for _, n := range nodes {
@@ -108,8 +108,8 @@ func (r *run) portsAreOpen(ctx context.Context) error {
 	return nil
 }
 
-// isOpen dials a port. What forwards connections may take one though nobody is behind
-// it, and then ends it at once.
+// isOpen dials a port. A proxy may accept a connection though nothing listens behind it,
+// and then ends it at once.
 func (r *run) isOpen(ctx context.Context, node, port string) error {
 	ctx, cancel := r.rt.WithTimeout(ctx, openPatience)
 	defer cancel()
@@ -122,7 +122,7 @@ func (r *run) isOpen(ctx context.Context, node, port string) error {
 		c.SetReadDeadline(t)
 	}
 	if _, err = c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil // it says something, or waits for what it is told
+		return nil // the server has sent something, or waits for the client
 	}
 	if errors.Is(err, io.EOF) {
 		return errors.New("it is closed at once")

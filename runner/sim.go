@@ -39,9 +39,8 @@ func driveSim(r *run, body func() error) error {
 	return err
 }
 
-// stuckPatience is how long a simulated program may compute, in time of the
-// processor, before it waits for anything. Programs that do not loop for ever take
-// milliseconds.
+// stuckPatience is how much CPU time a simulated program may take before it waits for
+// anything. Programs take milliseconds, unless they are in an endless loop.
 const stuckPatience = 20 * time.Second
 
 func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
@@ -63,9 +62,8 @@ func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
 	})
 }
 
-// DefaultBackend is where nodes run unless it is said: in containers, or on
-// simulated machines if no Docker engine answers; why says what is wrong with
-// the engine then.
+// DefaultBackend is where nodes run if nothing is said: in containers, or on simulated
+// machines if no Docker engine answers. Then why is the reason.
 func DefaultBackend(ctx context.Context) (backend string, why error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -74,7 +72,7 @@ func DefaultBackend(ctx context.Context) (backend string, why error) {
 		return "docker", engine.Close()
 	}
 	if _, missing := sim.NodeModule(); missing != nil || !errors.Is(err, cluster.ErrUnavailable) {
-		return "docker", nil // which says best itself what it lacks
+		return "docker", nil // its own error says best what is missing
 	}
 	return "sim", err
 }

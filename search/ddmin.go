@@ -2,14 +2,14 @@ package search
 
 import "slices"
 
-// ddmin leaves as few of n things as it can: it returns the numbers, in order,
-// of those that are left. fails says of some of them whether what is to be found
-// is still there when only those are left; of all it is taken to be. At the end no
-// single one can be left out, unless over has said that it is enough.
+// ddmin finds a small subset of n things that still fails. It returns the indexes of
+// the things that are left, in order. fails(keep) says whether a test with only the
+// things of keep still fails; a test with all of them is assumed to fail. In the
+// result no single thing can be left out, unless over ended the search early.
 //
-// It is delta debugging (Zeller and Hildebrandt, Simplifying and isolating
-// failure-inducing input, 2002) that leaves parts out, half of all at first, and
-// goes on behind the part that it left out.
+// This is ddmin (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing
+// input", 2002), which only tries complements: it leaves out parts, half of all things
+// at first, then smaller ones, and continues behind a part that it left out.
 func ddmin(n int, fails func(keep []int) bool, over func() bool) []int {
 	left := make([]int, n)
 	for i := range left {

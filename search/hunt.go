@@ -19,21 +19,20 @@ import (
 	"coup/runner"
 )
 
-// HuntOptions are what a hunt is given beside its plan.
+// HuntOptions are the options of a hunt, beside its plan.
 type HuntOptions struct {
 	From, To uint64 // the seeds, both included
 	Workers  int    // runs at a time; 0: one
 	// KeepGoing goes on after the first failure.
 	KeepGoing bool
-	// Start starts a worker: something that serves HuntWorker with what it
-	// reads and writes, in a process of its own. Wait is called when no more is
-	// written to it.
+	// Start starts a worker: a process of its own that calls HuntWorker with its
+	// input and output. wait is called when nothing more will be written to it.
 	Start func() (in io.WriteCloser, out io.Reader, wait func() error, err error)
 	// Done is called after every run, one call at a time.
 	Done func(Hunted)
 }
 
-// Hunted is what became of one seed.
+// Hunted is the result of one seed.
 type Hunted struct {
 	Seed        uint64           `json:"seed"`
 	Valid       harness.Validity `json:"valid"`
@@ -44,15 +43,15 @@ type Hunted struct {
 	Error       string           `json:"error,omitempty"`
 }
 
-// job is what a worker is told.
+// job is what a worker reads.
 type job struct {
 	Plan plan.Plan `json:"plan"`
 	Out  string    `json:"out"`
 }
 
-// Hunt runs a plan with many seeds. It ends at the first run that is not
-// valid, unless KeepGoing is set, when the seeds are used up, or when soft
-// ends. What it found it tells to Done; the error is never that of a run.
+// Hunt runs a plan with many seeds. It ends at the first run that is not valid
+// (unless KeepGoing is set), when the seeds are used up, or when soft ends. Each
+// result goes to Done; the error is never that of a run.
 func Hunt(ctx, soft context.Context, p plan.Plan, out string, o HuntOptions) error {
 	var mu sync.Mutex // guards below
 	next, over := o.From, false
@@ -98,8 +97,8 @@ func Hunt(ctx, soft context.Context, p plan.Plan, out string, o HuntOptions) err
 	return errors.Join(errs...)
 }
 
-// huntWith starts a worker and gives it seeds. More is true if the worker ended
-// before the seeds did, after telling what became of its last.
+// huntWith starts a worker and gives it seeds. more is true if the worker ended, after
+// the result of its last seed, while there are seeds left.
 func huntWith(take func() (uint64, bool), tell func(Hunted), p plan.Plan, out string, o HuntOptions) (more bool, err error) {
 	seed, ok := take()
 	if !ok {
@@ -109,7 +108,7 @@ func huntWith(take func() (uint64, bool), tell func(Hunted), p plan.Plan, out st
 	if err != nil {
 		return false, fmt.Errorf("start a worker: %w", err)
 	}
-	// However it ends, a worker that did what it was told is no error.
+	// A worker that has done its work is no error, however its process ends.
 	defer func() {
 		in.Close()
 		wait()
@@ -137,8 +136,8 @@ func huntWith(take func() (uint64, bool), tell func(Hunted), p plan.Plan, out st
 	return false, nil
 }
 
-// HuntWorker runs the plans that it reads and writes what became of them, until
-// there are no more. Run directories of valid runs are removed.
+// HuntWorker reads plans, runs them and writes the results, until there are no more
+// plans. It removes the run directories of valid runs.
 func HuntWorker(ctx, soft context.Context, in io.Reader, out io.Writer, o runner.Options) error {
 	jobs, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {
@@ -167,14 +166,14 @@ func huntOne(ctx, soft context.Context, j job, o runner.Options) Hunted {
 	}
 	h.Valid, h.Fingerprint, h.Sentence = v.Valid, Fingerprint(v), v.Sentence()
 	if v.Valid == harness.Valid {
-		os.RemoveAll(dir) // what can't be removed is only a directory too many
+		os.RemoveAll(dir) // if that fails, there is one directory too many, and no harm
 		h.Dir = ""
 	}
 	return h
 }
 
-// WriteStuck writes what HuntWorker would of a run whose simulated node loops
-// for ever; the worker has to end then.
+// WriteStuck writes the result of a run whose simulated node is in an endless loop, as
+// HuntWorker would. The worker has to end after that.
 func WriteStuck(ctx context.Context, out io.Writer, dir, node string, after time.Duration) error {
 	v, err := judge.Stuck(ctx, dir, node, after)
 	if err != nil {

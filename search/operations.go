@@ -12,8 +12,8 @@ import (
 	"coup/plan"
 )
 
-// operationsOf lists the operations that the clients of a recorded run asked for
-// until the last look, so that a plan with the list runs as the recorded one did.
+// operationsOf lists the operations of a recorded run, without the final ones, so that
+// a plan with this list runs as the recorded one did.
 func operationsOf(dir string) ([]plan.Operation, error) {
 	stored, h, _, err := judge.Read(dir)
 	if err != nil {
@@ -49,8 +49,8 @@ func operationsOf(dir string) ([]plan.Operation, error) {
 	return all, nil
 }
 
-// clientsOf tells the clients of processes: whoever gets no answer goes on as
-// another process, with the next number; see harness.Run.
+// clientsOf says which client each process belongs to: a client that gets no answer
+// goes on as another process, with the next number; see harness.Run.
 func clientsOf(ops []harness.Operation, clients int) map[int]int {
 	of := map[int]int{}
 	for p := range clients {

@@ -14,18 +14,18 @@ import (
 	"coup/runner"
 )
 
-// Replayed is what became of running again what was recorded.
+// Replayed is the result of a replay.
 type Replayed struct {
 	Dir     string // of the new run
 	Verdict judge.Verdict
-	// Differs says, for a simulated run, why the new one is not the recorded
-	// one to the byte; "" if it is.
+	// Differs says how a simulated run differs from the recorded one; "" if the two
+	// are equal to the byte.
 	Differs string
 }
 
-// Replay runs again what was recorded in dir: with the same schedule and seed.
-// On simulated machines the result is the same to the byte, unless the build is
-// another one. In containers it is another run of the same schedule.
+// Replay runs again what was recorded in dir, with the same schedule and seed. On
+// simulated machines the result is the same to the byte, if the build is the same. In
+// containers it is another run of the same schedule.
 func Replay(ctx, soft context.Context, dir string, o runner.Options) (Replayed, error) {
 	var r Replayed
 	var before, after plan.Stored

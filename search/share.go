@@ -7,7 +7,7 @@ import (
 	"coup/harness"
 )
 
-// Share is how many of some runs failed.
+// Share counts runs, and how many of them failed.
 type Share struct{ Failed, Runs int }
 
 // Add counts a verdict. Runs that prove nothing are not counted.

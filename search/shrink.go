@@ -18,7 +18,7 @@ import (
 	"coup/runner"
 )
 
-// ShrinkOptions are what shrinking is given beside the run.
+// ShrinkOptions are the options of a shrink, beside its run.
 type ShrinkOptions struct {
 	runner.Options
 	// Tries is how often a smaller plan may be run until it fails; 0: once with
@@ -33,8 +33,8 @@ type ShrinkOptions struct {
 	Step func(ShrinkStep)
 }
 
-// DefaultShrinkRuns bounds a search: what needs hundreds of operations to fail takes a
-// run or three for each of them, again and again.
+// DefaultShrinkRuns bounds a search. A failure that needs hundreds of operations takes
+// one to three runs for each of them, in every round.
 const DefaultShrinkRuns = 1000
 
 // ShrinkStep is one smaller plan that was tried.
@@ -45,21 +45,21 @@ type ShrinkStep struct {
 	Best  plan.Plan
 }
 
-// Shrunk is what is left.
+// Shrunk is the result of a shrink.
 type Shrunk struct {
 	Dir     string // of a run of the smallest plan that fails the same way
 	Plan    plan.Plan
 	Verdict judge.Verdict
 	Runs    int
-	Bounded bool // it stopped because it may take no more runs
+	Bounded bool // it stopped because it had used up its runs
 	Before  plan.Plan
 }
 
 // Shrink searches for the smallest plan that fails the same way as the run in
-// dir: with fewer faults, nodes, processes and objects, and a shorter load, and then
-// with a list of operations that is as short as can be. When soft ends, or the runs that it
-// may take were made, it stops with the best so far, which is the run itself when
-// nothing smaller was found.
+// dir: first with fewer faults, nodes, processes and objects and a shorter load, then
+// with a list of as few operations as possible. When soft ends, or the runs are used
+// up, it stops with the best plan so far, which is the plan of the run itself if nothing
+// smaller was found.
 func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, error) {
 	var stored plan.Stored
 	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
@@ -92,22 +92,22 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 		if err != nil {
 			return Shrunk{}, err
 		}
-		// Another program may not fail with this seed, and all that follows would
-		// be in vain.
+		// Another program may not fail with this seed. Then the whole search would be
+		// in vain.
 		if program.Hash != stored.Module && !s.run(stored.Plan) && s.err == nil {
 			return Shrunk{}, fmt.Errorf("%s was recorded with another program of the nodes (%.12s), and this one (%.12s) does not fail so: give that one with --node, or hunt for a seed of this one", dir, stored.Module, program.Hash)
 		}
 	}
 	for {
 		before := s.best.Plan
-		// What makes every further run shorter comes first.
+		// The passes that make all later runs shorter come first.
 		for _, pass := range []func(*shrinking){
 			shrinkEnd, shrinkNodes, shrinkLoad, shrinkSchedule, shrinkTime, shrinkStrikes,
 		} {
 			pass(s)
 		}
 		if equalPlans(before, s.best.Plan) || s.best.Plan.Operations != nil {
-			shrinkOperations(s) // what is listed can't be drawn otherwise any more
+			shrinkOperations(s) // last, because listed operations are not drawn any more
 		}
 		if s.err != nil || s.over() || equalPlans(before, s.best.Plan) {
 			s.best.Runs, s.best.Bounded = s.runs, s.runs >= s.o.Runs
@@ -116,9 +116,9 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	}
 }
 
-// toKeep are the checkers of which one has to find a violation still: what failing the
-// same way means. What clients were answered comes first, since a search could else end
-// at something else that goes wrong more easily.
+// toKeep are the names of checkers of which at least one must still find a violation:
+// this is what failing the same way means. Checkers of what clients saw come first;
+// otherwise the search could end at another violation that is easier to cause.
 func toKeep(v judge.Verdict, named []string) ([]string, error) {
 	all := broken(v)
 	for _, name := range named {
@@ -141,7 +141,7 @@ func toKeep(v judge.Verdict, named []string) ([]string, error) {
 	return all, nil
 }
 
-// broken are the checkers that found a violation.
+// broken are the names of the checkers that found a violation.
 func broken(v judge.Verdict) (names []string) {
 	for _, r := range v.Results {
 		if r.Valid == harness.Invalid {
@@ -157,7 +157,7 @@ type shrinking struct {
 	want      []string
 	best      Shrunk
 	own       string        // the run directory of best, if it was made here
-	after     time.Duration // until the best ended its load at the violation; 0: it did not
+	after     time.Duration // how long the load of the best lasted until the violation ended it; 0: it did not
 	known     map[[sha256.Size]byte]bool
 	runs      int
 	err       error
@@ -172,7 +172,7 @@ func (s *shrinking) try(what string, change func(*plan.Plan)) bool {
 	return s.tryOften(what, s.o.Tries, change)
 }
 
-// tryOften does so up to so many times.
+// tryOften is like try, up to so many times with different seeds.
 func (s *shrinking) tryOften(what string, tries int, change func(*plan.Plan)) bool {
 	if s.over() {
 		return false
@@ -204,8 +204,8 @@ func (s *shrinking) tryOften(what string, tries int, change func(*plan.Plan)) bo
 	return fails
 }
 
-// isKnown says whether the plan was asked about before. A simulated run would tell
-// the same again.
+// isKnown reports whether the plan was tried before. A simulated run would have the same
+// result again.
 func (s *shrinking) isKnown(p plan.Plan) bool {
 	b, err := json.Marshal(p)
 	if err != nil {
@@ -242,7 +242,7 @@ func (s *shrinking) run(p plan.Plan) (fails bool) {
 	return false
 }
 
-// faultsOf lists what a schedule consists of, for the plan's own list.
+// faultsOf lists the faults of a schedule, as the plan's field nemesis does.
 func faultsOf(schedule []plan.Strike) []string {
 	all := []string{}
 	for _, s := range schedule {
@@ -253,8 +253,7 @@ func faultsOf(schedule []plan.Strike) []string {
 	return all
 }
 
-// look notes how long the load of the run in dir lasted if it ended at the
-// violation.
+// look records how long the load of the run in dir lasted, if the violation ended it.
 func (s *shrinking) look(dir string) (err error) {
 	s.after, _, err = tillViolation(dir)
 	return err
@@ -278,7 +277,7 @@ func shrinkSchedule(s *shrinking) {
 	}, s.over)
 }
 
-// shrinkEnd ends the load at the violation, where that can be seen on the way.
+// shrinkEnd ends the load at the violation, if that can be found while the run goes on.
 func shrinkEnd(s *shrinking) {
 	s.try("ending at the violation", func(p *plan.Plan) { p.FailFast = true })
 	if s.after > 0 {
@@ -288,8 +287,8 @@ func shrinkEnd(s *shrinking) {
 	}
 }
 
-// setTime makes the load last no longer than d, and no strike longer than it.
-// What is listed for the time after the load follows it.
+// setTime ends the load, and every strike, at d. Listed operations for the time after
+// the load are moved along with its end.
 func setTime(p *plan.Plan, d time.Duration) {
 	const shortest = time.Second
 	before := p.Time
@@ -324,7 +323,7 @@ func shrinkNodes(s *shrinking) {
 	}
 }
 
-// shrinkLoad takes clients and objects away, and makes them work less.
+// shrinkLoad takes away clients and objects, and lowers the rate.
 func shrinkLoad(s *shrinking) {
 	if s.best.Plan.Operations != nil {
 		return

@@ -10,8 +10,8 @@ import (
 	"coup/plan"
 )
 
-// shrinkOperations replaces what the workload draws by a list of what clients
-// asked for in the best run so far, and leaves as few of that as it can.
+// shrinkOperations replaces what the workload draws by a list of the operations of
+// the best run so far, and leaves out as many of them as it can.
 func shrinkOperations(s *shrinking) {
 	if s.best.Plan.Operations == nil {
 		if s.over() {
@@ -22,8 +22,8 @@ func shrinkOperations(s *shrinking) {
 			s.err = err
 			return
 		}
-		// What draws operations also draws from the seed: with the list, another seed
-		// may do what this one did.
+		// Drawing operations takes random numbers from the seed. With a list nothing is
+		// drawn, so another seed may be needed to fail in the same way.
 		if !s.tryOften("operations as a list", s.often(20), func(p *plan.Plan) { p.Operations = listed }) {
 			return
 		}
@@ -31,7 +31,7 @@ func shrinkOperations(s *shrinking) {
 	s.witnessed()
 	all := s.best.Plan.Operations
 	ddmin(len(all), func(keep []int) bool {
-		const many = 100 // of so many, other seeds would cost too much
+		const many = 100 // for more operations than this, trying other seeds would cost too much
 		if len(keep) > many {
 			return s.tryOperations(1, all, keep)
 		}
@@ -43,10 +43,10 @@ func shrinkOperations(s *shrinking) {
 	roundOperations(s)
 }
 
-// tryOperations tries those of all operations that keep numbers.
+// tryOperations tries only those operations of all whose indexes are in keep.
 func (s *shrinking) tryOperations(tries int, all []plan.Operation, keep []int) bool {
 	if len(keep) == 0 {
-		return false // no list is no empty list
+		return false // an empty list would mean that the workload draws operations again
 	}
 	return s.tryOften(fmt.Sprintf("%d of %d operations", len(keep), len(s.best.Plan.Operations)), tries, func(p *plan.Plan) {
 		p.Operations = nil
@@ -56,9 +56,10 @@ func (s *shrinking) tryOperations(tries int, all []plan.Operation, keep []int) b
 	})
 }
 
-// fewerStill looks harder where few operations are left that can't do without any
-// one of them. An operation that contradicts nothing may be there for what it does
-// to the times of others, which another seed does as well, or for another such one.
+// fewerStill looks harder when few operations are left and none can be left out. An
+// operation that is no part of the contradiction may only be needed because it shifts
+// the times of others. Another seed can do that as well, so more seeds are tried, and
+// pairs of operations are left out together.
 func (s *shrinking) fewerStill() bool {
 	const few = 8
 	all := s.best.Plan.Operations
@@ -88,8 +89,8 @@ func (s *shrinking) fewerStill() bool {
 	return false
 }
 
-// often is the number of tries for what is worth so many times as many: on
-// simulated machines other seeds cost little.
+// often is how often a plan is tried that is worth so many times the usual number of
+// tries. Only on simulated machines, where another seed costs little.
 func (s *shrinking) often(times int) int {
 	if s.best.Plan.Backend != "sim" {
 		return s.o.Tries
@@ -97,9 +98,9 @@ func (s *shrinking) often(times int) int {
 	return times * s.o.Tries
 }
 
-// witnessed tries at once what often is enough: the operations of the
-// counterexample. Without all others, another node may lead when they come: with
-// another seed the right one may.
+// witnessed tries only the operations of the counterexample, which are often enough.
+// Without the others, another node may lead when they are called, so several seeds are
+// tried.
 func (s *shrinking) witnessed() {
 	_, h, err := tillViolation(s.best.Dir)
 	if err != nil {

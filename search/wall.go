@@ -19,8 +19,9 @@ type Try struct {
 	Dir   string
 	Seed  uint64
 	Found bool
-	// After is how long the load lasted, and Operations how many were invoked,
-	// until the violation was found, or in all.
+	// After is how long the load lasted until the violation was found, and Operations
+	// is how many operations were invoked until then. If none was found, both count the
+	// whole run.
 	After      time.Duration
 	Operations int
 	Verdict    judge.Verdict

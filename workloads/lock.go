@@ -18,7 +18,8 @@ var lock = Workload{
 			return gen.LimitHappened(o.OpsPerKey, lockOps{holder: nobody})
 		})
 	},
-	// In the end every lock can be had once more, be it after its last lease is over.
+	// In the end every lock can be acquired once more, at the latest when its last
+	// lease is over.
 	Final: func(keys []string) harness.Generator {
 		var ops []harness.Op
 		for _, k := range keys {
@@ -53,9 +54,9 @@ func granted(g cluster.Grant, err error) (any, error) {
 	return model.Grant{Token: maybe(g.Token), Lease: g.Lease}, nil
 }
 
-// lockOps has everybody ask for a lock but its holder, which renews its lease and
-// releases it soon, or in every second case late: a lock that is held for long is one
-// that can be lost, and one that passes on often shows who else took it.
+// lockOps lets all processes ask for a lock, except its holder, which renews the lease
+// and then releases the lock: soon in one half of the cases, late in the other. A lock
+// that is held for long can be lost; one that changes hands often shows who else got it.
 type lockOps struct {
 	holder int // the process that was last seen to hold the lock
 	renews int // how many times its holder renews it for one release

@@ -16,7 +16,7 @@ var queue = Workload{
 	Generator: func(o Options) harness.Generator {
 		o = o.orDefaults()
 		return gen.Keys(o.Keys, func(string) harness.Generator {
-			// A few more come in than go out, so that something is there to lose.
+			// A few more elements go in than out, so that there is something to lose.
 			return gen.LimitHappened(o.OpsPerKey, counting{f: "enqueue", share: 0.55, other: "dequeue"})
 		})
 	},

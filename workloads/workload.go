@@ -2,7 +2,7 @@
 // generator of its operations, the client that performs them through whatever
 // connection a system offers, and the checkers that judge the history.
 //
-// A new workload is one file and one line in [All].
+// Start with [Find]. A new workload is one file and one line in [All].
 package workloads
 
 import (
@@ -129,7 +129,7 @@ func supports[T any](c cluster.Conn) bool {
 	return ok
 }
 
-// unknownFunction can only come of a generator and an Invoke that disagree.
+// unknownFunction is the error if generator and Invoke of a workload disagree.
 func unknownFunction(op harness.Op) error {
 	return fmt.Errorf("%w: the workload has no function %q", harness.ErrFail, op.F)
 }

@@ -9,11 +9,11 @@
 //     whether one ended by itself.
 //   - The service: [Liveness] judges whether the system serves when nothing is
 //     broken; [Availability] and [Failovers] only measure.
-//   - The run: [Ran] judges whether the faults bit and clients got something done,
-//     [Finished] whether the run came to its end.
+//   - The run: [Ran] judges whether the faults had an effect and clients got something
+//     done, [Finished] whether the run came to its end.
 //
-// What the nodes have to tell for a checker is said by its method Needs; of a system
-// whose nodes do not tell it, it is not judged.
+// A checker's method Needs says what the nodes must tell for it. If they do not tell it,
+// the checker does not judge.
 //
 // A run that tested nothing is unknown, never valid. All times in the details are
 // nanoseconds since the start of the run, or durations in nanoseconds.

@@ -11,9 +11,8 @@ import (
 	"coup/harness"
 )
 
-// Alive checks that no node's process ended without the nemesis having ended
-// it. One that did makes the run unknown: the system may have broken, or the
-// machine it ran on.
+// Alive checks that no node's process ended by itself. If one did, the run is unknown:
+// the reason may be the system, or the machine that it ran on.
 type Alive struct{}
 
 // Name implements [harness.Checker].

@@ -12,14 +12,13 @@ import (
 	"coup/harness/timeline"
 )
 
-// CatchUp checks that every node comes to the position of the log where the leader
-// is, once nothing is broken and no client asks for anything any more (the phase
-// "agree"). A node that stays behind is one fewer to rely on, even if the others
-// serve as before.
+// CatchUp checks that every node reaches the leader's position in the log when nothing
+// is broken and no client asks for anything any more (the phase "agree"). If a node stays
+// behind, the cluster can tolerate one failure less, even if it serves as before.
 //
-// A violation has to be proved: for all the time of the bound every node answered,
-// the same one led in the same term, and the one behind did not come to where the
-// leader had been at the beginning.
+// A violation has to be proved: for the whole time of the bound, every node answered, the
+// same node led in the same term, and the node behind did not reach the position that the
+// leader had at the beginning.
 type CatchUp struct {
 	Within time.Duration // the bound; 0: [DefaultServeWithin]
 }

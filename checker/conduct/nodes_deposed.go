@@ -11,17 +11,16 @@ import (
 	"coup/harness/timeline"
 )
 
-// Deposed checks that a node does not go on leading for long after another one was
-// elected in a newer term. A leader that hears from no majority of the voters has
-// to step down by itself (section 6.2 of Ongaro's thesis). Otherwise requests to
-// it hang for as long as it is cut off, and it may answer from a state that is out
-// of date.
+// Deposed checks that a leader steps down soon after another node was elected in a newer
+// term. A leader that hears from no majority of the voters has to step down by itself
+// (section 6.2 of Ongaro's thesis). Otherwise requests to it hang for as long as it is
+// cut off, and it may answer from an outdated state.
 //
-// Time in which something other than the network was broken at the old leader is
-// not counted: a node that is frozen cannot step down.
+// Time in which something other than the network was broken at the old leader does not
+// count: a frozen node cannot step down.
 type Deposed struct {
-	// Within is how long a deposed leader may take: the time that the system
-	// gives a leader without a majority, and what the machine adds to it.
+	// Within is how long a deposed leader may take: the system's lease of a leader
+	// without a majority, and what a busy machine adds to it.
 	Within time.Duration
 }
 
@@ -67,7 +66,7 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 					fmt.Sprintf("%s took itself for the leader until %s. Without a majority it has to step down within %s.", old.Node, story.Seconds(old.To), story.Seconds(c.Within)),
 				}}
 			}
-			break // later ones depose nobody who is deposed already
+			break // the first newer leader counts; this node is deposed already
 		}
 	}
 	r.Details = d
@@ -83,8 +82,8 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 	return r, nil
 }
 
-// able is the part of the time between from and to in which nothing but the
-// network was broken at node. Nobody knows when what was not healed was over.
+// able is how much of the time between from and to nothing but the network was broken at
+// node. A fault that was not healed counts to the end.
 func able(node string, from, to, end time.Duration, all []*timeline.Fault) (sum time.Duration) {
 	its := slices.DeleteFunc(slices.Clone(all), func(f *timeline.Fault) bool { return len(f.Links) > 0 || !f.Touches(node) })
 	for _, g := range timeline.WithoutFault(its, from, to, func(f *timeline.Fault) time.Duration { return f.Until(end) }) {

@@ -13,11 +13,10 @@ import (
 	"coup/harness/timeline"
 )
 
-// Replicas checks that the nodes agree: wherever two nodes, or one node at two
-// times, report the state at the same position of the log, it is the same
-// state. Where nodes know of no positions, they have to hold the same in the end, when
-// nobody has asked for anything for as long as they may take (the phase "agree"). Its
-// Details are [ReplicaDetails].
+// Replicas checks that the nodes agree: whenever two nodes, or one node at two times,
+// report a state at the same position of the log, the states are equal. Nodes that know
+// of no positions must hold the same at the end of the run, when no client has asked for
+// anything for a while (the phase "agree"). Its Details are [ReplicaDetails].
 type Replicas struct {
 	// Within is how long nodes may take to hold the same; 0: [DefaultServeWithin].
 	Within time.Duration
@@ -163,8 +162,7 @@ func (c Replicas) Check(ctx context.Context, h *harness.History) (harness.Result
 	return r, nil
 }
 
-// withoutPosition reports whether some node knew of no position at which it holds what
-// it said.
+// withoutPosition reports whether some node told no position with its state.
 func withoutPosition(looks []timeline.Look) bool {
 	return slices.ContainsFunc(looks, func(l timeline.Look) bool {
 		for _, e := range l.Nodes {

@@ -26,9 +26,9 @@ type SteadyDetails struct {
 }
 
 const (
-	steadyAfter  = 3 * time.Second  // what was broken before may show so long
-	steadyWindow = 10 * time.Second // in which
-	steadyMost   = 5                // elections are enough for whatever still has to be settled
+	steadyAfter  = 3 * time.Second  // a healed fault may still cause elections for so long
+	steadyWindow = 10 * time.Second // in a window of this length
+	steadyMost   = 5                // at most so many elections are allowed
 )
 
 // Name implements [harness.Checker].

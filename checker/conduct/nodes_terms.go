@@ -8,10 +8,10 @@ import (
 	"coup/harness"
 )
 
-// Terms checks that no node ever goes back to a term before one that it was
-// in: raft's nodes keep their term on disk (Ongaro's thesis, figure 3.1), so that not
-// even a restart brings an old one back. Elections are left out, because
-// a node may call for one in a term that it then does not enter.
+// Terms checks that a node's term never goes back. Raft's nodes keep their term on disk
+// (Ongaro's thesis, figure 3.1), so not even a restart brings an older one back.
+// Elections are left out, because a node may call for one in a term that it then does
+// not enter.
 type Terms struct{}
 
 // Name implements [harness.Checker].

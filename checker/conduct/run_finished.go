@@ -9,10 +9,9 @@ import (
 	"coup/harness"
 )
 
-// Finished checks that the run came to its end: that after the load everything
-// was healed, that the system served again, and that every object was looked
-// at once more. A run that did not is unknown: what it lost may lie where
-// nobody looked.
+// Finished checks that the run came to its end: after the load everything was healed,
+// the system served again, and every object was read once more. Otherwise the run is
+// unknown: what was lost may be in an object that nobody read.
 type Finished struct{}
 
 // FinishedDetails are the Details of [Finished].
@@ -90,8 +89,8 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 	return r, nil
 }
 
-// leftMore reports whether op took an element out of a queue: only one that
-// found it empty has seen all of it.
+// leftMore reports whether op took an element out of a queue. Then the queue may hold
+// more; only a dequeue that finds it empty has seen all of it.
 func leftMore(op *harness.Operation) bool {
 	v, ok := op.Output.(model.Maybe)
 	return op.F == "dequeue" && ok && v.Set

@@ -13,12 +13,12 @@ import (
 	"coup/harness/timeline"
 )
 
-// Ran checks that the run tested what it was meant to test: that the faults
-// bit and that clients got something done. A run that did not is unknown,
-// whatever the other checkers found to be fine. Its Details are [RanDetails].
+// Ran checks that the run tested what it was meant to test: that the faults had an
+// effect and that clients got something done. Otherwise the run is unknown, even if all
+// other checkers call it valid. Its Details are [RanDetails].
 type Ran struct {
-	Faults         []string // kinds of faults that must have bitten at least once, e.g. kill
-	Misses         int      // how many faults may fail to bite
+	Faults         []string // kinds of faults that must have had an effect at least once, e.g. kill
+	Misses         int      // how many faults may have no effect
 	MinOK          int      // the least number of operations of the load that must have succeeded; zero: 1
 	MinPerFunction int      // the same for each function that was tried or is needed; zero: 1
 	Needs          []string // functions that must have been tried
@@ -71,7 +71,7 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	for i := range h.Operations {
 		op := &h.Operations[i]
 		if op.Start >= over {
-			continue // what comes of healing, and the last look, is no load
+			continue // operations after healing, and the final ones, are no load
 		}
 		f := byF[op.F]
 		if f == nil {

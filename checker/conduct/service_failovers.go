@@ -17,8 +17,9 @@ type Failovers struct{}
 
 // FailoverDetails are the Details of [Failovers].
 type FailoverDetails struct {
-	// Polls is how far apart, usually, the polls were by which changes of leader were seen,
-	// and by how much what is told of them may be late; 0: the nodes told each as it happened.
+	// Polls is the usual time between two polls, if changes of leader were seen by polls:
+	// the times of failovers may be late by as much. 0: nodes told each change as it
+	// happened.
 	Polls     time.Duration `json:"polls,omitempty"`
 	Failovers []Failover    `json:"failovers"` // in the order of the elections; the first election of a run is none
 }
@@ -27,7 +28,7 @@ type FailoverDetails struct {
 const (
 	CauseFault   = "fault"   // a fault that hit the old leader while it led
 	CauseOngoing = "ongoing" // a fault that already hit it when it was elected
-	CauseHeal    = "heal"    // no fault hit it, but one ended: a node came back and disturbed it
+	CauseHeal    = "heal"    // no fault hit the leader, but one ended: a node came back and disturbed it
 	CauseNone    = ""        // none is known
 )
 

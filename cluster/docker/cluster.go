@@ -35,18 +35,18 @@ type Config struct {
 	Options cluster.Options
 	// Binary is the path of coup's own binary; empty: the running program.
 	Binary string
-	// Images are the ids of the images that containers name; a name that is not among
-	// them is a reference that the engine knows.
+	// Images are the ids of the images that containers name. A name that is not among
+	// them is taken for a reference that the engine knows.
 	Images map[string]string
 	// Output receives every line that a node writes, without the newline. Lines
 	// of one container come in order, those of different ones concurrently.
 	Output func(node string, line []byte)
-	// Exited is called when a node's container ends that nobody had ended.
+	// Exited is called when a node's container ends by itself.
 	Exited func(node string, code int)
 }
 
-// Limits of a node: enough for a database under test, and a bound on what a
-// mad one can take from the machine.
+// Limits of a node: enough for a database under test, and a bound on what a broken one
+// can take from the machine.
 const (
 	nodeMemory    = 1 << 30
 	nodePids      = 512
@@ -106,7 +106,7 @@ func Up(ctx context.Context, e *Engine, cfg Config) (c *Cluster, err error) {
 	defer func() {
 		if err != nil {
 			err = explain(err, e.c.DaemonHost())
-			// What was made must go even if ctx has ended.
+			// What was made must be removed even if ctx has ended.
 			clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 			defer cancel()
 			err = errors.Join(err, c.Close(clean))
@@ -431,7 +431,7 @@ func (c *Cluster) Start(ctx context.Context, name string) error {
 
 // startProgram starts a container of n, which is locked.
 func (c *Cluster) startProgram(ctx context.Context, n *node, p *program) error {
-	// The output is attached first, so that not a line is lost.
+	// The output is attached before the start, so that no line is lost.
 	attached, err := c.e.c.ContainerAttach(ctx, p.id, container.AttachOptions{Stream: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return err
@@ -456,7 +456,7 @@ func (c *Cluster) startProgram(ctx context.Context, n *node, p *program) error {
 	return nil
 }
 
-// ending returns what is closed when the containers have ended that are to end.
+// ending returns a channel that is closed when the given containers have ended.
 func (n *node) ending() (all []<-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -497,7 +497,7 @@ func (c *Cluster) Kill(ctx context.Context, name string) (string, error) {
 	return c.end(ctx, name, 5*time.Second, func(n *node) error { return n.agent.Signal(ctx, int(syscall.SIGKILL)) })
 }
 
-// stopPatience is how long a container may take to end in its own way.
+// stopPatience is how long a container may take for a clean stop.
 const stopPatience = 30 * time.Second
 
 // Stop implements cluster.Cluster. Each container's first process gets the signal that
@@ -692,9 +692,8 @@ func (c *Cluster) probeFromOutside(ctx context.Context, n *node) (float64, error
 	return 1, nil
 }
 
-// HangUp ends all nodes at once: their agents end, and the kernel ends the
-// systems with them. What it leaves behind is for Close to remove. It may be
-// called at any time, and again.
+// HangUp ends all nodes at once: their agents end, and the kernel ends the systems with
+// them. Close removes what is left. HangUp may be called at any time, and more than once.
 func (c *Cluster) HangUp() {
 	for _, n := range c.nodes {
 		n.mu.Lock()

@@ -107,8 +107,8 @@ func (f contextFiles) options(name string) ([]client.Opt, error) {
 	return opts, nil
 }
 
-// trustAnyServer is what the owner of a context has asked for, if its certificate
-// is not to be checked.
+// trustAnyServer switches off the check of the server's certificate, if the context asks
+// for that.
 func trustAnyServer(c *client.Client) error {
 	if t, ok := c.HTTPClient().Transport.(*http.Transport); ok && t.TLSClientConfig != nil {
 		t.TLSClientConfig = &tls.Config{Certificates: t.TLSClientConfig.Certificates, RootCAs: t.TLSClientConfig.RootCAs, InsecureSkipVerify: true}
@@ -116,7 +116,7 @@ func trustAnyServer(c *client.Client) error {
 	return nil
 }
 
-// isAddress fails for what names no engine that could be asked.
+// isAddress fails for a host that is no address of an engine.
 func isAddress(host string) error {
 	at, err := client.ParseHostURL(host)
 	if err != nil || !slices.Contains([]string{"unix", "npipe", "tcp", "http", "https", "ssh"}, at.Scheme) {

@@ -1,17 +1,21 @@
 // Package docker runs clusters in containers. It is the only package that
 // knows the Docker client.
 //
-// A node is a pod of two containers. The first, the sandbox, runs coup's agent
-// (package sandbox) and owns the network and process namespaces, the address
-// and the published ports; it alone has a capability, NET_ADMIN. The second
-// runs the system under test and joins both namespaces: with every capability
-// dropped, a read-only root, limits on memory and processes, and a volume that
-// outlives it. So a node that is killed and started again keeps its address,
-// its disk and its cuts.
+// Start with [Connect], and bring a cluster up with [Up].
 //
-// Nothing is pulled: the image is made from coup's own static binary. Nothing
-// is left: every object carries the labels of its run, the agents end when
-// the harness does, and [Collect] removes what dead runs left behind.
+// A node is a pod of at least two containers. The first, the sandbox, runs coup's agent
+// (package sandbox) and owns the network and process namespaces, the address and the
+// published ports. It has two capabilities of the kernel: NET_ADMIN to cut links, and
+// KILL to signal processes of other users. The other containers run the system under test
+// and join both namespaces. They have only the capabilities that the system asks for, a
+// root that is read-only unless the system asks for more, limits on memory and processes,
+// and volumes that outlive them. So a node that is killed and started again keeps its
+// address, its disk and its cuts.
+//
+// The image of the sandboxes and of the bundled node is made from coup's own static
+// binary; nothing is pulled for it. Nothing is left behind: every object carries the
+// labels of its run, the agents end when the harness does, and [Engine.Collect] removes
+// what dead runs left.
 package docker
 
 import (
@@ -42,7 +46,7 @@ import (
 // Engine is a connection to a Docker engine. Safe for concurrent use.
 type Engine struct {
 	c *client.Client
-	// Version is the engine's, API the version both sides agreed on.
+	// Version is the version of the engine, API the one of the protocol.
 	Version, API string
 	arch         string
 }
@@ -112,8 +116,8 @@ func explain(err error, host string) error {
 	return err
 }
 
-// dialSocket returns why the engine's socket can't be connected to: the client keeps
-// it to itself.
+// dialSocket returns why the engine's socket can't be connected to, which the client's
+// own error does not say.
 func dialSocket(host string) error {
 	path, is := strings.CutPrefix(host, "unix://")
 	if !is {
@@ -129,8 +133,8 @@ func dialSocket(host string) error {
 // imagePath is where the image holds coup's binary.
 const imagePath = "/coup"
 
-// ensureImage returns the id of the image that holds nothing but the program
-// at path, and makes it if the engine doesn't have it yet.
+// ensureImage returns the id of the image that holds nothing but the program at path. It
+// makes the image if the engine doesn't have it yet.
 func (e *Engine) ensureImage(ctx context.Context, path string) (id string, err error) {
 	if path == "" {
 		if path, err = nodeProgram(e.arch); err != nil {
@@ -178,8 +182,8 @@ func (e *Engine) ensureImage(ctx context.Context, path string) (id string, err e
 	return info.ID, err
 }
 
-// nodeProgram returns the path of coup's program for nodes on linux/arch: coup's own if it
-// is that, else one that the build has put beside it.
+// nodeProgram returns the path of coup's program for nodes on linux/arch: coup's own
+// binary if it fits, else the one that the build has put beside it.
 func nodeProgram(arch string) (string, error) {
 	self, err := os.Executable()
 	if err == nil {
@@ -208,8 +212,8 @@ func nodeProgram(arch string) (string, error) {
 	return "", unavailable{fmt.Errorf("nodes in containers run coup's own program, and %s %s", self, what)}
 }
 
-// isStatic fails for what is no program of Linux, or wants a dynamic linker, which the
-// image does not have.
+// isStatic fails for a file that is no program for Linux, or needs a dynamic linker,
+// which the image does not have.
 func isStatic(program io.ReaderAt) error {
 	f, err := elf.NewFile(program)
 	if err != nil {
@@ -225,7 +229,7 @@ func isStatic(program io.ReaderAt) error {
 
 var errFiles = errors.New("too many open files: raise this shell's limit (ulimit -n 4096)")
 
-// outOfFiles says whether this process may not open any more files.
+// outOfFiles reports whether err means that this process may not open more files.
 func outOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || err != nil && strings.Contains(err.Error(), "too many open files")
 }

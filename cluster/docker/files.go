@@ -18,13 +18,13 @@ import (
 	"coup/cluster"
 )
 
-// place gives the node's directories to their owners and writes the files that are to
-// be there before its start. The node is locked, and nothing of it runs.
+// place sets the owners of the node's directories and writes the files that must be there
+// before its start. The node is locked, and none of its containers runs.
 //
-// Files get in by an archive that the engine unpacks into the volumes, which needs no
-// shell in the image. The engine unpacks nothing into a container whose root is
-// read-only but below a volume, where it ignores the owner of the volume itself. So each node that
-// needs files has one more container that is never started.
+// The engine unpacks an archive into the volumes, which needs no shell in the image. But
+// into a container with a read-only root, it unpacks only below a volume, and ignores the
+// owner of the volume itself. So each node that needs files has one more container, which
+// is never started.
 func (c *Cluster) place(ctx context.Context, n *node) error {
 	archive, err := archiveOf(n.pod, n.placed)
 	if err != nil || archive == nil {
@@ -47,7 +47,7 @@ func (c *Cluster) place(ctx context.Context, n *node) error {
 }
 
 // archiveOf is an archive of a pod's directories and files, or nil if there is nothing to
-// do. Again says that it is not the first start.
+// write. again means that it is not the first start.
 func archiveOf(pod cluster.Pod, again bool) (io.Reader, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -100,8 +100,8 @@ func archiveOf(pod cluster.Pod, again bool) (io.Reader, error) {
 // logEvery is how often a log file is looked at for what was added to it.
 const logEvery = 100 * time.Millisecond
 
-// followLogs reads the node's log files as they grow, until what it returns is called,
-// which reads them to their ends. A file that gets shorter was begun anew.
+// followLogs reads the node's log files as they grow. The function that it returns reads
+// them to their ends and stops. A file that gets shorter is read from its start again.
 func (c *Cluster) followLogs(n *node) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -39,9 +39,9 @@ func (r Removed) String() string {
 // keepImages is how many images stay: each build of coup makes one of its own.
 const keepImages = 3
 
-// Collect removes what dead runs left behind, and of coup's images all but the
-// newest few; all of them if everything is set. Images stay while any run of
-// this machine is alive: it may have found its image and not used it yet.
+// Collect removes what dead runs left behind. Of coup's images it keeps the newest few,
+// or none if everything is set. While any run of this machine is alive, all images stay:
+// the run may have found its image and not used it yet.
 func (e *Engine) Collect(ctx context.Context, everything bool) (Removed, error) {
 	var total Removed
 	var errs []error
@@ -82,7 +82,7 @@ func (e *Engine) Collect(ctx context.Context, everything bool) (Removed, error) 
 	return total, errors.Join(errs...)
 }
 
-// removeImages removes coup's images but the newest keep, and those that a
+// removeImages removes coup's images, except the newest keep ones and those that a
 // container uses.
 func (e *Engine) removeImages(ctx context.Context, keep int) (removed int, err error) {
 	images, err := e.c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelImage))})
@@ -97,8 +97,8 @@ func (e *Engine) removeImages(ctx context.Context, keep int) (removed int, err e
 			removed++
 			continue
 		}
-		// The engine has several words for an image that somebody else has
-		// removed meanwhile; that it is gone is what counts.
+		// The engine has several errors for an image that somebody else has removed
+		// meanwhile. All of them are fine.
 		if _, gone := e.c.ImageInspect(ctx, img.ID); !errdefs.IsNotFound(gone) {
 			errs = append(errs, ignoreGone(err))
 		}
@@ -106,18 +106,18 @@ func (e *Engine) removeImages(ctx context.Context, keep int) (removed int, err e
 	return removed, errors.Join(errs...)
 }
 
-// traces are what a run has on an engine.
+// traces are the objects of a run on an engine.
 type traces struct {
 	lock    string    // its label
 	newest  time.Time // when the last of them was made, by the engine's clock
 	running bool      // whether a container runs
 }
 
-// abandonedAfter is far longer than a living run is without a container that
-// runs: it takes seconds to start the first, and its agents end with it.
+// abandonedAfter is far longer than a living run goes without a running container: it
+// starts the first one within seconds, and its agents run to its end.
 const abandonedAfter = time.Hour
 
-// abandoned says that the run is dead, of which nothing else is known.
+// abandoned reports whether a run is dead, when its lock says nothing.
 func (t traces) abandoned(now time.Time) bool {
 	return !t.running && now.Sub(t.newest) > abandonedAfter
 }
@@ -176,8 +176,8 @@ func (e *Engine) runs(ctx context.Context) (map[string]traces, error) {
 	return all, nil
 }
 
-// runOfVolume returns the run that a volume belongs to, "" if it is no run's. Podman
-// drops the labels of volumes that are made with their container: there the name tells.
+// runOfVolume returns the run that a volume belongs to, or "". Podman drops the labels of
+// volumes that are made together with their container, so the name is looked at, too.
 func runOfVolume(v *volume.Volume) string {
 	if run := v.Labels[labelRun]; run != "" {
 		return run
@@ -188,7 +188,7 @@ func runOfVolume(v *volume.Volume) string {
 	return ""
 }
 
-// volumeName is how volumes of runs are called that package results has named.
+// volumeName matches the names of volumes of runs; package results names runs.
 var volumeName = regexp.MustCompile(`^coup-(\d{8}-\d{6}-[0-9a-f]{6})-n\d+`)
 
 // Left lists the labels of a run that still has something on the engine; nil if
@@ -252,15 +252,16 @@ func (e *Engine) removeRun(ctx context.Context, run string) (Removed, error) {
 	return r, errors.Join(errs...)
 }
 
-// Podman removes a container only after those that share its namespaces, and says so
-// with one error or another: what could not be removed is tried again when
-// others are gone.
+// Podman removes a container only after those that share its namespaces, and has several
+// errors for that. So containers that could not be removed are tried again when others
+// are gone.
 const (
 	removeAttempts = 5
 	removePause    = 200 * time.Millisecond
 )
 
-// removeContainers removes those that it can, and says whether any are left, and why.
+// removeContainers removes the containers that it can remove. It returns whether any are
+// left, and why.
 func (e *Engine) removeContainers(ctx context.Context, which filters.Args) (removed int, left bool, err error) {
 	containers, err := e.c.ContainerList(ctx, container.ListOptions{All: true, Filters: which})
 	if err != nil {
@@ -288,8 +289,8 @@ func (e *Engine) removeContainers(ctx context.Context, which filters.Args) (remo
 	return removed, left, errors.Join(errs...)
 }
 
-// ignoreGone forgives that an object is gone or is being removed by somebody
-// else already.
+// ignoreGone drops an error that says that an object is gone, or that somebody else is
+// removing it.
 func ignoreGone(err error) error {
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil

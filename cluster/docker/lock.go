@@ -25,14 +25,14 @@ func lockDir() string { return filepath.Join(os.TempDir(), fmt.Sprintf("coup-%d"
 
 func lockFile(run string) string { return filepath.Join(lockDir(), run+".lock") }
 
-// lockPlace names the directory of the locks: the host, and a random name that
-// is kept in the directory. Processes may share an engine and a host's name and
-// yet have a /tmp each; a lock that is missing here says nothing then.
+// lockPlace names the directory of the locks: the host, and a random name that is kept in
+// the directory. Processes may share an engine and a host name, but have a /tmp each.
+// Then a lock that is missing here says nothing.
 func lockPlace() (string, error) {
 	file := filepath.Join(lockDir(), "place")
 	name, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		// Of several who do this at once the first to link wins.
+		// If several processes do this at once, the first to link wins.
 		draft := file + "." + rand.Text()
 		if err := os.WriteFile(draft, []byte(rand.Text()), 0o600); err != nil {
 			return "", err
@@ -60,8 +60,8 @@ func lockRun(run string) (*runLock, error) {
 		return nil, fmt.Errorf("mark the run as alive: %w", err)
 	}
 	f := flock.New(lockFile(run))
-	// Nobody else locks the file of this run but for the moment that it takes
-	// to see whether it is alive.
+	// Other processes lock the file of this run only for the moment that it takes to see
+	// whether the run is alive.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if _, err := f.TryLockContext(ctx, 5*time.Millisecond); err != nil {
@@ -72,9 +72,9 @@ func lockRun(run string) (*runLock, error) {
 
 func (l *runLock) release() error { return drop(l.f) }
 
-// drop removes the file of a lock that this process holds, and only then lets go of it:
-// nobody else locks a file that is about to go. Windows removes no open file; one that
-// stays, and that nobody holds locked, says nothing there.
+// drop removes the file of a lock that this process holds, and then releases the lock. In
+// this order, nobody else locks a file that is about to be removed. Windows removes no
+// open file; a file that stays and is not locked does no harm.
 func drop(f *flock.Flock) error {
 	if runtime.GOOS == "windows" {
 		err := f.Unlock()
@@ -88,12 +88,12 @@ func drop(f *flock.Flock) error {
 type life int
 
 const (
-	unknown life = iota // it has its lock where this process does not see it
+	unknown life = iota // this process can't see its lock
 	alive
 	dead
 )
 
-// lifeOf tells whether the run that made objects with this lock label goes on.
+// lifeOf tells whether the run with this lock label is alive.
 func lifeOf(run, label string) life {
 	place, err := lockPlace()
 	if err != nil || label != place || strings.ContainsRune(run, filepath.Separator) {

@@ -20,7 +20,7 @@ type Request struct {
 	// counts its writes up and has one of them open at a time.
 	Client string `json:"client,omitempty"`
 	Seq    uint64 `json:"seq,omitempty"`
-	Retry  bool   `json:"retry,omitempty"` // an earlier attempt ended unknown
+	Retry  bool   `json:"retry,omitempty"` // nobody knows whether an earlier attempt happened
 	// Timeout is how long the node may take, in milliseconds; 0 is 5 s.
 	Timeout int64 `json:"timeout_ms,omitempty"`
 	// Reads is the mode of a read: "" is linearizable.
@@ -31,8 +31,8 @@ type Request struct {
 // Response is the body of an answer with status 200. With any other status it
 // is a [Failure].
 type Response struct {
-	// Value is what a register or counter holds, what a cas saw or what a
-	// dequeue took; nil if that is nothing.
+	// Value is the value of a register or counter, the value that a cas saw, or the
+	// element that a dequeue took; nil if there is none.
 	Value  *int64  `json:"value"`
 	Values []int64 `json:"values,omitempty"` // a set's elements, ascending
 	Txn    []Micro `json:"txn,omitempty"`    // the steps of a transaction, with what its reads saw
@@ -56,8 +56,8 @@ const (
 // PathStatus answers a GET with a [Status].
 const PathStatus = "/status"
 
-// operation is what a path does: a read looks at the state, anything else is a
-// command for the log.
+// operation is what a path stands for: a read of the state, or a command for the
+// log.
 type operation struct {
 	name    string
 	read    bool
@@ -116,8 +116,8 @@ func (n *Node) serve(w http.ResponseWriter, r *http.Request, op operation) {
 		answer(w, http.StatusBadRequest, didNotHappen(err.Error()))
 		return
 	}
-	// Not the connection's context: a client that goes away does not take its
-	// operation back.
+	// Not the connection's context: an operation goes on when its client has gone
+	// away.
 	ctx, cancel := context.WithTimeout(n.ctx, patience(req.Timeout))
 	defer cancel()
 	resp, f := n.do(ctx, req, op)
@@ -138,7 +138,7 @@ func reply(w http.ResponseWriter, body any, f *Failure) {
 	}
 }
 
-// patience is how long a request may take that asks for so many milliseconds.
+// patience is how long a request with this timeout in milliseconds may take.
 func patience(timeout int64) time.Duration {
 	if timeout <= 0 {
 		return defaultTimeout

@@ -8,12 +8,12 @@ import (
 
 // Nearly every request and answer is a small object of numbers and plain words,
 // and encoding/json takes a quarter of the time that a simulated node spends on
-// an operation. So those are coded by hand; whatever is not plain is left to
-// encoding/json, which decides what both mean.
+// an operation. So these are coded by hand; everything else is left to encoding/json.
+// Where both can code something, they agree to the byte.
 
 // decodePlain reads a request whose object holds only whole numbers, booleans
-// and strings without escapes, under the names that Request has. Anything else
-// is not ok, and says nothing about whether it is a request.
+// and strings without escapes, under the names that Request has. For anything else
+// ok is false, and encoding/json has to decide whether it is a request.
 func decodePlain(b []byte) (req Request, ok bool) {
 	p := words{b: b}
 	p.take('{')

@@ -47,9 +47,9 @@ func (a *httpAsker) ask(ctx context.Context, peer, path string, body []byte) (in
 
 func (a *httpAsker) close() { a.client.CloseIdleConnections() }
 
-// smallAsker asks over a connection for each question. It is used on simulated
-// machines, where nobody else needs net/http's client: with all that belongs to
-// it, TLS above all, it is more than a quarter of the program.
+// smallAsker opens a connection for each question. It is used on simulated machines,
+// where nothing else needs net/http's client. With all that this brings, above all
+// TLS, it would be more than a quarter of the program.
 type smallAsker struct{ dial dialPeer }
 
 func newSmallAsker(dial dialPeer) asker { return smallAsker{dial} }

@@ -11,7 +11,7 @@ import (
 
 // Instead of since130.go, for releases of hashicorp/raft before that.
 
-// encodeConfiguration takes what raft itself would put into an empty log.
+// encodeConfiguration encodes members as raft itself would for an empty log.
 func encodeConfiguration(c raft.Configuration) ([]byte, error) {
 	store := raft.NewInmemStore()
 	_, trans := raft.NewInmemTransport("")

@@ -13,8 +13,8 @@ import (
 // knownLeader is the name of the node that raft takes for the leader, or "".
 func (n *Node) knownLeader() string { return n.nameOf(n.raft.Leader()) }
 
-// observedLeader is the name in an observation, or "". Its only field is the
-// address, which some releases name and others hide.
+// observedLeader is the name in an observation, or "". The only field of an
+// observation is the address, which is exported in some releases only.
 func (n *Node) observedLeader(o raft.LeaderObservation) string {
 	return n.nameOf(raft.ServerAddress(reflect.ValueOf(o).Field(0).String()))
 }

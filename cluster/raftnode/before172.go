@@ -10,10 +10,10 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// Instead of since172.go, for releases of hashicorp/raft before that. They keep
-// to themselves what the node has to know at the very moment when it is asked,
-// also on raft's own main loop, where Stats would wait for itself in the oldest
-// ones. So it is read where raft has it.
+// Instead of since172.go, for releases of hashicorp/raft before that. They export no
+// current term and commit index. Stats has them, but in the oldest releases a call of
+// Stats on raft's own main loop would wait for itself. So the numbers are read from
+// raft's unexported fields.
 
 func currentTerm(r *raft.Raft) uint64 { return counter(r, "currentTerm") }
 

@@ -2,8 +2,8 @@ package raftnode
 
 import "sync"
 
-// broadcast wakes everybody who waits for something to change. To wait: take the
-// channel of next, look at the state, and if it is not as wanted, receive.
+// broadcast wakes all goroutines that wait for a change. To wait: take the channel of
+// next, look at the state, and if it is not as wanted, receive from the channel.
 type broadcast struct {
 	mu sync.Mutex
 	ch chan struct{}

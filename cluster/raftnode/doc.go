@@ -28,23 +28,22 @@
 //
 // # What raft does not promise
 //
-// Two properties of hashicorp/raft 1.7 make a service incorrect that trusts
-// them, and the node works around both (see transport.go): VerifyLeader counts
-// heartbeats that were on their way before it was called, and answers of those
-// who have no vote; and heartbeats that are handled beside the main loop let a deposed leader stamp an entry with
-// its successor's term (hashicorp/raft#695). The
-// settings TrustVerify and FastHeartbeat switch the workarounds off. They are no
-// planted bugs: what they expose takes a moment of bad luck inside one process,
-// which no fault from outside can bring about at will.
+// A service that trusts two properties of hashicorp/raft 1.7 is incorrect, and the node
+// works around both (see transport.go). VerifyLeader also counts answers to heartbeats
+// that were sent before it was called, and answers of nodes without a vote. And when
+// heartbeats are handled beside the main loop, a deposed leader can put its successor's
+// term into an entry (hashicorp/raft#695). The settings TrustVerify and FastHeartbeat
+// switch the workarounds off. They are no planted bugs: to show, they need bad timing
+// inside one process, which no fault from outside can cause at will.
 //
-// A third one is avoided: replication to a follower can get stuck for good
-// (hashicorp/raft#612) if few messages may be under way at a time, as two are by raft's own
-// default. The node lets 64 be; the flag --in-flight says otherwise, for raft's own
-// transport and for that of simulated machines.
+// A third property is avoided: replication to a follower can get stuck for good
+// (hashicorp/raft#612) if only few messages may be in flight, and raft's own default is
+// two. The node allows 64. The flag --in-flight changes that, for raft's own transport and
+// for the one of simulated machines.
 //
 // # Operators
 //
-// The leader hands the lead over when it is told to (transfer.go), and makes peers
+// The leader transfers leadership when it is told to (transfer.go), and makes peers
 // voters, non-voters or no members (members.go). A node that was removed goes on
 // running, keeps its log and waits until it is taken back; it never becomes
 // a cluster of its own, because only a node without a log writes the first

@@ -2,10 +2,10 @@ package raftnode
 
 import "github.com/hashicorp/raft"
 
-// A store that could not write leaves nobody knowing what is on the disk: raft
-// would go on, vote and acknowledge with what it has in memory. So the first
-// error of a write is handed to who runs the node, which ends the process; the
-// write does not return, and nothing that raft would have said after it is said.
+// When a write of a store fails, nobody knows what is on the disk. But raft would go
+// on, vote and acknowledge with what it has in memory. So the first error of a write
+// goes to the function that runs the node, which ends the process. The write does not
+// return, so raft says nothing that depends on it.
 
 func failStop(failed chan<- error, err error) error {
 	if err == nil {

@@ -17,7 +17,7 @@ type Failure struct {
 	Reason   string `json:"error"`
 	Happened string `json:"happened"`         // DidNotHappen or Unknown
 	Leader   string `json:"leader,omitempty"` // the node to ask instead
-	final    bool   // asking again is no use
+	final    bool   // a retry would fail as well
 }
 
 func (f *Failure) Error() string {
@@ -35,8 +35,8 @@ func mayHaveHappened(reason string) *Failure {
 	return &Failure{Reason: reason, Happened: Unknown}
 }
 
-// rejected says whether raft's answer to a proposal means that the command
-// never entered the log. index is the one raft gave the entry, or 0.
+// rejected reports whether raft's answer to a proposal means that the command never
+// entered the log. index is the index that raft gave the entry, or 0.
 //
 // Raft answers ErrNotLeader and ErrLeadershipTransferInProgress before it
 // dispatches a command, and ErrEnqueueTimeout when its main loop did not take

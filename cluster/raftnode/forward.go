@@ -50,8 +50,8 @@ func (n *Node) forward(ctx context.Context, leader string, req Request, op opera
 	return resp, f
 }
 
-// DecodeAnswer reads the body of an answer to an operation. Whatever is wrong
-// with the answer, the operation may have happened then.
+// DecodeAnswer reads the body of an answer to an operation. If the answer makes no
+// sense, the failure says that the operation may have happened.
 func DecodeAnswer(status int, body io.Reader) (Response, *Failure) {
 	b, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
 	if err != nil {

@@ -30,9 +30,9 @@ type fsm struct {
 // local-clock-apply.
 const localExpiry = time.Second
 
-// Under early-leader-read a node applies in batches what it did not propose
-// itself. That alone is no mistake: a leader's first entry of its term brings
-// all that is before it.
+// Under early-leader-read a node applies entries of other leaders in batches. That
+// alone is no mistake: when the first entry of a new leader's term is applied, so are
+// all entries before it.
 const (
 	lazyBatch = 64
 	lazyDelay = 2 * time.Second

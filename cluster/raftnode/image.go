@@ -17,7 +17,7 @@ type image struct {
 	Queues    map[string]queueImage `json:"queues"`
 	Counters  map[string]int64      `json:"counters"`
 	Lists     map[string][]int64    `json:"lists"`
-	Sessions  []session             `json:"sessions"` // longest unheard of first
+	Sessions  []session             `json:"sessions"` // by the time of their last command, the oldest first
 	Evicted   uint64                `json:"evicted"`
 }
 

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// wallLease is until when no other node can lead, because a majority has heard
-// from this one and will not vote before. Only lease-wall-clock trusts it: it is
-// kept by the wall clock, which can be set back.
+// wallLease is the time until which no other node can become leader, because a majority
+// has heard from this one and will not vote before. Only lease-wall-clock trusts it: it
+// goes by the wall clock, which can be set back.
 type wallLease struct{ until atomic.Int64 } // Unix nanoseconds
 
 // extend notes that a majority was asked at since and answered.

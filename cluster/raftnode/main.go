@@ -15,11 +15,11 @@ import (
 	"coup/cluster/raftnode/simulated"
 )
 
-// inFlight is how many messages to a follower may be under way unless it is said. With
-// hashicorp/raft's own default, 2, replication to a follower gets stuck for good when the
-// follower has been late once (hashicorp/raft#612): the sender of entries waits for room that
-// nobody makes any more. With room for more it has noticed before that it is to end. Releases
-// before 1.5.0 let 130 be (hashicorp/raft#541).
+// inFlight is how many messages to a follower may be in flight by default. With
+// hashicorp/raft's own default, 2, replication to a follower can get stuck for good when the
+// follower answers late once (hashicorp/raft#612): the goroutine that sends entries waits for
+// room in a full channel whose reader has ended. With more room it does not block, and sees
+// that it has to end. Releases before 1.5.0 allowed 130 (hashicorp/raft#541).
 const inFlight = 64
 
 // flags are the settings of a node's process.

@@ -16,11 +16,11 @@ const PathMember = "/admin/member"
 // What a node can be in the configuration of the cluster.
 const (
 	Voter    = "voter"
-	Nonvoter = "nonvoter" // has the log, but no say
+	Nonvoter = "nonvoter" // has the log, but no vote
 	Absent   = "absent"   // no member
 )
 
-// MemberRequest asks for a member to be something.
+// MemberRequest asks for a change of a member.
 type MemberRequest struct {
 	Node string `json:"node"` // one of the peers
 	As   string `json:"as"`   // Voter, Nonvoter or Absent
@@ -51,8 +51,8 @@ func (n *Node) serveMember(w http.ResponseWriter, r *http.Request) {
 	reply(w, m, f)
 }
 
-// setMember makes a peer a voter, a non-voter or no member, and returns when
-// that is committed. Where it is so already, nothing is changed.
+// setMember makes a peer a voter, a non-voter or no member, and returns when the change
+// is committed. If the peer is that already, nothing is changed.
 func (n *Node) setMember(ctx context.Context, name, as string) (Members, *Failure) {
 	i := slices.IndexFunc(n.cfg.Peers, func(p Peer) bool { return p.Name == name })
 	if i < 0 {
@@ -82,7 +82,7 @@ func (n *Node) setMember(ctx context.Context, name, as string) (Members, *Failur
 		if err == ctx.Err() || change.Index() > 0 {
 			return Members{}, mayHaveHappened(err.Error())
 		}
-		return Members{}, didNotHappen(err.Error()) // what has no place in the log never entered it
+		return Members{}, didNotHappen(err.Error()) // without an index, the change never entered the log
 	}
 	// A leader that has removed itself knows this best, and leads no more.
 	return members(n.configuration()), nil
@@ -112,8 +112,8 @@ func (n *Node) configuration() raft.Configuration {
 	return c.Configuration()
 }
 
-// majority reports whether those voters whom has approves of are a majority,
-// together with this node if it is a voter itself.
+// majority reports whether the voters for which has is true are a majority, together
+// with this node if it is a voter itself.
 func (n *Node) majority(has func(raft.ServerID) bool) bool {
 	voters, got := 0, 0
 	for _, s := range n.configuration().Servers {
@@ -172,8 +172,8 @@ func (n *Node) admin(w http.ResponseWriter, r *http.Request, req any, timeout *i
 	return ctx, done, nil
 }
 
-// await waits for something that raft does, until ctx ends: nobody knows then
-// what comes of it.
+// await waits until raft has done something, or ctx ends. Then nobody knows whether it
+// will still be done.
 func await(ctx context.Context, f raft.Future) error {
 	done := make(chan error, 1)
 	go func() { done <- f.Error() }()

@@ -21,7 +21,7 @@ type Peer struct {
 	Client string // host:port of the API
 }
 
-// Config is what a node is made of.
+// Config is what a node needs to run.
 type Config struct {
 	ID    string
 	Peers []Peer // all members, this one included
@@ -56,7 +56,7 @@ type Settings struct {
 	Retry      time.Duration // without a commit, until a command is proposed again
 	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
 
-	// What hashicorp/raft does by itself, and a correct service must not trust
+	// These switch on behaviour of hashicorp/raft that a correct service must not trust
 	// (see the package's comment).
 	TrustVerify   bool // take VerifyLeader's word
 	FastHeartbeat bool // handle heartbeats beside the main loop
@@ -120,7 +120,7 @@ type Node struct {
 	stop      context.CancelFunc
 
 	changed broadcast     // fires when the role or the leader may have changed
-	marking chan struct{} // held by who proposes the first entry of a term
+	marking chan struct{} // held by the request that proposes the first entry of a term
 	believe atomic.Bool   // was elected and has heard of no other leader since (stale-leader-read)
 	dirty   proposals     // (dirty-read)
 	stuck   atomic.Bool   // a transfer has failed (stuck-transfer)
@@ -196,9 +196,9 @@ func (n *Node) startRaft() error {
 }
 
 // bootstrap gives a node without a log its first entry, the members of the
-// cluster. Every member writes the same one, so that it does not matter who
-// does. A node that was killed in the middle of this has a term and no log;
-// raft's own BootstrapCluster would refuse it for ever.
+// cluster. All members write the same entry, so it does not matter which of them
+// does. A node that was killed in the middle of this has a term and no log; raft's own
+// BootstrapCluster would refuse such a node forever.
 func (n *Node) bootstrap() error {
 	key := []byte("CurrentTerm") // raft's
 	if term, err := n.cfg.Stable.GetUint64(key); err != nil || term == 0 {

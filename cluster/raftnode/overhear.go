@@ -18,9 +18,9 @@ import (
 	"coup/cluster/trace"
 )
 
-// What nodes on simulated machines and their clients say, in words. It is read from
-// outside, from the bytes that pass, so that a node does nothing for it. What is in
-// them is read with the node's own code. A test holds it against a server at work.
+// For traces: what nodes on simulated machines and their clients say, in words. It is
+// decoded from the bytes on the wire, with the node's own code, and the node does
+// nothing for it. A test compares it with what a real server sends.
 
 // OverhearPeers reads along on a connection between nodes: see package simulated.
 func OverhearPeers() trace.Conversation { return simulated.Overhear(tellData) }
@@ -32,8 +32,8 @@ func OverhearClients() trace.Conversation { return &clientTalk{} }
 // that can't be told.
 func TellWritten(file string, b []byte) string { return simulated.Words(tellData).Wrote(file, b) }
 
-// notUnderstood is all that is said of a conversation from the moment on when
-// it can't be followed any more.
+// notUnderstood is the text for a conversation, from the moment on at which it can't
+// be followed any more.
 var notUnderstood = []trace.Message{{Kind: "?", Text: "not understood"}}
 
 // tellData tells a command as it is in the log.

@@ -7,20 +7,20 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// outcome is what became of a proposal.
+// outcome is the result of a proposal.
 type outcome struct {
 	result result
 	err    error
 	index  uint64
 }
 
-// propose puts c into the log and returns what applying it gave. It returns
-// when ctx ends, with a failure that says whether c may still be applied.
+// propose puts c into the log and returns the result of applying it. If ctx ends before,
+// it returns a failure that says whether c may still be applied.
 //
-// A commit that is slow is proposed once more: the first proposal may have
-// been lost with a connection, and the state machine applies only one.
+// If the commit is slow, c is proposed once more: the first proposal may have been lost
+// with a connection. The state machine applies only one of them.
 func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
-	outcomes := make(chan outcome, 2) // never blocks the one who delivers
+	outcomes := make(chan outcome, 2) // has room for both, so that no sender blocks
 	if f := n.enqueue(ctx, c, outcomes); f != nil {
 		return result{}, f
 	}
@@ -64,7 +64,7 @@ func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
 	}
 }
 
-// How long early-ack waits for a commit before it acknowledges without, and
+// How long early-ack waits for a commit before it acknowledges anyway, and
 // aborted-append before it calls a transaction aborted.
 const impatience = 100 * time.Millisecond
 
@@ -78,8 +78,8 @@ func (n *Node) failureOf(o outcome) *Failure {
 	return mayHaveHappened(o.err.Error())
 }
 
-// enqueue hands c to raft's main loop. Its failure is certain. The outcome is
-// delivered later; when raft shuts down, perhaps never.
+// enqueue hands c to raft's main loop. If it fails, c certainly did not happen. The
+// outcome is delivered later; if raft shuts down, perhaps never.
 func (n *Node) enqueue(ctx context.Context, c command, outcomes chan<- outcome) *Failure {
 	wait := untilDeadline(ctx)
 	if wait <= 0 {

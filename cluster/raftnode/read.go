@@ -10,7 +10,7 @@ import (
 // The modes of reads.
 const (
 	Linearizable = "linearizable" // what every completed write has written
-	Lease        = "lease"        // the state of a node that takes itself for the leader
+	Lease        = "lease"        // the state of a node that believes that it leads
 	Stale        = "stale"        // the state of the node that was asked
 )
 
@@ -47,8 +47,8 @@ func (n *Node) look(req Request, op operation) (resp Response) {
 // confirm returns when the node's state holds everything that was committed
 // when it was called (the ReadIndex protocol, section 6.4 of Ongaro's thesis):
 // an entry of this term was applied, so that the commit index is right; a
-// majority has acknowledged the node as leader since; and the state has caught
-// up. Without verify the middle one is taken for granted.
+// majority has acknowledged the node as leader since; and the state has caught up.
+// Without verify, the acknowledgement of a majority is assumed.
 func (n *Node) confirm(ctx context.Context, verify bool) *Failure {
 	if n.raft.State() != raft.Leader {
 		return didNotHappen("not the leader")
@@ -56,7 +56,7 @@ func (n *Node) confirm(ctx context.Context, verify bool) *Failure {
 	term := currentTerm(n.raft)
 	if n.cfg.Bug.is(EarlyLeaderRead) {
 		if _, at := n.fsm.position(); at < term {
-			return nil // elected a moment ago: who else should lead?
+			return nil // elected a moment ago, so no other node is expected to lead
 		}
 	}
 	if f := n.markTerm(ctx, term); f != nil {
@@ -83,8 +83,8 @@ func (n *Node) confirm(ctx context.Context, verify bool) *Failure {
 	return nil
 }
 
-// verify returns nil if a majority held the node for the leader of term after
-// the moment asked.
+// verify returns nil if a majority has acknowledged the node as leader of term after the
+// moment asked.
 func (n *Node) verify(ctx context.Context, term, asked uint64) *Failure {
 	// This makes raft send a heartbeat to everybody at once.
 	verified := n.raft.VerifyLeader()

@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// leader is the node to ask, as far as this one knows: itself, another one, or
-// "" if there is none.
+// leader is the node that leads, as far as this node knows: itself, another one, or ""
+// if there is none.
 func (n *Node) leader() (name string, self bool) {
 	if n.raft.State() == raft.Leader {
 		return n.cfg.ID, true
@@ -24,12 +24,12 @@ const pause = 10 * time.Millisecond
 
 // route performs a request that only the leader can answer: here, by local, if
 // this node leads; otherwise it names the leader, or asks it if the node
-// forwards. When that comes to nothing, because there is no leader or no way to
-// it, the request is held and tried again for a while.
+// forwards. If there is no leader, or it can't be reached, the request is held and tried
+// again for a while.
 //
-// Once an attempt ended unknown, the request may no longer be called failed,
-// and goes to whichever node leads: the command carries its identity and is
-// applied once.
+// After an attempt whose outcome is unknown, the request may no longer be called failed.
+// It then goes to whichever node leads: the command carries its identity, so it is
+// applied only once.
 func (n *Node) route(ctx context.Context, req Request, op operation, local func(context.Context) (Response, *Failure)) (Response, *Failure) {
 	var doubt *Failure
 	hold := time.Now().Add(n.cfg.Hold)
@@ -83,8 +83,8 @@ func (n *Node) route(ctx context.Context, req Request, op operation, local func(
 	}
 }
 
-// worse is what to tell about a request whose last attempt failed with f and
-// some earlier one with doubt, if any.
+// worse is the failure of a request whose last attempt failed with f, and an earlier one
+// with doubt if that is not nil.
 func worse(doubt, f *Failure) *Failure {
 	if doubt != nil {
 		return doubt

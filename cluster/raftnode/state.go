@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// maxSessions bounds how many clients are remembered. It is part of the
-// replicated state's meaning: all nodes must agree on it.
+// maxSessions bounds how many clients are remembered. All nodes must have the same
+// bound, because the replicated state depends on it.
 const maxSessions = 4096
 
 // state is what the log builds up. Applying the same commands gives the same
@@ -21,7 +21,7 @@ type state struct {
 	counters    map[string]int64
 	lists       map[string][]int64       // elements are never changed, only added
 	sessions    map[string]*list.Element // of *session
-	recent      *list.List               // the same, longest unheard of first
+	recent      *list.List               // the same, by the time of their last command, the oldest first
 	evicted     uint64                   // how many sessions were forgotten
 	sum         uint64                   // the digest, see digest.go
 }
@@ -53,7 +53,7 @@ func newState() *state {
 
 func (s *state) hash() string { return fmt.Sprintf("%016x", s.sum) }
 
-// apply performs c once, however often it is in the log.
+// apply performs c, but only once, even if c is in the log several times.
 func (s *state) apply(c command, bug Bug) result {
 	if c.Client == "" || bug.is(DoubleApply) {
 		return s.perform(c)

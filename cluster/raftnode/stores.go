@@ -22,8 +22,8 @@ func newDisk(logs raft.LogStore, stable raft.StableStore, snapshots raft.Snapsho
 
 const snapshotsKept = 2
 
-// intact says what is wrong with the newest snapshot. Raft would take the one
-// before it, and miss the entries between that and its log.
+// intact returns what is wrong with the newest snapshot. Raft would silently use the
+// snapshot before, and lack the entries between that one and its log.
 func intact(s raft.SnapshotStore) error {
 	all, err := s.List()
 	if err != nil || len(all) == 0 {

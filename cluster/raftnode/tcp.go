@@ -11,9 +11,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// stream carries raft's messages over TCP. Unlike raft's own, it has an
-// address that is a name: it is resolved by whoever dials, whenever it dials,
-// and need not resolve to anything yet.
+// stream carries raft's messages over TCP. Unlike raft's own, its address may be a
+// name, which is resolved for each connection by the node that dials, and need not
+// resolve to anything when the node starts.
 type stream struct {
 	net.Listener
 	addr string

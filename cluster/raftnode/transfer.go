@@ -13,16 +13,16 @@ import (
 // the leader does; everybody else fails and names it.
 const PathTransfer = "/admin/transfer"
 
-// TransferRequest asks the leader to hand the lead to another node.
+// TransferRequest asks the leader to transfer leadership to another node.
 type TransferRequest struct {
 	To string `json:"to"` // one of the peers
 	// Timeout is how long the node may take, in milliseconds; 0 is 5 s.
 	Timeout int64 `json:"timeout_ms,omitempty"`
 }
 
-// Transferred is what came of a transfer that raft has taken up.
+// Transferred is the result of a transfer that raft has begun.
 type Transferred struct {
-	// Refused is why the node has not handed the lead over; "" if it has.
+	// Refused is why the transfer did not succeed; "" if it did.
 	Refused string `json:"refused,omitempty"`
 }
 

@@ -7,17 +7,17 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// transport stands between raft and its transport and makes good what a
-// correct service cannot do without.
+// transport wraps raft's transport and adds two things that a correct service
+// needs.
 //
 // It keeps the heartbeat handler from the transport, so that heartbeats go
 // through raft's main loop like every other message: handled beside it, they
 // change the term under a leader that is about to append an entry
 // (hashicorp/raft#695).
 //
-// It notes which followers acknowledged the node as the leader of a term, and
-// to a message sent when. Raft's VerifyLeader does not: it counts the answer
-// to a heartbeat that was sent, and may have been answered, long before.
+// It records which followers acknowledged the node as leader of a term, and when the
+// acknowledged message was sent. Raft's VerifyLeader does not: it also counts answers to
+// heartbeats that were sent, and perhaps answered, long before.
 type transport struct {
 	raft.Transport
 	fastHeartbeat bool
@@ -67,7 +67,7 @@ func (t *transport) now() uint64 {
 	return t.clock
 }
 
-// acknowledged waits until those are enough who acknowledged term in answer to
+// acknowledged waits until enough followers have acknowledged term, in answer to
 // messages that were sent after since.
 func (t *transport) acknowledged(ctx context.Context, term, since uint64, enough func(func(raft.ServerID) bool) bool) error {
 	for {

@@ -38,8 +38,8 @@ func checkTxn(txn []Micro, readOnly bool) error {
 	return nil
 }
 
-// transact performs the steps in their order and gives them back with what the
-// reads saw.
+// transact performs the steps in their order and returns them with what the reads
+// saw.
 func (s *state) transact(txn []Micro) []Micro {
 	out := make([]Micro, len(txn))
 	for i, m := range txn {
@@ -53,7 +53,7 @@ func (s *state) transact(txn []Micro) []Micro {
 	return out
 }
 
-// glance is what transact would answer, without doing it.
+// glance returns what transact would return, without changing the state.
 func (s *state) glance(txn []Micro) []Micro {
 	out := make([]Micro, len(txn))
 	own := map[string][]int64{}

@@ -64,7 +64,7 @@ func (e *ears) serve(r request) (response, error) {
 	case doHello:
 		return response{}, nil
 	case doSignal:
-		// From the first process of a namespace, -1 is everybody else in it.
+		// Sent by the first process of a namespace, -1 means all others in it.
 		err := syscall.Kill(-1, syscall.Signal(r.Signal))
 		if err == syscall.ESRCH {
 			err = nil // nobody else is there

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// Main is the agent, which breaks nodes by what only Linux has. Nodes run on Linux
-// wherever coup itself does.
+// Main fails: the agent needs Linux. Nodes always run on Linux, on whatever system coup
+// itself runs.
 func Main(_ io.Reader, out io.Writer) int {
 	fmt.Fprintln(out, "the sandbox agent is a part of coup's containers, which run Linux")
 	return 254

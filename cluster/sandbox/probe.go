@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// ears count the probes that arrive from peers (UDP: one direction only, so
-// that a one-way cut can be told from a two-way one) and echo those from
-// outside (TCP, because that is what is published).
+// ears count the probes that arrive from peers, and echo probes from outside. Peers use
+// UDP, in one direction only, to tell a one-way cut from a two-way one. From outside it
+// is TCP, because the published port is one of TCP.
 type ears struct {
 	udp *net.UDPConn
 

@@ -30,13 +30,12 @@ type Config struct {
 	// Output receives every line that a node writes, without the newline. It
 	// must not keep the line.
 	Output func(node string, line []byte)
-	// Exited is called when a node's process ends that nobody had ended.
+	// Exited is called when a node's process ends by itself.
 	Exited func(node string, code int)
-	// GaveUp is called instead when it ended with status 1, in its own way, after
-	// its disk had failed it.
+	// GaveUp is called instead if it ended with status 1 after an error of its disk.
 	GaveUp func(node, why string)
-	// Trace is told everything that happens, in the words of System if that is
-	// a trace.Reader. It changes nothing of what happens; nil costs nothing.
+	// Trace gets everything that happens, in the words of System if that is a
+	// trace.Reader. It does not change the run; nil costs nothing.
 	Trace *trace.Writer
 }
 
@@ -45,7 +44,7 @@ type Config struct {
 type Cluster struct {
 	w        *World
 	ctx      context.Context
-	trace    *tracing.Tracer // nil: nobody wants to know
+	trace    *tracing.Tracer // nil: there is no trace
 	net      *network.Network
 	machines []*machine.Machine
 	pods     []cluster.Pod // of the machines
@@ -212,8 +211,8 @@ func (c *Cluster) SetClock(_ context.Context, node string, jump time.Duration, d
 	return node + ": " + now, nil
 }
 
-// SetCPU makes a node so many times as slow as usual: its program is charged for
-// what it asks of the machine, and for every time that it gets control.
+// SetCPU makes a node slow times as slow as usual: its program is charged more for its
+// calls of the machine, and for each time that it gets control.
 func (c *Cluster) SetCPU(_ context.Context, node string, slow int) (evidence string, err error) {
 	m, err := c.machine(node)
 	if err != nil {
@@ -230,13 +229,13 @@ func (c *Cluster) SetCPU(_ context.Context, node string, slow int) (evidence str
 	return fmt.Sprintf("%s: %s, and computed for %v of %v", node, now, (m.Busy() - before).Round(time.Millisecond), cpuWatch), nil
 }
 
-// cpuWatch is how long is looked at a processor that was slowed down.
+// cpuWatch is for how long a slow processor is watched, to prove the fault.
 const cpuWatch = 100 * time.Millisecond
 
-// Rot flips a bit of what a node's disk has held for a while, in a file whose
-// damage the system is said to notice (see cluster.Pod). What was synced last
-// is spared: nobody could tell it from a write that a power cut tore. The bit
-// reads wrong until it is written again, or Unrot.
+// Rot flips a bit of data that a node's disk has held for a while, in a file whose
+// checksums the system verifies (cluster.Pod.Sealed). Data of the last sync is spared:
+// a flipped bit there can't be told from a write that a power cut tore. The bit reads
+// wrong until it is written again, or until Unrot.
 func (c *Cluster) Rot(_ context.Context, node string) (evidence string, err error) {
 	m, err := c.machine(node)
 	if err != nil {
@@ -281,7 +280,7 @@ func (c *Cluster) Stop(ctx context.Context, node string) (string, error) {
 	if !p.Ended() {
 		p.Kill()
 		late := fmt.Sprintf("%s had not ended %v after SIGTERM, and was killed", node, stopPatience)
-		if m.DiskHangs() { // as it must be then, by whatever supervises it
+		if m.DiskHangs() { // then it can't end by itself, and its supervisor kills it
 			return late, nil
 		}
 		return "", errors.New(late)
@@ -349,7 +348,7 @@ func (c *Cluster) Probe(_ context.Context, from, to string) (float64, error) {
 		}
 	}
 	if arrived < probes {
-		last = 100 * time.Millisecond // one waits for what does not come
+		last = 100 * time.Millisecond // lost probes are waited for as well
 	}
 	c.w.SleepFor(last)
 	return float64(arrived) / probes, nil
@@ -373,8 +372,8 @@ func (c *Cluster) Close(context.Context) error {
 // Final is the fingerprint of a cluster that was closed, right before that.
 func (c *Cluster) Final() string { return c.final }
 
-// Fingerprint sums up what all machines hold in memory and on disk. Two runs of
-// which it is the same did the same.
+// Fingerprint is a hash of all memory and disks of the machines. Two runs with the same
+// fingerprint did the same.
 func (c *Cluster) Fingerprint() string {
 	h := sha256.New()
 	for _, m := range c.machines {

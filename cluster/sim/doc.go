@@ -16,20 +16,20 @@
 //	machine  a machine: power, a program with its calls and its time, clocks, storage
 //	guest    the program's side: how it asks a machine for what WASI lacks
 //
-// This package is all of it as a cluster.Cluster (cluster.go, faults.go), with the
-// bundled node (node.go), and has under its own name what its users need of the rooms
-// (rooms.go).
+// This package puts them together as a cluster.Cluster (cluster.go, faults.go), with the
+// bundled node (node.go). What users of this package need of the rooms also has a name
+// here (rooms.go). Start with [NewWorld], [Load] and [Up].
 //
 // # How determinism is kept
 //
 // One thing runs at a time. Harness tasks and guest programs are coroutines
 // (iter.Pull) that the scheduler resumes one after the other; there are no
-// channels and no second thread. What happens next is the event with the
-// smallest time, of equal times the one that was scheduled first. Time stands
-// still while something runs, but for the small cost that a program is charged
-// for each call of the machine; so it makes no difference how fast the real
-// machine is. A Go program in WebAssembly has one thread and is never
-// preempted: between two calls of the machine it computes the same from the same.
+// channels and no second thread. The next event is the one with the smallest time; if
+// times are equal, the one that was scheduled first. Time stands still while something
+// runs, except for the small cost that a program is charged for each call of the machine.
+// So the speed of the real machine makes no difference. A Go program in WebAssembly has
+// one thread and is never preempted: between two calls of the machine, the same input
+// gives the same result.
 //
 // All randomness comes from the seed, in streams of their own for the network,
 // every disk and every process, so that one more draw in one of them does not
@@ -37,21 +37,21 @@
 //
 // # What would break it
 //
-// The wall clock, global randomness, the order of a map, a goroutine, the
-// address of something: host code here and in the rooms must use none of them, and a
-// test looks for them. The one exception is the watchdog, which ends a run
-// whose program never gives control back: that run proves nothing anyway.
-// A seed is only good together with the hash of the program and the build of this package.
+// The wall clock, global randomness, the order of a map, a goroutine, an address in
+// memory: host code here and in the rooms must use none of them, and a test looks for
+// them. The one exception is the watchdog, which ends a run whose program never gives
+// control back; such a run proves nothing anyway. A seed only repeats a run together with
+// the hash of the program and the build of this package.
 //
 // # What it costs
 //
-// Most of it is the nodes' own code. Wazero translates WebAssembly as it is, and
-// Go's compiler leaves much to be made better: lean rewrites the module before it is
-// compiled (package engine), and halves that. Package internal/onethread has taken out of Go's
-// runtime before what only threads need. What is left is spread thinly over Go's
-// scheduler, its memory, select and raft. A rewritten program asks the same of its
-// machine at the same times, so that a seed shows the same with it; a test holds
-// that against the program as it was, to the byte.
+// Most of the CPU time goes into the nodes' own code. Go's compiler emits WebAssembly that
+// wazero translates without optimising it. So the module is rewritten before it is
+// compiled (lean, in package engine), which takes half of that time. Package
+// internal/onethread removes from Go's runtime what only several threads need. The rest is
+// spread thinly over Go's scheduler, its memory management, select and raft. A rewritten
+// program makes the same calls at the same times, so that a seed gives the same run; a
+// test compares both programs, to the byte.
 //
 // # Faults
 //
@@ -61,26 +61,25 @@
 // nothing. Pause freezes the program while the kernel goes on taking data and
 // connections. Cuts lose packets by direction; a connection retransmits what was
 // lost with growing pauses, as TCP does. Links can be late, with a long tail, or
-// narrow: packets queue for up to half a second, and beyond that are dropped. They can
-// also reset connections. What the network carries is streams, as TCP does: a packet
-// that came twice or early would be put right below them, and all that a program
-// could notice is time. So there is no fault that duplicates; packets of different
-// connections overtake each other at any time, and far more under delay. A
-// connection whose peer has forgotten it in a power cut looks alive until
-// something is sent. Clocks jump and drift. On a slow processor a program is charged
-// for every time that it gets control, and more for what it asks.
+// narrow: packets queue for up to half a second, and longer queues drop packets. They can
+// also reset connections. The network carries streams, as TCP does: a duplicated or early
+// packet would be put right below the streams, and a program could only notice the time.
+// So there is no fault that duplicates packets. Packets of different connections overtake
+// each other at any time, and far more under delay. If a machine loses power, its peers'
+// connections look alive until something is sent. Clocks jump and drift. On a slow
+// processor a program is charged each time that it gets control, and more for its calls.
 //
 // Half of the power cuts wait for an fsync to be under way. An fsync can be
 // slow, hang, or fail; after one that failed, programs read what they wrote, but
 // part of it is lost at the next power cut, whatever is synced later, as on
-// ext4. On a full disk files don't grow, and programs are told ENOSPC. A process
-// that ends with status 1 after such an error gave up, as a correct node must; it
-// has not crashed.
+// ext4. On a full disk files don't grow, and programs get ENOSPC. A process that ends
+// with status 1 after such an error has given up, as a correct node must; it has not
+// crashed.
 //
-// A bit that flips reads wrong until it is written again or flipped back, as by a
-// mirror. It flips in files whose checksums the system is said to verify when
-// it starts (cluster.Pod), and not in what the newest fsync of a file wrote: no
-// checksum tells that from a torn write. A node that notices does not start
-// before the fault is over. To wipe its disk instead would not be fair: a voter
-// that forgot is none of the failures that raft promises to survive.
+// A flipped bit reads wrong until it is written again, or flipped back as if from a
+// mirror. Bits flip in files whose checksums the system verifies when it starts
+// (cluster.Pod.Sealed), but not in data of the newest fsync of a file: no checksum can
+// tell that from a torn write. A node that notices does not start before the fault is
+// over. The fault does not wipe the disk instead, because raft does not promise to
+// survive a voter that has forgotten its vote.
 package sim

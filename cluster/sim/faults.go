@@ -10,8 +10,8 @@ import (
 	"coup/cluster/trace"
 )
 
-// SetDisk makes exactly this wrong with a node's disk. The evidence is what
-// became of a probe: a file that was written and synced, or could not be.
+// SetDisk gives a node's disk exactly this fault. The evidence is what happened to a
+// probe: a file that was written and synced, or could not be.
 func (c *Cluster) SetDisk(_ context.Context, node string, f cluster.DiskFault) (evidence string, err error) {
 	m, err := c.machine(node)
 	if err != nil {
@@ -40,8 +40,8 @@ func (c *Cluster) SetDisk(_ context.Context, node string, f cluster.DiskFault) (
 	return node + ": " + saw, nil
 }
 
-// Ping has a packet of so many bytes pass from one node to another, and says how
-// long it took. None is lost.
+// Ping sends a packet of size bytes from one node to another, and returns how long it
+// took. Such a packet is never lost.
 func (c *Cluster) Ping(_ context.Context, from, to string, size int) (time.Duration, error) {
 	if _, err := c.machine(to); err != nil {
 		return 0, err

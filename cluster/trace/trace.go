@@ -3,13 +3,12 @@
 // each wake-up of a program, write and fsync, line of output, start and end.
 //
 // A trace is a gzip stream of [Event] values, one a line, in JSON. The same run
-// gives the same bytes. Lines are in the order in which they were computed,
-// which is that of time but for microseconds: what a program does within one
-// wake-up is dated by what its calls cost.
+// gives the same bytes. Lines are in the order in which they were computed. That is
+// the order of time, except for microseconds: within one wake-up of a program, time
+// advances by what its calls cost.
 //
 // Package cluster/sim writes traces, with a [Writer]; package results/report
-// shows them. What only a system can know, what its messages and its files say,
-// it tells as a [Reader].
+// shows them. A system that is a [Reader] says what its messages and files mean.
 package trace
 
 import "time"
@@ -70,14 +69,14 @@ type Event struct {
 type Message struct {
 	Kind  string   `json:"kind"`            // AppendEntries, read, ...
 	Reply bool     `json:"reply,omitempty"` // it answers one of this kind
-	Idle  bool     `json:"idle,omitempty"`  // it says no more than that somebody is there, or asks for it
-	Text  string   `json:"text,omitempty"`  // all else that it says, in few words
+	Idle  bool     `json:"idle,omitempty"`  // it is a heartbeat or the like, without other content
+	Text  string   `json:"text,omitempty"`  // the rest of its content, in few words
 	Keys  []string `json:"keys,omitempty"`  // the objects that it concerns
-	// Sender is what it tells about its sender, or nil.
+	// Sender is what the message tells about its sender, or nil.
 	Sender *Belief `json:"sender,omitempty"`
 }
 
-// Belief is what a node takes for true. What it did not tell is zero.
+// Belief is what a node believes. Fields that its messages did not tell are zero.
 type Belief struct {
 	Role   string `json:"role,omitempty"` // leader, follower, candidate
 	Term   uint64 `json:"term,omitempty"`

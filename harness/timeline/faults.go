@@ -8,15 +8,15 @@ import (
 	"coup/harness"
 )
 
-// Fault is what the events tell of one fault.
+// Fault is one fault, gathered from its events.
 type Fault struct {
 	harness.Event // its first event, with the victims once they are known
 	Start         time.Duration
-	Hold          time.Duration // when it was first known to bite; -1: never
-	End           time.Duration // when it was healed; of a fault that never was, the end that [Faults] was given
-	Evidence      string        // that it bit, or why it did not, or was skipped
-	Missed        string        // why it did not bite, "" if it did
-	Skipped       bool          // there was nobody to do it, or to do it to
+	Hold          time.Duration // when it was first known to have an effect; -1: never
+	End           time.Duration // when it was healed; if it never was, the end that [Faults] was given
+	Evidence      string        // of its effect, or why it had none or was skipped
+	Missed        string        // why it had no effect, "" if it had one
+	Skipped       bool          // there was no victim, or no leader to carry it out
 	Ended         bool          // an event says when it ended
 	Trouble       string        // why it could not be healed when it ended, "" if it could
 }
@@ -68,16 +68,16 @@ func AllFaults(h *harness.History, end time.Duration) []*Fault {
 	return all
 }
 
-// Touches says whether node is a victim of the fault, or at either end of a link
-// that is.
+// Touches reports whether node is a victim of the fault, or at either end of a link that
+// the fault hit.
 func (f *Fault) Touches(node string) bool {
 	return slices.Contains(f.Nodes, node) || slices.ContainsFunc(f.Links, func(l harness.Link) bool {
 		return l.From == node || l.To == node
 	})
 }
 
-// Until is when the fault was over. One that could not be healed when it ended
-// was in force until everything was: pass that time as healed.
+// Until is when the fault was over. A fault that could not be healed when it ended was
+// active until everything was healed: pass that time as healed.
 func (f *Fault) Until(healed time.Duration) time.Duration {
 	if f.Trouble != "" {
 		return healed

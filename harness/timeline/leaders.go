@@ -8,7 +8,7 @@ import (
 	"coup/harness"
 )
 
-// Reign is the time in which a node takes itself for the leader of a term.
+// Reign is the time in which a node believes that it leads in a term.
 type Reign struct {
 	Node     string
 	Term     uint64

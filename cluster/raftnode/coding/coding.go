@@ -4,10 +4,10 @@ package coding
 
 import "encoding/binary"
 
-// Fields reads what a record consists of.
+// Fields reads the fields of a record.
 type Fields struct {
 	B   []byte // what is left
-	Bad bool   // something was not there
+	Bad bool   // a field was missing
 }
 
 // Numbers below this are coded as one byte: most are.
@@ -53,8 +53,8 @@ func (f *Fields) Bytes(n uint64) []byte {
 	return b
 }
 
-// Coder writes or reads a record, field by field: one function for each kind of record says
-// what it consists of, for both directions.
+// Coder writes or reads a record, field by field. So one function for each kind of record
+// lists its fields for both directions.
 type Coder struct {
 	Fields        // what is left to read
 	Out    []byte // what was written

@@ -8,12 +8,12 @@ import (
 	"coup/cluster/raftnode/coding"
 )
 
-// coder writes or reads a message of raft's: one function for each says what it
-// consists of, for both directions.
+// coder writes or reads a message of raft's: one function for each kind lists its
+// fields, for both directions.
 type coder struct {
 	coding.Coder
-	// unnamed: the message is of a release before 1.3.7, and does not say who
-	// sent it. Only who overhears other nodes can meet one.
+	// unnamed: the message is of a release before 1.3.7, and does not say who sent it.
+	// Only a trace of other nodes can contain such messages.
 	unnamed bool
 }
 

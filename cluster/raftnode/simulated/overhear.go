@@ -16,10 +16,10 @@ import (
 	"coup/cluster/trace"
 )
 
-// What nodes on simulated machines say to each other and write to their disks, in
-// words. It is read from outside, from the bytes that pass, so that a node does nothing for
-// it. Everything that knows how those bytes are framed is in this package. A test holds
-// it against a transport and a log store at work.
+// For traces: what nodes on simulated machines say to each other and write to their
+// disks, in words. It is decoded from the bytes on the wire and on the disk, and the node
+// does nothing for it. Everything that knows how these bytes are framed is in this package.
+// A test compares it with what a real transport and a real log store do.
 
 // Words says in words what the data of an entry of the log are to the node, and which
 // objects they concern.
@@ -28,8 +28,8 @@ type Words func(data []byte) (what string, keys []string)
 // Overhear reads along on a connection between nodes: see Transport.
 func Overhear(words Words) trace.Conversation { return &peerTalk{words: words} }
 
-// notUnderstood is all that is said of a conversation from the moment on when
-// it can't be followed any more.
+// notUnderstood is the text for a conversation, from the moment on at which it can't
+// be followed any more.
 var notUnderstood = []trace.Message{{Kind: "?", Text: "not understood"}}
 
 // peerTalk follows raft's messages.
@@ -135,8 +135,8 @@ func (p *peerTalk) decode(m any, body []byte) bool {
 	return !code.Bad && len(code.B) == 0
 }
 
-// tellAppended tells that entries were taken. Raft notes in its answer where
-// the log ended before; what it is committed to follows from the two.
+// tellAppended says that entries were appended. Raft's answer holds where the log ended
+// before. The new end of the log follows from that and from the request.
 func (words Words) tellAppended(asked *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) trace.Message {
 	if n := len(asked.Entries); n > 0 {
 		resp.LastLog = max(resp.LastLog, asked.Entries[n-1].Index)

@@ -129,8 +129,8 @@ type smallRequest struct {
 	body bytes.Reader
 }
 
-// readSmallRequest reads a request. Of its headers it keeps what it needs itself:
-// the node asks for none.
+// readSmallRequest reads a request. It drops all headers that it does not need itself,
+// because the node does not look at them.
 func readSmallRequest(r *bufio.Reader, most int64) (*http.Request, error) {
 	line, err := readLine(r)
 	if err != nil {

@@ -21,25 +21,25 @@ import (
 // for machines where bbolt does not exist. Everything is also in memory; the
 // file is read when the node starts.
 //
-// What is written at once is a frame with a length and a checksum, and it is
-// synced before the next one is written. So the last frame may be torn: it was
-// never acknowledged and is cut off. A frame that is broken though a whole one
-// follows it was damaged on the disk: then the node must not start, for
-// it would have forgotten what it acknowledged or voted.
+// Each write is a frame with a length and a checksum, which is synced before the next
+// one is written. So only the last frame may be torn. It was never acknowledged, and is
+// cut off. A broken frame with a whole one behind it was damaged on the disk. Then the
+// node must not start, because it would have forgotten entries that it acknowledged, or
+// its vote.
 //
-// The file is written anew, under another name and then renamed, to clear away
-// records that others made void; and whenever it is opened: what an fsync failed
-// to write can still be read, and no later fsync will write it. The first
-// frame was so written and is never torn.
+// The file is rewritten, under another name and then renamed, to drop records that later
+// ones replace; and whenever it is opened, because data that an fsync failed to write can
+// still be read, but no later fsync will write it. The first frame is written in this
+// way, and is never torn.
 type WAL struct {
 	path  string
 	sync  func(path string) error // what fsync does
 	flaws Flaws
 
-	writing sync.Mutex // held by who appends; guards file, size and broken
+	writing sync.Mutex // held while appending; guards file, size and broken
 	file    *os.File
 	size    int64
-	broken  error // after an error nobody knows what is on the disk: no more writes
+	broken  error // the first error: after it nobody knows what is on the disk, and nothing is written
 
 	mu    sync.RWMutex // guards what is in memory
 	logs  map[uint64]*raft.Log
@@ -51,14 +51,14 @@ type WAL struct {
 
 // Flaws are mistakes that a log store can be told to make.
 type Flaws struct {
-	TornWrite        bool // what a power cut left of a frame is taken for all of it
+	TornWrite        bool // a frame that a power cut has torn is read as if it were whole
 	NoSync           bool // what is written is not synced
-	IgnoredSyncError bool // an fsync that fails is taken for one that did not
+	IgnoredSyncError bool // a failed fsync is ignored
 }
 
 const (
 	walFile = "raft.wal"
-	// A file that is smaller than this is not worth writing anew.
+	// A file that is smaller than this is not rewritten.
 	walCompact = 1 << 20
 	maxFrame   = 256 << 20
 )
@@ -137,7 +137,7 @@ func anyFrame(b []byte) (records []byte, ok bool) {
 	return records, true
 }
 
-// holdsFrame says whether a whole frame begins anywhere in b.
+// holdsFrame reports whether a whole frame begins anywhere in b.
 func holdsFrame(b []byte) bool {
 	for i := range b {
 		if _, ok := nextFrame(b[i:]); ok {
@@ -329,7 +329,7 @@ func (w *WAL) write(b []byte, change func()) error {
 	return nil
 }
 
-// rewrite writes the file anew with what counts. The caller holds writing.
+// rewrite rewrites the file with the records that still count. The caller holds writing.
 func (w *WAL) rewrite() error {
 	w.mu.RLock()
 	b := appendRecord(newFrame(w.live), func(b []byte) []byte { return append(b, recordBegin) })

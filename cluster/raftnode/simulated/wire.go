@@ -69,8 +69,8 @@ type wireConn struct {
 	conn net.Conn
 	r    *bufio.Reader
 	buf  []byte
-	// answers are raft's to the message that is being served. There is room for
-	// another one, which wakes who waits for raft when the transport is closed.
+	// answers are raft's answers to the message that is being served. There is room for
+	// one more, which wakes the goroutine that waits when the transport is closed.
 	answers chan raft.RPCResponse
 }
 
@@ -318,7 +318,7 @@ func (c *wireConn) serve() {
 			beat(rpc)
 		} else {
 			select {
-			case c.w.consume <- rpc: // raft mostly waits for it, and to see only that is cheap
+			case c.w.consume <- rpc: // raft is mostly ready for it, and this select is the cheap one
 			default:
 				select {
 				case c.w.consume <- rpc:
@@ -346,10 +346,10 @@ func isHeartbeat(m any) bool {
 		len(a.Entries) == 0 && a.LeaderCommitIndex == 0
 }
 
-// wirePipe sends entries without waiting for the answers to those before. It is as
-// deep as that of raft's own transport: whoever sends one more than may be under way
-// waits, and of answers two fewer are kept for whoever takes them. Raft may stop
-// taking them and go on sending, and then waits for ever, while its heartbeats go on
+// wirePipe sends entries without waiting for the answers to those before. It is as deep
+// as the pipeline of raft's own transport: a sender waits when too many messages are in
+// flight, and two answers fewer than that are buffered. Raft may stop reading answers and
+// go on sending; then the sender waits forever, while heartbeats go on
 // (hashicorp/raft#612). A deeper pipeline hides that.
 type wirePipe struct {
 	c     *wireConn

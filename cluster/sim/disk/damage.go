@@ -15,8 +15,8 @@ type hole struct {
 	old []byte // what is on the disk
 }
 
-// FailSync is a sync that fails: of what n held up to the change seq, the disk
-// has the writes up to some point. Names stay as durable as they were.
+// FailSync is a sync that fails: of the writes to n up to the change seq, the disk gets
+// only those up to some point. Names stay as durable as they were.
 func (d *Disk) FailSync(n *Inode, seq uint64) {
 	due := 0
 	for due < len(n.dirty) && n.dirty[due].seq <= seq {
@@ -35,7 +35,7 @@ func (d *Disk) FailSync(n *Inode, seq uint64) {
 	n.dirty = slices.Delete(n.dirty, 0, due)
 }
 
-// fill notes that a change is on the disk, and with it what holes were there.
+// fill records that a change is on the disk, and fills the holes that it covers.
 func (n *Inode) fill(c change) {
 	from, to := c.off, c.off+c.written
 	if c.written == 0 {
@@ -53,8 +53,8 @@ func (n *Inode) fill(c change) {
 	n.holes = left
 }
 
-// lose shows what is really on the disk. The file's size is: it is kept with
-// its name.
+// lose makes the file's data what is really on the disk. The size stays: it is kept with
+// the name.
 func (n *Inode) lose() {
 	for _, h := range slices.Backward(n.holes) {
 		if h.off < len(n.data) {
@@ -64,9 +64,8 @@ func (n *Inode) lose() {
 	n.holes = nil
 }
 
-// settle notes how much of the file is at rest: has been on the disk for longer
-// than what came with its newest sync. Files that are written from front to back
-// hold what is newest at their end.
+// settle records how much of the file is at rest: on the disk since before its newest
+// sync. In files that are written from front to back, the newest data is at the end.
 func (n *Inode) settle() {
 	size := len(n.data)
 	if len(n.dirty) > 0 {
@@ -92,7 +91,7 @@ func (n *Inode) unflip(from, to int) {
 	n.flips = slices.DeleteFunc(n.flips, func(f flip) bool { return f.off >= from && f.off < to })
 }
 
-// Read reads what a program sees. It returns also how many bytes are wrong.
+// Read reads data as a program sees it. It also returns how many bytes are wrong.
 func (n *Inode) Read(b []byte, off int) (size, wrong int) {
 	size = copy(b, n.data[off:])
 	for _, f := range n.flips {
@@ -104,8 +103,8 @@ func (n *Inode) Read(b []byte, off int) (size, wrong int) {
 	return size, wrong
 }
 
-// Rot flips a bit of what is at rest in one of the files that match a pattern
-// of package path.
+// Rot flips a bit of data at rest, in one of the files that match a pattern of package
+// path.
 func (d *Disk) Rot(patterns []string) (what string, ok bool) {
 	type file struct {
 		name string

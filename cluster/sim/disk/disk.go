@@ -1,9 +1,9 @@
 // Package disk is what a simulated machine's programs store, and what of it survives
 // a power cut.
 //
-// A [Disk] outlives programs, and knows what was synced (disk.go). What goes wrong with
-// it is in damage.go: what a failed fsync leaves behind, and bits that flip. How long an
-// fsync takes, and whether it fails, is the machine's business.
+// Start with [New]. A [Disk] outlives programs, and knows what was synced (disk.go).
+// Damage is in damage.go: what a failed fsync leaves behind, and bits that flip. The
+// machine decides how long an fsync takes, and whether it fails.
 package disk
 
 import (
@@ -19,10 +19,10 @@ import (
 // Disk is what a machine's programs store. It outlives them, and knows what
 // was synced.
 //
-// Of what was not synced, a power cut keeps as much as a journaling file system
-// might: changes of names in their order up to some point (a sync of anything
-// makes all names durable that were changed before it), and of each file the
-// writes up to some point, of which the last may be torn.
+// A power cut keeps some of the changes that were not synced, as a journaling file
+// system might: changes of names, in their order, up to some point (any sync makes all
+// earlier changes of names durable); and of each file the writes up to some point, of
+// which the last may be torn.
 //
 // After an fsync that failed it is as on most Linux file systems: programs still
 // read what they wrote, but some of it is not on the disk, and no later fsync
@@ -50,7 +50,7 @@ type Inode struct {
 	dirty   []change // of data since the last sync, oldest first
 	holes   []hole   // what a failed sync did not write
 	synced  int      // how long it was at its newest sync
-	rest    int      // how much of it was there before its newest sync, or all if there was one only
+	rest    int      // how long it was before its newest sync; all of it, if it had only one
 	flips   []flip   // bits that read wrong
 	// How many fsyncs of it are under way.
 	flushing int
@@ -85,7 +85,7 @@ func (d *Disk) make(dir bool) *Inode {
 	return n
 }
 
-// Scratch makes a file without a name: nobody sees it, and no power cut keeps it.
+// Scratch makes a file without a name, which a power cut removes.
 func (d *Disk) Scratch() *Inode { return d.make(false) }
 
 // Changes is how many changes there were: the number of the newest, for Sync.
@@ -106,17 +106,17 @@ func (n *Inode) Data() []byte { return n.data }
 // Names are those in a directory, sorted.
 func (n *Inode) Names() []string { return slices.Sorted(maps.Keys(n.entries)) }
 
-// Entry is what a name in a directory means, nil if nothing.
+// Entry is the inode of a name in a directory, nil if there is none.
 func (n *Inode) Entry(name string) *Inode { return n.entries[name] }
 
 // Modified is when it was written last, in Unix nanoseconds.
 func (n *Inode) Modified() int64 { return n.modified }
 
-// SetModified sets that.
+// SetModified sets the time of the last write, in Unix nanoseconds.
 func (n *Inode) SetModified(at int64) { n.modified = at }
 
-// BeginSync and EndSync say that a sync of the file is under way: a power cut then
-// loses some of what it was to write.
+// BeginSync and EndSync are called around a sync of the file. A power cut in between
+// loses some of the data that it should write.
 func (n *Inode) BeginSync() { n.flushing++ }
 
 // EndSync is the end of what BeginSync began.
@@ -280,7 +280,7 @@ func (d *Disk) Truncate(n *Inode, size int) {
 func (n *Inode) undo(c change) {
 	n.grow(c.size)
 	n.data = n.data[:c.size]
-	if len(c.old) > 0 { // it began within the file
+	if len(c.old) > 0 { // the write began within the file
 		copy(n.data[c.off:], c.old)
 	}
 }
@@ -364,7 +364,7 @@ func (n *Inode) tear(c change, r *rand.Rand) {
 	}
 	now := slices.Clone(n.data[c.off : c.off+c.written])
 	n.undo(c)
-	if r.IntN(2) == 0 { // it got as far as some byte
+	if r.IntN(2) == 0 { // the bytes up to some place were written
 		part := now[:r.IntN(len(now)+1)]
 		if len(part) > 0 {
 			n.grow(c.off + len(part))

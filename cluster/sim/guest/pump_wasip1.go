@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// pump reads the machine's events and hands them to whom they concern.
+// pump reads the machine's events and passes each on to its connection or fsync.
 type pump struct {
 	mu        sync.Mutex
 	conns     map[uint32]*Conn
@@ -38,8 +38,8 @@ func running() *pump {
 	return machine
 }
 
-// run reads for ever: whenever a read says that it has to wait, the runtime waits
-// for the machine and calls it again. So it reads only when there are events.
+// run reads forever. Whenever a read would have to wait, the runtime waits for the
+// machine and then calls it again. So it only reads when there are events.
 func (p *pump) run(f *os.File) {
 	raw, err := f.SyscallConn()
 	if err == nil {

@@ -66,13 +66,13 @@ func importWASI(ctx context.Context, r wazero.Runtime) error {
 	return err
 }
 
-// growing are the functions of WASI that can find the disk full.
+// growing are the functions of WASI that may fail because the disk is full.
 var growing = []string{
 	"fd_allocate", "fd_filestat_set_size", "fd_pwrite", "fd_write", "path_create_directory", "path_open",
 }
 
-// tellFull has them answer ENOSPC where the disk was full. Wazero's own do all the
-// rest, but make EIO of every errno that wazero does not know.
+// tellFull makes them answer ENOSPC if the disk was full. Everything else is done by
+// wazero's own functions, which turn each errno that wazero does not know into EIO.
 func tellFull(ctx context.Context, b wazero.HostModuleBuilder) error {
 	wazeros, err := b.Compile(ctx)
 	if err != nil {

@@ -9,9 +9,9 @@
 //	clock.go    a machine's clocks, right or wrong
 //	traced.go   what a machine tells a trace
 //
-// A program is a coroutine that has control until it waits for something. It is charged
-// for what it asks of the machine, and for nothing that it computes: between two calls
-// it computes the same from the same, however fast the real machine is.
+// Start with [New]. A program is a coroutine that has control until it waits for
+// something. It is charged time for its calls of the machine, and nothing for what it
+// computes. So the speed of the real machine makes no difference.
 package machine
 
 import (
@@ -29,7 +29,7 @@ import (
 	"coup/cluster/trace"
 )
 
-// Config is what [New] makes a machine of.
+// Config describes a machine for [New].
 type Config struct {
 	Name    string          // and address
 	Program *engine.Program // see Imports
@@ -39,9 +39,9 @@ type Config struct {
 	// Output receives every line that a program writes, without the newline. It must
 	// not keep the line.
 	Output func(line []byte)
-	// Exited is called when a program has ended, however it did; nil: nobody cares.
+	// Exited is called when a program has ended, for whatever reason. May be nil.
 	Exited func(p *Process)
-	Trace  *tracing.Tracer // nil: nobody wants to know
+	Trace  *tracing.Tracer // nil: there is no trace
 }
 
 // Machine is a simulated machine. Its methods are for tasks of its world.
@@ -108,7 +108,7 @@ func (m *Machine) Kill() {
 	m.frozen = false
 }
 
-// say hands on a line that the program wrote.
+// say passes on a line that the program wrote.
 func (m *Machine) say(line []byte) {
 	m.trace.log(m, line)
 	if m.cfg.Output != nil {
@@ -125,7 +125,7 @@ func (m *Machine) startTime() time.Duration {
 // faster by drift millionths.
 func (m *Machine) SetClock(jump time.Duration, drift int64) { m.clock.set(m.w.Now(), jump, drift) }
 
-// SetSlow makes the machine so many times as slow as usual.
+// SetSlow makes the machine slow times as slow as usual.
 func (m *Machine) SetSlow(times int) { m.cpu.slow = times }
 
 // Slow is how many times slower than usual the machine is.
@@ -134,8 +134,8 @@ func (m *Machine) Slow() int { return max(1, m.cpu.slow) }
 // Busy is for how long the machine's programs have computed.
 func (m *Machine) Busy() time.Duration { return m.cpu.busy }
 
-// A program computes for about this long when it gets control. It is charged
-// for it only where the machine is slower than that.
+// A program computes for about this long when it gets control. Only on a slow machine it
+// is charged for that.
 const usualTurn = 50 * time.Microsecond
 
 // turnTime is what a program is charged for getting control.

@@ -26,8 +26,8 @@ import (
 	"coup/harness"
 )
 
-// What a program is charged for asking the machine something. It makes a
-// program that does nothing but look at the clock see it move.
+// What a program is charged for a call of the machine. It makes time pass for a program
+// that does nothing but look at the clock.
 const (
 	costOfClock = 100 * time.Nanosecond
 	costOfCall  = time.Microsecond
@@ -63,15 +63,15 @@ type turn struct {
 	missed  bool         // a wake-up that came while the machine was frozen
 }
 
-// inbox is what a process has not been told yet.
+// inbox holds the events that a process has not read yet.
 type inbox struct {
 	events []guest.Event
 	taken  int // bytes of the first event's data that were read
 }
 
-// trouble is what a process has had with the disk.
+// trouble records errors of the disk that a process met.
 type trouble struct {
-	refused int  // times that the disk did not do what it was asked to, or read wrong
+	refused int  // calls that the disk refused, or answered with wrong bytes
 	full    bool // the call that it is in found the disk full
 }
 
@@ -83,7 +83,7 @@ type fate struct {
 	failed error
 }
 
-// Number is the how manieth process of its machine it is, from 1.
+// Number counts the processes of the machine, from 1.
 func (p *Process) Number() int { return p.number }
 
 // Ended says whether the process has ended.
@@ -95,10 +95,10 @@ func (p *Process) Killed() bool { return p.fate.killed }
 // Code is the status that it ended with.
 func (p *Process) Code() int { return p.fate.code }
 
-// Refused is how often the disk did not do what the process asked, or read wrong.
+// Refused is how often the disk refused a call of the process, or answered wrong bytes.
 func (p *Process) Refused() int { return p.trouble.refused }
 
-// lines hands over what is written line by line.
+// lines passes output on, line by line.
 type lines struct {
 	rest []byte
 	line func([]byte)
@@ -144,7 +144,7 @@ func (m *Machine) Start(ctx context.Context) {
 		memory, err := m.cfg.Program.Memory()
 		if err != nil {
 			m.w.Fail(fmt.Errorf("%s: %w", m.Name(), err))
-			p.fate.killed, p.fate.code = true, exitKilled // it has not failed by itself
+			p.fate.killed, p.fate.code = true, exitKilled // the panic is that of park, and no failure
 			return
 		}
 		defer memory.Free()

@@ -78,7 +78,7 @@ func (s *storage) powerLost() (lost int) {
 	return s.disk.Crash()
 }
 
-// SetDisk makes exactly this wrong with the disk.
+// SetDisk gives the disk exactly this fault.
 func (m *Machine) SetDisk(f cluster.DiskFault) {
 	s := &m.storage
 	s.fault, s.room = f, 0
@@ -93,8 +93,8 @@ func (m *Machine) SetDisk(f cluster.DiskFault) {
 	}
 }
 
-// NoSpace stands for ENOSPC, which wazero does not have. It makes EIO of it, and
-// tellFull what it should be.
+// NoSpace stands for ENOSPC, which wazero does not know and turns into EIO. tellFull
+// turns that back.
 const NoSpace sys.Errno = 1 << 15
 
 // extend says how many of size bytes there is room for behind the end of a file.
@@ -109,8 +109,8 @@ func (s *storage) extend(size int) int {
 // flushPatience is how long a power cut may wait for an fsync to be under way.
 const flushPatience = 200 * time.Millisecond
 
-// AwaitFlush leaves it to chance whether to wait until an fsync is under way. It
-// reports whether one is.
+// AwaitFlush waits, in one half of the cases, until an fsync is under way. It reports
+// whether one is.
 func (m *Machine) AwaitFlush() bool {
 	s := &m.storage
 	if s.rand.IntN(2) == 0 {
@@ -121,9 +121,8 @@ func (m *Machine) AwaitFlush() bool {
 	return s.flushing > 0
 }
 
-// ProbeDisk writes and syncs a file that nobody else sees, waits for it for at
-// most as long as any fsync takes while the disk has just its fault, and says what came
-// of it.
+// ProbeDisk writes and syncs a file that programs do not see. It waits for at most as
+// long as an fsync takes with the disk's present fault, and returns what happened.
 func (m *Machine) ProbeDisk() (took time.Duration, errno sys.Errno, ended bool) {
 	s := &m.storage
 	if s.fault.Full { // a probe is larger than what is left
@@ -147,12 +146,12 @@ func (m *Machine) ProbeDisk() (took time.Duration, errno sys.Errno, ended bool) 
 	return took, errno, ended
 }
 
-// Rot flips a bit of what the disk has held for a while, in a file that is sealed. It says
-// which; nothing at rest is not ok.
+// Rot flips a bit of data that the disk has held for a while, in a sealed file, and says
+// which. ok is false if there is no such data.
 func (m *Machine) Rot() (what string, ok bool) { return m.storage.disk.Rot(m.cfg.Sealed) }
 
 // Unrot makes every bit read right again.
 func (m *Machine) Unrot() { m.storage.disk.Unrot() }
 
-// DiskHangs says whether no fsync ends.
+// DiskHangs reports whether fsyncs of this disk hang.
 func (m *Machine) DiskHangs() bool { return m.storage.fault.Hang }

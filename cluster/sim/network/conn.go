@@ -69,7 +69,7 @@ func (c *conn) Notify(_ *Socket, kind byte, data []byte) {
 		c.err = fmt.Errorf("%s", data)
 	case guest.Data:
 		if len(c.buf) == 0 {
-			c.buf = data[:len(data):len(data)] // who sent it may keep what lies behind
+			c.buf = data[:len(data):len(data)] // without room to append: the sender may use the rest
 			break
 		}
 		c.buf = append(c.buf, data...)
@@ -104,8 +104,8 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 }
 
-// Write implements net.Conn. A client that can see that the peer has hung up
-// says so before it sends anything: then nothing has happened.
+// Write implements net.Conn. If it is known that the peer has hung up, it fails before it
+// sends anything. Then the operation certainly did not happen.
 func (c *conn) Write(b []byte) (int, error) {
 	switch {
 	case c.closed:

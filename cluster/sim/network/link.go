@@ -28,9 +28,8 @@ const (
 	longestQueue = 500 * time.Millisecond
 )
 
-// SetCuts makes the network have exactly these cuts. A link that is cut
-// several times loses what any of the cuts loses, is as late as all of them
-// together, and as narrow as the narrowest.
+// SetCuts gives the network exactly these cuts. If there are several for one link, a packet
+// is lost if any of them loses it, delays add up, and the lowest rate counts.
 func (n *Network) SetCuts(cuts []cluster.Cut) {
 	before := n.links
 	n.links = map[link]*quality{}
@@ -104,8 +103,8 @@ func (n *Network) Resets(a, b string) bool {
 	return false
 }
 
-// breakAll resets the connections between two hosts, as something between them
-// does that tells each end the other has hung up.
+// breakAll resets the connections between two hosts, as a device between them can: each
+// end is told that the other has hung up.
 func (n *Network) breakAll(from, to string) {
 	if h := n.hosts[from]; h != nil {
 		for _, s := range h.sortedSockets() {

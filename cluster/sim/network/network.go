@@ -1,15 +1,15 @@
 // Package network carries connections between simulated machines, and between
 // machines and clients.
 //
-// What it carries is streams, as TCP does (network.go): segments of a connection
-// arrive in order, and one that is lost is sent again, later and later, and holds up
-// those behind it. So there is nothing that duplicates or reorders within a
-// connection; packets of different connections overtake each other at any time. Links
+// Start with [New]. The network carries streams, as TCP does (network.go): segments of a
+// connection arrive in order. A lost segment is sent again, with growing pauses, and
+// delays those behind it. So nothing is duplicated or reordered within a connection;
+// packets of different connections overtake each other at any time. Links
 // (link.go) can lose by direction, be late, be narrow, or reset what passes. A client's end of
 // a connection is a net.Conn for tasks of the world (conn.go).
 //
 // The package is not called net, because its users need the standard library's.
-// It knows machines only as hosts, and who has a socket only as an [Owner].
+// It knows machines only as hosts, and the program behind a socket only as an [Owner].
 package network
 
 import (
@@ -61,8 +61,8 @@ type Host struct {
 	name      string
 	up        bool               // has power
 	listeners map[int]Listener   // by port
-	sockets   map[uint32]*Socket // of the process that runs, by what it calls them
-	all       []*Socket          // also those that earlier ones have left behind
+	sockets   map[uint32]*Socket // of the running process, by its ids
+	all       []*Socket          // these, and those that earlier processes have left behind
 }
 
 // open adds a socket, which has the id from now on.
@@ -81,7 +81,7 @@ func (h *Host) forget(s *Socket) {
 	}
 }
 
-// Owner is who has a socket: a process or a client.
+// Owner is the process or the client that a socket belongs to.
 type Owner interface {
 	// Notify tells what happened to a socket; see the kinds of guest.Event.
 	Notify(s *Socket, kind byte, data []byte)
@@ -152,8 +152,8 @@ func (n *Network) latency() time.Duration {
 	return d
 }
 
-// Connect starts to connect a socket of from, of that id, to a port. Its owner
-// is told how it ended, unless it never does.
+// Connect starts to connect a socket of the host from, with that id, to a port. The owner
+// is told the outcome, if there ever is one.
 func (n *Network) Connect(o Owner, id uint32, from, to string, port int) *Socket {
 	s := &Socket{net: n, id: id, host: from, remote: to, owner: o, port: port}
 	if h := n.hosts[from]; h != nil {
@@ -226,10 +226,10 @@ func (s *Socket) refused(why string) {
 	s.forget()
 }
 
-// ID is what its owner calls the socket.
+// ID is the owner's id of the socket.
 func (s *Socket) ID() uint32 { return s.id }
 
-// Send sends data. It takes it over.
+// Send sends data, which the caller must not use any more.
 func (s *Socket) Send(data []byte) error {
 	if s.gone || s.closing || s.peer == nil {
 		return fmt.Errorf("connection to %s is broken", s.remote)
@@ -325,7 +325,7 @@ func (s *Socket) arrive(g segment) {
 	}
 }
 
-// refuse answers a segment that nobody wants: the other end is broken.
+// refuse answers a segment for a socket that is gone: the other end is reset.
 func (s *Socket) refuse() {
 	peer := s.peer
 	s.forget()
@@ -379,7 +379,7 @@ func (h *Host) HasPower() bool { return h.up }
 // PowerOn switches the host on.
 func (h *Host) PowerOn() { h.up = true }
 
-// ProcessEnded closes what a process had, as its kernel does.
+// ProcessEnded closes the sockets of a process, as its kernel does.
 func (h *Host) ProcessEnded(o Owner) {
 	maps.DeleteFunc(h.listeners, func(_ int, l Listener) bool { return Owner(l) == o })
 	for _, s := range h.sortedSockets() {
@@ -392,7 +392,7 @@ func (h *Host) ProcessEnded(o Owner) {
 	}
 }
 
-// PowerLost forgets everything. Nobody is told.
+// PowerLost forgets all sockets, without a word to their peers.
 func (h *Host) PowerLost() {
 	h.up = false
 	clear(h.listeners)

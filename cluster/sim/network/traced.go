@@ -18,7 +18,7 @@ type talk struct {
 	id      uint64
 	dialler *Socket
 	port    int
-	reading trace.Conversation // nil: nobody can
+	reading trace.Conversation // nil: the system can't read this connection
 }
 
 func endName(host string) string {

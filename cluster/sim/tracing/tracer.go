@@ -1,11 +1,11 @@
-// Package tracing is what the rooms of a simulation share to write one trace: the
-// numbers that packets, connections and fsyncs have in it, and the time of whoever
-// may be ahead of the world.
+// Package tracing is what the rooms of a simulation share to write one trace: the numbers
+// of packets, connections and fsyncs, and the times of programs, which may be ahead of the
+// world.
 //
-// A tracer looks on: it draws nothing at random, schedules nothing, and changes
-// nothing that anybody else sees. A nil [Tracer] does nothing, so that whoever has
-// something to tell needs one line. What the network tells is in network/traced.go, what a
-// machine tells in machine/traced.go; package trace says what a trace is.
+// Start with [New]. A tracer only watches: it draws no random numbers, schedules nothing,
+// and changes nothing that others see. A nil [Tracer] does nothing, so callers need not
+// ask whether there is one. What the network tells is in network/traced.go, what a machine
+// tells in machine/traced.go; package trace says what a trace is.
 package tracing
 
 import (
@@ -20,7 +20,7 @@ import (
 type Tracer struct {
 	w      *world.World
 	out    *trace.Writer
-	reader trace.Reader // nil: nobody understands what is said
+	reader trace.Reader // nil: the system does not explain its messages
 	ids    uint64       // that were given
 }
 
@@ -34,7 +34,7 @@ func New(w *world.World, out *trace.Writer, system cluster.System) *Tracer {
 	return &Tracer{w: w, out: out, reader: reader}
 }
 
-// Reader is who understands what nodes say, nil if nobody does. The tracer is not nil.
+// Reader explains what nodes say; nil if the system has none. The tracer is not nil.
 func (t *Tracer) Reader() trace.Reader { return t.reader }
 
 // NextID numbers something. The tracer is not nil.
@@ -43,7 +43,7 @@ func (t *Tracer) NextID() uint64 {
 	return t.ids
 }
 
-// When is the time of somebody who is that far ahead of the world. The tracer is not nil.
+// When is the world's time plus ahead. The tracer is not nil.
 func (t *Tracer) When(ahead time.Duration) time.Duration { return t.w.Now() + ahead }
 
 // Write writes an event. The tracer is not nil.

@@ -2,16 +2,15 @@ package world
 
 import "time"
 
-// eventQueue holds what is going to happen, in order.
+// eventQueue holds the events that are going to happen, in order.
 //
-// Most of what somebody waits for with a bound comes before the bound, which is
-// called off then: with many that wait, what was called off would soon be most of
-// what there is.
+// Most events are timeouts, and most timeouts are called off before their time. Events that
+// were called off are removed from time to time; otherwise most of the queue would be these.
 type eventQueue struct {
 	heap  []event // a binary heap; without pointers, so that moving an event is cheap
 	slots []slot  // what to do, by the events' slots
 	free  []uint32
-	off   int // how many were called off and are still in the heap
+	off   int // events that were called off and are still in the heap
 }
 
 // event is when something happens.
@@ -101,7 +100,7 @@ func (q *eventQueue) sink(i int) {
 	}
 }
 
-// callOff makes an event not happen, if it has not yet.
+// callOff cancels an event, if it has not happened yet.
 func (q *eventQueue) callOff(t Ticket) {
 	if t.seq == 0 || q.slots[t.slot].seq != t.seq || q.slots[t.slot].do == nil {
 		return

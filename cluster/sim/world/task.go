@@ -12,9 +12,9 @@ import (
 	"coup/harness"
 )
 
-// Task is a coroutine of the harness: a client, a fault, the run itself. One that
-// has done what it was for does something else the next time: most are short, and
-// a new one costs more than what they do.
+// Task is a coroutine of the harness: a client, a fault, the run itself. When its function
+// has ended, a task is used again for another one: most are short, and a new coroutine
+// would cost more than they do.
 type Task struct {
 	w      *World
 	fn     func() // what it is for
@@ -48,7 +48,7 @@ func (w *World) Start(fn func()) {
 	w.At(w.now, t.due)
 }
 
-// run does one thing after the other, until one of them was stopped.
+// run runs one function after the other, until one of them was stopped.
 func (t *Task) run(yield func(struct{}) bool) {
 	t.yield = yield
 	for t.runOne() {
@@ -59,7 +59,7 @@ func (t *Task) run(yield func(struct{}) bool) {
 	}
 }
 
-// runOne says whether what the task is for came to its end.
+// runOne reports whether the task's function came to its end.
 func (t *Task) runOne() (ended bool) {
 	defer func() {
 		t.w.tasks = slices.DeleteFunc(t.w.tasks, func(o *Task) bool { return o == t })
@@ -87,8 +87,8 @@ func (t *Task) resume() {
 	t.w.current = before
 }
 
-// asleep says whether a task that sleeps has neither the time nor the reason to
-// go on.
+// asleep reports whether a sleeping task must sleep on: its time has not come, and its
+// context has not ended.
 func (t *Task) asleep() bool { return t.sleeps.Err() == nil && t.w.now < t.until }
 
 // Park gives control back until somebody calls Wake, or until the time until.
@@ -118,7 +118,7 @@ func (t *Task) await(until time.Duration) {
 	t.bind(until)
 }
 
-// awaited is what a task does that got control back after await.
+// awaited is called when a task gets control back after await.
 func (t *Task) awaited() {
 	if t.waits { // its time came before anybody woke it
 		t.waits = false
@@ -134,7 +134,7 @@ func (t *Task) Wake() {
 	}
 }
 
-// calledUp says whether a task was parked, and has it count as awake if so.
+// calledUp reports whether a task was parked, and marks it as awake.
 func (t *Task) calledUp() bool {
 	if !t.parked {
 		return false
@@ -173,8 +173,8 @@ func (w *World) Await(l sync.Locker, until time.Duration) {
 	t.giveBack()
 }
 
-// Sleep implements harness.Sleeper. Wake wakes all who wait, among them every
-// fault that is still to come; they need not get control to sleep on.
+// Sleep implements harness.Sleeper. Wake wakes all tasks that wait, also every fault that
+// is still to come. A task in Sleep sleeps on without getting control.
 func (w *World) Sleep(ctx context.Context, until time.Duration) {
 	t := w.running()
 	if t.sleeps, t.until = ctx, until; !t.asleep() {
@@ -189,8 +189,8 @@ func (w *World) Sleep(ctx context.Context, until time.Duration) {
 	t.giveBack()
 }
 
-// Wake implements harness.Runtime. It is one event for all: there are many of them
-// for each that has something to do.
+// Wake implements harness.Runtime. It is one event for all waiting tasks, because most of
+// them have nothing to do.
 func (w *World) Wake() {
 	woken := w.waiting
 	w.waiting = w.spare[:0]

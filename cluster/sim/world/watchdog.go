@@ -21,15 +21,14 @@ func (e *StuckError) Error() string {
 	return fmt.Sprintf("%s: its program computed for %v and never waited for anything: it loops for ever", e.Node, e.After)
 }
 
-// watchdog notices a program that loops for ever. It is the only thing in this
-// package that knows the wall clock or the processor's time, and what it does ends the run.
+// watchdog notices a program in an endless loop. It is the only thing in this package that
+// reads the wall clock or CPU time, and all that it can do is to end the run.
 //
-// The program can't be interrupted: code that could be would be half as fast.
-// All that is left is to leave this process, which is what the one who is told
-// should do. Even that needs care. The garbage collector stops every goroutine
-// in turn, and would wait for the program for ever, with all others stopped. So
-// while there is a watchdog, garbage is collected between two events only, and
-// there is a second processor for the watchdog to run on.
+// The program can't be interrupted: code that can be interrupted is half as fast. So the
+// function that is told has to leave this process. Even that needs care: the garbage
+// collector stops every goroutine in turn, and would wait for the program forever, with
+// all others stopped. So while there is a watchdog, garbage is collected only between two
+// events, and there is a second processor for the watchdog to run on.
 type watchdog struct {
 	patience time.Duration
 	bark     func(*StuckError) // nil: nobody watches
@@ -40,15 +39,15 @@ type watchdog struct {
 	heap     uint64 // when garbage is to be collected next, in bytes
 }
 
-// OnStuck has bark called, on another thread, when a program has computed for
-// longer than patience without giving control back: in time of the processor, so
-// that a machine which is slow or asleep is not taken for a program that loops. It must not
-// return, nor allocate much: it should replace this process by another.
+// OnStuck calls bark on another thread when a program has computed for longer than patience
+// without giving control back. That is CPU time, so that a slow or sleeping machine is not
+// mistaken for an endless loop. bark must not return, nor allocate much: it should replace
+// this process by another.
 func (w *World) OnStuck(patience time.Duration, bark func(*StuckError)) {
 	w.watchdog.patience, w.watchdog.bark = patience, bark
 }
 
-// Enter is told when a node's program gets control, Leave when it gives it back.
+// Enter is called when a node's program gets control, Leave when it gives it back.
 func (w *World) Enter(node *string) {
 	w.watchdog.node.Store(node)
 	w.watchdog.turn.Add(1)

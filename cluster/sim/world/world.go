@@ -2,13 +2,14 @@
 // that are going to happen, and the tasks of the harness, which it runs as
 // coroutines, one at a time.
 //
-// A [World] is a harness.Runtime, so that the whole harness runs in it unchanged:
-// clients, faults, the run itself are its tasks (task.go). What is simulated besides
-// schedules events (queue.go) and draws from streams of randomness of its own. What
-// happens next is the event with the smallest time, of equal times the one that was
-// scheduled first; time stands still while anything runs. So a seed determines all of it.
+// Start with [New]. A [World] is a harness.Runtime, so that the whole harness runs in it
+// unchanged: clients, faults and the run itself are its tasks (task.go). Everything else
+// that is simulated schedules events (queue.go), and draws from its own streams of random
+// numbers. The next event is the one with the smallest time; if times are equal, the one
+// that was scheduled first. Time stands still while anything runs. So a seed determines
+// everything.
 //
-// It knows nothing of machines. It only watches that whatever got control gives it
+// It knows nothing of machines. It only watches that a program that got control gives it
 // back (watchdog.go).
 package world
 
@@ -65,10 +66,10 @@ func (w *World) At(at time.Duration, do func()) Ticket {
 // After schedules do for d from now.
 func (w *World) After(d time.Duration, do func()) { w.At(w.now+d, do) }
 
-// CallOff makes an event not happen, if it has not yet.
+// CallOff cancels an event, if it has not happened yet.
 func (w *World) CallOff(t Ticket) { w.queue.callOff(t) }
 
-// Seed is what all randomness of the world comes from.
+// Seed is the seed of all randomness in the world.
 func (w *World) Seed() uint64 { return w.seed }
 
 // Random is a source of its own for each purpose, so that one more draw from one of
@@ -122,8 +123,7 @@ func (w *World) Run(body func() error) (err error) {
 	return err
 }
 
-// goesOn is what comes after everything that happens. It says whether anything is
-// to happen still.
+// goesOn is called after each event. It reports whether the world goes on.
 func (w *World) goesOn() bool {
 	w.events++
 	w.checkWatched()
@@ -136,12 +136,12 @@ func (w *World) goesOn() bool {
 	return !w.done && w.err == nil
 }
 
-// collectEvery is after how many events it is asked whether there is much garbage,
-// and Between calls.
+// collectEvery is the number of events between two looks at the heap, and between two
+// calls of Between's functions.
 const collectEvery = 1024
 
-// Between has do called between two events, after every thousand or so. It is for
-// the upkeep of this process, and must change nothing that happens in the world.
+// Between arranges that do is called between two events, about once in a thousand. It is
+// for the upkeep of this process, and must not change what happens in the world.
 func (w *World) Between(do func()) { w.between = append(w.between, do) }
 
 // Fail ends the world: Run returns err, unless it has another reason already.
