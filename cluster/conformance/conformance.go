@@ -1,5 +1,5 @@
-// Package conformance says what every backend must do, as a test that any
-// of them can be put to.
+// Package conformance is the contract of backends and of systems, as tests that any
+// of them can be put to: [Check] and [CheckSystem].
 package conformance
 
 import (
@@ -53,12 +53,13 @@ func (k *check) expect(what string, holds bool) {
 const patience = 2 * time.Minute
 
 func (k *check) eventually(what string, holds func() bool) {
-	for until := k.rt.Now() + patience; !holds(); {
+	pause := 20 * time.Millisecond
+	for until := k.rt.Now() + patience; !holds(); pause = min(pause*5/4, time.Second) {
 		if k.rt.Now() > until || k.ctx.Err() != nil {
 			k.expect(fmt.Sprintf("%s, within %v", what, patience), false)
 			return
 		}
-		harness.Sleep(k.ctx, k.rt, k.rt.Now()+20*time.Millisecond)
+		harness.Sleep(k.ctx, k.rt, k.rt.Now()+pause)
 	}
 }
 
