@@ -256,8 +256,8 @@ type decision struct {
 }
 
 // decide looks for a line of the transactions that keeps what is known and explains
-// all that was read.
-func (p *polygraph) decide(ctx context.Context) decision {
+// all that was read. What is likely helps to guess it.
+func (p *polygraph) decide(ctx context.Context, likely []arc) decision {
 	circle, over := p.saturate(ctx)
 	if over {
 		return decision{outcome: graph.GaveUp}
@@ -265,7 +265,7 @@ func (p *polygraph) decide(ctx context.Context) decision {
 	if circle != nil {
 		return decision{outcome: graph.None, core: p.restsOn(circle)}
 	}
-	c := graph.NewChoices(p.guess())
+	c := graph.NewChoices(p.guess(likely))
 	c.Most = mostLearned
 	for i, a := range p.arcs {
 		c.Require(a.from, a.to, int32(i))
