@@ -1,11 +1,15 @@
 package transactions
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"testing"
 	"time"
 
+	"coup/checker/internal/testhistory"
 	"coup/checker/model"
 	"coup/harness"
 )
@@ -16,8 +20,7 @@ type load struct {
 	steps, keys    int     // steps of each transaction
 	reads          float64 // the share of reads
 	zipf           bool    // some keys are used far more often than others
-	snapshots      bool    // the store promises snapshot isolation only
-	open           int     // transactions that are under way at once in the store, beside others of the session
+	snapshots      bool    // the store gives snapshot isolation only
 }
 
 // history performs the workload on a small store that is serializable (by validation
@@ -89,9 +92,7 @@ func (l load) history(seed uint64) []harness.Operation {
 		under[s] = nil
 		conflict := false
 		for _, m := range o.op.Output.(model.Txn) {
-			if (m.F == "w") == l.snapshots || !l.snapshots {
-				conflict = conflict || (m.F == "r" || l.snapshots) && changed(m.Key, o.start)
-			}
+			conflict = conflict || (m.F == "w") == l.snapshots && changed(m.Key, o.start)
 		}
 		if conflict {
 			continue // aborted, and left out
@@ -119,4 +120,124 @@ func (l load) history(seed uint64) []harness.Operation {
 		}
 	}
 	return ops
+}
+
+// plantStale makes a transaction read a key as it was before its own session wrote it.
+// That alone says nothing: it must follow that what it reads was written before.
+func plantStale(seed uint64, ops []harness.Operation) bool {
+	rng := rand.New(rand.NewPCG(seed, 6))
+	wrote := map[string][]int64{} // by key, in the order of the history, which is about that of the store
+	for i := range ops {
+		for _, m := range ops[i].Input.(model.Txn) {
+			if m.F == "w" {
+				wrote[m.Key] = append(wrote[m.Key], m.Value)
+			}
+		}
+	}
+	type own struct {
+		process int
+		key     string
+	}
+	mine := map[own]int64{}
+	from := len(ops)/2 + rng.IntN(len(ops)/4)
+	for i := range ops {
+		op := &ops[i]
+		out := slices.Clone(op.Output.(model.Txn))
+		for at := range out {
+			m := &out[at]
+			last, did := mine[own{op.Process, m.Key}]
+			if i < from || m.F != "r" || !did || slices.ContainsFunc(out, func(o model.Micro) bool { return o.F == "w" && o.Key == m.Key }) {
+				continue
+			}
+			if n := slices.Index(wrote[m.Key], last); n > 2*ownBefore {
+				m.Seen = model.Just(wrote[m.Key][n-ownBefore])
+				op.Output = out
+				return true
+			}
+		}
+		for _, m := range out {
+			if m.F == "w" {
+				mine[own{op.Process, m.Key}] = m.Value
+			}
+		}
+	}
+	return false
+}
+
+const ownBefore = 25 // how many versions older the planted read is: more than there are sessions
+
+// loads are the workloads that are measured, with the promise that each store keeps.
+func loads(txns int) map[string]load {
+	return map[string]load{
+		"uniform":        {sessions: 20, txns: txns, steps: 8, keys: 10_000, reads: 0.5},
+		"zipf":           {sessions: 20, txns: txns, steps: 8, keys: 1000, reads: 0.5, zipf: true},
+		"read-mostly":    {sessions: 50, txns: txns, steps: 8, keys: 10_000, reads: 0.9, zipf: true},
+		"snapshots":      {sessions: 20, txns: txns, steps: 8, keys: 10_000, reads: 0.5, snapshots: true},
+		"snapshots-zipf": {sessions: 20, txns: txns, steps: 8, keys: 1000, reads: 0.5, zipf: true, snapshots: true},
+	}
+}
+
+func (l load) level() Isolation {
+	if l.snapshots {
+		return StrongSessionSnapshotIsolation
+	}
+	return StrongSessionSerializable
+}
+
+// Registers without an order of time: what an honest store did is valid, and of what
+// was planted most is found.
+func TestUntimedRegisters(t *testing.T) {
+	planted, found := 0, 0
+	for name, l := range loads(1000) {
+		l.keys /= 20
+		for seed := range uint64(2) {
+			ops := l.history(seed)
+			for _, level := range []Isolation{l.level(), map[bool]Isolation{true: SnapshotIsolation, false: Serializable}[l.snapshots]} {
+				r := testhistory.Check(t, Checker{Registers: true, Level: level}, &harness.History{Operations: ops})
+				if r.Valid != harness.Valid {
+					t.Errorf("%s, seed %d, %s: %v: %s", name, seed, level, r.Valid, r.Summary)
+				}
+			}
+			if !plantStale(seed, ops) {
+				continue
+			}
+			planted++
+			r := testhistory.Check(t, Checker{Registers: true, Level: l.level()}, &harness.History{Operations: ops})
+			if r.Valid == harness.Invalid {
+				found++
+				if n := len(r.Counterexample.Witness); n > 30 {
+					t.Errorf("%s, seed %d: %d transactions are told of", name, seed, n)
+				}
+			}
+		}
+	}
+	t.Logf("%d of %d were found", found, planted)
+	if planted < 3 || found < planted*2/3 {
+		t.Errorf("%d of %d were found", found, planted)
+	}
+}
+
+func BenchmarkRegistersUntimed(b *testing.B) {
+	for _, n := range []int{10_000, 30_000, 100_000} {
+		for _, name := range []string{"uniform", "zipf", "snapshots-zipf"} {
+			l := loads(n)[name]
+			for _, planted := range []bool{false, true} {
+				b.Run(fmt.Sprintf("%s/%d/planted=%v", name, n, planted), func(b *testing.B) {
+					ops := l.history(1)
+					if planted && !plantStale(1, ops) {
+						b.Skip("there is nothing to plant")
+					}
+					h := &harness.History{Operations: ops}
+					runtime.GC()
+					b.ResetTimer()
+					for range b.N {
+						r, err := Checker{Registers: true, Level: l.level()}.Check(context.Background(), h)
+						if err != nil || (r.Valid == harness.Valid) == planted || r.Valid == harness.Unknown {
+							b.Fatal(r.Summary, err)
+						}
+					}
+				})
+			}
+		}
+	}
 }

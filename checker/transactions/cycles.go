@@ -163,13 +163,20 @@ func (t *txns) snapshotCycles(ctx context.Context) {
 	if t.components == 0 {
 		return
 	}
-	has := func(kinds ...string) bool { return slices.ContainsFunc(kinds, t.cycleOf) }
+	// has says whether there is a cycle of some kinds that needs no more than some order.
+	has := func(order graph.Dependency, kinds ...string) bool {
+		return slices.ContainsFunc(t.anomalies, func(a Anomaly) bool {
+			base, needs := kindOf(a.Kind)
+			return a.cycle && slices.Contains(kinds, base) &&
+				(needs == "" || needs == orderOfProcess && order != 0 || order&graph.Realtime != 0)
+		})
+	}
 	for _, order := range []graph.Dependency{0, graph.Process, graph.Process | graph.Realtime} {
 		for _, k := range []struct {
 			kinds graph.Dependency
 			names []string
 		}{{graph.WW, []string{G0}}, {graph.WW | graph.WR, []string{G0, G1c}}} {
-			if has(k.names...) || ctx.Err() != nil {
+			if has(order, k.names...) || ctx.Err() != nil {
 				continue
 			}
 			if component, count := t.graph.Components(k.kinds|order, nil); count > 0 {
@@ -179,7 +186,7 @@ func (t *txns) snapshotCycles(ctx context.Context) {
 	}
 	split := t.graph.Snapshots()
 	for _, order := range []graph.Dependency{0, graph.Process, graph.Process | graph.Realtime} {
-		if has(G0, G1c, GSingle, GNonadjacent) || ctx.Err() != nil {
+		if has(order, G0, G1c, GSingle, GNonadjacent) || ctx.Err() != nil {
 			return
 		}
 		kinds := graph.WW | graph.WR | graph.RW | order

@@ -36,15 +36,22 @@ func (t *txns) decide(ctx context.Context, k known, snapshots bool, order graph.
 			all = append(all, int32(i))
 		}
 	}
+	var likely []arc
 	if order == 0 && t.several(all) {
-		// An order that keeps that of each process is easier to find, and as good.
+		// An order that keeps that of each process is easier to find, and as good. If
+		// there is none, what follows from theirs mostly holds all the same.
 		p := t.newPolygraph(all, k, snapshots, graph.Process)
-		if d := p.decide(ctx); d.outcome == graph.Found && p.replays(d.line) {
+		if d := p.decide(ctx, nil); d.outcome == graph.Found && p.replays(d.line) {
 			return
+		}
+		for _, a := range p.arcs {
+			if a.kind == graph.Process || a.round > 0 {
+				likely = append(likely, a)
+			}
 		}
 	}
 	p := t.newPolygraph(all, k, snapshots, order)
-	d := p.decide(ctx)
+	d := p.decide(ctx, likely)
 	switch d.outcome {
 	case graph.Found:
 		t.undrawn = !p.replays(d.line)

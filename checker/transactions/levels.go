@@ -113,8 +113,10 @@ func (i Isolation) excludes(kind string, registers bool) bool {
 		return base != ReadUncommitted
 	case LostUpdate, GSingle, GNonadjacent:
 		return base != ReadUncommitted && base != ReadCommitted
-	case Internal, NoSnapshots:
+	case Internal:
 		return base == SnapshotIsolation || base == Serializable
+	case NoSnapshots: // then no order of the transactions explains it either
+		return base == RepeatableRead || base == SnapshotIsolation || base == Serializable
 	default:
 		return base == RepeatableRead || base == Serializable
 	}
@@ -151,7 +153,7 @@ func isCycle(base string) bool {
 func means(kind, asked string) bool {
 	special := map[string][]string{
 		G1a: {IncompatibleOrder, DirtyUpdate}, G1c: {G0}, GNonadjacent: {GSingle},
-		G2Item: {GSingle, GNonadjacent, LostUpdate, Unserializable},
+		G2Item: {GSingle, GNonadjacent, LostUpdate, Unserializable, NoSnapshots}, Unserializable: {NoSnapshots},
 	}
 	base, order := kindOf(kind)
 	wanted, most := kindOf(asked)

@@ -353,8 +353,8 @@ func looseTxns(rng *rand.Rand, registers bool) []harness.Operation {
 		last model.Maybe
 	}
 	states := []map[string]value{{}}
-	n := 2 + rng.IntN(4)
-	torn := rng.IntN(3) == 0
+	n := 2 + rng.IntN(5)
+	torn := rng.IntN(2) == 0
 	ops := make([]harness.Operation, n)
 	next := int64(0)
 	place := rng.Perm(n) // where each stands in the history

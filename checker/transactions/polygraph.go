@@ -39,7 +39,7 @@ type polygraph struct {
 	arcs      []arc
 	reads     []readOf // by reader
 	readFirst []int32  // by transaction: where its reads begin
-	readBy    []int32  // places in reads, by writer; the last are those that found nothing
+	readBy    []int32  // places in reads, by writer and then by key; the last are those that found nothing
 	byFirst   []int32  // by transaction: where those that read what it wrote begin in readBy
 	wrote     []int32  // keys, by transaction, each once
 	wroteFrom []int32  // by transaction: where its keys begin in wrote
@@ -154,7 +154,9 @@ func (t *txns) newPolygraph(all []int32, k known, snapshots bool, order graph.De
 		}
 		return math.MaxInt32
 	}
-	slices.SortStableFunc(p.readBy, func(a, b int32) int { return cmp.Compare(writer(a), writer(b)) })
+	slices.SortStableFunc(p.readBy, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(writer(a), writer(b)), cmp.Compare(p.reads[a].key, p.reads[b].key))
+	})
 	for i := range n {
 		p.readFirst[i+1] += p.readFirst[i]
 		p.byFirst[i+1] += p.byFirst[i]
@@ -228,9 +230,16 @@ func (p *polygraph) readersOf(writer, key int32, do func(reader int32)) {
 	if writer == none {
 		writer = int32(len(p.all))
 	}
-	for _, at := range p.readBy[p.byFirst[writer]:p.byFirst[writer+1]] {
-		if p.reads[at].key == key {
-			do(p.reads[at].reader)
+	all := p.readBy[p.byFirst[writer]:p.byFirst[writer+1]]
+	from := 0
+	if len(all) > 8 {
+		from, _ = slices.BinarySearchFunc(all, key, func(at, key int32) int { return cmp.Compare(p.reads[at].key, key) })
+	}
+	for _, at := range all[from:] {
+		if r := &p.reads[at]; r.key == key {
+			do(r.reader)
+		} else if r.key > key {
+			break
 		}
 	}
 }
@@ -247,8 +256,8 @@ type decision struct {
 }
 
 // decide looks for a line of the transactions that keeps what is known and explains
-// all that was read.
-func (p *polygraph) decide(ctx context.Context) decision {
+// all that was read. What is likely helps to guess it.
+func (p *polygraph) decide(ctx context.Context, likely []arc) decision {
 	circle, over := p.saturate(ctx)
 	if over {
 		return decision{outcome: graph.GaveUp}
@@ -256,7 +265,7 @@ func (p *polygraph) decide(ctx context.Context) decision {
 	if circle != nil {
 		return decision{outcome: graph.None, core: p.restsOn(circle)}
 	}
-	c := graph.NewChoices(p.guess())
+	c := graph.NewChoices(p.guess(likely))
 	c.Most = mostLearned
 	for i, a := range p.arcs {
 		c.Require(a.from, a.to, int32(i))

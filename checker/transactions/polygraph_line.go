@@ -57,16 +57,28 @@ func (p *polygraph) broken(line []int32) (list []broken) {
 
 // guess is a line of the nodes that keeps what is known, and explains as much as it
 // can of what was read: it performs the transactions, and lets those wait that would
-// overwrite what somebody is still to read.
-func (p *polygraph) guess() []int32 {
+// overwrite what somebody is still to read. It keeps the likely arcs, too, as long as
+// it can.
+func (p *polygraph) guess(likely []arc) []int32 {
 	first, next := p.outgoing()
+	sure := len(p.arcs)
+	if len(likely) > 0 {
+		both := *p
+		both.arcs = append(slices.Clone(p.arcs), likely...)
+		p = &both
+		first, next = p.outgoing()
+	}
 	g := guessing{
 		polygraph: p, in: make([]int32, p.nodes), hint: p.hints(),
 		wrote: make([]int32, len(p.names)), pending: make([]int32, len(p.names)), under: make([]int32, len(p.names)),
-		waits: make([][]int32, len(p.names)), state: make([]int8, p.nodes),
+		waits: make([]byHint, len(p.names)), state: make([]int8, p.nodes), likely: make([]int32, p.nodes),
 	}
 	for i := range p.arcs {
-		g.in[p.arcs[i].to]++
+		if i < sure {
+			g.in[p.arcs[i].to]++
+		} else {
+			g.likely[p.arcs[i].to]++
+		}
 	}
 	for k := range g.wrote {
 		g.wrote[k], g.under[k] = none, none
@@ -77,9 +89,7 @@ func (p *polygraph) guess() []int32 {
 		}
 	}
 	for n := range p.nodes {
-		if g.in[n] == 0 {
-			g.ready(n)
-		}
+		g.free(n)
 	}
 	line := make([]int32, 0, p.nodes)
 	for len(line) < int(p.nodes) {
@@ -88,9 +98,12 @@ func (p *polygraph) guess() []int32 {
 		g.perform(n)
 		for _, e := range next[first[n]:first[n+1]] {
 			to := p.arcs[e].to
-			if g.in[to]--; g.in[to] == 0 {
-				g.ready(to)
+			if int(e) < sure {
+				g.in[to]--
+			} else {
+				g.likely[to]--
 			}
+			g.free(to)
 		}
 	}
 	return line
@@ -99,18 +112,21 @@ func (p *polygraph) guess() []int32 {
 // guessing is the state of a guess.
 type guessing struct {
 	*polygraph
-	in      []int32 // by node: how many arcs lead to it from nodes that are not in the line
-	hint    []int64 // by transaction: when it probably was
-	wrote   []int32 // by key: who did last
-	pending []int32 // by key: how many are still to read that
-	under   []int32 // by key: who began and will write to it
-	waits   [][]int32
-	state   []int8 // by node
-	now     byHint // nodes that can be performed
-	later   byHint // nodes that wait
+	in      []int32  // by node: how many arcs lead to it from nodes that are not in the line
+	hint    []int64  // by transaction: when it probably was
+	wrote   []int32  // by key: who did last
+	pending []int32  // by key: how many are still to read that
+	under   []int32  // by key: who began and will write to it
+	likely  []int32  // by node: how many likely arcs do
+	waits   []byHint // by key: nodes that wait because of it
+	state   []int8   // by node
+	now     byHint   // nodes that can be performed
+	later   byHint   // nodes that wait
+	against byHint   // nodes that could be performed but for likely arcs
 }
 
 const (
+	held    = 4
 	waiting = 1
 	running = 2
 	gone    = 3
@@ -168,11 +184,22 @@ func (g *guessing) key(n int32) hinted {
 	return hinted{-1, n} // a moment
 }
 
+// free looks whether anything is still to come before a node.
+func (g *guessing) free(n int32) {
+	switch {
+	case g.in[n] > 0 || g.state[n] != 0 && g.state[n] != held:
+	case g.likely[n] == 0:
+		g.ready(n)
+	case g.state[n] != held:
+		g.state[n] = held
+		heap.Push(&g.against, g.key(n))
+	}
+}
+
 // ready takes a node whose turn has come as far as what is known goes.
 func (g *guessing) ready(n int32) {
 	if k := g.blocked(n); k != none {
-		g.state[n] = waiting
-		g.waits[k] = append(g.waits[k], n)
+		g.wait(n, k)
 		heap.Push(&g.later, g.key(n))
 		return
 	}
@@ -219,21 +246,37 @@ func (g *guessing) take() int32 {
 			continue
 		}
 		if k := g.blocked(n); k != none { // by now
-			g.state[n] = waiting
-			g.waits[k] = append(g.waits[k], n)
+			g.wait(n, k)
 			heap.Push(&g.later, g.key(n))
+			for _, other := range g.keysOf(g.txnOf(n)) {
+				if other != k {
+					g.wake(other) // it was woken instead of others
+				}
+			}
 			continue
 		}
 		g.state[n] = gone
 		return n
 	}
-	for {
+	for len(g.later) > 0 {
 		n := heap.Pop(&g.later).(hinted).node
 		if g.state[n] == waiting {
 			g.state[n] = gone
 			return n
 		}
 	}
+	for {
+		n := heap.Pop(&g.against).(hinted).node
+		if g.state[n] == held {
+			g.state[n] = gone
+			return n
+		}
+	}
+}
+
+func (g *guessing) wait(n, k int32) {
+	g.state[n] = waiting
+	heap.Push(&g.waits[k], g.key(n))
 }
 
 // perform does what a node does, and wakes those that waited for that.
@@ -268,20 +311,23 @@ func (g *guessing) perform(n int32) {
 	}
 }
 
-// wake looks again at those that waited because of a key.
+// wake looks again at those that waited because of a key, until one of them need not.
 func (g *guessing) wake(k int32) {
-	list := g.waits[k]
-	g.waits[k] = nil
-	for _, n := range list {
+	for len(g.waits[k]) > 0 {
+		n := heap.Pop(&g.waits[k]).(hinted).node
 		if g.state[n] != waiting {
 			continue
 		}
-		if other := g.blocked(n); other != none {
-			g.waits[other] = append(g.waits[other], n)
+		if other := g.blocked(n); other == k {
+			heap.Push(&g.waits[k], g.key(n))
+			return
+		} else if other != none {
+			heap.Push(&g.waits[other], g.key(n))
 			continue
 		}
 		g.state[n] = running
 		heap.Push(&g.now, g.key(n))
+		return
 	}
 }
 

@@ -40,7 +40,7 @@ type proven struct {
 func (t *txns) refute(ctx context.Context, core []int32, k known, snapshots bool, order graph.Dependency) *refutation {
 	try := func(txns []int32) (*polygraph, []int32) {
 		p := t.newPolygraph(txns, t.among(txns, k), snapshots, order)
-		d := p.decide(ctx)
+		d := p.decide(ctx, nil)
 		if d.outcome != graph.None {
 			return nil, nil
 		}

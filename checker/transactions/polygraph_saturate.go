@@ -21,6 +21,7 @@ type clocks struct {
 	index     []int32 // by transaction: its place in its chain
 	started   []int32 // by node and chain: the index of the last one whose start leads to the node
 	committed []int32 // the same of commits; under serializability the same array
+	moved     []bool  // by node: whether its clock did since conclusions were drawn
 }
 
 func (c *clocks) of(list []int32, node int32) []int32 {
@@ -56,6 +57,13 @@ func (p *polygraph) newClocks() *clocks {
 	if p.snapshots {
 		c.committed = make([]int32, c.chains*int(p.nodes))
 	}
+	c.moved = make([]bool, p.nodes)
+	for i := range c.started {
+		c.started[i], c.committed[i] = none, none
+	}
+	for n := range c.moved {
+		c.moved[n] = true
+	}
 	return c
 }
 
@@ -66,14 +74,7 @@ func (c *clocks) run(p *polygraph) (circle []int32) {
 	if len(line) < int(p.nodes) {
 		return p.circle(first, next, line)
 	}
-	for i := range c.started {
-		c.started[i] = none
-	}
-	if p.snapshots {
-		for i := range c.committed {
-			c.committed[i] = none
-		}
-	}
+	// Arcs are only added, so clocks only go on.
 	for _, n := range line {
 		started, committed := c.of(c.started, n), c.of(c.committed, n)
 		if i := p.txnOf(n); i != none {
@@ -86,21 +87,24 @@ func (c *clocks) run(p *polygraph) (circle []int32) {
 		}
 		for _, at := range next[first[n]:first[n+1]] {
 			to := p.arcs[at].to
-			for chain, v := range c.of(c.started, to) {
-				if started[chain] > v {
-					c.of(c.started, to)[chain] = started[chain]
-				}
+			moved := further(c.of(c.started, to), started)
+			if p.snapshots && further(c.of(c.committed, to), committed) {
+				moved = true
 			}
-			if p.snapshots {
-				for chain, v := range c.of(c.committed, to) {
-					if committed[chain] > v {
-						c.of(c.committed, to)[chain] = committed[chain]
-					}
-				}
-			}
+			c.moved[to] = c.moved[to] || moved
 		}
 	}
 	return nil
+}
+
+// further sets a clock on to another one where that is further, and says whether it was.
+func further(clock, other []int32) (moved bool) {
+	for i, v := range other {
+		if v > clock[i] {
+			clock[i], moved = v, true
+		}
+	}
+	return moved
 }
 
 // outgoing groups the arcs by the node that they begin at: those of node n are
@@ -293,6 +297,9 @@ func (p *polygraph) conclude(ctx context.Context, c *clocks, keys []chained, rou
 		if i%4096 == 0 && ctx.Err() != nil {
 			return false
 		}
+		if !c.moved[p.start(i)] && !c.moved[p.commit(i)] {
+			continue // what follows was concluded
+		}
 		// Others that wrote before it read did so before whoever wrote what it read.
 		clock := c.of(c.committed, p.start(i))
 		if !p.snapshots {
@@ -326,11 +333,7 @@ func (p *polygraph) conclude(ctx context.Context, c *clocks, keys []chained, rou
 		}
 		// Whoever began before it wrote did so before it began, and all that read that.
 		clock = c.of(c.started, p.commit(i))
-		if !p.snapshots {
-			copy(own, clock)
-		} else {
-			copy(own, clock)
-		}
+		copy(own, clock)
 		own[c.chain[i]] = c.index[i] - 1
 		for _, k := range p.keysOf(i) {
 			c.latest(&keys[k], own, func(w int32) {
@@ -345,5 +348,6 @@ func (p *polygraph) conclude(ctx context.Context, c *clocks, keys []chained, rou
 			})
 		}
 	}
+	clear(c.moved)
 	return len(p.arcs) > before
 }
