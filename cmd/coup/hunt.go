@@ -82,7 +82,7 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 			p.Schedule = nil
 		}
 		p.Seed = o.From
-		resolved := p // of the first seed, to see that it can be
+		resolved := p // of the first seed, to see whether the plan makes sense
 		if err := resolved.Resolve(); err != nil {
 			return usageError{err}
 		}
@@ -158,8 +158,8 @@ func printGroups(failures []search.Hunted) {
 	}
 }
 
-// startWorker starts coup hunt-worker: a process of its own, so that a node that
-// loops for ever takes only its own run with it.
+// startWorker starts coup hunt-worker. It is a process of its own, so that a node in an
+// endless loop only ends its own run.
 func startWorker(ctx context.Context) (io.WriteCloser, io.Reader, func() error, error) {
 	self, err := os.Executable()
 	if err != nil {

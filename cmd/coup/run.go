@@ -92,8 +92,8 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 	return cmd
 }
 
-// nodeFlag names another program of the simulated nodes. It sets the variable
-// that does, which the processes that a hunt starts inherit.
+// nodeFlag is --node, which names another program for simulated nodes. It sets the
+// environment variable for that, which the processes of a hunt inherit.
 func nodeFlag(f *pflag.FlagSet) {
 	f.Var(new(nodeFile), "node", "run this `FILE` on simulated machines instead of the bundled node: one that make node built with another release of raft")
 }
@@ -118,7 +118,7 @@ func (n *nodeFile) Set(file string) error {
 	return os.Setenv(sim.NodeVariable, file)
 }
 
-// nodeFits says so when another node was named, and would not run.
+// nodeFits fails if --node was given and the backend would not run it.
 func nodeFits(cmd *cobra.Command, p plan.Plan) error {
 	if cmd.Flags().Changed("node") && p.Backend != "sim" {
 		return usageError{fmt.Errorf("--node is a program for simulated machines: it needs --backend sim, not %s", p.Backend)}
@@ -126,7 +126,7 @@ func nodeFits(cmd *cobra.Command, p plan.Plan) error {
 	return nil
 }
 
-// traceFlag is the flag of what is written down of a run, and no part of its plan.
+// traceFlag is --trace. It is no part of the plan, because it does not change the run.
 func traceFlag(f *pflag.FlagSet, o *runner.Options) {
 	f.BoolVar(&o.Trace, "trace", false, "write down what every simulated machine does, message by message, and show it in the report (needs --backend sim)")
 }
@@ -169,16 +169,16 @@ func chooseBackend(ctx context.Context) string {
 	return backend
 }
 
-// fromFile reads the plan file, if there is one. Flags that were given count
-// more than the file.
+// fromFile reads the plan file, if there is one. Flags that were given override the
+// file.
 func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 	if file == "" {
 		return nil
 	}
 	var again []func() error      // sets a flag that was given once more
-	redraw, other := false, false // the schedule, from other faults, or for another seed or time
-	unlist := false               // the operations, as another load is wanted
-	system := false               // another system is wanted, which has versions and images of its own
+	redraw, other := false, false // draw the schedule again: for other faults; for another seed or time
+	unlist := false               // drop the list of operations, because another load is wanted
+	system := false               // another system is wanted, with versions and images of its own
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch v := f.Value.(type) {
 		case pflag.SliceValue:

@@ -165,7 +165,7 @@ func row(table *tabwriter.Writer, b bug, tries []search.Try) bool {
 	return median.Found
 }
 
-// short is a duration as it is read in a table.
+// short is a duration for a table.
 func short(d time.Duration) string {
 	if d < time.Second {
 		return d.Round(time.Millisecond).String()
