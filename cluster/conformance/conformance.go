@@ -1,5 +1,7 @@
-// Package conformance says what every backend must do, as a test that any
-// of them can be put to.
+// Package conformance is the contract of backends and systems, as tests.
+//
+// Start with [Check], which holds a backend to what cluster.Cluster promises, or
+// [CheckSystem], which holds a system to what package cluster promises of systems.
 package conformance
 
 import (
@@ -14,9 +16,9 @@ import (
 	"coup/nemesis"
 )
 
-// Check breaks and heals a cluster of at least three nodes of the system in
-// every way there is, and returns all that is not as cluster.Cluster promises.
-// It runs under rt and leaves the cluster healed.
+// Check breaks and heals a cluster of at least three nodes in every way there is, and
+// returns everything that differs from what cluster.Cluster promises. It runs under rt and
+// leaves the cluster healed.
 func Check(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Cluster) error {
 	k := &check{ctx: ctx, rt: rt, sys: sys, c: c}
 	for _, n := range c.Nodes() {
@@ -48,8 +50,8 @@ func (k *check) expect(what string, holds bool) {
 	}
 }
 
-// patience is for what must come true: on a machine that is busy an answer or a probe
-// may be late. What must not happen is looked at once.
+// patience is how long Check waits for something that must come true: on a busy machine an
+// answer or a probe may be late. For what must not happen, it looks once.
 const patience = 2 * time.Minute
 
 func (k *check) eventually(what string, holds func() bool) {
@@ -71,7 +73,7 @@ func (k *check) answers(node string) bool {
 	return false
 }
 
-// done expects that a fault bit and said so in one line.
+// done expects that a fault had an effect, with evidence in one line.
 func (k *check) done(what, evidence string, err error) {
 	if err != nil {
 		k.errs = append(k.errs, fmt.Errorf("%s: %w", what, err))
