@@ -168,7 +168,7 @@ func isForeign(path string, hasWorkload bool) error {
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.IsDir() || hasWorkload {
-		return nil // whoever reads it says what is wrong
+		return nil // the error comes when the file is read
 	}
 	f, err := os.Open(path)
 	if err != nil {
