@@ -33,7 +33,7 @@
 //
 // Linearizability is NP-complete in general (Gibbons and Korach 1997). What
 // makes real histories hard are operations whose outcome nobody knows: they
-// stay open for ever, and a search must try each at every later moment. So
+// stay open forever, and a search must try each at every later moment. So
 // linearizable.Checker asks procedures for special cases first, called tiers. Each
 // is exact, open operations included; none gives up a verdict for speed. n is the
 // number of operations on a key, c the number under way at once.
@@ -50,7 +50,7 @@
 //     OOPSLA 2025. If open pops may have taken what was left over, it decides
 //     what it can, and passes the rest on.
 //   - priority: priority queues in the same way. O(n log n).
-//   - turns: mutexes, whoever holds them. O(n log n).
+//   - turns: mutexes that do not know their holder. O(n log n).
 //   - holds: locks that know their holder, with leases and fencing tokens, if all
 //     grants have tokens or none has. O(n log n). As zones; leases after Gray and
 //     Cheriton, "Leases", SOSP 1989.

@@ -305,7 +305,7 @@ func (r Recipe) check() error {
 type Engine interface {
 	// Arch is the engine's processor, as Go calls it.
 	Arch() string
-	// Image returns the id of an image; ok is false if the engine has it not.
+	// Image returns the id of an image; ok is false if the engine lacks it.
 	Image(ctx context.Context, ref string) (id string, ok bool, err error)
 	// Import makes an image of a root file system. changes are lines of a Dockerfile.
 	Import(ctx context.Context, ref string, root io.Reader, message string, changes ...string) (id string, err error)
@@ -315,8 +315,8 @@ type Engine interface {
 // release. Such images stay when coup's own are removed: they took minutes to build.
 const Label = "coup.system"
 
-// Ensure returns the id of the recipe's image on the engine, and makes the image if
-// the engine has it not. how says where it is from, and how long that took.
+// Ensure returns the id of the recipe's image on the engine, and builds the image if the
+// engine lacks it. how says where the image is from, and how long that took.
 func Ensure(ctx context.Context, e Engine, r Recipe, o Options) (id, how string, err error) {
 	ref := r.Reference()
 	id, ok, err := e.Image(ctx, ref)

@@ -62,7 +62,7 @@ func TestBuild(t *testing.T) {
 		defer mu.Unlock()
 		said = append(said, line)
 	}}
-	// Whoever comes second waits, and builds nothing.
+	// The second process waits, and builds nothing.
 	var wg sync.WaitGroup
 	roots := make([]map[string]*tar.Header, 2)
 	for i := range roots {

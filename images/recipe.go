@@ -1,9 +1,8 @@
-// Package images says how the images of systems under test are made on machines
-// where no registry of images answers: from Go modules, each by the ordinary client
-// of its kind of package.
+// Package images builds the images of systems under test without a registry of images:
+// from Go modules, by the go command.
 //
-// A [Recipe] is data. What is made is cached by what goes into it, and named by a
-// hash of that.
+// Start with a [Recipe], which says as data what an image holds, and [Build] or [Ensure].
+// Images are cached by a hash of the recipe, which is also a part of their name.
 package images
 
 import (

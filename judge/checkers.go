@@ -38,9 +38,10 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 			faults = append(faults, s.Fault)
 		}
 	}
-	// What comes first is said first: that a run did not finish explains the rest.
+	// The order matters: that a run did not finish is reported first, because it explains
+	// the rest.
 	ran := conduct.Ran{Faults: faults, MinOK: minOK(p), MinPerFunction: min(5, 1+minOK(p)/10), Needs: w.Needs}
-	if p.Operations != nil { // whoever lists them knows what they are good for
+	if p.Operations != nil { // a list is meant as it is, however few operations it has
 		ran = conduct.Ran{Faults: faults}
 	}
 	all := []harness.Checker{conduct.Finished{}, ran}

@@ -73,7 +73,7 @@ type InputError struct{ Err error }
 func (e *InputError) Error() string { return e.Err.Error() }
 func (e *InputError) Unwrap() error { return e.Err }
 
-// Bounds are what checkers may take in place of what the plan of a run says; 0: that.
+// Bounds are bounds on the checkers in place of those of the run's plan; 0: as in the plan.
 type Bounds struct {
 	Time   plan.Duration
 	Memory int // MiB
@@ -123,9 +123,9 @@ func judge(ctx context.Context, dir string, b Bounds) (v Verdict, h *harness.His
 	return v, h, stored, nil
 }
 
-// Violation returns the first violation in what the run directory holds so
-// far, or "". Whatever is broken in the beginning of a history stays broken: no
-// later operation can explain an earlier answer.
+// Violation returns the first violation in what the run directory holds so far, or "". A
+// violation in the beginning of a history is final: no later operation can explain an
+// earlier answer.
 func Violation(ctx context.Context, dir string) string {
 	stored, h, _, err := Read(dir)
 	if err != nil {

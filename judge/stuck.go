@@ -13,8 +13,8 @@ import (
 	"coup/results"
 )
 
-// Stuck judges what was recorded of a run until the program of a simulated
-// node was found to loop for ever.
+// Stuck judges what was recorded of a run until the program of a simulated node was found
+// to be in an endless loop.
 func Stuck(ctx context.Context, dir, node string, after time.Duration) (Verdict, error) {
 	name := filepath.Join(dir, results.EventsFile)
 	events, err := os.ReadFile(name)

@@ -251,7 +251,7 @@ func TestReinstateLeavesAloneWhatNobodyTouched(t *testing.T) {
 	})
 }
 
-// Whoever can't be asked who leads is not asked for ever.
+// A strike at a system that can't say who leads ends, instead of asking forever.
 func TestNobodyTellsWhoLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(3)

@@ -312,7 +312,7 @@ func TestEveryFaultAtEveryTarget(t *testing.T) {
 	}
 }
 
-// A strike's time counts from when it begins to be applied: whoever replays a
+// A strike's time counts from the start of its application: a replay of a
 // schedule has it healed at the same moment, however long the proof takes. But
 // nothing is healed before it was seen to bite.
 func TestAStrikeIsHealedWhenTheScheduleSays(t *testing.T) {
@@ -374,7 +374,7 @@ func TestALeaderThatIsNotThereIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Whoever has waited for long does not miss a leader because others were faster.
+// A strike that has waited for long gets a leader, even if other strikes were faster.
 func TestAPatientStrikeTakesTheLeaderThatAnotherFinds(t *testing.T) {
 	f := newFake(3)
 	f.leader, f.fleeting = "", true

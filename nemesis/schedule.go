@@ -32,8 +32,8 @@ func ParseSpec(s string) (Spec, error) {
 	return Spec{name, target}, nil
 }
 
-// Entry is one strike of a schedule. A schedule is data: it stands in the plan
-// of a run, and whoever changes it there changes what happens.
+// Entry is one strike of a schedule. A schedule is data: it is a part of the plan of a
+// run, and editing it there changes what happens.
 type Entry struct {
 	At     time.Duration // when it begins, since the start of the load
 	For    time.Duration // how long, from when it begins to be applied until it is healed

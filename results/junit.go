@@ -10,8 +10,8 @@ import (
 )
 
 // JUnitFile is the verdict in the format that CI servers show: a test case for
-// each checker, a failure for a broken promise, an error for an unknown, skipped for what
-// was not judged.
+// each checker. A broken promise is a failure, an unknown result is an error, and a checker
+// that did not judge is skipped.
 const JUnitFile = "junit.xml"
 
 type junitSuite struct {

@@ -79,8 +79,8 @@ func Gather(ops []*harness.Operation) (*Clusters, bool) {
 	return z, true
 }
 
-// Settle finds out which open operations took effect: those whose value was
-// seen. It returns a proof if a value was seen that nobody wrote.
+// Settle finds out which open operations took effect: those whose value was seen. If a
+// value was seen that nobody wrote, it returns a proof of that.
 func (z *Clusters) Settle() (proof []int32) {
 	var todo []int32
 	see := func(c, by int32) {
@@ -117,8 +117,8 @@ func (z *Clusters) Settle() (proof []int32) {
 	return nil
 }
 
-// Chain links the clusters of compare-and-sets to what they saw. It returns a
-// proof if a value was replaced twice.
+// Chain links the cluster of each compare-and-set to the cluster of the value that it
+// replaced. If a value was replaced twice, it returns a proof of that.
 func (z *Clusters) Chain() []int32 {
 	for i := range z.All {
 		c := &z.All[i]
@@ -134,8 +134,8 @@ func (z *Clusters) Chain() []int32 {
 	return nil
 }
 
-// Touching returns the clusters that the operations belong to: of a compare-and-
-// set two.
+// Touching returns the clusters that the operations belong to; a compare-and-set belongs
+// to two.
 func (z *Clusters) Touching(ops ...int32) (clusters []int32) {
 	for _, op := range ops {
 		r := model.RegisterEffectOf(z.Ops[op])
@@ -149,11 +149,11 @@ func (z *Clusters) Touching(ops ...int32) (clusters []int32) {
 	return clusters
 }
 
-// Complete makes a proof of operations and clusters that contradict each other: it
-// adds whatever wrote the values of the clusters, and the values that compare-and-
-// sets replaced, and for each open operation among these one that saw its value.
-// Without them the values would be wrong for another reason: that nobody wrote
-// them.
+// Complete makes a proof of operations and clusters that contradict each other. It adds
+// the operations that wrote the values of the clusters and the values that
+// compare-and-sets replaced. For each of these that is open it adds an operation that saw
+// its value. Without them, the proof would be wrong for another reason: that nobody wrote
+// those values.
 func (z *Clusters) Complete(clusters, ops []int32) []int32 {
 	proof := map[int32]bool{}
 	for _, op := range ops {
@@ -174,8 +174,8 @@ func (z *Clusters) Complete(clusters, ops []int32) []int32 {
 	return sorted(proof)
 }
 
-// sight adds to the proof that somebody saw the value of c: an operation that
-// did, and if that is open itself, one that saw its own value.
+// sight adds to the proof an operation that saw the value of c. If that one is open
+// itself, it adds an operation that saw its value, and so on.
 func (z *Clusters) sight(c int32, proof map[int32]bool) {
 	for {
 		by := z.All[c].by

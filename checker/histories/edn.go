@@ -15,8 +15,8 @@ import (
 // Values of a text become Go values: nil, bool, int64, float64, string,
 // [keyword], [symbol], characters as strings, vectors and lists as []any or, if
 // all of their members are integers, as [ints], sets as [set], maps as [ednMap].
-// What a tag says is left out: #jepsen.history.Op{...} is its map. What is a
-// value in Clojure but not in Go, such as a ratio, is [other].
+// Tags are left out: #jepsen.history.Op{...} is its map. Values that Clojure has and Go
+// has not, such as ratios, are [other].
 type (
 	keyword string
 	symbol  string
@@ -36,9 +36,8 @@ func (m ednMap) get(key keyword) any {
 	return nil
 }
 
-// reader reads one form after the other, of EDN or of JSON. What only a strict
-// reader would refuse it takes for what was meant: a history holds values that
-// somebody's printer wrote, and most of them say nothing about the operations.
+// reader reads one form after the other, of EDN or of JSON. It is lenient: a history
+// holds values that some printer wrote, and most of them do not matter for the operations.
 type reader struct {
 	in       io.Reader
 	buf      []byte
@@ -244,8 +243,7 @@ func (r *reader) list(open byte, depth int) (any, error) {
 	return l, nil
 }
 
-// integer reads a plain integer if one comes next. Whatever else comes it
-// leaves where it is.
+// integer reads a plain integer if one comes next; otherwise it reads nothing.
 func (r *reader) integer() (n int64, ok bool) {
 	for r.pos < r.end || r.fill() {
 		switch r.buf[r.pos] {

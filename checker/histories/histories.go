@@ -1,8 +1,8 @@
 // Package histories reads histories that other tools recorded, so that they can
 // be judged with the checkers of package checker.
 //
-// Start with [Open] or [Read]; a [Recording] knows the checker that judges it.
-// How a file is written down shows in its content, whatever it is called:
+// Start with [Open] or [Read]; a [Recording] knows the checker that judges it. The format
+// of a file is found from its content, whatever its name is:
 //
 //   - Jepsen's, Knossos', Elle's and Maelstrom's history.edn: a map for each
 //     invocation and completion, one after the other or all in one vector; the
@@ -17,9 +17,8 @@
 //
 // Each may be compressed by gzip or bzip2.
 //
-// The values of a history may be of any kind. Those that are no integers are
-// given integers, which is all that checkers know, and back in what is said of
-// them.
+// The values of a history may be of any kind. Checkers only know integers, so each other
+// value gets an integer that stands for it. Results have the values again.
 package histories
 
 import (
@@ -50,14 +49,12 @@ type Options struct {
 	// EDN: a value of a register, a list of the elements of a set, a queue or a
 	// stack, the sum of a counter, held for a mutex; or a map of these by key.
 	Initial string
-	// NilReadsSayNothing leaves out reads that returned nil, as Knossos does,
-	// which takes nil for an answer that is not known. Otherwise such a read
-	// says that there was nothing.
+	// NilReadsSayNothing leaves out reads that returned nil: as in Knossos, nil is an
+	// unknown answer. Otherwise such a read says that there was nothing.
 	NilReadsSayNothing bool
-	// FailedCASDiffers takes a compare-and-set that failed for the statement
-	// that the register did not hold what it was compared with, as porcupine's
-	// model of etcd does. Otherwise a failed compare-and-set is left out, as
-	// Knossos does: it may have failed for any reason.
+	// FailedCASDiffers: a compare-and-set that failed says that the register did not
+	// hold the compared value, as in porcupine's model of etcd. Otherwise it is left
+	// out, as in Knossos: it may have failed for any reason.
 	FailedCASDiffers bool
 }
 
@@ -236,8 +233,8 @@ func newConversion(o Options) (*conversion, error) {
 	return &conversion{values: newValues(), model: models[o.Model], options: o}, nil
 }
 
-// operations converts what was read, and puts before it what every object held
-// at the beginning.
+// operations converts the operations that were read, and puts before them operations that
+// give every object its initial value.
 func (c *conversion) operations(p *pairing) ([]harness.Operation, error) {
 	var initial any
 	if c.options.Initial != "" {
@@ -338,9 +335,9 @@ func (c *conversion) writesNil(p *pairing) bool {
 	return false
 }
 
-// beginWith converts transactions over registers that hold a value at the
-// beginning, each the same or each its own: to read it is to read nothing, if
-// nobody writes it.
+// beginWith converts transactions over registers with initial values, one for all or one
+// for each. A read of the initial value becomes a read of nothing, if nobody writes that
+// value.
 func (c *conversion) beginWith(initial any, p *pairing) ([]harness.Operation, error) {
 	byKey, mapped := initial.(ednMap)
 	if !mapped {
@@ -387,8 +384,8 @@ func (c *conversion) beginWith(initial any, p *pairing) ([]harness.Operation, er
 	return ops, nil
 }
 
-// beginLists lets a transaction that nobody performed append to every list what
-// it held at the beginning.
+// beginLists puts a transaction before all others, which nobody performed and which
+// appends the initial elements of every list.
 func (c *conversion) beginLists(initial any, ops []harness.Operation) ([]harness.Operation, error) {
 	of := map[string]any{}
 	byKey, mapped := initial.(ednMap)

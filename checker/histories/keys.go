@@ -41,7 +41,7 @@ func (m meaning) hint(f function, v any) hint {
 	case !isPair && v == nil, !isPair && f.takes:
 		return withoutKey
 	case !isPair:
-		return noHint // what a read is going to show: some tools fill it in
+		return noHint // the answer of a read, which some tools put into the invocation
 	case !f.takes && b == nil:
 		return withKey
 	case !f.takes:
@@ -209,8 +209,8 @@ func kindOf(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
-// settled is what an operation was about: what it asked for, or what it says it
-// did when it was done, if that is something else (as for Knossos).
+// settled is the value that counts for an operation: that of its completion, if it
+// differs from that of the invocation (as in Knossos).
 func settled(f function, in, out any) (any, error) {
 	switch {
 	case out == nil || same(in, out):
@@ -265,8 +265,9 @@ func (c *conversion) convert(p *pairing) ([]harness.Operation, error) {
 	return drained(kept), nil
 }
 
-// drained makes dequeues of drains, one for each element. That they followed each
-// other is not said, which is no harm: it only allows more.
+// drained turns each drain into dequeues, one for each element. The dequeues are
+// concurrent, though the drain made them one after the other; so the checker allows more
+// orders, and never fewer.
 func drained(ops []harness.Operation) []harness.Operation {
 	most, drains := 0, false
 	for i := range ops {
@@ -314,7 +315,7 @@ func (c *conversion) operation(op *harness.Operation, ownKey any) (drop, atEnd b
 		op.Key = c.key(key)
 	}
 	op.F, op.Input, op.Output = f.name, nil, nil
-	if op.Type == harness.OK && c.model.txn { // what it did is what it asked for, and more
+	if op.Type == harness.OK && c.model.txn { // the completion holds all that the invocation does
 		_, _, err = c.model.output(c, op, out)
 		return false, true, err
 	}

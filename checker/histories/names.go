@@ -12,9 +12,9 @@ import (
 	"coup/harness"
 )
 
-// Checkers know integers only: they are small and quick to compare. Any other
-// value gets an integer of its own, out of a range that no history uses, and
-// what a checker says of it gets the value back ([Recording.Restore]).
+// Checkers know integers only, which are small and quick to compare. Each other value
+// gets an integer that stands for it, from a range that no history uses. In the results
+// of checkers, the values are put back ([Recording.Restore]).
 
 // firstID begins the range, and every integer in it is written with idDigits.
 const (
@@ -82,8 +82,8 @@ func (vs *values) add(text string, isString bool) int64 {
 	return firstID + int64(len(vs.texts)) - 1
 }
 
-// meaningless is the part of a value that cannot be compared with others: what
-// a printer made of an object, or a number that is none.
+// meaningless is the part of a value that can't be compared with others: the printed form
+// of an object, or NaN.
 func meaningless(v any) string {
 	switch v := v.(type) {
 	case other:
@@ -135,8 +135,8 @@ func (vs *values) key(v any) string {
 	return name
 }
 
-// textOf writes a value as EDN. Equal values have the same text, whatever the
-// order in which a set or a map stands.
+// textOf writes a value as EDN. Equal values have the same text, whatever the order of the
+// members of a set or map.
 func textOf(v any) string { return string(appendText(nil, v)) }
 
 func appendText(b []byte, v any) []byte {

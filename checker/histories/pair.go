@@ -45,9 +45,9 @@ type event struct {
 	node    string
 }
 
-// pairing makes operations of events: it joins what ended with what began.
-// Their values stay as they are until all have been read, for what they mean
-// depends on all of them.
+// pairing makes operations of events: it joins each completion with its invocation. Values
+// stay as they are until the whole file was read, because their meaning depends on all of
+// them.
 type pairing struct {
 	ops          []harness.Operation
 	keys         []any          // by operation, if any event had a key of its own
@@ -56,7 +56,7 @@ type pairing struct {
 	names        map[string]int // of processes that have names
 	// performs says whether an event is of an operation of the model.
 	performs func(*event) bool
-	// txn says that what an operation did tells all that it asked for.
+	// txn: completions hold everything that their invocations do.
 	txn bool
 	// numbers says that there are processes that have numbers.
 	numbers bool
@@ -209,7 +209,7 @@ func named(f string) string {
 	return f
 }
 
-// follow sees to it that :index and the order of the file agree.
+// follow checks that :index agrees with the order of the file.
 func (p *pairing) follow(e *event) {
 	switch {
 	case e.index == noIndex:
@@ -253,9 +253,9 @@ func (p *pairing) finish() error {
 	return nil
 }
 
-// unfold gives operations of which only the ends are known their beginnings: as
-// early as can be, which is right after the end of the one before it of the same
-// process, or at the beginning of all. To say more would be to invent an order.
+// unfold gives operations without an invocation their beginning: right after the end of
+// the operation before of the same process, or at the beginning of the history. Any later
+// moment would invent an order of time.
 func (p *pairing) unfold() {
 	highest := -1 // number of a process that the history tells
 	for i := range p.ops {

@@ -14,9 +14,8 @@ import (
 	"coup/harness"
 )
 
-// What PolySI, DBCop, Cobra, Plume and AWDIT check are transactions over
-// registers, session by session, without any time: of two sessions nobody knows
-// who came first. Nothing but their order within a session is told.
+// PolySI, DBCop, Cobra, Plume and AWDIT check transactions over registers, session by
+// session. Their files contain no times: only the order within a session is known.
 
 // sessions is such a history.
 type sessions struct {
@@ -41,8 +40,8 @@ func (s *sessions) session(n int) *[]transaction {
 	return &s.list[n]
 }
 
-// operations lets the sessions take turns. Each transaction lasts until the next
-// one of its session.
+// operations takes transactions from the sessions in turn. Each transaction lasts until
+// the next one of its session.
 func (s *sessions) operations() ([]harness.Operation, error) {
 	if err := s.withoutZeros(); err != nil {
 		return nil, err
@@ -86,8 +85,8 @@ func (s *sessions) operations() ([]harness.Operation, error) {
 	return ops, nil
 }
 
-// withoutZeros makes reads of 0 reads of nothing, and leaves out a transaction
-// that begins a session and only writes what every object holds anyway.
+// withoutZeros turns reads of 0 into reads of nothing. It leaves out a transaction at the
+// start of a session that only writes initial values.
 func (s *sessions) withoutZeros() error {
 	if !s.zeroIsNothing {
 		return nil

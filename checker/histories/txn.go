@@ -20,8 +20,8 @@ func txnInput(write string) func(*conversion, *harness.Operation, any) (any, err
 	}
 }
 
-// txnOutput reads what a transaction did, and takes that for what it had asked
-// for, as Elle does: an invocation may say less.
+// txnOutput reads the steps of a completed transaction. They also count as its input, as
+// in Elle, because an invocation may say less.
 func txnOutput(write string) func(*conversion, *harness.Operation, any) (any, bool, error) {
 	return func(c *conversion, op *harness.Operation, v any) (any, bool, error) {
 		if op.Type != harness.OK {

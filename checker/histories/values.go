@@ -12,7 +12,7 @@ import (
 	"coup/harness"
 )
 
-// A meaning says what the functions of a model are called and what their values mean.
+// A meaning says which names the functions of a model have, and what their values mean.
 type meaning struct {
 	functions map[string]function // by the names that histories give them
 	// scalar says that its values are never vectors, so that a pair of one that a
@@ -260,8 +260,8 @@ func eachElement(put string) func(*conversion, any) ([]harness.Operation, error)
 	}
 }
 
-// takeOutput: an operation that failed to take something found nothing or
-// did not happen; nobody can tell which, so it is left out.
+// takeOutput is for operations that take an element. One that failed either found nothing
+// or did not happen. Nobody can tell which, so it is left out.
 func takeOutput(c *conversion, op *harness.Operation, v any) (any, bool, error) {
 	switch {
 	case op.F == drain && op.Type == harness.OK:

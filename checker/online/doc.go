@@ -2,8 +2,9 @@
 // the first violation.
 //
 // Start with [NewMonitor] for single objects or [NewTransactionMonitor] for
-// transactions, and pass each line of the history to Observe as it is recorded. What
-// a monitor says is always true; that it says nothing proves nothing, so the checkers
-// still judge the whole history afterwards. A monitor keeps what is open or still
-// there, not the history, and is not safe for concurrent use.
+// transactions, and pass each line of the history to Observe as it is recorded. Every
+// violation that a monitor reports is real. But it does not see all violations, so the
+// checkers still judge the whole history afterwards. A monitor does not keep the history,
+// only operations that are open and elements that are still there. It is not safe for
+// concurrent use.
 package online

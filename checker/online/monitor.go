@@ -9,16 +9,15 @@ import (
 	"coup/harness"
 )
 
-// Monitor watches the objects of a model while a run goes on. It takes the lines
-// of a history as they are recorded, and says at which one it sees that the
-// history cannot be explained. What it says is always true. Its memory is bounded
-// by the operations that are open and the elements that are still there, not by
-// the length of the run; a line costs about as much as there are open operations.
+// Monitor watches the objects of a model while a run goes on. It takes the lines of a
+// history as they are recorded, and reports the first line after which the history can't
+// be explained. Every report is true. Its memory is bounded by the operations that are
+// open and the elements that are still there, not by the length of the run. The cost of a
+// line is proportional to the number of open operations.
 //
-// Registers are watched exactly, as long as every value is written once to a key:
-// a violation is seen at the first line that shows it. Of sets, queues and
-// counters it sees what single elements show: that one was lost, duplicated, out
-// of nowhere or out of order.
+// For registers it is exact, as long as every value is written once to a key: it sees a
+// violation at the first line that shows it. For sets, queues and counters it sees what
+// single elements show: that one was lost, duplicated, never written, or out of order.
 //
 // A Monitor is not safe for concurrent use.
 type Monitor struct {
@@ -35,8 +34,8 @@ type Finding struct {
 	Text string        // what is wrong, in a sentence
 }
 
-// NewMonitor makes a monitor that has seen nothing. It is an error if there is
-// none for the model.
+// NewMonitor makes a monitor that has seen nothing. It fails if there is no monitor for
+// the model.
 func NewMonitor(m model.Model) (*Monitor, error) {
 	if watchers[m.Kind] == nil {
 		return nil, fmt.Errorf("a %s cannot be watched while it runs", m.Name)
@@ -57,9 +56,8 @@ type watcher interface {
 	// invoke takes an operation that begins. An error means that the object can
 	// be watched no longer.
 	invoke(op *harness.Operation) error
-	// complete takes the end of an operation at a position. It says what is
-	// wrong, if anything. Low is the position before which no operation that is
-	// still to end began.
+	// complete takes the end of an operation at a position, and returns what is wrong,
+	// or "". No operation that is still open began before the position low.
 	complete(op *harness.Operation, now int, low func() int) string
 }
 
@@ -112,11 +110,11 @@ func (w *watched) low() int {
 	return low
 }
 
-// Observe takes the next line. It returns a finding if the history cannot be
-// explained since this line; after that the key is no longer watched. An error
-// means that the line was left out, because it makes no sense (such as the end of
-// an operation that never began), or that its key is not watched from now on,
-// because it cannot be (such as when a value is written to it twice).
+// Observe takes the next line. It returns a finding if the history can't be explained
+// any more; then the key is no longer watched. There are two kinds of errors. Either the
+// line makes no sense, such as the end of an operation that never began, and is left out.
+// Or the key can't be watched any more, for example because a value is written to it
+// twice.
 func (m *Monitor) Observe(op harness.Op) (*Finding, error) {
 	m.pos++
 	if op.Type == harness.Invoke {

@@ -39,7 +39,7 @@ func (s *setWatcher) complete(op *harness.Operation, now int, _ func() int) stri
 		}
 	}
 	if op.Type != harness.OK {
-		return "" // that an add failed is left to the checkers: another may have added the same
+		return "" // failed adds are left to the checkers: another process may have added the same element
 	}
 	if op.F == "add" {
 		know(s.elements[op.Input.(int64)])
@@ -79,8 +79,8 @@ func (s *setWatcher) complete(op *harness.Operation, now int, _ func() int) stri
 // queueWatcher knows what may still be in a queue.
 type queueWatcher struct {
 	elements map[int64]*waiting
-	in       []*waiting // that must be in it if nobody took them, in the order since when; some are out already
-	open     int        // dequeues that may have taken something, for all that is known
+	in       []*waiting // elements that must be in it if nobody took them, the oldest first; some are out already
+	open     int        // open dequeues, each of which may have taken an element
 	outs     []out
 }
 
@@ -157,8 +157,8 @@ func (q *queueWatcher) complete(op *harness.Operation, now int, low func() int) 
 	if i > 0 && q.outs[i-1].begun > e.since {
 		return fmt.Sprintf("Process %d got %d, after %d had come out, which was enqueued later.", op.Process, e.value, q.outs[i-1].value)
 	}
-	// Is anything still in it that was enqueued before, and more of it than may
-	// be on its way out?
+	// Are there elements in it that were enqueued before, and more of them than open
+	// dequeues may have taken?
 	if n, first := q.before(e.begun); n > q.open {
 		return fmt.Sprintf("Process %d got %d, where %d was still in the queue, which was enqueued earlier.", op.Process, e.value, first.value)
 	}
@@ -239,7 +239,7 @@ func (c *counterWatcher) complete(op *harness.Operation, _ int, _ func() int) st
 		} else {
 			c.downDone += v
 		}
-	case harness.Fail: // it never counts; for the reads until now it might have
+	case harness.Fail: // it never counts; but reads so far had to allow for it
 		if up {
 			c.upBegun -= v
 		} else {

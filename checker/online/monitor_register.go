@@ -7,14 +7,14 @@ import (
 	"coup/harness"
 )
 
-// registerWatcher does what the tier of zones does, one operation at a time
-// (see there): a value that can no longer be seen without a violation is
-// forgotten, and to see what is not known is a violation.
+// registerWatcher does the same as the tier of zones (package linearizable), one
+// operation at a time. It forgets a value when nobody can see it any more without a
+// violation. An operation that sees an unknown value is a violation.
 type registerWatcher struct {
 	values    map[model.Maybe]*watchedValue // that may still be seen
 	zones     map[*watchedZone]struct{}
 	completed int
-	blind     bool // an operation did not tell what it saw: more can matter than is kept
+	blind     bool // an operation did not tell what it saw, so forgotten values may matter
 }
 
 func newRegisterWatcher() watcher {
@@ -128,7 +128,7 @@ func (k *registerWatcher) touch(v *watchedValue, op *harness.Operation, now int)
 	return ""
 }
 
-// establish notes that the writer of a value took effect.
+// establish records that the writer of a value took effect.
 func (k *registerWatcher) establish(v *watchedValue, op *harness.Operation, now int) string {
 	if v.did {
 		return ""
@@ -153,7 +153,7 @@ func (k *registerWatcher) establish(v *watchedValue, op *harness.Operation, now 
 	return ""
 }
 
-// forget lets go of what can no longer be seen without a violation.
+// forget drops the values that nobody can see any more without a violation.
 func (k *registerWatcher) forget(low int) {
 	// A zone is closed if another one, whose first return lies before low, must
 	// come after it: of those the one with the latest call decides.

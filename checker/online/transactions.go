@@ -13,28 +13,28 @@ import (
 	"coup/harness"
 )
 
-// How many transactions a [TransactionMonitor] keeps at least, and how often it
-// judges them: of each it must judge a few others again.
+// How many transactions a [TransactionMonitor] keeps at least, and how often it judges
+// them. Most transactions are judged several times.
 const (
 	txnsKept    = 2000
 	txnsBetween = 1000
 	timeBetween = time.Second
 )
 
-// TransactionMonitor watches transactions over lists while a run goes on, as
-// [Monitor] does single objects. What it says is always true. If a list lost what
-// had been read, or was read in another order, it says so at the line that shows
-// it. Any other anomaly that [transactions.Checker] finds among the last few
-// thousand transactions is told up to a second, or a thousand transactions, later.
-// It does not see a cycle of transactions that are further apart than that.
+// TransactionMonitor watches transactions over lists while a run goes on, as [Monitor]
+// watches single objects. Every report is true. If a list lost elements that had been
+// read, or was read in another order, it reports that at the line that shows it. Any other
+// anomaly that [transactions.Checker] finds among the last few thousand transactions is
+// reported up to a second, or a thousand transactions, later. It does not see cycles of
+// transactions that are further apart.
 //
-// It keeps the transactions under way and those that were called last; of each
-// list it keeps only how long it was when it was read, and a hash of that.
+// It keeps the open transactions and the most recent ones. For each list it keeps only
+// how long it was at each read, and a hash of its elements.
 //
-// Why what it says is true: if a whole history can be explained, so can what is
-// left of it without one step of all transactions, without one element of a list
-// in all that read it, or without a whole transaction and all that it appended. So
-// transactions that are no longer kept are taken out with all that they appended.
+// Why a report is true: suppose that the whole history can be explained. Then it can still
+// be explained when one step is removed from all transactions, or one element of a list
+// from all transactions that read it, or a whole transaction with all that it appended. So
+// transactions that are no longer kept are removed together with all that they appended.
 //
 // A TransactionMonitor is not safe for concurrent use.
 type TransactionMonitor struct {
@@ -52,7 +52,7 @@ type TransactionMonitor struct {
 // watchedList is what is known of a list.
 type watchedList struct {
 	reads []readList // each longer than the one before, in the order of their ends
-	cut   bool       // some that appended to it were let go
+	cut   bool       // some transactions that appended to it are not kept any more
 }
 
 // readList is a list as a transaction read it that was acknowledged.
@@ -165,7 +165,7 @@ func (w *TransactionMonitor) hash(list []int64) uint64 {
 	return h.Sum64()
 }
 
-// letGo lets go of the older half of the transactions that are not under way.
+// letGo drops the older half of the transactions that are not open.
 func (w *TransactionMonitor) letGo() {
 	due := len(w.txns) - w.kept
 	kept := w.txns[:0]
@@ -203,7 +203,7 @@ func (w *TransactionMonitor) judge(now time.Duration) (*Finding, error) {
 		if out, ok := o.Output.(model.Txn); ok {
 			for i := range out {
 				if m := &out[i]; m.F == "r" && w.lists[m.Key].cut {
-					// What others appended that were let go is taken out.
+					// Elements of transactions that were dropped are removed.
 					m.List = slices.DeleteFunc(slices.Clone(m.List), func(v int64) bool { return !appended[element{m.Key, v}] })
 				}
 			}

@@ -12,18 +12,16 @@ import (
 	"coup/harness"
 )
 
-// Sequential checks, for registers whose values are written once each, that
-// the operations on each key can be put in one order which every process's own
-// order agrees with (Lamport 1979), whatever the clock says. That is what reads
-// of a replica may still promise when they are not linearizable. Keys are
-// judged one by one, which is less than all keys together (for those the
-// question is NP-complete); on one key it is exact and takes O(n log n). Its
-// Details are [SequentialDetails].
+// Sequential checks sequential consistency (Lamport 1979) of registers whose values are
+// written once each: whether the operations on each key have an order that agrees with
+// the order of each process, whatever the clock says. Reads of a replica may promise that
+// when they are not linearizable. Keys are judged one by one. That is weaker than judging
+// all keys together, which is NP-complete. For one key it is exact and takes O(n log n).
+// Its Details are [SequentialDetails].
 //
-// As in the tier of zones, the operations on one value make a cluster, clusters
-// that compare-and-sets link make a block, and blocks need an order: one must
-// come before another if a process worked on the one first. An order exists if
-// there is no cycle.
+// As in the tier of zones, the operations on one value are a cluster, and clusters that
+// compare-and-sets link are a block. One block must come before another if a process
+// worked on it first. An order exists if there is no cycle of blocks.
 type Sequential struct{}
 
 // SequentialDetails are the Details of [Sequential].
@@ -116,13 +114,13 @@ func outOfSequence(ops []*harness.Operation) (proof []int32, ok bool) {
 	}
 	for c := range z.All {
 		if z.All[c].Did && !z.All[c].Linked {
-			return z.Complete([]int32{int32(c)}, nil), true // values that replaced each other in a circle
+			return z.Complete([]int32{int32(c)}, nil), true // compare-and-sets replaced values in a cycle
 		}
 	}
 
 	g := graph.New(int(blocks))
 	for b := int32(1); b < blocks; b++ {
-		g.Edge(0, b, graph.WW) // the nothing, with what replaced it, comes first
+		g.Edge(0, b, graph.WW) // the block of the initial state comes first
 	}
 	last := map[int]int32{} // by process: its last operation
 	evidence := map[[2]int32][2]int32{}

@@ -12,13 +12,12 @@ import (
 	"coup/harness"
 )
 
-// Sessions checks the session guarantees (Terry et al., "Session guarantees for
-// weakly consistent replicated data", 1994) of registers whose values are written
-// once each, key by key: what a process may expect after what it did itself. It is
-// meant for systems whose reads may be stale: writes are assumed to happen in one
-// order, which agrees with time and with what compare-and-sets saw. It takes
-// linear time and reports only what no such order can explain. Its Details are
-// [SessionDetails].
+// Sessions checks session guarantees (Terry et al., "Session guarantees for weakly
+// consistent replicated data", 1994) of registers whose values are written once each, key
+// by key: what a process may expect after its own reads and writes. It is meant for
+// systems whose reads may be stale. It assumes that writes happen in one order, which
+// agrees with time and with what compare-and-sets saw, and reports only what no such order
+// can explain. It takes linear time. Its Details are [SessionDetails].
 type Sessions struct{}
 
 // The guarantees of [Sessions].
@@ -118,14 +117,14 @@ func (s *sessions) gather() bool {
 	return true
 }
 
-// broken looks for a circle of versions when only one guarantee holds, beside
-// the order of the writes; nil if there is none.
+// broken looks for a cycle of versions that follows from one guarantee and the order of
+// the writes; nil if there is none.
 func (s *sessions) broken(guarantee string) []graph.Step {
 	s.evidence = map[[2]int32][2]*harness.Operation{}
 	g := graph.New(len(s.writers))
 	s.graph = g
-	// The nothing before the first write is older than all else; writes follow
-	// each other in time, and compare-and-sets what they saw.
+	// The initial state is older than everything else. Writes follow each other in time,
+	// and compare-and-sets follow what they saw.
 	for v := 1; v < len(s.writers); v++ {
 		g.Edge(0, int32(v), graph.WW)
 		if r := model.RegisterEffectOf(s.writers[v]); r.Observes {
@@ -168,9 +167,8 @@ func (s *sessions) broken(guarantee string) []graph.Step {
 	return g.Cycle(graph.Process, graph.WW|graph.Realtime|graph.Process, component)
 }
 
-// session adds the edges that a guarantee demands of one process: from what it
-// read or wrote last to what it reads or writes next. What came before the last
-// follows from that.
+// session adds the edges that a guarantee demands of one process: from its last read or
+// write to its next one. Edges from earlier ones follow from these.
 func (s *sessions) session(ops []*harness.Operation, guarantee string) {
 	firstWrites := guarantee == ReadYourWrites || guarantee == MonotonicWrites
 	thenWrites := guarantee == MonotonicWrites || guarantee == WritesFollowReads

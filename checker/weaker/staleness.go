@@ -13,11 +13,10 @@ import (
 	"coup/harness"
 )
 
-// Staleness measures how old the values are that registers show, where every
-// value is written once: for how long a newer one had been acknowledged when
-// the read began, and how many newer ones. It reports what is certain, so the
-// figures are lower bounds. It takes O(n log n). Its Details are
-// [StalenessDetails].
+// Staleness measures how old the values are that reads of registers return. Every value
+// must be written once. When a read begins, for how long had a newer value been
+// acknowledged, and how many newer ones were there? The figures are lower bounds, because
+// only what is certain counts. It takes O(n log n). Its Details are [StalenessDetails].
 type Staleness struct {
 	MaxTime     time.Duration // reads that are older break the promise; zero: no bound
 	MaxVersions int           // the same in versions; zero: no bound
@@ -120,7 +119,7 @@ func staleReads(ops []*harness.Operation) []staleRead {
 		if r.Saw.Set {
 			w := writer[r.Saw]
 			if w == nil {
-				continue // other checkers have more to say about that
+				continue // nobody wrote that value: other checkers report it
 			}
 			after = sort.Search(len(writes), func(i int) bool { return writes[i].Call > model.Returned(w) })
 		}

@@ -13,14 +13,14 @@ import (
 	"coup/nemesis"
 )
 
-// CheckSystem puts a system that runs on a cluster of at least three nodes to the
-// contract of systems, and returns all that is not as package cluster promises:
-// what each operation of each connection means, what its errors say, who leads, what
-// nodes tell of themselves, and that a node that is started again has what it had. It
-// runs under rt and leaves the cluster healed.
+// CheckSystem tests a system that runs on a cluster of at least three nodes, and returns
+// everything that differs from what package cluster promises: what each operation of each
+// connection means, what its errors say, who leads, what nodes tell of themselves, and
+// that a restarted node has the data that it had. It runs under rt and leaves the cluster
+// healed.
 //
-// What it takes to serve is waited for; what must not happen is looked at once. So no
-// outcome depends on how fast the machine is.
+// It waits for what must come true; for what must not happen, it looks once. So no outcome
+// depends on the speed of the machine.
 func CheckSystem(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Cluster, o cluster.Options) error {
 	k := &contract{check: check{ctx: ctx, rt: rt, sys: sys, c: c}, o: o}
 	for _, n := range c.Nodes() {
@@ -31,7 +31,7 @@ func CheckSystem(ctx context.Context, rt harness.Runtime, sys cluster.System, c 
 	}
 	k.description()
 	k.serves()
-	if len(k.errs) > 0 { // all else would only repeat it
+	if len(k.errs) > 0 { // all other checks would fail for the same reason
 		return errors.Join(k.errs...)
 	}
 	for i, n := range k.nodes {
@@ -354,8 +354,9 @@ func (k *contract) together() {
 	}
 }
 
-// race has two clients append to the same lists at once. What succeeded is there once,
-// in both lists in one order, and what certainly did not happen is not there.
+// race lets two clients append to the same lists at once. Each element that was
+// acknowledged must be there once, in the same order in both lists. Elements of failed
+// transactions must not be there.
 func (k *contract) race(key string, ts ...cluster.Transactions) {
 	const each = 20
 	a, b := key+"-a", key+"-b"
@@ -411,7 +412,7 @@ func (k *contract) exclusion(key string, a, b cluster.Lock) {
 	release := func(l cluster.Lock) func(ctx context.Context) error {
 		return func(ctx context.Context) error { return l.Release(ctx, key) }
 	}
-	// A machine that stands still for as long as the lease lasts proves nothing.
+	// If the machine stands still for as long as the lease lasts, this proves nothing.
 	for range 5 {
 		asked := k.rt.Now()
 		if !k.must("acquire", acquire(a, &first)) {
@@ -448,7 +449,7 @@ func (k *contract) exclusion(key string, a, b cluster.Lock) {
 	}
 }
 
-// leader checks that the nodes tell what the system says that they tell.
+// leader checks that the nodes tell the facts that the system claims for them (Tells).
 func (k *contract) leader() {
 	i, ok := k.sys.(cluster.Informer)
 	if !ok {
@@ -530,8 +531,8 @@ func attempts(conn cluster.Conn) (all []attempt) {
 	return all
 }
 
-// errors checks what becomes of operations at a node that is broken, and that those which are
-// said not to have happened have not, also when all is well again.
+// errors checks operations at a broken node: those that fail must not have happened, not
+// even after the node is healed.
 func (k *contract) errors() {
 	victim := k.nodes[2]
 	others := func(do func(node string) error) error {
@@ -661,7 +662,7 @@ func (k *contract) memory() {
 	}
 }
 
-// transfer checks that a leader hands the lead over when it is told to.
+// transfer checks that a leader transfers leadership when it is told to.
 func (k *contract) transfer() {
 	t, ok := k.sys.(cluster.Transferer)
 	if !ok {

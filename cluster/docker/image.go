@@ -29,7 +29,7 @@ func (e *Engine) Labelled(ctx context.Context, label string) (map[string]string,
 	return values, nil
 }
 
-// Image returns the id of an image that the engine has; ok is false if it has it not.
+// Image returns the id of an image; ok is false if the engine lacks it.
 func (e *Engine) Image(ctx context.Context, ref string) (id string, ok bool, err error) {
 	info, err := e.c.ImageInspect(ctx, ref)
 	switch {

@@ -34,7 +34,7 @@ func (c *testCluster) admin(n *testNode, path string, req, resp any) *Failure {
 	return f
 }
 
-// member asks whoever leads until it has made the node what it should be.
+// member asks the leader, again and again, until the node has that suffrage.
 func (c *testCluster) member(n *testNode, as string) (m Members) {
 	c.t.Helper()
 	eventually(c.t, n.peer.Name+" is "+as, func() bool {

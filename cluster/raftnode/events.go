@@ -54,7 +54,7 @@ func ParseEvent(line []byte) (e Event, ok bool) {
 }
 
 // emitter writes events in the order they were emitted, from a goroutine of
-// its own: raft's main loop must not wait for whoever reads the output.
+// its own: raft's main loop must not wait for the reader of the output.
 type emitter struct {
 	node string
 	w    io.Writer

@@ -90,7 +90,7 @@ func (n *Node) setMember(ctx context.Context, name, as string) (Members, *Failur
 
 // committedConfiguration is the configuration, if it is committed: an entry behind
 // it is. (raft's own Barrier would do as well, but the state machine would not
-// hear of it, and a read would wait for it for ever.)
+// hear of it, and a read would wait for it forever.)
 func (n *Node) committedConfiguration(ctx context.Context) (raft.Configuration, *Failure) {
 	before := n.configuration()
 	if _, f := n.propose(ctx, command{Op: opNoop}); f != nil {

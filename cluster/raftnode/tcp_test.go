@@ -13,7 +13,7 @@ import (
 	"coup/cluster/raftnode/simulated"
 )
 
-// With two messages under way, whoever has sent the second one waits until the first
+// With two messages under way, the sender of the second one waits until the first
 // is answered and the answer taken; if nobody takes it, until the pipeline is closed.
 // That is so in both transports, whose depth is what raft has if nobody changes it.
 func TestPipelinesAreShallow(t *testing.T) {

@@ -100,7 +100,7 @@ func turmoilOf(t testing.TB, program *sim.Program, seed uint64, traced *trace.Wr
 			})
 		}
 		sleep(time.Second)
-		// Whoever leads says more on a connection before what was lost is sent again.
+		// The leader sends more on a connection before the lost packets are sent again.
 		c.SetCuts(ctx, []cluster.Cut{
 			{From: "n1", To: "n2", Loss: 0.3}, {From: "n2", To: "n3", Loss: 0.3}, {From: "n3", To: "n1", Loss: 0.3},
 			{From: "n2", To: "n1", Loss: 0.3}, {From: "n3", To: "n2", Loss: 0.3}, {From: "n1", To: "n3", Loss: 0.3},

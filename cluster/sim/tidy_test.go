@@ -154,7 +154,7 @@ func TestNothingBreaksDeterminism(t *testing.T) {
 	}
 }
 
-// Whoever stands lower knows nothing of those above it, and no folder is forgotten.
+// A lower room imports none of those above it, and no folder is forgotten.
 func TestRoomsImportDown(t *testing.T) {
 	const here = "coup/cluster/sim"
 	fset := token.NewFileSet()

@@ -21,14 +21,14 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check RUN_DIR|HISTORY",
 		Short: "Judge a recorded history again",
-		Long: `Judge the history of a run again, and write its verdict and report again. A
-history by itself, without a run directory around it, is judged as that of
---workload, and nothing is written. A run is judged within the bounds of its plan
-unless --check-time or --check-memory is given.
+		Long: `Judge the history of a run again, and write its verdict and report again. The
+bounds are those of the run's plan, unless --check-time or --check-memory is given.
+A history by itself, without a run directory around it, is judged as one of
+--workload, and nothing is written.
 
-With --model, the history may be one that another tool has recorded. These are
-understood, told apart by their content, also compressed by gzip or bzip2, and
-from standard input ("-"):
+With --model, the history may be from another tool. These formats are read. They are
+told apart by their content, and may be compressed by gzip or bzip2. "-" is standard
+input.
 
   Jepsen, Knossos, Elle, Maelstrom   history.edn (maps, also in a vector; old
                                      vectors), history.txt, jepsen.log, or the
@@ -42,11 +42,12 @@ from standard input ("-"):
 Models: cas-register, counter, kv, list-append, lock, mutex, priority-queue,
 queue, register, rw-register, set, stack.
 
-Values may be of any kind; counters and priority queues need numbers, kv strings.
-Whether values are pairs of a key and a value, as in Jepsen's independent tests,
-shows in the whole history; --independent says it, --independent=false denies it.
-Objects begin empty: --initial says what they hold instead. What an operation did
-is what its completion says. A history of which nothing succeeded is unknown.
+Values may be of any kind; counters and priority queues need numbers, kv needs
+strings. In Jepsen's independent tests, each value is a pair of a key and a value.
+coup looks at the whole history to find out; --independent says that it is so, and
+--independent=false that it is not. Objects are empty at first, unless --initial says
+what they hold. If an invocation and its completion differ, the completion counts. A
+history in which nothing succeeded is unknown.
 
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage or a
 history that makes no sense, 255 coup itself failed.`,
@@ -62,16 +63,16 @@ history that makes no sense, 255 coup itself failed.`,
 	f := cmd.Flags()
 	var independent, asJSON bool
 	var out string
-	f.StringVar(&plan.Workload, "workload", plan.Workload, "what a history by itself is a history of")
-	f.StringVar(&o.Model, "model", "", "what the history is one of, when another tool may have recorded it")
-	f.BoolVar(&independent, "independent", false, "each value is a pair of a key and a value of its object (--independent=false: none is); else the history shows it")
+	f.StringVar(&plan.Workload, "workload", plan.Workload, "the workload of a history by itself")
+	f.StringVar(&o.Model, "model", "", "the object or the transactions of a history from another tool")
+	f.BoolVar(&independent, "independent", false, "each value is a pair of a key and a value (--independent=false: no value is); if not given, the history is looked at")
 	f.BoolVar(&asJSON, "json", false, "write the verdict to standard output as JSON, as in verdict.json")
 	f.StringVar(&out, "out", "", "with --model, write verdict.json, junit.xml and report.html to this directory")
 	f.StringVar(&o.Initial, "initial", "", "what every object holds at the beginning: 0, \"a\", [1 2], held")
-	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an answer that is not known (Knossos), not that there was nothing")
-	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed (porcupine's etcd model), not nothing")
-	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker; of a run, what its plan says unless it is given")
-	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB; of a run, what its plan says unless it is given")
+	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an unknown answer, as in Knossos; otherwise it says that there was nothing")
+	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed, as in porcupine's model of etcd; otherwise it says nothing")
+	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker; if not given, a run's own plan counts")
+	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB; if not given, a run's own plan counts")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := plan.CheckBounds(); err != nil {
 			return usageError{err}
@@ -167,7 +168,7 @@ func isForeign(path string, hasWorkload bool) error {
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.IsDir() || hasWorkload {
-		return nil // whoever reads it says what is wrong
+		return nil // the error comes when the file is read
 	}
 	f, err := os.Open(path)
 	if err != nil {

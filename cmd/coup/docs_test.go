@@ -218,7 +218,7 @@ func checkSpan(span string) error {
 		return fmt.Errorf("no command has the flag --%s", m[1])
 	}
 	switch {
-	case len(words) == 2 && words[0] == "coup" && words[1] != "COMMAND": // a command's name
+	case len(words) == 2 && words[0] == "coup" && words[1] != "COMMAND" && words[1][0] != '-': // a command's name
 		if cmd, _, err := newRoot(context.Background()).Find(words[1:]); err != nil || !cmd.HasParent() {
 			return fmt.Errorf("unknown command %s", words[1])
 		}
@@ -282,6 +282,7 @@ func checkLine(line string) error {
 func checkCommand(args []string) error {
 	root := newRoot(context.Background())
 	root.InitDefaultHelpCmd()
+	root.InitDefaultHelpFlag()
 	if args[0] == "COMMAND" {
 		return nil
 	}

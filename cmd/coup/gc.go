@@ -12,10 +12,10 @@ func newGC() *cobra.Command {
 	return &cobra.Command{
 		Use:   "gc",
 		Short: "Remove what dead runs left on the Docker engine",
-		Long: `Remove the containers, networks and volumes of runs whose process has ended, and
-the images that coup made, if no run is alive. Every run does that first, but
-keeps the newest images. Runs that are alive, and everything that is not coup's,
-stay.`,
+		Long: `Remove the containers, networks and volumes of runs whose process has ended. If no
+run is alive, also remove the images of coup's own binary. Every run does the same
+before it starts, but keeps the newest images. Runs that are alive stay, and so does
+everything that is not coup's.`,
 		Example: `  coup gc`,
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

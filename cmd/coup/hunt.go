@@ -36,12 +36,12 @@ func newHunt(soft context.Context) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hunt",
 		Short: "Run a plan with many seeds, and group what went wrong",
-		Long: `Run a plan with many seeds, several at a time, and stop at the first run that is
-not valid, or --keep-going. Failures are grouped by what went wrong; for each,
-its seed and the command that runs it again are given. Flags are those of coup
-run; --seeds takes the place of --seed. A schedule that was written by hand is kept
-for each seed, unless --redraw is given; others are drawn for each. The runs that were
-valid leave nothing behind.
+		Long: `Run a plan with many seeds, several at a time. The hunt stops at the first run that is
+not valid, unless --keep-going is given. Failures are grouped by what went wrong. For
+each failure, the seed and the command that runs it again are shown. Flags are those of
+coup run, with --seeds in place of --seed. Each seed draws a schedule of its own; but a
+schedule in the plan file that was written by hand is kept, unless --redraw is given.
+Runs that were valid leave nothing behind.
 
 Exit codes: as those of the worst run: 0 valid, 1 a violation was found, 2
 unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
@@ -57,7 +57,7 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 	f.BoolVar(&o.KeepGoing, "keep-going", false, "go on after a failure")
 	nodeFlag(f)
 	planFlags(f, &p)
-	f.BoolVar(&redraw, "redraw", false, "draw a schedule for each seed, also where the plan has one that was written by hand")
+	f.BoolVar(&redraw, "redraw", false, "draw a schedule for each seed, even if the plan has one that was written by hand")
 	f.Lookup("seed").Hidden = true
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("seed") {
@@ -82,7 +82,7 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 			p.Schedule = nil
 		}
 		p.Seed = o.From
-		resolved := p // of the first seed, to see that it can be
+		resolved := p // of the first seed, to see whether the plan makes sense
 		if err := resolved.Resolve(); err != nil {
 			return usageError{err}
 		}
@@ -158,8 +158,8 @@ func printGroups(failures []search.Hunted) {
 	}
 }
 
-// startWorker starts coup hunt-worker: a process of its own, so that a node that
-// loops for ever takes only its own run with it.
+// startWorker starts coup hunt-worker. It is a process of its own, so that a node in an
+// endless loop only ends its own run.
 func startWorker(ctx context.Context) (io.WriteCloser, io.Reader, func() error, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -22,10 +22,10 @@ func newImage() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
 		Short: "Show and build the images of systems",
-		Long: `Show and build the images that the nodes of other people's systems run. They are built
-where no registry of images answers: from Go modules, by the go command. What was built is
-kept in the user's cache directory, and on the engine until it is removed there (docker
-image rm): coup gc leaves it. A run builds what it lacks by itself.`,
+		Long: `Show and build the images of systems other than the bundled one. No registry of images
+is needed: the go command builds them from Go modules. Images are kept in the user's
+cache directory and on the engine. coup gc leaves them; docker image rm removes them
+from the engine. A run builds the images that it needs.`,
 		Example: `  coup image list
   coup image build etcd
   coup image build etcd@3.5.21`,
@@ -40,7 +40,7 @@ image rm): coup gc leaves it. A run builds what it lacks by itself.`,
 			return listImages(cmd.Context(), cmd.OutOrStdout())
 		},
 	}, &cobra.Command{
-		Use: "build NAME[@VERSION]", Short: "Build the images of a system, if the engine has them not",
+		Use: "build NAME[@VERSION]", Short: "Build the images of a system, if the engine lacks them",
 		Example: `  coup image build etcd@3.5.21`,
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -142,9 +142,9 @@ func newRoot(soft context.Context) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "coup",
 		Short: "Kill leaders, and prove whether the system kept its promise",
-		Long: `coup runs a replicated system, lets clients work, kills leaders and cuts the
-network, and proves from the recorded history whether any client saw what no
-correct system could have shown.
+		Long: `coup tests replicated systems by killing their leaders. It runs a cluster, lets
+clients work, kills nodes and cuts the network, and proves from the recorded history
+whether any client got an answer that no correct system could have given.
 
 Exit codes: 0 valid, 1 a violation was found, 2 unknown (the run proves nothing
 either way), 254 wrong usage, 255 coup itself or its environment failed.`,

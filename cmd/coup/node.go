@@ -9,8 +9,7 @@ import (
 	"coup/cluster/sandbox"
 )
 
-// The image of a node holds coup's own binary: these two are what its
-// containers run.
+// The commands that containers run: the image of a node holds coup's own binary.
 
 func newNode() *cobra.Command {
 	return &cobra.Command{

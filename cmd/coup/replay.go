@@ -25,15 +25,15 @@ func newReplay(soft context.Context) *cobra.Command {
 		Long: `Run again what was recorded in a run directory: the same plan, seed and
 schedule of faults.
 
-On simulated machines the run is the same to the byte, and it is said if it is
-not, because this coup is another build. In containers it is another run of the
-same schedule: --times runs it several times, and the share of runs that failed
-is given with its confidence interval.
+On simulated machines the run is the same to the byte. If this coup is another
+build, it may differ, and coup says so. In containers it is another run of the same
+schedule: --times runs it several times, and shows the share of runs that failed,
+with a confidence interval.
 
 With --trace, the report of the new run shows what every simulated machine did:
-its messages, its disk, and what it believed when the wrong answer was given.
-That changes nothing of the run, so whatever coup run, hunt or shrink found on
-simulated machines can be looked at so.
+its messages, its disk, and what it believed when the wrong answer was given. A
+trace does not change the run. So everything that coup run, hunt or shrink finds on
+simulated machines can be traced afterwards.
 
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, or a simulated run that
 is not the recorded one, 254 wrong usage, 255 coup itself or its environment

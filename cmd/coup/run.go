@@ -35,8 +35,9 @@ func newRun(soft context.Context) *cobra.Command {
 		Long: `Run a test and judge it. The plan comes from flags, from a file in YAML
 (--plan), or from the directory of an earlier run (--plan runs/latest); flags
 override the file. The same plan and seed draw the same operations and the same
-schedule of faults; a file may also list them (schedule, operations), as those that
-coup shrink leaves do. Another workload, rate or keys drop the list.
+schedule of faults. A file may also list both (schedule, operations), as the plans
+of coup shrink do. --workload, --rate, --keys and --ops-per-key drop the list of
+operations.
 
 Ctrl-C once heals, gathers, judges and reports what there is; twice stops at
 once. Nothing is left running either way.
@@ -92,10 +93,10 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 	return cmd
 }
 
-// nodeFlag names another program of the simulated nodes. It sets the variable
-// that does, which the processes that a hunt starts inherit.
+// nodeFlag is --node, which names another program for simulated nodes. It sets the
+// environment variable for that, which the processes of a hunt inherit.
 func nodeFlag(f *pflag.FlagSet) {
-	f.Var(new(nodeFile), "node", "run this `FILE` on simulated machines instead of the bundled node: one that make node built with another release of raft")
+	f.Var(new(nodeFile), "node", "run this `FILE` on simulated machines instead of the bundled node, for example one of make node (another release of hashicorp/raft)")
 }
 
 // nodeFile is the value of the flag.
@@ -118,7 +119,7 @@ func (n *nodeFile) Set(file string) error {
 	return os.Setenv(sim.NodeVariable, file)
 }
 
-// nodeFits says so when another node was named, and would not run.
+// nodeFits fails if --node was given and the backend would not run it.
 func nodeFits(cmd *cobra.Command, p plan.Plan) error {
 	if cmd.Flags().Changed("node") && p.Backend != "sim" {
 		return usageError{fmt.Errorf("--node is a program for simulated machines: it needs --backend sim, not %s", p.Backend)}
@@ -126,14 +127,14 @@ func nodeFits(cmd *cobra.Command, p plan.Plan) error {
 	return nil
 }
 
-// traceFlag is the flag of what is written down of a run, and no part of its plan.
+// traceFlag is --trace. It is no part of the plan, because it does not change the run.
 func traceFlag(f *pflag.FlagSet, o *runner.Options) {
-	f.BoolVar(&o.Trace, "trace", false, "write down what every simulated machine does, message by message, and show it in the report (needs --backend sim)")
+	f.BoolVar(&o.Trace, "trace", false, "record what every simulated machine does, message by message, and show it in the report (needs --backend sim)")
 }
 
 // planFlags are the flags that make a plan.
 func planFlags(f *pflag.FlagSet, p *plan.Plan) {
-	f.StringVar(&p.Backend, "backend", p.Backend, "where the nodes run: docker, or sim, on simulated machines; docker if an engine answers, else sim")
+	f.StringVar(&p.Backend, "backend", p.Backend, "where the nodes run: docker (in containers) or sim (on simulated machines); if not given, docker where an engine answers, else sim")
 	f.StringVar(&p.System, "system", p.System, "the system under test, or NAME@VERSION (see coup list)")
 	f.StringVar(&p.Version, "system-version", p.Version, "the release of the system; empty: its default")
 	f.StringVar(&p.Image, "image", p.Image, "run this image, instead of the system's own; for systems that run one")
@@ -142,7 +143,7 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.StringToStringVar(&p.Settings, "set", p.Settings, "settings of the system, name=value,...")
 	f.StringVar(&p.Workload, "workload", p.Workload, "what the clients do (see coup list)")
 	f.StringSliceVar(&p.Nemesis, "nemesis", p.Nemesis, "faults, each fault:target (see coup list); empty for none")
-	f.TextVar(&p.Interval, "interval", p.Interval, "average time between two strikes of the same fault, at least 200ms; 0s: by the number of faults. A schedule of about 100000 strikes is the most")
+	f.TextVar(&p.Interval, "interval", p.Interval, "average time between two strikes of the same fault, at least 200ms; 0s: it follows from the number of faults. A schedule may have about 100000 strikes")
 	f.IntVar(&p.Nodes, "nodes", p.Nodes, "size of the cluster")
 	f.TextVar(&p.Time, "time", p.Time, "how long the load lasts, at most 24h")
 	f.IntVar(&p.Concurrency, "concurrency", p.Concurrency, "processes that work at a time")
@@ -151,11 +152,11 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.IntVar(&p.Keys, "keys", p.Keys, "objects in use at a time")
 	f.IntVar(&p.OpsPerKey, "ops-per-key", p.OpsPerKey, "operations on an object before a new one takes its place")
 	f.Uint64Var(&p.Seed, "seed", p.Seed, "seed of all randomness; 0 draws one")
-	f.StringArrayVar(&p.Promises, "promise", p.Promises, "a promise in figures that the run is judged by as well, e.g. 'gap<5s', 'p99<200ms', 'elections<=1/fault', 'leaderless<5s after healing'; may be given again (go doc coup/checker/promise)")
-	f.TextVar(&p.PauseEvery, "pause-every", p.PauseEvery, "let the load pause, on average so long after the last pause; 0s: it never does")
+	f.StringArrayVar(&p.Promises, "promise", p.Promises, "a promise in figures, by which the run is judged as well, e.g. 'gap<5s', 'p99<200ms', 'elections<=1/fault', 'leaderless<5s after healing'; may be given several times (go doc coup/checker/promise)")
+	f.TextVar(&p.PauseEvery, "pause-every", p.PauseEvery, "average time between two pauses of the load; 0s: it never pauses")
 	f.TextVar(&p.PauseFor, "pause-for", p.PauseFor, "how long a pause of the load lasts on average")
 	f.BoolVar(&p.FailFast, "fail-fast", p.FailFast, "judge as the run goes on, and end the load when a violation is found")
-	f.TextVar(&p.ServeWithin, "serve-within", p.ServeWithin, "how long the system may take to serve when nothing is broken, and then each node to catch up")
+	f.TextVar(&p.ServeWithin, "serve-within", p.ServeWithin, "when nothing is broken: how long the system may take to serve, and then each node to catch up with its leader")
 	f.TextVar(&p.CheckTime, "check-time", p.CheckTime, "bound on the time of each checker")
 	f.IntVar(&p.CheckMemory, "check-memory", p.CheckMemory, "bound on the memory of each checker, MiB")
 }
@@ -169,16 +170,16 @@ func chooseBackend(ctx context.Context) string {
 	return backend
 }
 
-// fromFile reads the plan file, if there is one. Flags that were given count
-// more than the file.
+// fromFile reads the plan file, if there is one. Flags that were given override the
+// file.
 func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 	if file == "" {
 		return nil
 	}
 	var again []func() error      // sets a flag that was given once more
-	redraw, other := false, false // the schedule, from other faults, or for another seed or time
-	unlist := false               // the operations, as another load is wanted
-	system := false               // another system is wanted, which has versions and images of its own
+	redraw, other := false, false // draw the schedule again: for other faults; for another seed or time
+	unlist := false               // drop the list of operations, because another load is wanted
+	system := false               // another system is wanted, with versions and images of its own
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch v := f.Value.(type) {
 		case pflag.SliceValue:

@@ -22,13 +22,13 @@ func newShrink(soft context.Context) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shrink RUN_DIR",
 		Short: "Find the smallest plan that fails the same way",
-		Long: `Search for the smallest plan that still breaks the promise that the run broke:
-fewer faults, nodes, processes and objects, a shorter load, and then a list of as
-few operations as there can be, each of them needed. Each smaller plan is run;
-what failed the same way is kept. Ctrl-C ends the search with the best so far. The
-result is a run directory like any other; its plan holds the list.
+		Long: `Search for the smallest plan that fails the same way as the run: with fewer faults,
+nodes, processes and objects, a shorter load, and then a list of operations of which
+each is needed. Each smaller plan is run, and kept if it fails the same way. Ctrl-C
+ends the search with the best plan so far. The result is a run directory like any
+other; its plan holds the list.
 
-Exit codes: 1 as the violation is still there, 254 wrong usage, 255 coup itself
+Exit codes: 1 the smallest plan shows the violation, 254 wrong usage, 255 coup itself
 or its environment failed.`,
 		Example: `  coup shrink runs/latest
   coup shrink --keep terms runs/latest
@@ -39,7 +39,7 @@ or its environment failed.`,
 	nodeFlag(f)
 	f.StringVar(&out, "out", "runs", "make the run directories in this folder")
 	f.IntVar(&o.Tries, "tries", 3, "how often a smaller plan may be run until it fails")
-	f.StringSliceVar(&o.Keep, "keep", nil, "the `CHECKER` that has to find a violation still, or several; if none is named, those of what clients were answered, else all that found one")
+	f.StringSliceVar(&o.Keep, "keep", nil, "the `CHECKER` (or several) that must still find a violation; if not given, those of what clients were answered, or else all that found one")
 	f.IntVar(&o.Runs, "runs", search.DefaultShrinkRuns, "how many runs the search may take")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		dir, _, err := results.Locate(args[0])

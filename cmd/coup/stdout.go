@@ -6,9 +6,9 @@ import (
 	"os"
 )
 
-// watchStdout puts a pipe before standard output, and returns what waits until all that was
-// written has come out, and says if it has not: a verdict that nobody could read, because a
-// disk is full, must not end with the code of one that was given.
+// watchStdout puts a pipe before standard output. The function that it returns waits until
+// everything was written, and fails if it could not be. If the verdict could not be
+// written, for example to a full disk, the exit code must not be that of the verdict.
 func watchStdout() (flush func() error) {
 	out, in, err := os.Pipe()
 	if err != nil {
@@ -20,7 +20,7 @@ func watchStdout() (flush func() error) {
 	go func() {
 		_, err := io.Copy(real, out)
 		if err != nil {
-			io.Copy(io.Discard, out) // whoever writes must not wait
+			io.Copy(io.Discard, out) // so that writers do not block
 		}
 		done <- err
 	}()

@@ -10,9 +10,8 @@ import (
 	"coup/judge"
 )
 
-// A simulated program that loops for ever holds the thread it runs on, and
-// soon the whole process. What is left is to become another one, which judges
-// what was recorded.
+// A simulated program in an endless loop holds its thread, and soon the whole process. So
+// this process replaces itself by another one, which judges what was recorded.
 
 // becomeStuck replaces this process by coup stuck.
 func becomeStuck(dir, node string, after time.Duration) {

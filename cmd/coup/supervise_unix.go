@@ -12,17 +12,19 @@ import (
 	"syscall"
 )
 
-// A Go program that panics, or that gets no memory, ends with status 2 whatever thread it
-// happened on, and 2 means that a run proves nothing. So coup runs as the child of a process that does nothing but wait for
-// it: a child that ends without having said with which code it does so has failed.
+// A Go program that panics or runs out of memory ends with status 2, on whatever thread it
+// happened. But for coup, 2 means that a run proves nothing. So coup runs as the child of a
+// process that only waits. A child tells its exit code before it ends; one that ends without
+// doing so has failed.
 
-// supervised tells a process that it is such a child: what to say its code into and what
-// to hear from that the parent lives, two file descriptors, and the parent. Programs that the
-// child starts inherit it and have another parent; one that it becomes has the same.
+// supervised is the environment variable that makes a process such a child. It holds two
+// file descriptors, one to write the exit code to and one that is closed when the parent
+// ends, and the parent's process id. Programs that the child starts inherit the variable,
+// but have another parent. A program that replaces the child has the same parent.
 const supervised = "COUP_SUPERVISED"
 
-// supervise runs this command line in a child and returns its exit code. It is not ok if
-// that could not be started, and the command has to be run here.
+// supervise runs this command line in a child and returns its exit code. ok is false if the
+// child could not be started; then the command has to run in this process.
 func supervise() (code int, ok bool) {
 	self, err := os.Executable()
 	if err != nil {

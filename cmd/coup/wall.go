@@ -34,13 +34,13 @@ func newWall(soft context.Context) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wall",
 		Short: "Plant every bug of a system, one by one, and see whether coup finds it",
-		Long: `Run every planted bug against the workload and the faults that should expose
-it, several times, until it is found or the time is over. A bug that is not
-found within --time at the median is a finding about coup.
+		Long: `Run every planted bug with the workload and the faults that should expose it,
+several times, until it is found or the time is over. If the median run does not
+find a bug within --time, coup has missed it.
 
-On simulated machines a bug is looked for with one seed after the other, from
-several first seeds; what was found is shrunk, and the smallest plan is replayed
-three times, which must show the violation each time.
+On simulated machines, a search tries one seed after the other; several searches
+start at different seeds. The run that was found is shrunk. The smallest plan is
+replayed three times, and must show the violation each time.
 
 Exit codes: 0 every bug was found at the median (and its smallest plan failed in
 every replay), 1 one was not, 254 wrong usage, 255 coup itself or its environment
@@ -165,7 +165,7 @@ func row(table *tabwriter.Writer, b bug, tries []search.Try) bool {
 	return median.Found
 }
 
-// short is a duration as it is read in a table.
+// short is a duration for a table.
 func short(d time.Duration) string {
 	if d < time.Second {
 		return d.Round(time.Millisecond).String()

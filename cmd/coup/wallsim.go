@@ -21,7 +21,7 @@ const (
 	// seedsPerSearch is how many seeds are tried in a search for a bug, and how
 	// far the first seeds of searches lie apart.
 	seedsPerSearch = 20
-	// replaysOfShrunk is how often a plan that was cut down is replayed.
+	// replaysOfShrunk is how often a shrunk plan is replayed.
 	replaysOfShrunk = 3
 )
 
@@ -34,14 +34,14 @@ type bugSearch struct {
 	last  search.Try
 }
 
-// shrunk is the smallest plan of a bug, and whether it is any good.
+// shrunk is the smallest plan of a bug, and how many of its replays failed.
 type shrunk struct {
 	what   string
 	failed int // of the replays
 }
 
-// wallSim searches for every bug on simulated machines, from several first
-// seeds, and cuts down what was found at the median.
+// wallSim searches for every bug on simulated machines, from several first seeds, and
+// shrinks the run of the median search.
 func wallSim(ctx, soft context.Context, p plan.Plan, bugs []bug, runs int, out string) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "bug\tworkload and faults\tfound\tmedian seeds\tmedian CPU\tshrunk to\treplays that fail")
@@ -128,7 +128,7 @@ func searchBug(ctx, soft context.Context, p plan.Plan, b bug, first uint64, out 
 	return s, nil
 }
 
-// shrinkFound cuts down the run in dir and replays what is left.
+// shrinkFound shrinks the run in dir and replays the result.
 func shrinkFound(ctx, soft context.Context, b bug, dir, out string) (shrunk, error) {
 	o := runner.Options{Out: out, Stuck: becomeStuck}
 	begun := cputime.Used()

@@ -56,9 +56,8 @@ func (l limit) Update(m harness.Moment, op harness.Op) harness.Generator {
 	return limit{l.left, l.g.Update(m, op)}
 }
 
-// LimitHappened ends g after n operations that were not refused: those that
-// failed do not count, so that an object is not used up by a dead node that
-// says no as fast as it is asked.
+// LimitHappened ends g after n operations that did not fail. Failed operations do not
+// count; otherwise a node that refuses everything at once would use up the objects.
 func LimitHappened(n int, g harness.Generator) harness.Generator { return limitHappened{limit{n, g}} }
 
 type limitHappened struct{ limit }
@@ -93,7 +92,7 @@ func (u until) Next(m harness.Moment) (harness.Op, harness.Generator) {
 		return harness.Op{}, nil
 	}
 	if op.F == "" && (op.Time == 0 || op.Time > u.end) {
-		op.Time = u.end // whoever waits must notice the end
+		op.Time = u.end // so that a thread that waits notices the end
 	}
 	return op, until{u.end, g}
 }
@@ -149,8 +148,8 @@ func wrap(g harness.Generator, f func(harness.Generator) harness.Generator) harn
 // Pause is a time in which nobody asks for anything.
 type Pause struct{ From, To time.Duration }
 
-// Pauses lets g rest in each of the pauses, which are in order and do not overlap.
-// What comes only when a system has nothing to do shows under no steady load.
+// Pauses lets g rest in each of the pauses, which are in order and do not overlap. Some
+// defects only show when a system has nothing to do for a while.
 func Pauses(of []Pause, g harness.Generator) harness.Generator {
 	if len(of) == 0 {
 		return g
@@ -260,8 +259,8 @@ func (k keys) with(i int, o object) keys {
 	return k
 }
 
-// Retry performs each of ops, again and again until done says of its
-// completion that it is. One operation of the list is never under way twice.
+// Retry performs each of ops again and again, until done is true for its completion. No
+// operation of the list is under way twice at the same time.
 func Retry(ops []harness.Op, done func(op harness.Op) bool) harness.Generator {
 	return retry{todo: ops, done: done}
 }
@@ -286,8 +285,8 @@ func (r retry) Next(harness.Moment) (harness.Op, harness.Generator) {
 func (r retry) Update(_ harness.Moment, op harness.Op) harness.Generator {
 	r.busy--
 	if !r.done(op) {
-		// What is asked again is what was asked before, not what was answered. An
-		// operation that was answered and is not done (a dequeue) asks for no value.
+		// The operation is invoked again with the argument of before, not with the answer. An
+		// operation that was answered and is not done (a dequeue) has no argument.
 		again := harness.Op{F: op.F, Key: op.Key}
 		if op.Type != harness.OK {
 			again.Value = op.Value

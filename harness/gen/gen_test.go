@@ -174,7 +174,7 @@ func TestRetryNeverHasAnOperationTwiceUnderWay(t *testing.T) {
 	}
 }
 
-// Each thread gets what is listed for it and waits for nobody; whoever has nothing
+// Each thread gets what is listed for it and waits for nobody; a thread that has nothing
 // left waits for the others.
 func TestListed(t *testing.T) {
 	op := func(f string, at time.Duration) harness.Op { return harness.Op{F: f, Time: at} }

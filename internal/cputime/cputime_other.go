@@ -1,11 +1,11 @@
 //go:build !unix
 
-// Package cputime tells how much a process has computed.
+// Package cputime tells how much CPU time a process has used.
 package cputime
 
 import "time"
 
 var started = time.Now()
 
-// Used is for how long this process has run: more is not told here.
+// Used is how long this process has run; this system does not tell CPU time.
 func Used() time.Duration { return time.Since(started) }

@@ -1,6 +1,6 @@
 //go:build unix
 
-// Package cputime tells how much a process has computed.
+// Package cputime tells how much CPU time a process has used.
 package cputime
 
 import (

@@ -1,15 +1,15 @@
-// Package onethread makes Go's runtime cheaper for a machine that has a single
-// thread, as a simulated one has (GOOS=wasip1). There nothing can come between
-// two instructions of a program, so that a load is as atomic as any, a lock
-// is never held by another thread, and locks may be taken in any order. Go's
-// own files for WebAssembly do all that a real machine needs, by calls that may
-// not be inlined, and half of the calls that an idle raft node makes are of this kind.
+// Package onethread makes Go's runtime cheaper for machines with a single thread, such as
+// simulated ones (GOOS=wasip1). With one thread, nothing happens between two instructions
+// of a program. So every load is atomic, no lock is ever held by another thread, and locks
+// may be taken in any order. Go's own files for WebAssembly nevertheless do what several
+// threads need, in calls that can't be inlined. Half of the calls of an idle raft node are
+// of this kind.
 //
-// Nothing of Go's source is kept here: the files of the release at hand are
-// changed on the way to the compiler (go help build, -overlay). What a program
-// does stays the same, but for checks of the runtime's own locks, and for its
-// clocks: on a simulated machine no time passes while a program computes, and so
-// the runtime asks for the time once after each wait, and then now and then.
+// Start with [Command]. Nothing of Go's source is kept here: the files of the release in
+// use are changed on the way to the compiler (go help build, -overlay). A program does the
+// same as before, with two exceptions: some checks of the runtime's own locks are gone; and
+// because no time passes on a simulated machine while a program computes, the runtime reads
+// the clock once after each wait, and then only now and then.
 package onethread
 
 import (
@@ -33,13 +33,12 @@ import (
 // never tested with the change.
 var ErrUnknown = errors.New("unknown to package onethread")
 
-// Command is go build with these arguments, for such a machine: with changed
-// files of the Go release in use, which it writes into dir, and a compiler that trusts
-// the runtime not to go beyond its own slices nor to follow its own nil. Whatever else is
-// compiled is checked as ever. With an error of the kind ErrUnknown there is a command too; it
-// changes nothing, and what it builds is slower. Several may write into the same
-// dir at the same time. A dir within a module wants a name with _ before it, or ./...
-// will take it for a package.
+// Command is go build with these arguments, for such a machine. It uses changed files of
+// the Go release in use, which it writes into dir, and compiles the runtime (and nothing
+// else) without checks of bounds and of nil. With an error of the kind ErrUnknown there is
+// a command too: it changes nothing, and its programs are slower. Several processes may
+// use the same dir at the same time. Within a module, the name of dir should begin with _,
+// or ./... takes it for a package.
 func Command(dir string, args ...string) (*exec.Cmd, error) {
 	out, err := exec.Command("go", "env", "-json", "GOROOT", "GOVERSION", "GOMODCACHE").Output()
 	if err != nil {
@@ -344,9 +343,9 @@ func (f *file) source(n ast.Node) string {
 	return string(f.text[f.set.Position(n.Pos()).Offset:f.set.Position(n.End()).Offset])
 }
 
-// rememberTime has the runtime keep what the machine's clocks show until the program
-// waits again, for so many looks at them: a program that does nothing but look at
-// the clock must see it move.
+// rememberTime makes the runtime remember the time of the machine's clocks until the program
+// waits again, but only for so many reads: a program that does nothing but read the clock
+// must see it move.
 func (f *file) rememberTime() {
 	f.rewrite("walltime1", "if wallClock.left == 0 { wallClock.ask(clockRealtime) }; wallClock.left--; "+
 		"return int64(wallClock.time / 1000000000), int32(wallClock.time % 1000000000)")
@@ -384,11 +383,11 @@ func poll_oneoff(` + pollParams + `) errno {
 }
 `
 
-// waitAlone has the only thread wait for the machine's events or the next timer as
-// soon as it has nothing to run, and wake no other one when it has: it need not
-// look first whether there are events now, nor at the queues of others, nor give
-// its own away while it waits. While garbage is collected, or when there is
-// nothing to wait for, all is done as ever.
+// waitAlone makes the only thread wait for the machine's events or the next timer as soon
+// as it has nothing to run, and wake no other thread when it has. It does not first look
+// for events or at the queues of other threads, and does not give its own queue away while
+// it waits. During a garbage collection, or when there is nothing to wait for, the runtime
+// does the same as before.
 func (f *file) waitAlone() {
 	f.rewrite("wakep", "")
 	fn := f.function("findRunnable")
@@ -409,9 +408,9 @@ func (f *file) waitAlone() {
 	}
 }
 
-// selectAlone has select only count itself as holding locks, which keeps the
-// garbage collector away. It need not sort its channels then, as it does so
-// that no two threads wait for each other.
+// selectAlone makes select only count itself as holding locks, which keeps the garbage
+// collector away. Then it need not sort its channels; the order is only there so that no
+// two threads wait for each other.
 func (f *file) selectAlone() {
 	f.rewrite("sellock", "getg().m.locks++")
 	f.rewrite("selunlock", "getg().m.locks--")

@@ -1,6 +1,7 @@
-// Package tested knows the releases that the changes of packages onethread and
-// unchecked were tested with. They rewrite source that belongs to others: that the
-// rules of a rewriting match says little of what the result does.
+// Package tested knows the releases that the changes of packages onethread and unchecked
+// were tested with. Both rewrite source of other projects. That the rules of a rewriting
+// match does not prove that the result works, so only tested releases are changed. Start
+// with [With].
 package tested
 
 import (

@@ -17,7 +17,7 @@ func TestWith(t *testing.T) {
 	}
 }
 
-// Whoever has an older Go gets the release that go.mod names, and the wazero that it names.
+// A machine with an older Go gets the releases of Go and wazero that go.mod names.
 func TestWhatGoModNames(t *testing.T) {
 	text, err := os.ReadFile("../../go.mod")
 	if err != nil {

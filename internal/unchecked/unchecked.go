@@ -1,8 +1,8 @@
-// Package unchecked makes a wazero that does not check each access of a compiled
-// program against the size of its memory. Where all of what 32 bits of address can
-// reach is set aside for a machine, there is nothing to check; yet the checks
-// are a third of the compiled code, and simulated machines with them take half
-// as long again.
+// Package unchecked makes a wazero that does not check each access of a compiled program
+// against the size of its memory. If all memory that 32 bits of address can reach is
+// reserved for a machine, no access can leave it. But the checks are a third of the
+// compiled code, and simulated machines with them take half as long again. Start with
+// [Copy].
 //
 // Nothing of wazero's source is kept here: the release that go.mod names is copied
 // and changed when coup is built (make build). A build without that works

@@ -6,6 +6,6 @@ package engine
 const (
 	engine = ""
 	reach  = 0
-	// orChecked is what else helps who has no addresses for reach.
+	// orChecked is what else helps if there are no addresses for reach.
 	orChecked = ""
 )

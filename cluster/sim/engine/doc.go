@@ -1,6 +1,6 @@
-// Package engine makes a module for WASI into a program that runs fast on
-// simulated machines. It knows nothing of machines: whoever loads a module says what
-// it imports.
+// Package engine makes a module for WASI into a program that runs fast on simulated
+// machines. Start with [Load]. The package knows nothing of machines: the caller of Load
+// says what the module imports.
 //
 //	program.go  a compiled module, and a process of it
 //	ready.go    the module as it is compiled, kept for the next time
@@ -12,6 +12,6 @@
 //	            leancondition.go and leanwrite.go
 //	checked.go, unchecked.go  with which wazero: see package internal/unchecked
 //
-// A rewritten program asks the same of its machine at the same times, so that a seed
-// shows the same with it; a test holds that against the program as it was, to the byte.
+// A rewritten program makes the same calls of its machine at the same times, so that a
+// seed gives the same run. A test compares both programs, to the byte.
 package engine

@@ -9,26 +9,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Compiled code takes twenty megabytes, and a machine's memory about as much. A
-// run goes from one machine to the next all the time, and with small pages a
-// tenth of it is spent on finding where they are. So the kernel is asked for huge
-// ones. It may refuse, and all is well without.
+// Compiled code takes twenty megabytes, and a machine's memory about as much. A run
+// switches between machines all the time, and with small pages a tenth of its time goes
+// into misses of the TLB. So the kernel is asked for huge pages. It may refuse; then the
+// run is slower.
 
 // hugeMemory asks for huge pages for memory that was not touched yet.
 func hugeMemory(b []byte) {
 	unix.Madvise(b, unix.MADV_HUGEPAGE)
 }
 
-// worthIt is how many thousands of events have to have happened in this process
-// for its compiled code to be moved to huge pages. To move it takes ten or twenty
-// milliseconds, and a run that is over soon has nothing of it.
+// worthIt is how many thousands of events must have happened in this process before its
+// compiled code is moved to huge pages. Moving it takes ten or twenty milliseconds, which
+// does not pay off in a short run.
 const worthIt = 20
 
 // thousands of events, in all worlds of this process.
 var thousands atomic.Int64
 
-// HugeCode has all compiled code of this process moved to huge pages when that is
-// worth it. It is called after every thousand events.
+// HugeCode moves all compiled code of this process to huge pages, if that is worth it. It
+// is called after every thousand events.
 func HugeCode() {
 	if thousands.Add(1) != worthIt {
 		return
@@ -44,11 +44,11 @@ func HugeCode() {
 
 type region struct{ from, to uintptr }
 
-// leastCode is how much code is worth it.
+// leastCode is the size from which on it is worth moving code.
 const leastCode = 4 << 20
 
-// compiledCode lists where there is much code that comes from no file, from what
-// the kernel says is mapped.
+// compiledCode lists large areas of code that come from no file, according to the
+// kernel's list of mappings.
 func compiledCode(maps []byte) (all []region) {
 	for line := range bytes.Lines(maps) {
 		// From and to, permissions, offset, device, inode, and no name.

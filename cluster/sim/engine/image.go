@@ -2,11 +2,11 @@ package engine
 
 import "encoding/binary"
 
-// Go's linker leaves the zeros out of a module's data, which makes them a
-// hundred thousand pieces that have to be put into the memory of every process
-// that starts. takeData puts them together once: rest is the module without its
-// data, and image what its memory begins with. A module that is not as Go makes
-// them is not ok, and stays as it is.
+// Go's linker leaves the zeros out of a module's data. So the data are a hundred
+// thousand pieces, which must be copied into the memory of every process that starts.
+// takeData puts them together once: rest is the module without its data, and image the
+// beginning of its memory. If a module is not like those that Go makes, ok is false, and
+// the module stays as it is.
 func takeData(module []byte) (rest, image []byte, ok bool) {
 	if len(module) < moduleHeader {
 		return nil, nil, false
@@ -54,8 +54,7 @@ const (
 	sectionDataCount = 12
 )
 
-// image reads the data section of a module whose memory has room for so many
-// bytes when it starts.
+// image reads the data section of a module whose memory has this size when it starts.
 func (r *leb) image(room uint64) (image []byte, ok bool) {
 	for range r.uint() {
 		// Always memory 0, at a fixed place.

@@ -7,28 +7,26 @@ import (
 
 // lean rewrites the code of a module so that it does the same in fewer steps.
 //
-// Go's compiler for WebAssembly keeps its stack in memory, makes an address
-// anew for every access, and sends every branch through one table at the
-// beginning of the function. It counts on the engine to make good code of
-// that. Wazero translates it as it is, and checks each access against the size of
-// memory, with more code than all else takes, unless it has checked the same
-// value for as much before, on every way that leads there. So:
+// Go's compiler for WebAssembly keeps its stack in memory, computes the address anew for
+// every access, and sends every branch through one table at the beginning of the function.
+// It relies on the engine to optimise that. Wazero does not. It also checks each access
+// against the size of memory, unless it has checked the same value before, on every path
+// to the access. These checks are more code than everything else. So:
 //
-//   - accesses to the stack are made from one value for each function, which is
-//     checked once (leanframe.go), and those to what a pointer points at from
-//     one value as long as the pointer stays the same (leanpointer.go);
-//   - branches go to what lies ahead without the table, which then leads only to
-//     where a function can be entered (leanentry.go);
-//   - comparisons are what branches depend on, and not what is made of them
+//   - accesses to the stack start from one value for each function, which is checked once
+//     (leanframe.go); and accesses through a pointer start from one value as long as the
+//     pointer stays the same (leanpointer.go);
+//   - branches forward do not use the table, which then only leads to the places where a
+//     function can be entered (leanentry.go);
+//   - branches depend directly on comparisons, not on values computed from them
 //     (leancondition.go).
 //
-// Three quarters of the checks go, and with all this more than half of the
-// compiled code.
+// This removes three quarters of the checks, and in all more than half of the compiled
+// code.
 //
-// A program can't notice: its memory is the same at any moment that it asks the
-// machine something, and so is what it asks. A module that Go's linker did
-// not make stays as it is, and so does a function with an instruction that is
-// not known here.
+// A program can't notice: whenever it calls the machine, its memory is the same as before,
+// and so is the call. A module that Go's linker did not make stays as it is, and so does a
+// function with an unknown instruction.
 func lean(module []byte) []byte {
 	if len(module) < moduleHeader {
 		return module
@@ -121,7 +119,7 @@ type function struct {
 	pointers []pointer
 }
 
-// instruction is a decoded one, and what becomes of it.
+// instruction is a decoded instruction, and how it is changed.
 type instruction struct {
 	op      byte
 	misc    byte     // which one of opMisc
@@ -137,12 +135,12 @@ type instruction struct {
 	pointer int   // of an address, as an index into pointers
 }
 
-// edit is what becomes of an instruction.
+// edit says how an instruction is changed.
 type edit byte
 
 const (
 	keep        edit = iota
-	drop             // it goes
+	drop             // it is left out
 	fromFrame        // with those up to length, it becomes the base of the frame
 	fromBase         // with those up to length, it becomes the base of the frame plus add
 	fromPointer      // with those up to length, it becomes the value of a pointer

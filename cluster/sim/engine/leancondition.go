@@ -1,11 +1,11 @@
 package engine
 
-// shortenConditions turns around comparisons whose outcome is turned around after
-// them, which Go's compiler does up to three times in a row for a branch:
+// shortenConditions negates comparisons whose result is negated afterwards, which Go's
+// compiler does up to three times in a row for a branch:
 //
 //	i64.lt_s; i64.extend_i32_u; i64.eqz; i32.eqz
 //
-// Wazero makes a comparison and a branch one instruction only where nothing is between.
+// Wazero makes a comparison and a branch one instruction only if nothing is in between.
 func (f *function) shortenConditions() {
 	for k := 0; k < len(f.code); k++ {
 		if !f.code[k].compares() {

@@ -2,18 +2,18 @@ package engine
 
 import "slices"
 
-// entries are the parameters that a function gets, each the first of those that
-// mean its label, in their order.
+// entries are the parameters with which a function can be entered, in order. Several
+// parameters may mean one label; then the first of them counts.
 //
-// Go's compiler makes a label of each of its basic blocks, so that a function may
-// be entered at any. It is not: it begins, a call in it returns to the address
-// that it left on the stack, a panic that was recovered goes on where
-// runtime.deferreturn is called, one before that address, right behind a label; or it
-// jumps back. What it jumps ahead to need not be an entry, because that takes no
-// dispatch. (After what Go's cmd/compile/internal/wasm does for calls, and
-// cmd/link/internal/ld for deferreturn; runtime.goexit is entered at 1.)
+// Go's compiler makes each basic block a label, at which the function could be entered.
+// But only these are used: the beginning; the places to which calls return, by the address
+// on the stack; the place of runtime.deferreturn, where a function goes on after a
+// recovered panic (one before such an address, right behind a label); and the targets of
+// jumps back. Targets of jumps forward need not be entries, because these jumps take no
+// dispatch. (See cmd/compile/internal/wasm for calls, and cmd/link/internal/ld for
+// deferreturn; runtime.goexit is entered at 1.)
 //
-// Where a function does what none of Go's does, all of its labels are entries.
+// If a function does something that Go's functions never do, all of its labels are entries.
 func (f *function) entries(dispatch int) []run {
 	labels := f.code[dispatch].labels
 	entered := make([]bool, len(labels))
@@ -31,8 +31,8 @@ func (f *function) entries(dispatch int) []run {
 			runs = append(runs, run{uint32(i), l})
 		}
 	}
-	// What lies between two entries is never asked for: an entry is the first
-	// parameter of its label.
+	// Parameters between two entries never occur: an entry is the first parameter of its
+	// label.
 	for i := range runs {
 		for n := runs[i].from; n > 0 && labels[n-1] == runs[i].label; n-- {
 			runs[i].from = n - 1
@@ -41,8 +41,8 @@ func (f *function) entries(dispatch int) []run {
 	return runs
 }
 
-// jumpsBack enters what jumps lead to that does not lie ahead of them. It is not
-// ok if anything else comes to the dispatch again.
+// jumpsBack adds the targets of jumps back to the entries. It returns false if the
+// dispatch is reached in any other way.
 func (f *function) jumpsBack(dispatch int, enter func(n int64)) (ok bool) {
 	labels := f.code[dispatch].labels
 	var open []byte    // constructs
@@ -85,7 +85,8 @@ func (f *function) jumpsBack(dispatch int, enter func(n int64)) (ok bool) {
 	return true
 }
 
-// returns enters what calls return to. It is not ok if that is unknown.
+// returns adds the places to which calls return to the entries. It returns false if one of
+// them is unknown.
 func (f *function) returns(enter func(n int64)) (ok bool) {
 	const place = 16 // the bits of an address that say where in the function
 	self := int64(-1)

@@ -4,16 +4,16 @@ import "encoding/binary"
 
 // frame is what is known of the stack pointer in a function.
 //
-// Go's functions move it in three ways: down by the size of their frame when
-// they begin, up again before they return, and down by the size of an address
-// for a call, which comes back from there. So where it is, from the end of the
-// frame, is known at every instruction. A function is also entered where a
-// goroutine goes on within it: then the frame is there already, and the function's
-// parameter says so. A stack that grows moves to another place, but not under
-// a call that returns: all functions are left then, and entered again.
+// Go's functions move it in three ways: down by the size of their frame when they begin,
+// up again before they return, and down by the size of an address for a call, which undoes
+// that when it returns. So at every instruction the distance to the end of the frame is
+// known. A function is also entered in the middle, when a goroutine goes on in it. Then the
+// frame is there already, and the function's parameter says so. A stack that grows moves to
+// another place, but never during a call that returns: all functions are left then, and
+// entered again.
 //
-// Accesses to the frame are made from its base, which is as much lower as a call's
-// return address takes, so that no offset is negative.
+// Accesses start from the base of the frame, which is lower by the size of a return
+// address, so that no offset is negative.
 type frame struct {
 	dispatch int   // the instruction that goes to where the parameter says
 	entries  []run // what it may say
@@ -275,7 +275,7 @@ func (w *walk) reach(label int64) (ok bool) {
 	}
 	a := &w.open[i]
 	if a.op == opLoop {
-		// Whoever comes to the dispatch again goes on within the frame.
+		// A jump back to the dispatch stays within the frame.
 		return !w.lost && (a.start == w.at || i < int64(w.outer) && w.at == 0)
 	}
 	a.lost = w.lost || a.lost || a.reached && a.end != w.at

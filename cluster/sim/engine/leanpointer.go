@@ -80,7 +80,7 @@ func (p *pointer) access(c *instruction, stretch int) {
 	if p.accesses++; p.accesses == 1 {
 		p.first = end
 	}
-	// Others may depend on a branch, and the pointer may point at the end of memory.
+	// Later accesses may depend on a branch, and the pointer may point at the end of memory.
 	if p.stretch == stretch {
 		p.most = max(p.most, end)
 	}

@@ -41,9 +41,9 @@ func newPages(image []byte) (_ *pages, err error) {
 
 func (p *pages) close() error { return p.file.Close() }
 
-// newMemory takes memory for a process from the kernel, as much as a program may
-// ever have at once: the kernel gives pages when they are touched, so that a memory
-// that grows is not copied. It begins with p, if that is not nil.
+// newMemory reserves memory for a process, as much as a program may ever have. The kernel
+// provides pages when they are touched, so a memory that grows is never copied. It begins
+// with p, if that is not nil.
 func newMemory(p *pages) (*Memory, error) {
 	const most = memoryPages * wasmPage
 	b, err := syscall.Mmap(-1, 0, max(most, reach), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
@@ -92,7 +92,7 @@ func (m *mapped) Reallocate(size uint64) []byte {
 // Free implements experimental.LinearMemory.
 func (m *mapped) Free() {
 	if m.b != nil {
-		syscall.Munmap(m.b) // what can't be unmapped stays until this process ends
+		syscall.Munmap(m.b) // if that fails, the memory stays until this process ends
 		m.b = nil
 	}
 }

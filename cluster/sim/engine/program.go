@@ -35,8 +35,8 @@ type Config struct {
 	Cache string
 	// Imports instantiates the modules that programs import from.
 	Imports func(context.Context, wazero.Runtime) error
-	// AsItIs leaves the module's code as it was built. It is for tests of what lean
-	// does, and takes longer.
+	// AsItIs leaves the module's code as it was built, which is slower. It is for tests
+	// of lean.
 	AsItIs bool
 }
 
@@ -93,8 +93,8 @@ func (p *Program) Close(ctx context.Context) error {
 	return err
 }
 
-// Memory takes memory for a process from the kernel. Its error says what to do when
-// there is not enough. Who has it frees it when the process has ended.
+// Memory reserves memory for a process. If there is not enough, the error says what to do.
+// The caller frees it when the process has ended.
 func (p *Program) Memory() (*Memory, error) { return newMemory(p.pages) }
 
 // Start runs the program as a new process, until it ends. Its memory is said by the

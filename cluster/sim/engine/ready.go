@@ -15,8 +15,8 @@ import (
 	"path/filepath"
 )
 
-// ready is a module as it is compiled: lean, and without what memory begins with,
-// where that can come from somewhere else.
+// ready is a module in the form that is compiled: rewritten by lean, and without its data
+// if these can be mapped from a file (see pages).
 type ready struct {
 	hash  [sha256.Size]byte // of the module as it was built
 	code  []byte            // a module
@@ -51,9 +51,9 @@ func unpack(packed []byte) ([]byte, error) {
 	return b, r.Close()
 }
 
-// keptReady is makeReady, with what it made kept in the directory cache, unless
-// that is "". It takes half a second, longer than all else at the start of a run.
-// What can't be read or written there is made again.
+// keptReady is makeReady with a cache of results in the directory cache, unless that is
+// "". makeReady takes half a second, longer than everything else at the start of a run. If
+// the cache can't be read or written, the result is made again.
 func keptReady(module []byte, cache string) (ready, error) {
 	name := ""
 	if key, ok := readyKey(module); ok && cache != "" {
@@ -76,8 +76,7 @@ func keptReady(module []byte, cache string) (ready, error) {
 //go:embed lean.go leancondition.go leanentry.go leanframe.go leanpointer.go leanread.go leanwrite.go image.go
 var leanSource embed.FS
 
-// readyKey names what is made of a module: another version of what makes it makes
-// something else.
+// readyKey is the key of a module in the cache. It also depends on the version of lean.
 func readyKey(module []byte) (key string, ok bool) {
 	h := sha256.New()
 	sum := sha256.Sum256(module)

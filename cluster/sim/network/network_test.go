@@ -243,7 +243,7 @@ func TestIDsBeginAnew(t *testing.T) {
 				if !old.gone || h.Socket(7) != s || s.gone {
 					t.Fatalf("the old socket is gone: %v; the new one is %p, and %p has its id", old.gone, s, h.Socket(7))
 				}
-				// Whoever has the new one is told of its end, like the other side.
+				// The owner of the new one is told of its end, like the other side.
 				other.inbox = nil
 				h.ProcessEnded(second)
 				w.SleepFor(time.Minute)

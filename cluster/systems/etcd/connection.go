@@ -126,7 +126,7 @@ func (c *connection) Close() error {
 // drop ends the connection to the node; the next operation makes another.
 func (c *connection) drop() {
 	if c.link != nil {
-		c.link.Close() // it can't be closed better
+		c.link.Close() // an error is ignored: the link is not used any more
 		c.link = nil
 	}
 }

@@ -25,7 +25,7 @@ var (
 func (c *connection) Acquire(ctx context.Context, key string) (cluster.Grant, error) {
 	k := lockKey(key)
 	var g cluster.Grant
-	// Whoever finds it held needs no lease.
+	// If the lock is held, no lease is needed.
 	if now, err := c.newest(ctx, k); err != nil {
 		return g, err
 	} else if len(now.Kvs) > 0 {

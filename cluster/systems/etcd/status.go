@@ -107,8 +107,8 @@ var (
 )
 
 // Event implements cluster.EventReader. Of followers and candidates it tells no term: etcd says
-// in which term it is before that is on its disk, and after a crash it may be in the
-// one before. Whoever leads has had its term on disk before others could vote for it.
+// its term before the term is on its disk, so after a crash it may be in an older one. The
+// term of a leader was on disk before others could vote for it.
 func (System) Event(node string, text []byte) (harness.Event, time.Time, bool) {
 	if !bytes.HasPrefix(text, []byte("{")) {
 		return harness.Event{}, time.Time{}, false

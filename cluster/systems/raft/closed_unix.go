@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// closedByPeer says whether an idle connection cannot carry another question:
-// the peer closed or reset it, or said something unasked. Otherwise the first
-// operation after a node's restart would go into the void, with its outcome
-// unknown for no reason. It never blocks.
+// closedByPeer reports whether an idle connection can't be used any more, because the peer
+// closed or reset it, or sent something without being asked. Without this check, the first
+// operation after a node's restart would be lost, and its outcome unknown for no reason. It
+// never blocks.
 func closedByPeer(c net.Conn) bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {

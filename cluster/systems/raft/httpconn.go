@@ -14,9 +14,9 @@ import (
 	"coup/harness"
 )
 
-// httpConn asks one node, one question at a time, over one connection that is
-// kept while it works. It starts no goroutines, so that it runs as well where
-// there are none: deadlines end it, and Close.
+// httpConn is a client of one node. It sends one request at a time, over one connection
+// that is kept while it works. It starts no goroutines, so it also runs on simulated
+// machines. Deadlines and Close end a request.
 type httpConn struct {
 	dial dialNode
 	node string
@@ -76,10 +76,9 @@ func (c *httpConn) do(ctx context.Context, method, path string, body []byte) (st
 	return c.exchange(deadline, method, path, body)
 }
 
-// connect dials the node and makes sure that it answers. A port that is
-// forwarded (as the engine publishes those of containers) takes connections
-// for a node that is dead: without a greeting, nobody would know whether what
-// was sent to it had reached anybody.
+// connect dials the node and makes sure that it answers. A forwarded port (as the engine
+// publishes those of containers) accepts connections even if the node is dead. Without a
+// greeting, nobody would know whether a request had reached the node.
 func (c *httpConn) connect(deadline time.Time) error {
 	conn, err := c.dial(dialing{c.life, deadline}, c.node)
 	if err != nil {
@@ -90,7 +89,7 @@ func (c *httpConn) connect(deadline time.Time) error {
 		return nil
 	}
 	if _, _, err := c.exchange(deadline, http.MethodGet, c.greeting, nil); err != nil {
-		return fmt.Errorf("connect to %s: it does not answer: %v", c.node, err) // what was sent has no effect
+		return fmt.Errorf("connect to %s: it does not answer: %v", c.node, err) // the greeting has no effect
 	}
 	if c.conn == nil {
 		return fmt.Errorf("connect to %s: it hung up", c.node)
@@ -110,7 +109,7 @@ func (c *httpConn) exchange(deadline time.Time, method, path string, body []byte
 		return 0, nil, fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}
 	w := &countingWriter{w: c.conn}
-	req := &http.Request{Method: method} // that is all that reading the answer depends on
+	req := &http.Request{Method: method} // reading the answer needs no more of the request
 	if plain, ok := plainRequest(method, c.node, path, body); ok {
 		_, err = w.Write(plain)
 	} else if req, err = http.NewRequest(method, "http://"+c.node+path, bytes.NewReader(body)); err == nil {
@@ -175,8 +174,8 @@ type dialing struct {
 
 func (d dialing) Deadline() (time.Time, bool) { return d.deadline, true }
 
-// countingWriter counts what certainly left, to tell a request of which
-// nothing did.
+// countingWriter counts the bytes that were sent, to know whether a request was sent at
+// all.
 type countingWriter struct {
 	w io.Writer
 	n int

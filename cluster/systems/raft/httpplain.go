@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// Most questions and answers are short and plain. They are written and read here,
-// the same to the byte, in a small part of the time that net/http takes, which on
-// simulated machines is a good part of what a client costs. All others are left to
-// net/http.
+// Most requests and answers are short and plain. These are written and read here, the
+// same to the byte as by net/http, but much faster. On simulated machines, net/http is a
+// good part of the cost of a client. All others are left to net/http.
 
 // longestPlain is how much net/http writes at once.
 const longestPlain = 4096

@@ -23,9 +23,9 @@ import (
 
 // System is the bundled system: package raftnode.
 //
-// Its settings are flags of the node (see settings). The name of a connection's
-// client tells writes apart that are sent twice; connections without one are numbered
-// as they are opened, which is unique within this process.
+// Its settings are flags of the node (see settings). A write carries the name of its
+// client, so that the nodes can recognise a write that is sent twice. Connections without a
+// name are numbered, which is unique within this process.
 type System struct{}
 
 const (
@@ -215,8 +215,8 @@ func (c *connection) write(ctx context.Context, path string, req raftnode.Reques
 	return c.perform(ctx, path, req)
 }
 
-// perform asks the client's own node and, when that says that it certainly did
-// nothing because another node leads, that one.
+// perform asks the client's own node. If that node says that it did nothing because
+// another node leads, it asks the leader.
 func (c *connection) perform(ctx context.Context, path string, req raftnode.Request) (raftnode.Response, error) {
 	resp, leader, err := c.ask(ctx, c.home, path, req)
 	if err != nil && errors.Is(err, harness.ErrFail) && leader != "" && leader != c.home {
@@ -225,7 +225,7 @@ func (c *connection) perform(ctx context.Context, path string, req raftnode.Requ
 	return resp, err
 }
 
-// ask gives node's answer, and the leader that it names instead.
+// ask returns node's answer, or the leader that it names instead.
 func (c *connection) ask(ctx context.Context, node, path string, req raftnode.Request) (resp raftnode.Response, leader string, err error) {
 	c.asked = node
 	conn := c.conns[node]
