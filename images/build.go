@@ -41,48 +41,55 @@ func (o Options) say(format string, args ...any) {
 // before comes from the cache. Its errors are one line: what is wrong and what to do.
 // Safe for concurrent use, by several processes too: one builds, the others wait.
 func Build(ctx context.Context, r Recipe, o Options) (root io.ReadCloser, err error) {
+	root, _, err = build(ctx, r, o)
+	return root, err
+}
+
+// build is Build; kept says that the root comes from the cache.
+func build(ctx context.Context, r Recipe, o Options) (root io.ReadCloser, kept bool, err error) {
 	if err := r.check(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	o.Arch = cmp.Or(o.Arch, runtime.GOARCH)
 	if o.CacheDir == "" {
 		dir, err := os.UserCacheDir()
 		if err != nil {
-			return nil, fmt.Errorf("nowhere to keep images: %w", err)
+			return nil, false, fmt.Errorf("nowhere to keep images: %w", err)
 		}
 		o.CacheDir = filepath.Join(dir, "coup", "images")
 	}
 	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
-		return nil, fmt.Errorf("nowhere to keep images: %w", err)
+		return nil, false, fmt.Errorf("nowhere to keep images: %w", err)
 	}
 	name := strings.NewReplacer("/", "-", ":", "-").Replace(r.Reference()) + "-" + o.Arch
-	kept := filepath.Join(o.CacheDir, name+".tar")
+	file := filepath.Join(o.CacheDir, name+".tar")
 	lock := flock.New(filepath.Join(o.CacheDir, name+".lock"))
 	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
-		return nil, fmt.Errorf("image %s: somebody else builds it: %w", r, err)
+		return nil, false, fmt.Errorf("image %s: somebody else builds it: %w", r, err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if f, err := os.Open(kept); err == nil {
+	if f, err := os.Open(file); err == nil {
 		o.say("%s was built before", r)
-		return f, nil
+		return f, true, nil
 	}
 	files, err := r.files(ctx, o)
 	if err != nil {
-		return nil, fmt.Errorf("the image of %s: %w", r, err)
+		return nil, false, fmt.Errorf("the image of %s: %w", r, err)
 	}
 	// A name of its own until it is whole: what is in the cache is good.
 	f, err := os.CreateTemp(o.CacheDir, name+".*.new")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer os.Remove(f.Name())
 	if err := errors.Join(writeRoot(f, files), f.Sync(), f.Close()); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err := os.Rename(f.Name(), kept); err != nil {
-		return nil, err
+	if err := os.Rename(f.Name(), file); err != nil {
+		return nil, false, err
 	}
-	return os.Open(kept)
+	root, err = os.Open(file)
+	return root, false, err
 }
 
 // files makes what the image holds, by path. Another kind of recipe is another part here.
@@ -325,8 +332,8 @@ func Ensure(ctx context.Context, e Engine, r Recipe, o Options) (id, how string,
 	}
 	begun := time.Now()
 	o.Arch = e.Arch()
-	o.say("the engine has no image of %s: building it", r)
-	root, err := Build(ctx, r, o)
+	o.say("the engine has no image of %s", r)
+	root, kept, err := build(ctx, r, o)
 	if err != nil {
 		return "", "", err
 	}
@@ -337,6 +344,9 @@ func Ensure(ctx context.Context, e Engine, r Recipe, o Options) (id, how string,
 		return "", "", err
 	}
 	how = fmt.Sprintf("built %s in %.0f s", ref, time.Since(begun).Seconds())
+	if kept {
+		how = fmt.Sprintf("imported %s, which had been built before", ref)
+	}
 	o.say("%s", how)
 	return id, how, nil
 }
