@@ -72,6 +72,9 @@ func ensure(t *testing.T, e *docker.Engine, sys cluster.System, o cluster.Option
 		begun := time.Now()
 		id, how, err := images.Ensure(t.Context(), e, r, images.Options{Progress: func(line string) { t.Log(line) }})
 		if err != nil {
+			if os.Getenv("COUP_TEST_ENGINE") == testengine.Required {
+				t.Fatal(err)
+			}
 			t.Skipf("SKIPPED, %s WAS NOT TESTED: %v", r, err)
 		}
 		t.Logf("%s, %v", how, time.Since(begun))
