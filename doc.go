@@ -11,7 +11,7 @@
 //   - search: many runs: hunt, replay, shrink, and the planted bugs
 //   - cmd/coup: the command line
 //
-// To run a test from Go:
+// Start with README.md, and the chapters in docs/. To run a test from Go:
 //
 //	p := plan.Default()
 //	p.Seed = 7

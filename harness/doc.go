@@ -1,4 +1,5 @@
-// Package harness holds the words of coup and the loop that runs a test.
+// Package harness holds the words of coup (operations, processes, histories, verdicts)
+// and the loop that runs a test. Start with [Run].
 //
 // A test is a [Generator] that says which operations are wanted, a [Client]
 // per process that performs them, and a [Recorder] that writes down what

@@ -1,7 +1,8 @@
 // Package nemesis breaks clusters on a schedule, and proves that it did.
 //
-// A fault (kill, partition, ...) and a target (leader, halves, ...) are chosen
-// independently; a [Spec] names one of each. [Schedule] draws from a seed when
+// Start with [ParseSpec], [Schedule] and [Nemesis.Run]. A fault (kill, partition, ...) and
+// a target (leader, halves, ...) are chosen independently; a [Spec] names one of each.
+// [Schedule] draws from a seed when
 // the specs strike. A [Nemesis] carries a schedule out: each strike finds its
 // victims, applies the fault, proves that it has an effect, holds it, and heals it.
 // Every step is recorded as an event. Strikes may overlap.

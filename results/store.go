@@ -1,5 +1,6 @@
-// Package results is the run directory: what a run leaves behind, and what is
-// read back to judge it again. Its sub-package report renders it.
+// Package results is the run directory: what a run leaves behind, and what is read back to
+// judge it again. Start with [Create] to write one, or [Locate] and [ReadHistory] to read
+// one. Its sub-package report renders it.
 //
 // A run directory holds
 //

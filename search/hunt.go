@@ -1,4 +1,4 @@
-// Package search runs plans many times: [Hunt] looks for a seed that fails, [Replay]
+// Package search runs plans many times. Start with one of these: [Hunt] looks for a seed that fails, [Replay]
 // runs again what was recorded, [Shrink] finds the smallest plan that fails the same
 // way, and [TryBug] looks for a planted bug.
 package search

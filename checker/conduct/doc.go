@@ -1,8 +1,8 @@
 // Package conduct judges how a run went, and what the nodes said of themselves,
 // beside what clients saw.
 //
-// Each checker is a struct that implements [harness.Checker]; most need no
-// settings. Files are named by what a checker looks at:
+// Start with any checker below. Each is a struct that implements [harness.Checker]; most
+// need no settings. Files are named by what a checker looks at:
 //
 //   - The nodes: [OneLeader], [Terms], [Deposed] and [Steady] judge who led,
 //     [Replicas] and [CatchUp] whether all nodes come to the same state, [Alive]

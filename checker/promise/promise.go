@@ -1,11 +1,12 @@
-// Package promise judges runs by what a person promises of the system in figures: that
-// outages are short, that operations are fast, that nobody calls needless elections.
+// Package promise judges runs by promises in figures that a person states: that outages
+// are short, that operations are fast, that there are no needless elections. Start with
+// [Parse].
 //
 //	p, err := promise.Parse("gap<5s")
 //	result, err := p.Check(ctx, history)
 //
-// A promise is written as METRIC OPERATOR BOUND, with "/fault" behind the bound where it
-// is for each fault, and "after healing" where it holds only while nothing is broken:
+// A promise is written as METRIC OPERATOR BOUND. "/fault" behind the bound means: for each
+// fault. "after healing" means: only while nothing is broken.
 //
 //	gap<5s                       the longest time in which clients asked and no operation succeeded
 //	p99<200ms, max<2s            the latency of operations that succeeded; any percentile

@@ -1,15 +1,15 @@
 // Package raftnode is the bundled system under test: a small key-value service
 // on hashicorp/raft, such as a team would run.
 //
-// A [Node] serves registers, sets, queues, counters and
-// transactions over lists over HTTP and keeps
-// them in a state machine that is replicated by the raft log. [Main] runs a
-// node on a real machine: TCP, a bbolt file for log and votes, file snapshots.
-// On a simulated machine (GOOS=wasip1, package cluster/sim), where bbolt and TCP
-// do not exist, Main puts other parts around the same [Node], those of package
-// simulated: a log store in one file, raft's messages in a coding of their own, a small
-// HTTP server; and a small client (asker.go). Requests and answers are coded by hand on both
-// (apijson.go). [Start] takes any parts from its caller.
+// A [Node] serves registers, sets, queues, counters and transactions over lists over
+// HTTP. It keeps them in a state machine that is replicated by the raft log.
+//
+// Start with [Main], which runs a node as a program, or [Start], which takes all parts of
+// a node from its caller. On a real machine, Main uses TCP, a bbolt file for log and
+// votes, and file snapshots. On a simulated machine (GOOS=wasip1, package cluster/sim),
+// bbolt and TCP do not exist. There Main uses the parts of package simulated: a log store
+// in one file, raft's messages in a coding of their own, a small HTTP server; and a small
+// client (asker.go). Requests and answers are coded by hand on both (apijson.go).
 //
 // # A request's way
 //

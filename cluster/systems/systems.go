@@ -1,5 +1,6 @@
-// Package systems is the catalogue of the systems under test that coup knows: one
-// folder for each, with what its nodes are, its client, and what its nodes tell.
+// Package systems is the catalogue of the systems under test that coup knows. There is a
+// folder for each, which describes its nodes, its client, and what its nodes tell. Start
+// with [Find].
 package systems
 
 import (

@@ -7,7 +7,7 @@
 // the order of time, except for microseconds: within one wake-up of a program, time
 // advances by what its calls cost.
 //
-// Package cluster/sim writes traces, with a [Writer]; package results/report
+// Start with [Read]. Package cluster/sim writes traces, with a [Writer]; package results/report
 // shows them. A system that is a [Reader] says what its messages and files mean.
 package trace
 

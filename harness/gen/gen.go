@@ -1,7 +1,7 @@
 // Package gen holds generators and their combinators: plain values that say
 // which operation comes next, to be tested without any cluster.
 //
-// A workload composes them, for example five active keys with two hundred
+// Start with [Keys], [Rate] and [Until]. A workload composes them, for example five active keys with two hundred
 // operations each, at five hundred operations a second, for a minute:
 //
 //	gen.Until(time.Minute, gen.Rate(500, gen.Keys(5, func(key string) harness.Generator {

@@ -1,5 +1,5 @@
 // Package coding writes and reads records field by field: entries of the log, messages
-// between nodes, the file of a log store.
+// between nodes, the file of a log store. Start with [Coder].
 package coding
 
 import "encoding/binary"

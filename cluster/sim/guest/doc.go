@@ -1,7 +1,7 @@
-// Package guest is what a program that runs on a simulated machine has in
-// place of an operating system's sockets, fsync and signals: see package sim
-// for the machine itself. Files, clocks and output are those of WASI, so that
-// packages os and time work as ever.
+// Package guest gives a program on a simulated machine what it has in place of an
+// operating system's sockets, fsync and signals. Start with Dial, Listen, Sync and
+// Terminated. See package sim for the machine itself. Files, clocks and output are those
+// of WASI, so that packages os and time work as usual.
 //
 // The machine tells what happened (a connection, data, a finished fsync) by
 // records that the program reads from the file [EventsPath]; protocol.go says

@@ -1,7 +1,7 @@
 // Package etcd is etcd (etcd.io) as a system under test, in any release from 3.4 on,
 // through its official client.
 //
-// What each operation is to etcd: a register is a key; a set is a key for each
+// Start with [System]. In etcd, a register is a key; a set is a key for each
 // element; a queue is a key for each element, in the order in which they were
 // created; a counter and the lists of transactions are keys that are read, and then
 // written if nobody has written them since; a lock is a key with a lease.

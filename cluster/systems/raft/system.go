@@ -1,3 +1,5 @@
+// Package raft is the bundled node (package raftnode) as a system under test: what its
+// nodes are, a client over HTTP, and what its nodes tell. Start with [System].
 package raft
 
 import (

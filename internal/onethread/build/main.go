@@ -1,5 +1,5 @@
-// Build is go build for programs of simulated machines, with the runtime that package
-// onethread makes for them in DIR:
+// Build is go build for programs of simulated machines, with a runtime that package
+// onethread changes for them. It writes the changed files into DIR:
 //
 //	go run ./internal/onethread/build DIR -o FILE ./cmd/raftnode
 package main

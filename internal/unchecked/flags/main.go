@@ -1,5 +1,5 @@
-// Flags prints what go build and go test are given for a coup whose simulated
-// machines are fast: see package unchecked. What it makes for that goes into DIR.
+// Flags prints the flags for go build and go test that make simulated machines fast: see
+// package unchecked. It writes the files that they need into DIR.
 //
 //	go run ./internal/unchecked/flags DIR
 package main
