@@ -56,6 +56,10 @@ type Options struct {
 	// hold the compared value, as in porcupine's model of etcd. Otherwise it is left
 	// out, as in Knossos: it may have failed for any reason.
 	FailedCASDiffers bool
+	// Consistency, if it is not "", is the level that transactions are judged by:
+	// one that [transactions.ParseIsolation] knows. Anomalies, separated by commas,
+	// must not be there either ([transactions.ParseAnomalies]).
+	Consistency, Anomalies string
 }
 
 // Recording is a history that was read.
@@ -64,9 +68,11 @@ type Recording struct {
 	// Notes say what a reader should know of how it was read.
 	Notes []string
 
-	model  string
-	format format
-	values *values
+	model     string
+	format    format
+	values    *values
+	level     transactions.Isolation
+	anomalies []string
 }
 
 // Models are the names that Options.Model can take, sorted.
@@ -105,13 +111,9 @@ func (r *Recording) checker() harness.Checker {
 	case "kv":
 		return of(model.KV())
 	case "list-append":
-		return transactions.Checker{}
+		return transactions.Checker{Level: r.level, Anomalies: r.anomalies}
 	case "rw-register":
-		t := transactions.Checker{Registers: true}
-		if r.format.sessionsOnly() {
-			t.Level = transactions.Serializable
-		}
-		return t
+		return transactions.Checker{Registers: true, Level: r.level, Anomalies: r.anomalies}
 	default:
 		return of(model.Register())
 	}
@@ -176,6 +178,9 @@ func Read(in io.Reader, o Options) (*Recording, error) {
 	c.json = f == jsonFormat
 	p := newPairing(c.model)
 	r := &Recording{model: o.Model, format: f, values: c.values}
+	if r.level, r.anomalies, err = o.promise(); err != nil {
+		return nil, err
+	}
 	switch f {
 	case ednFormat, jsonFormat:
 		entries := newReader(text, c.json)
@@ -214,6 +219,14 @@ func (o Options) Check() error {
 	if !known {
 		return fmt.Errorf("there is no model %q (there are %s)", o.Model, strings.Join(Models(), ", "))
 	}
+	if o.Consistency != "" || o.Anomalies != "" {
+		if !m.txn {
+			return fmt.Errorf("--consistency and --anomalies go with transactions (--model list-append or rw-register), not with the model %s", o.Model)
+		}
+		if _, _, err := o.promise(); err != nil {
+			return err
+		}
+	}
 	if o.Initial == "" {
 		return nil
 	}
@@ -224,6 +237,19 @@ func (o Options) Check() error {
 		return fmt.Errorf("--initial %s: %w", o.Initial, err)
 	}
 	return nil
+}
+
+// promise is what transactions are judged by.
+func (o Options) promise() (level transactions.Isolation, anomalies []string, err error) {
+	if o.Consistency != "" {
+		if level, err = transactions.ParseIsolation(o.Consistency); err != nil {
+			return "", nil, fmt.Errorf("--consistency: %w", err)
+		}
+	}
+	if anomalies, err = transactions.ParseAnomalies(o.Anomalies); err != nil {
+		return "", nil, fmt.Errorf("--anomalies: %w", err)
+	}
+	return level, anomalies, nil
 }
 
 func newConversion(o Options) (*conversion, error) {
@@ -458,10 +484,20 @@ func (c *conversion) readSessions(f format, read func(*sessions) error) (*Record
 	if err := read(s); err != nil {
 		return nil, err
 	}
-	r := &Recording{model: c.options.Model, format: f, values: c.values, Notes: []string{
-		fmt.Sprintf("%s tells of no time: it was judged whether the transactions are serializable in any order", f),
-	}}
+	r := &Recording{model: c.options.Model, format: f, values: c.values}
 	var err error
+	if r.level, r.anomalies, err = c.options.promise(); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.level.NeedsTime():
+		return nil, fmt.Errorf("%s tells of no time, which %s is about: choose a weaker level with --consistency", f, r.level)
+	case r.level == "" && len(r.anomalies) == 0:
+		r.level = transactions.Serializable
+		r.Notes = []string{fmt.Sprintf("%s tells of no time: it was judged whether the transactions are serializable in any order", f)}
+	default:
+		r.Notes = []string{fmt.Sprintf("%s tells of no time, only of the order of each session", f)}
+	}
 	r.Operations, err = s.operations()
 	return r, err
 }

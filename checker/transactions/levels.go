@@ -81,6 +81,12 @@ func (i Isolation) parts() (base Isolation, order graph.Dependency) {
 	return i, 0
 }
 
+// NeedsTime says whether the promise is about the order of time.
+func (i Isolation) NeedsTime() bool {
+	_, order := i.parts()
+	return i != "" && order&graph.Realtime != 0
+}
+
 // implies says whether what keeps a promise keeps another one, too.
 func (i Isolation) implies(other Isolation) bool {
 	weaker := map[Isolation][]Isolation{

@@ -466,3 +466,36 @@ func TestLevelsAgainstEveryOrder(t *testing.T) {
 		}
 	}
 }
+
+// What a list held at the beginning was there before all others, at every level; a
+// story says where in the file its transactions stand.
+func TestBeginningAndPlaces(t *testing.T) {
+	begin := model.Txn{{F: "append", Key: "x", Value: 1}}
+	read := func(list ...int64) model.Txn { return model.Txn{{F: "r", Key: "x", List: append([]int64{}, list...)}} }
+	asked := model.Txn{{F: "r", Key: "x"}}
+	ops := []harness.Operation{
+		{Process: harness.Beginning, F: "txn", Input: begin, Output: begin, Type: harness.OK, Call: 0, Return: 1, Index: -1},
+		{Process: 0, F: "txn", Input: asked, Output: read(1), Type: harness.OK, Call: 2, Return: 3, Line: 1, Index: -1},
+		{Process: 1, F: "txn", Input: asked, Output: read(1), Type: harness.OK, Call: 4, Return: 5, Line: 3, Index: 7},
+	}
+	for _, level := range Levels() {
+		if r := testhistory.Check(t, Checker{Level: level}, &harness.History{Operations: ops}); r.Valid != harness.Valid {
+			t.Errorf("%s: %s", level, r.Summary)
+		}
+	}
+	ops[2].Output = read()
+	for _, level := range Levels() {
+		r := testhistory.Check(t, Checker{Level: level}, &harness.History{Operations: ops})
+		want := harness.Invalid
+		if base, _ := level.parts(); base == ReadCommitted || base == ReadUncommitted {
+			want = harness.Valid
+		}
+		if r.Valid != want {
+			t.Errorf("%s: %v: %s", level, r.Valid, r.Summary)
+			continue
+		}
+		if want == harness.Invalid && !slices.Contains(r.Counterexample.Story, "T2: Process 1 (line 3, :index 7) read x as [], acknowledged.") {
+			t.Errorf("%s:\n%s", level, strings.Join(r.Counterexample.Story, "\n"))
+		}
+	}
+}

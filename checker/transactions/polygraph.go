@@ -173,6 +173,19 @@ func (t *txns) newPolygraph(all []int32, k known, snapshots bool, order graph.De
 
 // ordered adds the order of processes and that of time, as [txns.order] does.
 func (p *polygraph) ordered() {
+	if slices.ContainsFunc(p.all, func(i int32) bool { return p.ops[i].Process == harness.Beginning }) {
+		of, place, hub := make([]bool, len(p.ops)), make(map[int32]int32), none
+		for at, i := range p.all {
+			of[i], place[i] = true, int32(at)
+		}
+		p.beginning(of, func() int32 { hub = p.nodes; p.nodes++; return hub }, func(from, to int32, kind graph.Dependency) {
+			if from == hub {
+				p.know(hub, p.start(place[to]), kind)
+			} else {
+				p.know(p.commit(place[from]), hub, kind)
+			}
+		})
+	}
 	if p.order&graph.Process != 0 {
 		last := map[int]int32{}
 		for at, i := range p.all {

@@ -275,7 +275,7 @@ func (r *refutation) steps(way []int32) (list []step) {
 			list[len(list)-1].To = r.all[to]
 		case from == to: // to its own commit
 		case to == none:
-			list = append(list, step{graph.Step{From: r.all[from], Kind: graph.Realtime}, e})
+			list = append(list, step{graph.Step{From: r.all[from], Kind: f.kind}, e})
 		default:
 			list = append(list, step{graph.Step{From: r.all[from], To: r.all[to], Kind: f.kind}, e})
 		}

@@ -39,7 +39,7 @@ func (t *txns) tell(a Anomaly) *harness.Counterexample {
 	var ops []harness.Operation
 	for _, i := range involved {
 		ops = append(ops, *t.ops[i])
-		c.Story = append(c.Story, name(i)+": "+did(t.ops[i], keys))
+		c.Story = append(c.Story, name(i)+": "+t.told(t.ops[i], keys))
 	}
 	if a.lines != nil {
 		c.Story = append(c.Story, a.lines(name)...)
@@ -118,19 +118,39 @@ func (t *txns) known(s graph.Step, from, to string) (key, text string) {
 	case graph.Process:
 		return "", fmt.Sprintf("Process %d performed %s and then %s", a.Process, from, to)
 	case graph.Realtime:
+		if t.timeless {
+			return "", fmt.Sprintf("%s had ended when %s began", from, to)
+		}
 		return "", fmt.Sprintf("%s had been acknowledged at %s, and %s began at %s", from, story.Seconds(a.End), to, story.Seconds(b.Start))
 	default:
-		return t.why(s, from, to)
+		key, text = t.why(s, from, to)
+		if key == "" && a.Process == harness.Beginning {
+			text = fmt.Sprintf("What %s had done was there at the beginning", from)
+		}
+		return key, text
 	}
 }
 
-// did tells what a transaction did to some objects.
-func did(op *harness.Operation, keys []string) string {
+// told tells what a transaction did to some objects, and where in the file it stands.
+func (t *txns) told(op *harness.Operation, keys []string) string {
 	through := ""
 	if op.Node != "" {
 		through = " through " + op.Node
 	}
-	head := fmt.Sprintf("At %s process %d", story.Seconds(op.Start), op.Process)
+	head := fmt.Sprintf("process %d", op.Process)
+	switch {
+	case op.Line > 0 && op.Index >= 0:
+		head += fmt.Sprintf(" (line %d, :index %d)", op.Line, op.Index)
+	case op.Line > 0:
+		head += fmt.Sprintf(" (line %d)", op.Line)
+	}
+	acknowledged := ", acknowledged"
+	if t.timeless {
+		head = strings.ToUpper(head[:1]) + head[1:]
+	} else {
+		head = fmt.Sprintf("At %s %s", story.Seconds(op.Start), head)
+		acknowledged += " at " + story.Seconds(op.End)
+	}
 	steps, left := deeds(op, keys)
 	if op.Process == harness.Beginning {
 		return fmt.Sprintf("Before all others, somebody had %s.", strings.Join(steps, " and "))
@@ -151,7 +171,7 @@ func did(op *harness.Operation, keys []string) string {
 	case len(op.Output.(model.Txn)) > 1:
 		with = ", all as one" + with
 	}
-	return fmt.Sprintf("%s %s%s%s, acknowledged at %s.", head, what, through, with, story.Seconds(op.End))
+	return fmt.Sprintf("%s %s%s%s%s.", head, what, through, with, acknowledged)
 }
 
 // deeds tells the steps of a transaction on some objects, as done or to be done,
@@ -184,6 +204,9 @@ func deeds(op *harness.Operation, keys []string) (told []string, left int) {
 
 // txn names a transaction where it has no number.
 func (t *txns) txn(i int32) string {
+	if op := t.ops[i]; op.Line > 0 {
+		return fmt.Sprintf("process %d's transaction of line %d", op.Process, op.Line)
+	}
 	return fmt.Sprintf("process %d's transaction of %s", t.ops[i].Process, story.Seconds(t.ops[i].Start))
 }
 

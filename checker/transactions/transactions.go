@@ -236,6 +236,7 @@ type txns struct {
 	stepKeys   []int32  // the key of every step of every transaction
 	anomalies  []Anomaly
 	components int
+	timeless   bool // nobody looked at a clock
 	undrawn    bool // not all that several reads say together was concluded: it would have been too much
 	// why tells an edge of the kinds ww, wr and rw, and on which key it is.
 	why       func(s graph.Step, from, to string) (key, text string)
@@ -274,6 +275,7 @@ func newTxns(ops []harness.Operation) (*txns, error) {
 		}
 	}
 	t.graph = graph.New(len(ops))
+	t.timeless = !slices.ContainsFunc(ops, func(op harness.Operation) bool { return op.Start != 0 || op.End != 0 })
 	return t, nil
 }
 
@@ -317,10 +319,30 @@ func (a *Anomaly) with(edges ...graph.Step) {
 	}
 }
 
+// beginning adds that what was there at the beginning came before all others of some
+// transactions, whatever order counts.
+func (t *txns) beginning(of []bool, node func() int32, edge func(from, to int32, kind graph.Dependency)) {
+	hub := none
+	for i, op := range t.ops {
+		if of[i] && op.Process == harness.Beginning {
+			if hub == none {
+				hub = node()
+			}
+			edge(int32(i), hub, graph.WW)
+		}
+	}
+	for i, op := range t.ops {
+		if hub != none && of[i] && op.Process != harness.Beginning {
+			edge(hub, int32(i), graph.Link)
+		}
+	}
+}
+
 // order adds the order of each process and that of time. The latter is a chain
 // of moments, one after each end of a transaction: the transaction leads to
 // its moment, and each moment leads to what begins after it.
 func (t *txns) order() {
+	t.beginning(t.did, t.graph.Node, t.graph.Edge)
 	last := map[int]int32{}
 	byEnd := make([]int32, 0, len(t.ops))
 	for i, op := range t.ops {

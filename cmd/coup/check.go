@@ -49,6 +49,16 @@ coup looks at the whole history to find out; --independent says that it is so, a
 what they hold. If an invocation and its completion differ, the completion counts. A
 history in which nothing succeeded is unknown.
 
+Transactions (list-append, rw-register) must be strict-serializable, or serializable
+if the history tells of no time. --consistency names another level, as Elle does:
+read-uncommitted, read-committed, repeatable-read, snapshot-isolation, serializable;
+the same but repeatable-read with strong-session- in front (the transactions of a
+process keep its order); strong-read-uncommitted, strong-read-committed,
+strong-snapshot-isolation and strict-serializable (all keep the order of time).
+PolySI's snapshot isolation is strong-session-snapshot-isolation. --anomalies names
+anomalies that must not be there, beside the level or instead of one: G0, G1a, G1b,
+G1c, G1, G-single, G-nonadjacent, G2-item, lost-update, internal, dirty-update.
+
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage or a
 history that makes no sense, 255 coup itself failed.`,
 		Example: `  coup check runs/latest
@@ -56,6 +66,7 @@ history that makes no sense, 255 coup itself failed.`,
   coup check --workload queue /tmp/history.jsonl
   coup check --model cas-register store/latest/history.edn
   coup check --model register --initial 0 --independent store/latest
+  coup check --model rw-register --consistency snapshot-isolation history.edn
   coup check --model list-append --out /tmp/page --json history.json
   zcat history.edn.gz | coup check --model list-append -`,
 		Args: usageArgs(cobra.ExactArgs(1)),
@@ -69,6 +80,8 @@ history that makes no sense, 255 coup itself failed.`,
 	f.BoolVar(&asJSON, "json", false, "write the verdict to standard output as JSON, as in verdict.json")
 	f.StringVar(&out, "out", "", "with --model, write verdict.json, junit.xml and report.html to this directory")
 	f.StringVar(&o.Initial, "initial", "", "what every object holds at the beginning: 0, \"a\", [1 2], held")
+	f.StringVar(&o.Consistency, "consistency", "", "the level that transactions must keep: serializable, snapshot-isolation, ...")
+	f.StringVar(&o.Anomalies, "anomalies", "", "anomalies of transactions that must not be there, separated by commas: G1a,lost-update")
 	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an unknown answer, as in Knossos; otherwise it says that there was nothing")
 	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed, as in porcupine's model of etcd; otherwise it says nothing")
 	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker; if not given, a run's own plan counts")
@@ -87,7 +100,7 @@ history that makes no sense, 255 coup itself failed.`,
 			return checkForeign(cmd, args[0], o, plan, out, asJSON)
 		}
 		if o != (histories.Options{}) || out != "" {
-			return usageError{errors.New("--independent, --initial, --nil-reads-say-nothing, --failed-cas-differs and --out go with --model")}
+			return usageError{errors.New("--independent, --initial, --consistency, --anomalies, --nil-reads-say-nothing, --failed-cas-differs and --out go with --model")}
 		}
 		if err := isForeign(args[0], f.Changed("workload")); err != nil {
 			return usageError{err}
