@@ -164,7 +164,7 @@ func huntOne(ctx, soft context.Context, j job, o runner.Options) Hunted {
 		h.Error = err.Error()
 		return h
 	}
-	h.Valid, h.Fingerprint, h.Sentence = v.Valid, Fingerprint(v), v.Sentence()
+	h.Valid, h.Fingerprint, h.Sentence = v.Valid, Fingerprint(v, dir), v.Sentence()
 	if v.Valid == harness.Valid {
 		os.RemoveAll(dir) // if that fails, there is one directory too many, and no harm
 		h.Dir = ""
@@ -179,5 +179,5 @@ func WriteStuck(ctx context.Context, out io.Writer, dir, node string, after time
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(out).Encode(Hunted{Valid: v.Valid, Fingerprint: Fingerprint(v), Sentence: v.Sentence(), Dir: dir, Simulated: -1})
+	return json.NewEncoder(out).Encode(Hunted{Valid: v.Valid, Fingerprint: Fingerprint(v, dir), Sentence: v.Sentence(), Dir: dir, Simulated: -1})
 }

@@ -29,15 +29,15 @@ func TestFingerprint(t *testing.T) {
 		}
 		return v
 	}
-	if f := Fingerprint(verdict(harness.Valid, "fine")); f != "" {
+	if f := Fingerprint(verdict(harness.Valid, "fine"), ""); f != "" {
 		t.Errorf("a valid run has %q", f)
 	}
-	a := Fingerprint(verdict(harness.Invalid, "Nodes n1, n3 and n5 differ at 1200."))
-	b := Fingerprint(verdict(harness.Invalid, "Nodes n2 and n4 differ at 7."))
+	a := Fingerprint(verdict(harness.Invalid, "Nodes n1, n3 and n5 differ at 1200."), "")
+	b := Fingerprint(verdict(harness.Invalid, "Nodes n2 and n4 differ at 7."), "")
 	if a != b || a != "c: Nodes # differ at #" {
 		t.Errorf("%q and %q", a, b)
 	}
-	if c := Fingerprint(verdict(harness.Invalid, "Two leaders in term 4.")); c == a {
+	if c := Fingerprint(verdict(harness.Invalid, "Two leaders in term 4."), ""); c == a {
 		t.Errorf("%q says nothing", c)
 	}
 }
@@ -99,7 +99,7 @@ func TestHuntReplayShrink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Differs != "" || Fingerprint(r.Verdict) != failure.Fingerprint {
+	if r.Differs != "" || Fingerprint(r.Verdict, r.Dir) != failure.Fingerprint {
 		t.Errorf("the replay differs: %s; %s", r.Differs, r.Verdict.Sentence())
 	}
 	// With the operations as a list, clients do the same.

@@ -38,7 +38,7 @@ func TestWhatShrinkKeeps(t *testing.T) {
 		}
 	}
 	a := judge.Verdict{Verdict: checker.Verdict{Valid: harness.Invalid, Results: []harness.Result{lin, terms}}}
-	if f := Fingerprint(a); !strings.HasPrefix(f, "linearizable") {
+	if f := Fingerprint(a, ""); !strings.HasPrefix(f, "linearizable") {
 		t.Errorf("the fingerprint begins with something else: %s", f)
 	}
 }

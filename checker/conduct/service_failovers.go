@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"coup/checker/story"
@@ -86,7 +87,46 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 
 	r.Details = d
 	r.Summary = summariseFailovers(d)
+	if len(elected) == 1 {
+		if again := ledAgain(timeline.Reigns(h)); len(again) > 1 {
+			r.Summary = sayAgain(again, d.Polls)
+		}
+	}
 	return r, nil
+}
+
+// ledAgain leaves out what only goes on with the reign before.
+func ledAgain(all []timeline.Reign) (apart []timeline.Reign) {
+	for _, r := range all {
+		if n := len(apart); n > 0 && apart[n-1].Node == r.Node && apart[n-1].Term == r.Term && apart[n-1].To == r.From {
+			apart[n-1].To = r.To
+			continue
+		}
+		apart = append(apart, r)
+	}
+	return apart
+}
+
+// sayAgain tells of a first leader that did not lead all the time, though nobody led in a
+// later term.
+func sayAgain(reigns []timeline.Reign, polls time.Duration) string {
+	var said []string
+	for _, r := range reigns[1:] {
+		term := ""
+		if r.Term > 0 {
+			term = fmt.Sprintf(" term %d", r.Term)
+		}
+		if len(said) == 3 && len(reigns) > 5 {
+			said = append(said, fmt.Sprintf("and %d more", len(reigns)-1-len(said)))
+			break
+		}
+		said = append(said, fmt.Sprintf("%s led%s from %s on", r.Node, term, story.Seconds(r.From)))
+	}
+	was := "did not lead"
+	if polls > 0 {
+		was = fmt.Sprintf("was not seen to lead, by polls every %v,", polls)
+	}
+	return fmt.Sprintf("No leader of a later term took over, but %s %s all the time: %s.", reigns[0].Node, was, strings.Join(said, ", "))
 }
 
 // callsForElection are the moments in which a node called for an election, in order.

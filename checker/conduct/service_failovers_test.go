@@ -46,6 +46,27 @@ func TestFailovers(t *testing.T) {
 	}
 }
 
+// Without a later term there is no failover, but a leader that was down meanwhile is no
+// leader that never changed.
+func TestLeadersThatLeadAgain(t *testing.T) {
+	boot := harness.Event{Kind: harness.BootEvent, Time: 3000 * ms, Node: "n2"}
+	for name, c := range map[string]struct {
+		events []harness.Event
+		want   string
+	}{
+		"once":          {[]harness.Event{leads(100*ms, "n2", 2)}, "The leader never changed."},
+		"said again":    {[]harness.Event{leads(100*ms, "n2", 2), leads(200*ms, "n2", 2)}, "The leader never changed."},
+		"down":          {[]harness.Event{leads(100*ms, "n2", 2), boot}, "The leader never changed."},
+		"led again":     {[]harness.Event{leads(100*ms, "n2", 2), boot, leads(3500*ms, "n2", 2)}, "No leader of a later term took over, but n2 did not lead all the time: n2 led term 2 from 3.500 s on."},
+		"another leads": {[]harness.Event{leads(100*ms, "n2", 2), boot, leads(3500*ms, "n1", 2)}, "No leader of a later term took over, but n2 did not lead all the time: n1 led term 2 from 3.500 s on."},
+	} {
+		r := testhistory.Check(t, Failovers{}, &harness.History{Events: c.events})
+		if r.Summary != c.want || r.Valid != harness.Valid {
+			t.Errorf("%s: %s", name, r.Summary)
+		}
+	}
+}
+
 // What nobody told as it happened is seen by polls, as late as they are; and what nobody
 // would have seen is not claimed.
 func TestFailoversByPolls(t *testing.T) {

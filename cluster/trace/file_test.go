@@ -123,3 +123,20 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestLogEnd(t *testing.T) {
+	for _, c := range []struct {
+		last uint64
+		text string
+		want uint64
+	}{
+		{2, "#10 of term 3: write k13 1", 10}, {2, "#3 of term 1: set-add k5 7, #4 of term 1: set-add k5 8", 4},
+		{9, "CurrentTerm 4", 9}, {9, "begin, CurrentTerm 4", 9}, {9, "", 9}, {9, "12 bytes", 9},
+		{9, "drops #5 to #9", 4}, {9, "drops #5 to #9, #5 of term 6: no-op", 5}, {9, "drops #1 to #7", 9}, // the second makes room at the front
+		{0, "drops #1 to #7", 0}, {9, "drops #x to #", 9}, {9, "#x of term 3", 9}, {9, "#12", 9},
+	} {
+		if got := LogEnd(c.last, c.text); got != c.want {
+			t.Errorf("after %q a log that ended at %d ends at %d, not %d", c.text, c.last, got, c.want)
+		}
+	}
+}

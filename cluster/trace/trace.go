@@ -11,7 +11,11 @@
 // shows them. A system that is a [Reader] says what its messages and files mean.
 package trace
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Clients is what stands for all clients where the name of a node would.
 const Clients = "clients"
@@ -91,7 +95,9 @@ type Reader interface {
 	// Conversation reads along on a new connection to that port of a node; nil
 	// if it can't.
 	Conversation(port int) Conversation
-	// Wrote says what was written to a file, in few words, or "".
+	// Wrote says what was written to a file, in few words, or "". Entries of a log
+	// are told as "#8 of term 3: what it is", what is taken out of it as "drops #5 to
+	// #7", and several by commas: see [LogEnd].
 	Wrote(path string, data []byte) string
 }
 
@@ -100,4 +106,26 @@ type Conversation interface {
 	// Said takes what one end sent next (the one that dialled, or the other),
 	// and returns the messages that are complete with it. It keeps no data.
 	Said(dialler bool, data []byte) []Message
+}
+
+// LogEnd returns where a node's log ends after it wrote what text tells, as
+// [Reader.Wrote] tells it; last is where it ended before, 0 if nobody knows.
+func LogEnd(last uint64, text string) uint64 {
+	for part := range strings.SplitSeq(text, ", ") {
+		if dropped, ok := strings.CutPrefix(part, "drops #"); ok {
+			from, to, _ := strings.Cut(dropped, " to #")
+			a, errFrom := strconv.ParseUint(from, 10, 64)
+			b, errTo := strconv.ParseUint(to, 10, 64)
+			if errFrom == nil && errTo == nil && a > 0 && a <= last && last <= b {
+				last = a - 1
+			}
+			continue
+		}
+		entry, ok := strings.CutPrefix(part, "#")
+		position, _, told := strings.Cut(entry, " of term ")
+		if n, err := strconv.ParseUint(position, 10, 64); ok && told && err == nil {
+			last = n // an entry that replaces others ends the log there
+		}
+	}
+	return last
 }

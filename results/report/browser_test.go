@@ -481,13 +481,22 @@ func TestBrowserShowsTheTrace(t *testing.T) {
 	b.wait(`!document.getElementById("trace-view").hidden`)
 	text := func(id string) string { return b.eval(`document.getElementById("` + id + `").textContent`).(string) }
 	arrows := func() float64 { return b.eval(`document.querySelectorAll("#trace-lanes .message").length`).(float64) }
-	// What each node believed when the wrong answer was given comes first.
-	if got, want := text("trace-says"), "At 2.102 s, when process 2 got its answer to read -> 1 from n1 (leader of term 2): n1 (term 2) and n2 (term 3) took themselves for the leader."; got != want {
+	// What the counterexample goes back to comes first; then what each node believed when
+	// the wrong answer was given. A leader that is cut off is no fault by itself.
+	if got, want := text("trace-says"), "At 1.500 s, when partition leader (n1 → n2, n3) began: n1 (term 2) took itself for the leader."; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+	b.eval(`document.querySelectorAll("#trace-ops button")[2].click()`)
+	if b.eval(`document.querySelector("#trace-says .bad") !== null`) == true {
+		t.Error("two leaders of different terms are called wrong")
+	}
+	if got, want := text("trace-says"), "At 2.102 s, when process 2 got its answer to read -> 1 from n1 (leader of term 2): n1 (term 2) and n2 (term 3) took themselves for the leader. An old leader is late to hear of a new one where it is cut off: only what it then answers can be wrong."; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 	if got, want := b.eval(`[...document.querySelectorAll("#trace-beliefs tr")].map((r) => [...r.cells].map((c) => c.textContent).join(" ")).join("; ")`), "n1 leader 2 (behind) n1 – –; n2 leader 3 n2 8 7; n3 unknown 3 – 8 7"; got != want {
 		t.Errorf("the beliefs are %q, want %q", got, want)
 	}
+	b.eval(`document.querySelector("[data-trace=all]").click()`)
 	// The operations' own messages, the vote and another client's read; no heartbeat.
 	if got := arrows(); got != 7 {
 		t.Errorf("%v messages are drawn, want 7", got)
@@ -512,7 +521,7 @@ func TestBrowserShowsTheTrace(t *testing.T) {
 	}
 
 	// One click for the wrong answer's own messages, one for what a message says.
-	b.eval(`document.querySelectorAll("#trace-ops button")[1].click()`)
+	b.eval(`document.querySelectorAll("#trace-ops button")[2].click()`)
 	if got := arrows(); got != 2 {
 		t.Errorf("during the read, %v messages are drawn, want 2", got)
 	}
@@ -605,5 +614,47 @@ func TestBrowserWith100k(t *testing.T) {
 		requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
 	})`)
 	t.Logf("zoomed in within %.0f ms", took)
+	b.noTrouble()
+}
+
+// On a narrow page what goes on to the side says so, labels keep apart, and one
+// counterexample stands open.
+func TestBrowserIsNarrow(t *testing.T) {
+	b := startBrowser(t)
+	in := tracedInput()
+	again := in.Verdict.Results[0]
+	again.Checker = "sessions" // the same operations
+	other := *again.Counterexample
+	other.Witness = other.Witness[1:]
+	third := again
+	third.Checker, third.Counterexample = "staleness", &other
+	in.Verdict.Results = append(in.Verdict.Results, again, third)
+	b.size(400, 800)
+	b.open(in, "")
+	b.wait(`!document.getElementById("trace-view").hidden`)
+	if got := b.eval(`document.documentElement.scrollWidth`).(float64); got > 400 {
+		t.Errorf("the page is %v pixels wide", got)
+	}
+	for _, box := range []string{".top nav", ".proof .scroll", "#trace-lanes"} {
+		b.wait(`document.querySelector("` + box + `").matches(".more-right")`)
+	}
+	b.eval(`document.querySelector(".top nav").scrollLeft = 10000`)
+	b.wait(`document.querySelector(".top nav").matches(".more-left:not(.more-right)")`)
+	if got := b.eval(`[...document.querySelectorAll(".proof h2 small")].map((e) => e.textContent).join("; ")`); got != "found by linearizable and sessions; found by staleness" {
+		t.Errorf("counterexamples: %v", got)
+	}
+	if got := b.eval(`document.querySelector(".around").getBoundingClientRect().bottom`).(float64); got > 800 {
+		t.Errorf("the cause ends at %v pixels, below the first screen", got)
+	}
+	if got := b.eval(`document.querySelector(".more-proofs").open`); got != false {
+		t.Error("the second counterexample is open")
+	}
+	b.eval(`document.querySelector(".more-proofs").open = true`)
+	b.wait(`document.querySelector(".more-proofs svg") !== null`)
+	overlap := `(() => { const all = [...document.querySelectorAll("#trace-lanes .words")].map((e) => e.getBoundingClientRect());
+		return all.some((a, i) => all.some((c, j) => i < j && a.left < c.right && c.left < a.right && Math.abs(a.top - c.top) < 5)); })()`
+	if b.eval(overlap) == true {
+		t.Error("labels of messages lie on each other")
+	}
 	b.noTrouble()
 }

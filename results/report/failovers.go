@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"coup/checker/conduct"
@@ -97,8 +98,8 @@ func (t *failoverTable) figure() figure {
 			served = append(served, r.Served)
 		}
 	}
-	note := "the leader never changed"
-	if t.Polls != "" {
+	note := strings.TrimSuffix(t.None, ".") // as the checker says it
+	if t.Polls != "" && strings.HasPrefix(note, "Polls ") {
 		note = "polls every " + t.Polls + " never saw the leader change"
 	}
 	switch {

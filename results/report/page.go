@@ -63,6 +63,8 @@ type data struct {
 	Latency    latencies    `json:"latencies"`
 	Lanes      []lane       `json:"lanes"`
 	Proofs     []dataProof  `json:"proofs"`
+	// LeadersWrong says that a checker found two leaders where there must not be.
+	LeadersWrong bool `json:"leadersWrong,omitempty"`
 }
 
 type dataFault struct {
@@ -116,6 +118,13 @@ func newPage(in *Input) (*page, error) {
 		Lanes:   gatherLanes(h, faults, end),
 	}
 	p.Data.addEvents(in.Events, faults)
+	reigns := timeline.Reigns(h)
+	for i := range p.Proofs {
+		p.Proofs[i].addAround(faults, reigns)
+	}
+	p.Data.LeadersWrong = slices.ContainsFunc(in.Verdict.Results, func(r harness.Result) bool {
+		return r.Valid == harness.Invalid && (r.Checker == conduct.OneLeader{}.Name() || r.Checker == conduct.Deposed{}.Name())
+	})
 	for _, c := range p.Proofs {
 		p.Data.Proofs = append(p.Data.Proofs, dataProofOf(c, calls, list.rows))
 	}
@@ -140,10 +149,8 @@ func (p *page) addResults(results []harness.Result) {
 			Result: r, Class: strings.ReplaceAll(r.Valid.String(), " ", "-"), Word: r.Valid.String(), Pretty: prettyDetails(r.Details, 20_000),
 			Figures: r.Valid == harness.Valid && (r.Checker == conduct.Availability{}.Name() || r.Checker == conduct.Failovers{}.Name()),
 		})
-		if c := r.Counterexample; c != nil {
-			p.Proofs = append(p.Proofs, proof{len(p.Proofs), r.Checker, r.Summary, c.Key, c.Story, slices.Clone(c.Witness), c.Edges})
-		}
 	}
+	p.Proofs = gatherProofs(results)
 	p.Changes.fill(results)
 }
 

@@ -1,10 +1,13 @@
 package report
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // proof is a counterexample.
@@ -16,6 +19,100 @@ type proof struct {
 	Story   []string
 	Witness []harness.Witness
 	Edges   []harness.Edge
+	Around  []moment // what happened around it
+}
+
+// moment is something that happened.
+type moment struct {
+	At   time.Duration
+	Text string
+}
+
+// gatherProofs are the counterexamples, what clients were answered first. One that
+// several checkers found stands once.
+func gatherProofs(results []harness.Result) (all []proof) {
+	order := []harness.Subject{"", harness.Answers, harness.Service, harness.Conduct, harness.TheTest}
+	sorted := slices.Clone(results)
+	slices.SortStableFunc(sorted, func(a, b harness.Result) int {
+		return max(slices.Index(order, a.Judges), 1) - max(slices.Index(order, b.Judges), 1)
+	})
+	for _, r := range sorted {
+		c := r.Counterexample
+		if c == nil {
+			continue
+		}
+		same := slices.IndexFunc(all, func(p proof) bool { return sameCalls(p.Witness, c.Witness) && len(c.Witness) > 0 })
+		if same < 0 {
+			all = append(all, proof{Index: len(all), Checker: r.Checker, Summary: r.Summary, Key: c.Key, Story: slices.Clone(c.Story), Witness: slices.Clone(c.Witness), Edges: c.Edges})
+			continue
+		}
+		p := &all[same]
+		p.Checker += " and " + r.Checker
+		for _, line := range c.Story {
+			if !slices.Contains(p.Story, line) {
+				p.Story = append(p.Story, line)
+			}
+		}
+		if len(p.Edges) == 0 && slices.EqualFunc(p.Witness, c.Witness, func(a, b harness.Witness) bool { return callOf(a) == callOf(b) }) {
+			p.Edges = c.Edges // which count places among the operations
+		}
+	}
+	return all
+}
+
+// sameCalls says whether both rest on the same operations, in whatever order.
+func sameCalls(a, b []harness.Witness) bool {
+	calls := map[call]bool{}
+	for _, w := range a {
+		calls[callOf(w)] = true
+	}
+	return len(a) == len(b) && !slices.ContainsFunc(b, func(w harness.Witness) bool { return !calls[callOf(w)] })
+}
+
+// mostAround is how many moments are told around a counterexample.
+const mostAround = 6
+
+// addAround tells which faults were on and who led, from what it goes back to until its
+// last answer; of too many the first, which tell most of how it came about.
+func (p *proof) addAround(faults []*fault, reigns []timeline.Reign) {
+	if len(p.Witness) == 0 {
+		return
+	}
+	from, to := time.Duration(p.Witness[0].Start), time.Duration(0)
+	for _, w := range p.Witness {
+		from, to = min(from, time.Duration(w.Start)), max(to, time.Duration(w.Start), time.Duration(w.End))
+	}
+	if c := causeOf(*p, faults); c != nil {
+		from = min(from, c.at)
+	}
+	for _, f := range faults {
+		if f.Skipped || f.Missed != "" || f.Start > to || f.End < from {
+			continue
+		}
+		text := f.Label()
+		if v := f.Victims(); v != "" {
+			text += " (" + v + ")"
+		}
+		if f.Ended {
+			text += " until " + clock(f.End)
+		}
+		p.Around = append(p.Around, moment{f.Start, text})
+	}
+	for _, r := range reigns {
+		if r.From > to || r.To < from {
+			continue
+		}
+		text := r.Node + " leads"
+		if r.Term > 0 {
+			text += fmt.Sprintf(" term %d", r.Term)
+		}
+		p.Around = append(p.Around, moment{r.From, text + " until " + clock(r.To)})
+	}
+	slices.SortStableFunc(p.Around, func(a, b moment) int { return cmp.Compare(a.At, b.At) })
+	if left := len(p.Around) - mostAround; left > 0 {
+		at := p.Around[mostAround].At
+		p.Around = append(p.Around[:mostAround], moment{at, "and from then on: " + count(left) + " more"})
+	}
 }
 
 type dataProof struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +33,7 @@ const (
 	mostMessages = 2500 // that say something
 	mostIdle     = 1500 // heartbeats, polls
 	mostMarks    = 1500 // of each kind
-	mostBeliefs  = 2500
+	mostBeliefs  = 6000 // of all nodes, positions in logs among them
 	longestText  = 300
 	beforeWindow = 600 * time.Millisecond // read, but not shown: who believes what
 	afterWindow  = 300 * time.Millisecond // read, but not shown: what arrives late
@@ -54,6 +55,14 @@ type dataWindow struct {
 	Marks    [][]int64      `json:"marks"`    // at, until or -1, node or -1, kind, text
 	Beliefs  [][][]int64    `json:"beliefs"`  // of each node: at, role, term, leader, last, commit
 	LeftOut  map[string]int `json:"leftOut"`
+	Cause    *dataCause     `json:"cause,omitempty"` // in this window
+	Twice    []string       `json:"twice,omitempty"` // what several entries of the log hold alike
+}
+
+// dataCause is what the trace opens at.
+type dataCause struct {
+	At   int64  `json:"at"`
+	Text string `json:"text"`
 }
 
 type dataTracedOp struct {
@@ -133,7 +142,8 @@ type windowBuilder struct {
 	marks    map[string]*nearest
 	syncs    map[uint64]*shown
 	beliefs  map[string]*beliefs
-	events   []harness.Event // of the nodes, that are still to come
+	events   []harness.Event     // of the nodes, that are still to come
+	entries  map[string][]string // of logs, that concern objects of the counterexample: their positions
 	order    int
 }
 
@@ -158,7 +168,7 @@ type shown struct {
 func newWindowBuilder(w traceWindow, in *Input, lanes []lane, faults []*fault) *windowBuilder {
 	b := &windowBuilder{
 		traceWindow: w, number: map[string]int64{}, packets: map[uint64]*packet{}, syncs: map[uint64]*shown{},
-		messages: nearest{most: mostMessages}, idle: nearest{most: mostIdle}, marks: map[string]*nearest{}, beliefs: map[string]*beliefs{},
+		messages: nearest{most: mostMessages}, idle: nearest{most: mostIdle}, marks: map[string]*nearest{}, beliefs: map[string]*beliefs{}, entries: map[string][]string{},
 	}
 	b.words.number("")
 	for _, l := range lanes {
@@ -167,7 +177,7 @@ func newWindowBuilder(w traceWindow, in *Input, lanes []lane, faults []*fault) *
 	b.nodes = append(b.nodes, trace.Clients)
 	for i, n := range b.nodes {
 		b.number[n] = int64(i)
-		b.beliefs[n] = &beliefs{step: (w.To - w.From) * time.Duration(len(b.nodes)) / mostBeliefs}
+		b.beliefs[n] = &beliefs{}
 	}
 	for _, e := range withKills(in.Events, faults) {
 		if e.Time < w.From-beforeWindow {
@@ -251,6 +261,7 @@ func (b *windowBuilder) take(e *trace.Event) {
 			text = plural(e.Bytes, "byte")
 		}
 		b.mark(e.Kind, e, "writes "+e.Path+": "+text)
+		b.wrote(e)
 	case trace.Name:
 		b.mark(trace.Write, e, e.Text+" "+e.Path)
 	case trace.Boot:
@@ -351,6 +362,27 @@ func (b *windowBuilder) own(e *trace.Event) bool {
 	})
 }
 
+// wrote takes what a node wrote to its log: it says where the log ends before any
+// message does.
+func (b *windowBuilder) wrote(e *trace.Event) {
+	if n := b.beliefs[e.Node]; n != nil {
+		n.set(e.Time, func(s *belief) { s.last = trace.LogEnd(s.last, e.Text) })
+	}
+	for part := range strings.SplitSeq(e.Text, ", ") {
+		position, what, ok := strings.Cut(part, ": ")
+		number, _, _ := strings.Cut(position, " of term ")
+		if !ok || len(number) == len(position) || !b.inside(e.Time) {
+			continue
+		}
+		if words := strings.Fields(what); !slices.ContainsFunc(words, func(w string) bool { return b.keys[w] }) {
+			continue
+		}
+		if at := b.entries[what]; !slices.Contains(at, number) && len(at) < 3 {
+			b.entries[what] = append(at, number)
+		}
+	}
+}
+
 // believe takes what a node said about itself.
 func (b *windowBuilder) believe(e harness.Event) {
 	n := b.beliefs[e.Node]
@@ -385,6 +417,9 @@ func (b *windowBuilder) data() dataWindow {
 		Title: b.Title, At: b.At.Microseconds(), From: b.From.Microseconds(), To: b.To.Microseconds(), Proof: b.Proof, Ops: []dataTracedOp{},
 		Nodes: b.nodes, Messages: [][]int64{}, Marks: [][]int64{}, Beliefs: [][][]int64{}, LeftOut: map[string]int{},
 	}
+	if b.cause != nil {
+		d.Cause = &dataCause{b.cause.at.Microseconds(), b.cause.text}
+	}
 	for _, o := range b.Ops {
 		end := int64(-1)
 		if o.End >= 0 {
@@ -413,7 +448,13 @@ func (b *windowBuilder) data() dataWindow {
 	}
 	d.Marks = b.inOrder(marks)
 	for _, n := range b.nodes[:len(b.nodes)-1] {
+		leftOut("changes of positions in logs", b.beliefs[n].thin(mostBeliefs/len(b.nodes), b.distance))
 		d.Beliefs = append(d.Beliefs, b.beliefs[n].rows(b.From, b.To, b.word))
+	}
+	for _, what := range slices.Sorted(maps.Keys(b.entries)) {
+		if at := b.entries[what]; len(at) > 1 && len(d.Twice) < 3 {
+			d.Twice = append(d.Twice, fmt.Sprintf("Entries %s, as they were written to logs, are the same: %s.", strings.Join(at, " and "), what))
+		}
 	}
 	d.Words = b.words.names
 	return d
@@ -464,12 +505,10 @@ type belief struct {
 	term, last, commit uint64
 }
 
-// beliefs are those of a node over time. Positions in the log move all the
-// time, and are noted no more than once in a step.
+// beliefs are those of a node over time, in the order in which they came to be known.
 type beliefs struct {
-	step time.Duration
-	now  belief
-	all  []believed
+	now belief
+	all []believed
 }
 
 type believed struct {
@@ -479,19 +518,38 @@ type believed struct {
 
 func (n *beliefs) set(at time.Duration, change func(*belief)) {
 	before := n.now
-	change(&n.now)
-	if n.now == before {
-		return
+	if change(&n.now); n.now != before {
+		n.all = append(n.all, believed{at, n.now})
 	}
-	if last := len(n.all) - 1; last >= 0 {
-		same := before
-		same.last, same.commit = n.now.last, n.now.commit
-		if at-n.all[last].at < n.step && same == n.now {
-			n.all[last].belief = n.now
-			return
+}
+
+// thin leaves out changes of nothing but positions in the log until there are no more
+// than most of these, those farthest away, and says how many. What stays is as it was:
+// what a node knew is never dated earlier.
+func (n *beliefs) thin(most int, far func(time.Duration) time.Duration) int {
+	n.inOrder()
+	var positions []int
+	for i := 1; i < len(n.all); i++ {
+		same := n.all[i-1].belief
+		if same.last, same.commit = n.all[i].last, n.all[i].commit; same == n.all[i].belief {
+			positions = append(positions, i)
 		}
 	}
-	n.all = append(n.all, believed{at, n.now})
+	if len(positions) <= most {
+		return 0
+	}
+	slices.SortStableFunc(positions, func(a, b int) int { return cmp.Compare(far(n.all[a].at), far(n.all[b].at)) })
+	out := map[int]bool{}
+	for _, i := range positions[most:] {
+		out[i] = true
+	}
+	i := -1
+	n.all = slices.DeleteFunc(n.all, func(believed) bool { i++; return out[i] })
+	return len(out)
+}
+
+func (n *beliefs) inOrder() {
+	slices.SortStableFunc(n.all, func(a, b believed) int { return cmp.Compare(a.at, b.at) })
 }
 
 // hear takes what a node's message tells about it.
@@ -515,7 +573,7 @@ func (n *beliefs) hear(at time.Duration, told trace.Belief) {
 
 // rows are the beliefs from the window's beginning on.
 func (n *beliefs) rows(from, to time.Duration, word func(string) int64) [][]int64 {
-	slices.SortStableFunc(n.all, func(a, b believed) int { return cmp.Compare(a.at, b.at) })
+	n.inOrder()
 	rows := [][]int64{}
 	for i, b := range n.all {
 		if b.at > to || i+1 < len(n.all) && n.all[i+1].at <= from {

@@ -253,3 +253,72 @@ func TestTheMomentsThatMatter(t *testing.T) {
 		}
 	}
 }
+
+// What a node wrote counts from that moment on, and never before, however much there is.
+func TestWhereALogEnds(t *testing.T) {
+	in := tracedInput()
+	at := func(us int) time.Duration { return 2*time.Second + time.Duration(us)*time.Microsecond }
+	var events []trace.Event
+	for i := range 1000 {
+		events = append(events, trace.Event{Time: at(10 * i), Kind: trace.Write, Node: "n2", Path: "data/raft.wal", Text: fmt.Sprintf("#%d of term 3: write y %d", 10+i, i)})
+	}
+	events = append(events,
+		trace.Event{Time: at(40_000), Kind: trace.Write, Node: "n2", Path: "data/raft.wal", Text: "drops #4 to #5000"},
+		trace.Event{Time: at(41_000), Kind: trace.Write, Node: "n2", Path: "data/raft.wal", Text: "#4 of term 4: write x 2, #5 of term 4: write x 2"})
+	in.Trace = traceOf(events...)
+	all, _ := windows(t, in)
+	w := all[len(all)-1]
+	last := func(us int) (last int64) {
+		for _, row := range w.Beliefs[1] {
+			if row[0] <= at(us).Microseconds() {
+				last = row[4]
+			}
+		}
+		return last
+	}
+	for us, want := range map[int]int64{5: 10, 95: 19, 5000: 510, 40_500: 3, 41_000: 5} {
+		if got := last(us); got != want {
+			t.Errorf("after %d µs the log ends at %d, want %d", us, got, want)
+		}
+	}
+	for _, row := range w.Beliefs[1] {
+		if us := row[0] - at(0).Microseconds(); us >= 0 && us < 30_000 && row[4] > 10+us/10 {
+			t.Errorf("after %d µs the log ends at %d already", us, row[4])
+		}
+	}
+	if want := []string{"Entries #4 and #5, as they were written to logs, are the same: write x 2."}; !slices.Equal(w.Twice, want) {
+		t.Errorf("twice: %q", w.Twice)
+	}
+}
+
+func TestCauses(t *testing.T) {
+	sec := time.Second
+	f := func(name string, from, to time.Duration, nodes ...string) *fault {
+		return &fault{&timeline.Fault{Event: harness.Event{Fault: name, Nodes: nodes}, Start: from, Hold: from, End: to, Ended: true}}
+	}
+	missed, skipped := f("kill", 10*sec, 12*sec, "n1"), f("kill", 10*sec, 12*sec, "n1")
+	missed.Missed, skipped.Skipped = "it ran on", true
+	for name, c := range map[string]struct {
+		faults []*fault
+		want   string
+	}{
+		"none":              {nil, "none"},
+		"over":              {[]*fault{f("kill", 1*sec, 2*sec, "n1"), f("pause", 5*sec, 6*sec, "n3")}, "5s pause (n3)"},
+		"on":                {[]*fault{f("kill", 1*sec, 2*sec, "n1"), f("pause", 9*sec, 12*sec, "n3"), f("stop", 13*sec, 14*sec, "n3")}, "9s pause (n3)"},
+		"of their node":     {[]*fault{f("pause", 9*sec, 12*sec, "n3"), f("kill", 11*sec, 12*sec, "n1")}, "11s kill (n1)"},
+		"behind":            {[]*fault{f("pause", 30*sec, 31*sec, "n1")}, "none"},
+		"that did not bite": {[]*fault{missed, skipped}, "none"},
+	} {
+		p := proof{Witness: []harness.Witness{
+			{Process: 1, Node: "n1", Type: harness.OK, Start: int64(10 * sec), End: int64(11 * sec)},
+			{Process: 2, Node: "n2", Type: harness.OK, Start: int64(20 * sec), End: int64(21 * sec)},
+		}}
+		got := "none"
+		if found := causeOf(p, c.faults); found != nil {
+			got = fmt.Sprint(found.at, " ", found.text)
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

@@ -20,6 +20,55 @@ type traceWindow struct {
 	keys     map[string]bool
 	At       time.Duration // when that happened which the title names
 	rank     int           // what matters most comes first where not all fit
+	cause    *cause        // what the counterexample goes back to, if that is in here
+}
+
+// cause is what a counterexample goes back to, as far as that can be told.
+type cause struct {
+	at   time.Duration
+	text string
+}
+
+// causeOf is the earliest fault that was on while the operations of the counterexample
+// were under way, or between them; one that hit a node of theirs before all others.
+// Without one it is the last fault that had ended, or where there is none, the
+// operation that the others contradict first: nil, as its own moment tells it.
+func causeOf(p proof, faults []*fault) *cause {
+	if len(p.Witness) == 0 {
+		return nil
+	}
+	first, last := time.Duration(p.Witness[0].Start), time.Duration(0)
+	for _, w := range p.Witness {
+		first, last = min(first, time.Duration(w.Start)), max(last, time.Duration(w.Start), time.Duration(w.End))
+	}
+	var best *fault
+	weight := func(f *fault) int {
+		switch {
+		case f.End < first:
+			return 1
+		case !slices.ContainsFunc(p.Witness, func(w harness.Witness) bool { return w.Node != "" && f.Touches(w.Node) }):
+			return 2
+		default:
+			return 3
+		}
+	}
+	for _, f := range faults {
+		if f.Skipped || f.Missed != "" || f.Start > last {
+			continue
+		}
+		// Of those that were over the last one counts, of the others the first.
+		if best == nil || weight(f) > weight(best) || weight(f) == weight(best) && weight(f) == 1 && f.End > best.End {
+			best = f
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	text := best.Label()
+	if v := best.Victims(); v != "" {
+		text += " (" + v + ")"
+	}
+	return &cause{best.Start, text} // it was only seen to bite later
 }
 
 // tracedOp is an operation of a counterexample.
@@ -46,12 +95,12 @@ const (
 // left says how many there was no room for.
 func chooseWindows(in *Input, proofs []proof, changes []conduct.Failover, faults []*fault, end time.Duration) (all []traceWindow, left int) {
 	for _, p := range proofs {
-		for _, w := range windowsOf(p, in.Events, end) {
+		for _, w := range windowsOf(p, causeOf(p, faults), in.Events, end) {
 			told := slices.ContainsFunc(all, func(o traceWindow) bool { return len(w.Ops) == 0 && o.From <= w.From && o.To >= w.To })
 			if len(proofs) > 1 && p.Key != "" && len(w.Ops) > 0 {
 				w.Title = p.Key + ": " + w.Title
 			}
-			if !told {
+			if !told || w.cause != nil && p.Index == 0 {
 				all = append(all, w)
 			}
 		}
@@ -82,7 +131,16 @@ func chooseWindows(in *Input, proofs []proof, changes []conduct.Failover, faults
 		all[i].From, all[i].To = max(all[i].From, 0), min(all[i].To, end)
 	}
 	if len(all) > mostWindows {
-		slices.SortStableFunc(all, func(a, b traceWindow) int { return cmp.Compare(a.rank, b.rank) })
+		// Where the page opens its trace comes first.
+		opens := func(w traceWindow) int {
+			if w.cause != nil && w.Proof == 0 {
+				return 0
+			}
+			return 1
+		}
+		slices.SortStableFunc(all, func(a, b traceWindow) int {
+			return cmp.Or(opens(a)-opens(b), cmp.Compare(a.rank, b.rank))
+		})
 		left = len(all) - mostWindows
 		all = all[:mostWindows]
 	}
@@ -92,7 +150,7 @@ func chooseWindows(in *Input, proofs []proof, changes []conduct.Failover, faults
 
 // windowsOf are the windows of one counterexample. What lies far apart, such as
 // a write and the read that misses it half a minute later, is in several.
-func windowsOf(p proof, events []harness.Event, end time.Duration) []traceWindow {
+func windowsOf(p proof, c *cause, events []harness.Event, end time.Duration) []traceWindow {
 	if len(p.Witness) == 0 {
 		return nil
 	}
@@ -132,7 +190,17 @@ func windowsOf(p proof, events []harness.Event, end time.Duration) []traceWindow
 			add(fmt.Sprintf("%s leads term %d", e.Node, e.Term), e.Time, e.Time-aroundOthers, e.Time+aroundOthers, 1)
 		}
 	}
-	return joinWindows(all)
+	if c != nil {
+		add(c.text, c.at, c.at-aroundOthers, c.at+aroundOthers, 1)
+	}
+	joined := joinWindows(all)
+	for i := range joined {
+		if w := &joined[i]; c != nil && w.From <= c.at && c.at <= w.To {
+			w.cause = c
+			break
+		}
+	}
+	return joined
 }
 
 // joinWindows joins those that are close to each other, as long as they are

@@ -280,9 +280,13 @@ func (words Words) Wrote(file string, b []byte) string {
 		return ""
 	}
 	var parts []string
+	var last []byte // of the records that are too many to be told: where the log ends then
 	for {
 		records, ok := nextFrame(b)
 		if !ok {
+			if last != nil {
+				parts = append(parts, words.tellRecord(last))
+			}
 			return strings.Join(parts, ", ")
 		}
 		b = b[frameHeader+len(records):]
@@ -293,8 +297,11 @@ func (words Words) Wrote(file string, b []byte) string {
 			}
 			if len(parts) < tellMost {
 				parts = append(parts, words.tellRecord(records[:size:size]))
-			} else if len(parts) == tellMost {
-				parts = append(parts, "and more")
+			} else {
+				if last != nil && len(parts) == tellMost {
+					parts = append(parts, "and more")
+				}
+				last = records[:size:size]
 			}
 			records = records[size:]
 		}

@@ -126,6 +126,7 @@ function drawProof(figure, proof) {
   frame.append(heads, drawing);
   figure.querySelector(".frame")?.remove();
   figure.querySelector(".left-out")?.remove();
+  figure.querySelector(".sideways")?.remove();
   if (ops.length < proof.ops.length) figure.append(el("p", { class: "hint left-out" }, `The last ${ops.length} of ${grouped(proof.ops.length)} operations are drawn.`));
   figure.append(frame);
 }
@@ -165,6 +166,8 @@ function startProofs() {
   const figures = [...document.querySelectorAll(".witness")];
   const draw = () => figures.forEach((f) => drawProof(f, page.proofs[f.dataset.proof]));
   draw();
+  // What is folded away has no width to draw for.
+  for (const d of document.querySelectorAll(".more-proofs")) d.addEventListener("toggle", () => { if (d.open) draw(); });
   themeChanged(draw); // also when the page is printed
   let width = innerWidth;
   addEventListener("resize", () => {

@@ -21,4 +21,4 @@ startPlots();
 startProofs();
 startCopy();
 startOperations();
-startTrace();
+startTrace().finally(markScrollers);

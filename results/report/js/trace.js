@@ -48,11 +48,13 @@ function traceShown() {
   return traced.w.all.filter((e) => e.at <= traced.to && Math.max(e.at, e.arrived ?? e.until ?? e.at) >= traced.from && (e.group === "" || traced.show[e.group]));
 }
 
+// showMoment opens a window: at what the counterexample goes back to, if that is in
+// it, else at the last answer of its operations.
 function showMoment(w) {
   traced.w = w;
   traced.picked = null;
   const last = w.ops.reduce((a, b) => (!a || Math.max(b.start, b.end) > Math.max(a.start, a.end) ? b : a), null);
-  traced.at = last ? (last.end < 0 ? last.start : last.end) : w.from + (w.to - w.from) / 2;
+  traced.at = w.cause ? w.cause.at : last ? (last.end < 0 ? last.start : last.end) : w.from + (w.to - w.from) / 2;
   traced.from = w.from;
   traced.to = w.to;
   for (const [name] of traceToggles) {
@@ -71,7 +73,12 @@ function drawTogglesAndMoments() {
     button.onclick = () => showMoment(o);
     return button;
   }));
-  $("trace-ops").replaceChildren(...w.ops.slice(-6).map((o) => {
+  const cause = w.cause ? [el("button", { type: "button", title: "The moment that it goes back to, as far as that can be told" }, cut(w.cause.text, 48))] : [];
+  for (const button of cause) button.onclick = () => {
+    traced.at = w.cause.at;
+    zoomTrace(w.cause.at - 100e3, w.cause.at + 300e3);
+  };
+  $("trace-ops").replaceChildren(...cause, ...w.ops.slice(-6).map((o) => {
     const button = el("button", { type: "button", class: o.type, title: "Zoom to this operation" }, "process " + o.process + ": " + cut(o.text, 40));
     button.onclick = () => zoomToOp(o);
     return button;
@@ -106,11 +113,16 @@ function sayBeliefs() {
   const newest = Math.max(0, ...w.known.map((_, i) => beliefAt(w, i, at).term));
   const answered = w.ops.find((o) => (o.end < 0 ? o.start : o.end) === at);
   const said = ["At ", el("b", {}, inTrace(at))];
-  if (answered) said.push(answered.end < 0 ? ", when process " : ", when process ", answered.process + (answered.end < 0 ? " began " : " got its answer to "), el("code", {}, answered.text), answered.node ? (answered.end < 0 ? " at " : " from ") + answered.node + sayRole(beliefAt(w, w.nodes.indexOf(answered.node), at)) : "");
+  if (w.cause && w.cause.at === at) said.push(", when ", el("b", {}, w.cause.text), " began");
+  else if (answered) said.push(answered.end < 0 ? ", when process " : ", when process ", answered.process + (answered.end < 0 ? " began " : " got its answer to "), el("code", {}, answered.text), answered.node ? (answered.end < 0 ? " at " : " from ") + answered.node + sayRole(beliefAt(w, w.nodes.indexOf(answered.node), at)) : "");
   const each = leaders.map((l) => l.name + " (term " + l.term + ")");
+  // Two leaders of one term are never right, nor is an old one where that was judged so.
+  // Otherwise one that is cut off is late to hear of it, and nothing promises more.
+  const wrong = page.leadersWrong || leaders.some((l) => leaders.filter((m) => m.term === l.term).length > 1);
   if (!leaders.length) said.push(": no node took itself for the leader.");
   else if (leaders.length === 1) said.push(": " + each[0] + " took itself for the leader" + (leaders[0].term < newest ? ", though term " + newest + " had begun." : "."));
-  else said.push(": ", el("b", { class: "bad" }, each.join(" and ") + " took themselves for the leader."));
+  else if (wrong) said.push(": ", el("b", { class: "bad" }, each.join(" and ") + " took themselves for the leader."));
+  else said.push(": " + each.join(" and ") + " took themselves for the leader. An old leader is late to hear of a new one where it is cut off: only what it then answers can be wrong.");
   $("trace-says").replaceChildren(...said);
 }
 
@@ -119,11 +131,11 @@ const sayRole = (b) => (b.role ? " (" + b.role + (b.term ? " of term " + b.term 
 function listBeliefs() {
   const { w, at } = traced, newest = Math.max(...w.known.map((_, i) => beliefAt(w, i, at).term));
   $("trace-beliefs").replaceChildren(...w.known.map((_, i) => {
-    const b = beliefAt(w, i, at), behind = b.term && b.term < newest;
+    const b = beliefAt(w, i, at), behind = b.term && b.term < newest; // which is no fault by itself
     const number = (n) => el("td", { class: "n" }, n ? String(n) : "–");
     return el("tr", {}, el("td", {}, w.nodes[i]),
       el("td", { class: "role " + b.role }, (b.role || "unknown") + (isFrozenAt(w.nodes[i], at) ? ", frozen" : "")),
-      el("td", { class: "n" + (behind ? " bad" : "") }, b.term ? String(b.term) + (behind ? " (behind)" : "") : "–"),
+      el("td", { class: "n" + (behind ? " behind" : "") }, b.term ? String(b.term) + (behind ? " (behind)" : "") : "–"),
       el("td", {}, b.leader || "–"), number(b.last), number(b.commit));
   }));
 }
@@ -184,7 +196,7 @@ function refreshTrace() {
   listBeliefs();
   listTrace(shown);
   showPicked(traced.picked);
-  const notes = [];
+  const notes = [...(w.twice || [])];
   if (drawn.left) notes.push(grouped(drawn.left) + " messages of the time shown are not drawn: zoom in.");
   const out = Object.entries(w.leftOut).map(([what, n]) => grouped(n) + " " + what);
   if (out.length) notes.push("Not in this page, but in the trace file: " + out.join(", ") + " of this moment, those farthest from " + (w.ops.length ? "the operations of the counterexample." : "its beginning."));
@@ -233,9 +245,9 @@ async function startTrace() {
   });
   startTracePointer(figure);
   figure.after(traceLegend());
-  // The moment of the wrong answer comes first, that of the first counterexample.
+  // What the first counterexample goes back to comes first, else its wrong answer.
   const end = (w) => (w.proof > 0 ? -1 : Math.max(-1, ...w.ops.map((o) => Math.max(o.start, o.end))));
-  showMoment(traced.all.reduce((a, b) => (end(b) >= end(a) && b.ops.length ? b : a)));
+  showMoment(traced.all.find((w) => w.cause && w.proof === 0) || traced.all.reduce((a, b) => (end(b) >= end(a) && b.ops.length ? b : a)));
   themeChanged(refreshTrace);
   let width = innerWidth;
   addEventListener("resize", () => {

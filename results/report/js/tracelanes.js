@@ -2,6 +2,7 @@
 // messages as lines between them. Time is to scale.
 
 const traceHead = 64, beliefHeight = 20, tickRow = 8, laneRoom = 62, opRow = 24, axisRoom = 22, mostArrows = 700, mostLabels = 60;
+const leastLanes = 520; // a narrow page scrolls
 
 // traceClass is how a message looks.
 function traceClass(e) {
@@ -29,7 +30,7 @@ function traceRows(w, opRows, strips) {
 }
 
 function drawTraceLanes(figure, shown) {
-  const { w } = traced, room = Math.max(roomFor(figure) - traceHead, 200), scale = traceScale(room), x = scale.of;
+  const { w } = traced, room = Math.max(roomFor(figure) - traceHead, leastLanes), scale = traceScale(room), x = scale.of;
   const inView = (o) => o.start <= traced.to && (o.end < 0 || o.end >= traced.from);
   const ops = w.ops.filter(inView).map((o) => ({ ...o, ...barSpan(o, scale) }));
   const opRows = packStrips(ops);
@@ -138,7 +139,7 @@ function makeLabels(lanes) {
   return (e, scale) => {
     if (n >= mostLabels || e.at < traced.from || e.group === "idle" && e !== traced.picked) return null;
     const { x1, y1, x2, y2 } = arrowEnds(e, scale, lanes), down = y2 > y1, top = down ? y1 : y1 - laneRoom;
-    const words = cut(e.kind + (e.flags & flagReply ? " reply: " : " ") + e.text, 46), width = words.length * (e.group === "" ? 6.8 : 6.1) + 8;
+    const words = cut(e.kind + (e.flags & flagReply ? " reply: " : " ") + e.text, 46), width = textWidth(words, 11.5, e.flags & (flagOwn | flagElection)) + 10;
     for (const row of down ? [0, 1, 2] : [2, 1, 0]) {
       const y = top + 14 + row * 17, at = x1 + ((x2 - x1) * (y - y1)) / (y2 - y1 || 1) + 5;
       const others = taken.get(y) || taken.set(y, []).get(y);
@@ -201,7 +202,7 @@ function drawTicks(view, w, lanes, scale, shown) {
 // and to are what it takes of its row, a and b the bar.
 function barSpan(o, scale) {
   const a = Math.max(scale.of(o.start), -4), b = Math.min(o.end < 0 ? scale.width + 4 : Math.max(scale.of(o.end), a + 3), scale.width + 4);
-  const text = "process " + o.process + ": " + o.text + (o.node ? " · " + o.node : ""), width = text.length * 7 + 10;
+  const text = "process " + o.process + ": " + o.text + (o.node ? " · " + o.node : ""), width = textWidth(text, 12, true) + 12;
   if (b - a > width) return { a, b, text, from: a, to: b, at: Math.max(a, 0) + 5, anchor: "start" };
   if (b + width < scale.width) return { a, b, text, from: a, to: b + width, at: b + 5, anchor: "start" };
   return { a, b, text, from: a - width, to: b, at: a - 5, anchor: "end" };
@@ -236,7 +237,7 @@ function drawMoment(view, scale, height) {
 // startTracePointer: a click keeps a message or a moment, dragging zooms.
 function startTracePointer(figure) {
   let began = null, mark = null;
-  const place = (e) => e.clientX - figure.getBoundingClientRect().left - traceHead;
+  const place = (e) => e.clientX - figure.getBoundingClientRect().left + figure.scrollLeft - traceHead;
   figure.addEventListener("pointerover", (e) => {
     const on = e.target.closest?.(".message, .did");
     if (on) showPicked(on.traced);

@@ -90,3 +90,43 @@ let paperWidth = 0;
 
 // roomFor is how wide a drawing in an element may be.
 const roomFor = (element) => paperWidth || element.clientWidth;
+
+// textWidth is how wide text in a drawing is, in the font that the style sheets give it.
+const textWidth = (() => {
+  const pen = document.createElement("canvas").getContext("2d");
+  return (text, size, bold) => {
+    pen.font = (bold ? "600 " : "") + size + 'px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
+    return pen.measureText(text).width;
+  };
+})();
+
+// markScrollers shows by a faded edge, and where there is room by words, which boxes go
+// on to the side: many screens hide their scroll bars.
+function markScrollers() {
+  const mark = (box) => {
+    const left = box.scrollLeft > 2, right = box.scrollLeft + box.clientWidth < box.scrollWidth - 2;
+    box.classList.toggle("more-left", left);
+    box.classList.toggle("more-right", right);
+    if (box.matches("nav")) return;
+    let hint = box.nextElementSibling?.matches(".sideways") ? box.nextElementSibling : null;
+    if (!hint && right) box.after(hint = el("p", { class: "sideways hint", "aria-hidden": "true" }, "← scroll sideways →"));
+    if (hint) hint.hidden = !left && !right;
+  };
+  const watch = new ResizeObserver((all) => { for (const e of all) mark(e.target.matches(scrollers) ? e.target : e.target.closest(scrollers)); });
+  const scrollers = ".scroll, .frame, .top nav, #trace-lanes, .list";
+  const seen = new WeakSet();
+  const look = () => {
+    for (const box of document.querySelectorAll(scrollers)) {
+      if (!seen.has(box)) {
+        seen.add(box);
+        box.addEventListener("scroll", () => mark(box), { passive: true });
+        watch.observe(box);
+      }
+      mark(box);
+    }
+  };
+  look();
+  themeChanged(look);
+  addEventListener("resize", look);
+  return look;
+}

@@ -1,0 +1,133 @@
+package search
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/checker"
+	"coup/harness"
+	"coup/judge"
+)
+
+func failed(results ...harness.Result) judge.Verdict {
+	v := judge.Verdict{Verdict: checker.Verdict{Valid: harness.Invalid}}
+	for _, r := range results {
+		r.Valid = harness.Invalid
+		v.Results = append(v.Results, r)
+	}
+	return v
+}
+
+// What tells failures of one defect alike, and what tells those of two apart.
+func TestFingerprintOfAnswers(t *testing.T) {
+	story := func(lines ...string) *harness.Counterexample { return &harness.Counterexample{Story: lines} }
+	linearizable := func(c *harness.Counterexample) harness.Result {
+		return harness.Result{Checker: "linearizable", Judges: harness.Answers, Summary: `Not linearizable: no order of its operations explains what was answered for "k1".`, Counterexample: c}
+	}
+	terms := harness.Result{Checker: "terms", Judges: harness.Conduct, Summary: "n2 went back from term 2 to term 1."}
+	replicas := harness.Result{Checker: "replicas", Judges: harness.Conduct, Summary: "Replicas differ: at 800."}
+	set := harness.Result{Checker: "set", Judges: harness.Answers, Summary: "Elements went wrong: 12 lost, 1 duplicated."}
+	for name, c := range map[string]struct {
+		v    judge.Verdict
+		want string
+	}{
+		"stale":                {failed(linearizable(story("When process 24 began at 3.668 s, k13 was no longer empty: 1 was there by 3.124 s."))), "linearizable: stale"},
+		"stale, another value": {failed(linearizable(story("When process 1 began at 0.668 s, 5 was gone: 6 was there by 0.124 s."))), "linearizable: stale"},
+		"the gravest":          {failed(set), "set: duplicated"},
+		"answers first":        {failed(terms, replicas, linearizable(nil), set), "set: duplicated"},
+		"the nearest cause":    {failed(replicas, terms), "terms"},
+		"replicas":             {failed(replicas), "replicas"},
+		"transactions":         {failed(harness.Result{Checker: "transactions", Judges: harness.Answers, Summary: "Not strict-serializable: G1a, dirty-update."}), "transactions: G1a"},
+		"of an old verdict":    {failed(harness.Result{Checker: "terms"}, harness.Result{Checker: "set", Summary: "Elements went wrong: 3 lost."}), "set: lost"},
+		"no words for it":      {failed(linearizable(&harness.Counterexample{Witness: []harness.Witness{{F: "write"}, {F: "cas"}, {F: "write"}}})), "linearizable: no order of cas, write"},
+	} {
+		if got := Fingerprint(c.v, ""); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestRoleAt(t *testing.T) {
+	at := func(s int) time.Duration { return time.Duration(s) * time.Second }
+	h := &harness.History{Events: []harness.Event{
+		{Time: at(1), Kind: harness.RoleEvent, Node: "n1", Role: "leader", Term: 2},
+		{Time: at(5), Kind: harness.RoleEvent, Node: "n1", Role: "follower", Term: 2},
+		{Time: at(6), Kind: harness.RoleEvent, Node: "n2", Role: "leader", Term: 3},
+		{Time: at(9), Kind: harness.LeaderEvent, Node: "n1", Leader: "n2", Term: 3},
+	}}
+	for _, c := range []struct {
+		node string
+		at   int
+		want string
+	}{
+		{"n1", 0, ""}, {"n1", 2, "the leader"}, {"n3", 2, "another node than the leader"}, {"n1", 7, "a deposed leader"},
+		{"n2", 7, "the leader"}, {"n1", 10, "another node than the leader"}, {"", 7, ""},
+	} {
+		if got := roleAt(h, c.node, at(c.at)); got != c.want {
+			t.Errorf("%s at %d s is %q, want %q", c.node, c.at, got, c.want)
+		}
+	}
+}
+
+func TestComplaints(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "nodes"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	line := func(s int, level, text string) string {
+		return fmt.Sprintf("2030-01-01T00:%02d:%02d.000Z [%s] n1.raft: %s\n", s/60, s%60, level, text)
+	}
+	log := line(0, "INFO", "starts")
+	for s := 1; s < 20; s++ { // while a fault is on
+		log += line(s, "ERROR", `failed to heartbeat to: peer=n5:7000 error="i/o timeout"`)
+	}
+	for s := 30; s < 60; s++ {
+		log += line(s, "WARN", fmt.Sprintf(`appendEntries rejected, sending older logs: peer="{Voter n2 n2:7000}" next=%d`, s))
+		log += line(s, "INFO", "all is well")
+	}
+	log += line(60, "WARN", "said once") + `{"event":"snapshot"}` + "\nno line of a log: x=1\n"
+	if err := os.WriteFile(filepath.Join(dir, "nodes", "n1.log"), []byte(log), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for healed, want := range map[time.Duration]string{
+		20 * time.Second: "appendEntries rejected, sending older logs",
+		-1:               "appendEntries rejected, sending older logs",
+		0:                "appendEntries rejected, sending older logs / failed to heartbeat to",
+		58 * time.Second: "",
+	} {
+		if got := strings.Join(complaints(dir, healed), " / "); got != want {
+			t.Errorf("healed at %v: %q, want %q", healed, got, want)
+		}
+	}
+	behind := failed(harness.Result{Checker: "catch-up", Judges: harness.Conduct, Summary: "Nothing was broken, and n2 did not catch up with the leader in 31.062 s."})
+	const want = "catch-up: Nothing was broken, and # did not catch up with the leader in # s"
+	if got := Fingerprint(behind, ""); got != want {
+		t.Errorf("%q", got)
+	}
+	if got := Fingerprint(behind, dir); got != want+"; the nodes' logs repeat: appendEntries rejected, sending older logs" {
+		t.Errorf("with logs %q", got)
+	}
+	if complaints(t.TempDir(), -1) != nil || complaints("", -1) != nil {
+		t.Error("there are complaints without logs")
+	}
+}
+
+func TestToldMost(t *testing.T) {
+	h := &harness.History{Events: []harness.Event{{Time: 100, Kind: harness.PhaseEvent, Message: string(harness.PhaseServe)}}}
+	for i, text := range []string{"before", "before", "before", "n1: timed out waiting for the commit", "n2: timed out waiting for the commit", "operation did not happen: n3: new leader is not ready: leadership transfer in progress"} {
+		h.Operations = append(h.Operations, harness.Operation{Start: time.Duration(i * 40), Error: text})
+	}
+	if got := toldMost(h); got != "timed out waiting for the commit" {
+		t.Errorf("%q", got)
+	}
+	if got := generaliseError(h.Operations[5].Error); got != "leadership transfer in progress" {
+		t.Errorf("%q", got)
+	}
+	if toldMost(nil) != "" || toldMost(&harness.History{}) != "" {
+		t.Error("somebody was told something")
+	}
+}
