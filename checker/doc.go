@@ -9,9 +9,9 @@
 //   - elements: Set, Queue and Counter judge element by element, and say what
 //     became of each.
 //   - weaker: Sequential, Sessions and Staleness judge reads that may be old.
-//   - transactions: Checker finds the anomalies of transactions. Of lists its
-//     verdict on strict serializability is exact; of registers every anomaly that
-//     it finds is real.
+//   - transactions: Checker finds the anomalies of transactions, at every level
+//     from read-uncommitted to strict-serializable. Every anomaly that it finds is
+//     real, and of lists its verdict is exact; of registers it mostly is.
 //   - conduct: Liveness judges whether the system serves when nothing is broken,
 //     Replicas, OneLeader and others what the nodes said of themselves, Ran
 //     whether the run tested anything. Availability and Failovers only measure.
@@ -77,6 +77,7 @@
 // transactions.Checker infers the order of transactions from what they read, in
 // linear time (Adya, "Weak consistency", 1999; Kingsbury and Alvaro, "Elle", VLDB
 // 2020); of registers it then draws all conclusions that follow from single reads
-// (Tan et al., "Cobra", OSDI 2020), which the order of time makes near linear.
+// (Tan et al., "Cobra", OSDI 2020), which the order of time makes near linear, and
+// looks for an order by a polygraph and a SAT solver where that is not enough.
 // weaker.Sessions follows Terry et al. 1994.
 package checker

@@ -19,8 +19,11 @@ func (r *registerTxns) decide(ctx context.Context, j judged) {
 	if serially && (timed || order == 0 && r.committed() <= mostTogether) {
 		// What follows from single reads is found soonest, and is told best.
 		r.saturate(ctx, timed)
-		if len(r.anomalies) > 0 && j.excludes(r.anomalies[len(r.anomalies)-1].Kind) || timed && !r.undrawn {
+		if len(r.anomalies) > 0 && j.excludes(r.anomalies[len(r.anomalies)-1].Kind) {
 			return
+		}
+		if timed && !r.undrawn && j.plainly() && r.committed() > mostTogether {
+			return // to find an order would take longer than all else
 		}
 	}
 	r.undrawn = false

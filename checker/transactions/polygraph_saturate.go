@@ -9,7 +9,7 @@ import (
 )
 
 // mostClocks is how many numbers may be kept to prune what is open.
-const mostClocks = 64_000_000
+const mostClocks = 200_000_000
 
 // clocks tell which transactions come before which. They are put into chains, each in
 // a known order, such as those of one process; for each node and each chain the last
@@ -49,7 +49,11 @@ func (p *polygraph) newClocks() *clocks {
 			c.chains++
 		}
 	}
-	if c.chains*int(p.nodes) > mostClocks {
+	each := 1
+	if p.snapshots {
+		each = 2
+	}
+	if each*c.chains*int(p.nodes) > mostClocks {
 		return nil
 	}
 	c.started = make([]int32, c.chains*int(p.nodes))
@@ -74,7 +78,7 @@ func (c *clocks) run(p *polygraph) (circle []int32) {
 	if len(line) < int(p.nodes) {
 		return p.circle(first, next, line)
 	}
-	// Arcs are only added, so clocks only go on.
+	// Arcs are only added, so clocks only advance.
 	for _, n := range line {
 		started, committed := c.of(c.started, n), c.of(c.committed, n)
 		if i := p.txnOf(n); i != none {
