@@ -55,7 +55,8 @@ func Fingerprint(v judge.Verdict, dir string) string {
 	if subjectOf(r) == harness.Answers && v.Valid == harness.Invalid {
 		return answered(r, h)
 	}
-	if slices.Contains(evident, r.Checker) {
+	// A promise that a person stated is broken by whatever breaks it: its name says it.
+	if slices.Contains(evident, r.Checker) || strings.HasPrefix(r.Checker, "promise ") {
 		return r.Checker
 	}
 	parts := []string{r.Checker + ": " + firstWords(r.Summary)}

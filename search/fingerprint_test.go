@@ -43,6 +43,7 @@ func TestFingerprintOfAnswers(t *testing.T) {
 		"replicas":             {failed(replicas), "replicas"},
 		"transactions":         {failed(harness.Result{Checker: "transactions", Judges: harness.Answers, Summary: "Not strict-serializable: G1a, dirty-update."}), "transactions: G1a"},
 		"of an old verdict":    {failed(harness.Result{Checker: "terms"}, harness.Result{Checker: "set", Summary: "Elements went wrong: 3 lost."}), "set: lost"},
+		"a stated promise":     {failed(harness.Result{Checker: "promise gap<100ms", Judges: harness.Service, Summary: "gap<100ms was promised, and it was 0.839 s."}), "promise gap<100ms"},
 		"no words for it":      {failed(linearizable(&harness.Counterexample{Witness: []harness.Witness{{F: "write"}, {F: "cas"}, {F: "write"}}})), "linearizable: no order of cas, write"},
 	} {
 		if got := Fingerprint(c.v, ""); got != c.want {
