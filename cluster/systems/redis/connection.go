@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -164,12 +165,12 @@ func (c *connection) connect(ctx context.Context) error {
 	c.node = cmp.Or(nameOf(c.access, address), c.home)
 	// A connection that is lost is not made anew behind our back: the node may be a
 	// replica by then, which answers reads with what it has.
-	dialled := false
+	// The client dials in goroutines of its own.
+	node, dialled := c.node, new(atomic.Bool)
 	c.client = redis.NewClient(options(func(ctx context.Context) (net.Conn, error) {
-		if dialled {
-			return nil, fmt.Errorf("%w: the connection to %s is lost", harness.ErrFail, c.node)
+		if dialled.Swap(true) {
+			return nil, fmt.Errorf("%w: the connection to %s is lost", harness.ErrFail, node)
 		}
-		dialled = true
 		return c.access.DialAddress(ctx, address)
 	}))
 	switch is, _, err := role(ctx, c.client); {
@@ -211,7 +212,7 @@ func perform[T any](ctx context.Context, c *connection, effect bool, command fun
 		written, wait := command(p), p.Do(ctx, "wait", replicas, waitFor(ctx).Milliseconds())
 		p.Exec(ctx) // each command has its own error
 		v, err = written.Result()
-		if n, waited := wait.Int(); err == nil && (waited != nil || n < replicas) {
+		if n, waited := wait.Int(); (err == nil || errors.Is(err, redis.Nil)) && (waited != nil || n < replicas) {
 			c.drop()
 			return v, fmt.Errorf("%s has written it, and WAIT knows of %d replicas that have it, not %d (%v)", c.node, n, replicas, waited)
 		}
