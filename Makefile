@@ -4,6 +4,7 @@
 # make linux   the program for nodes in containers, for other systems than Linux (ARCH=arm64)
 # make cross   does coup compile for macOS and Windows?
 # make toolchain RELEASE=go1.26.0  builds with another release of Go, which is fetched, and runs that
+# make systems the contract for each system that needs an image (minutes; SYSTEMS=redis for one)
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
@@ -20,7 +21,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # What makes simulated machines fast.
 FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
-.PHONY: build linux cross run engine toolchain test lint unit wall wall-sim node raft-releases bench bench-checker fuzz clean
+.PHONY: build linux cross run engine toolchain test lint unit systems wall wall-sim node raft-releases bench bench-checker fuzz clean
 
 build:
 	@mkdir -p bin
@@ -69,6 +70,11 @@ unit:
 	@docker version >/dev/null 2>&1 || \
 	  echo "!!! NO DOCKER ENGINE ANSWERS (see make engine): NOTHING WILL BE TESTED AGAINST CONTAINERS !!!" >&2
 	@flags="$(FLAGS)" && set -x && $(GO) test $$flags -race -timeout 20m ./...
+
+# Images are built first where the engine has them not.
+SYSTEMS ?= all
+systems:
+	@flags="$(FLAGS)" && set -x && COUP_TEST_SYSTEMS="$(SYSTEMS)" $(GO) test $$flags -count=1 -timeout 60m -v -run 'TestSystem[A-Z][a-z]*$$' ./cluster/conformance
 
 wall: build
 	bin/coup wall $(ARGS)

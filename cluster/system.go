@@ -110,6 +110,21 @@ type Digester interface {
 	Digest(ctx context.Context, a Access, node string, keys []string, o Options) (position uint64, digest string, err error)
 }
 
+// Lossy is a System that may lose what it has acknowledged, by design.
+type Lossy interface {
+	// Loses says in one line what a system with these options does not promise, and
+	// why; "" if it loses nothing.
+	Loses(o Options) string
+}
+
+// LosesOf is what a system does not promise; "" if it promises all.
+func LosesOf(sys System, o Options) string {
+	if l, ok := sys.(Lossy); ok {
+		return l.Loses(o)
+	}
+	return ""
+}
+
 // Timed is a System that knows how long its starts, failovers and elections take.
 type Timed interface {
 	Timing(o Options) Timing

@@ -1,7 +1,6 @@
 package images
 
 import (
-	"archive/tar"
 	"bufio"
 	"cmp"
 	"context"
@@ -37,6 +36,22 @@ func (o Options) say(format string, args ...any) {
 	}
 }
 
+// complete are the options with their defaults filled in.
+func (o Options) complete() (Options, error) {
+	o.Arch = cmp.Or(o.Arch, runtime.GOARCH)
+	if o.CacheDir == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return o, fmt.Errorf("nowhere to keep images: %w", err)
+		}
+		o.CacheDir = filepath.Join(dir, "coup", "images")
+	}
+	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
+		return o, fmt.Errorf("nowhere to keep images: %w", err)
+	}
+	return o, nil
+}
+
 // Build returns the root file system of the image, an archive in tar. What was built
 // before comes from the cache. Its errors are one line: what is wrong and what to do.
 // Safe for concurrent use, by several processes too: one builds, the others wait.
@@ -50,16 +65,11 @@ func build(ctx context.Context, r Recipe, o Options) (root io.ReadCloser, kept b
 	if err := r.check(); err != nil {
 		return nil, false, err
 	}
-	o.Arch = cmp.Or(o.Arch, runtime.GOARCH)
-	if o.CacheDir == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return nil, false, fmt.Errorf("nowhere to keep images: %w", err)
-		}
-		o.CacheDir = filepath.Join(dir, "coup", "images")
+	if o, err = o.complete(); err != nil {
+		return nil, false, err
 	}
-	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil {
-		return nil, false, fmt.Errorf("nowhere to keep images: %w", err)
+	if r, err = Resolve(ctx, r, o); err != nil {
+		return nil, false, err
 	}
 	name := strings.NewReplacer("/", "-", ":", "-").Replace(r.Reference()) + "-" + o.Arch
 	file := filepath.Join(o.CacheDir, name+".tar")
@@ -72,17 +82,17 @@ func build(ctx context.Context, r Recipe, o Options) (root io.ReadCloser, kept b
 		o.say("%s was built before", r)
 		return f, true, nil
 	}
-	files, err := r.files(ctx, o)
-	if err != nil {
-		return nil, false, fmt.Errorf("the image of %s: %w", r, err)
-	}
 	// A name of its own until it is whole: what is in the cache is good.
 	f, err := os.CreateTemp(o.CacheDir, name+".*.new")
 	if err != nil {
 		return nil, false, err
 	}
 	defer os.Remove(f.Name())
-	if err := errors.Join(writeRoot(f, files), f.Sync(), f.Close()); err != nil {
+	if err := r.write(ctx, o, f); err != nil {
+		f.Close() // it is removed
+		return nil, false, fmt.Errorf("the image of %s: %w", r, err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return nil, false, err
 	}
 	if err := os.Rename(f.Name(), file); err != nil {
@@ -92,61 +102,24 @@ func build(ctx context.Context, r Recipe, o Options) (root io.ReadCloser, kept b
 	return root, false, err
 }
 
-// files makes what the image holds, by path. Another kind of recipe is another part here.
-func (r Recipe) files(ctx context.Context, o Options) (map[string][]byte, error) {
-	files := map[string][]byte{
-		"/etc/passwd": []byte("root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"),
-		"/etc/group":  []byte("root:x:0:\nnobody:x:65534:\n"),
-	}
+// write writes what the image holds. Another kind of recipe is another part here.
+func (r Recipe) write(ctx context.Context, o Options, to io.Writer) error {
+	w := newRootWriter(to)
 	for _, p := range r.Programs {
 		binary, err := p.build(ctx, o)
 		if err != nil {
-			return nil, err
-		}
-		files[p.Path] = binary
-	}
-	return files, nil
-}
-
-// writeRoot writes files as an archive: the same files, the same bytes.
-func writeRoot(w io.Writer, files map[string][]byte) error {
-	t := tar.NewWriter(w)
-	made := map[string]bool{"/": true}
-	var directory func(dir string, mode int64) error
-	directory = func(dir string, mode int64) error {
-		if made[dir] {
-			return nil
-		}
-		made[dir] = true
-		if err := directory(path.Dir(dir), 0o755); err != nil {
 			return err
 		}
-		return t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir[1:] + "/", Mode: mode, ModTime: time.Unix(0, 0)})
-	}
-	if err := directory("/tmp", 0o1777); err != nil {
-		return err
-	}
-	var names []string
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if err := directory(path.Dir(name), 0o755); err != nil {
-			return err
-		}
-		mode := int64(0o755)
-		if path.Dir(name) == "/etc" {
-			mode = 0o644
-		}
-		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name[1:], Mode: mode, Size: int64(len(files[name])), ModTime: time.Unix(0, 0)}); err != nil {
-			return err
-		}
-		if _, err := t.Write(files[name]); err != nil {
+		if err := w.file(p.Path, 0o755, binary); err != nil {
 			return err
 		}
 	}
-	return t.Close()
+	if len(r.Closure) > 0 {
+		if err := aptOf(o).unpack(ctx, o, r.Closure, w); err != nil {
+			return err
+		}
+	}
+	return w.close(len(r.Closure) > 0)
 }
 
 // build builds the program in an empty module of its own, so that replace directives
@@ -290,10 +263,18 @@ func shorten(line string) string {
 	return line
 }
 
+// packageName is what Debian's packages are called.
+var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
+
 // check says what is wrong with a recipe.
 func (r Recipe) check() error {
-	if r.Name == "" || r.Version == "" || len(r.Programs) == 0 {
+	if r.Name == "" || r.Version == "" && len(r.Debian) == 0 || len(r.Programs)+len(r.Debian) == 0 {
 		return errors.New("a recipe needs a name, a version and something to build")
+	}
+	for _, p := range r.Debian {
+		if !packageName.MatchString(p) {
+			return fmt.Errorf("%s: %q is no name of a package of Debian", r, p)
+		}
 	}
 	for _, p := range r.Programs {
 		switch {
@@ -325,13 +306,19 @@ const Label = "coup.system"
 // Ensure returns the id of the recipe's image on the engine, and builds the image if the
 // engine lacks it. how says where the image is from, and how long that took.
 func Ensure(ctx context.Context, e Engine, r Recipe, o Options) (id, how string, err error) {
+	begun := time.Now()
+	o.Arch = e.Arch()
+	if err := r.check(); err != nil {
+		return "", "", err
+	}
+	if r, err = Resolve(ctx, r, o); err != nil {
+		return "", "", err
+	}
 	ref := r.Reference()
 	id, ok, err := e.Image(ctx, ref)
 	if err != nil || ok {
 		return id, "the engine had " + ref, err
 	}
-	begun := time.Now()
-	o.Arch = e.Arch()
 	o.say("the engine has no image of %s", r)
 	root, kept, err := build(ctx, r, o)
 	if err != nil {
@@ -339,7 +326,11 @@ func Ensure(ctx context.Context, e Engine, r Recipe, o Options) (id, how string,
 	}
 	defer root.Close()
 	o.say("importing %s", ref)
-	id, err = e.Import(ctx, ref, root, "made by coup", "LABEL "+Label+"="+r.Name+"-"+r.Version)
+	changes := []string{"LABEL " + Label + "=" + r.Name + "-" + r.Version}
+	if len(r.Debian) > 0 {
+		changes = append(changes, "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "ENV LANG=C.UTF-8")
+	}
+	id, err = e.Import(ctx, ref, root, "made by coup", changes...)
 	if err != nil {
 		return "", "", err
 	}

@@ -1,5 +1,5 @@
 // Package images builds the images of systems under test without a registry of images:
-// from Go modules, by the go command.
+// from Go modules, by the go command, and from Debian's packages, by apt.
 //
 // Start with a [Recipe], which says as data what an image holds, and [Build] or [Ensure].
 // Images are cached by a hash of the recipe, which is also a part of their name.
@@ -10,15 +10,24 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Recipe says how an image is made, of one release of one system.
 type Recipe struct {
-	Name    string // what containers call it, e.g. etcd
-	Version string // the release, without a leading v
+	Name string // what containers call it, e.g. etcd
+	// Version is the release, without a leading v. Of a system whose packages are
+	// Debian's it is what Debian has of it: [Resolve] finds out.
+	Version string
 	// Programs are what the image holds, each built from a Go module as a static
 	// binary.
 	Programs []GoProgram `json:",omitempty"`
+	// Debian are packages of Debian that the image holds, with all that they depend on;
+	// the version of the first one is that of the system. Essential packages are in no
+	// closure: where there is to be a shell, name dash.
+	Debian []string `json:",omitempty"`
+	// Closure are the packages with their versions, as [Resolve] finds them: NAME=VERSION.
+	Closure []string `json:",omitempty"`
 }
 
 // GoProgram is a program of a Go module.
@@ -36,10 +45,11 @@ type GoProgram struct {
 }
 
 // String is the name and the release, e.g. etcd 3.6.8.
-func (r Recipe) String() string { return r.Name + " " + r.Version }
+func (r Recipe) String() string { return strings.TrimSpace(r.Name + " " + r.Version) }
 
 // Reference is the name and tag of the image on an engine: it changes with
-// everything that goes into the image.
+// everything that goes into the image. A recipe with packages of Debian has one when it
+// is resolved.
 func (r Recipe) Reference() string {
 	b, err := json.Marshal(r)
 	if err != nil {

@@ -22,13 +22,19 @@ func (r *run) images(ctx context.Context, engine *docker.Engine) (map[string]str
 		return nil, err
 	}
 	ids := map[string]string{}
+	o := images.Options{Arch: engine.Arch(), Progress: r.rec.doing}
 	for _, recipe := range recipes {
+		if r.plan.Image == "" {
+			if recipe, err = images.Resolve(ctx, recipe, o); err != nil {
+				return nil, err
+			}
+		}
 		i := plan.Image{Name: recipe.Name, Reference: recipe.Reference()}
 		if r.plan.Image != "" {
 			i.Reference, i.How = r.plan.Image, "it was named"
 			i.Digest, err = present(ctx, engine, i.Reference)
 		} else {
-			i.Digest, i.How, err = images.Ensure(ctx, engine, recipe, images.Options{Progress: r.rec.doing})
+			i.Digest, i.How, err = images.Ensure(ctx, engine, recipe, o)
 		}
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"coup/cluster/sim"
 	"coup/cluster/systems/etcd"
 	"coup/cluster/systems/raft"
+	"coup/cluster/systems/redis"
 	"coup/harness"
 	"coup/images"
 	"coup/internal/testengine"
@@ -88,6 +90,20 @@ func TestSystemEtcd(t *testing.T) {
 		t.Run(version, func(t *testing.T) { inContainers(t, etcd.System{}, cluster.Options{Version: version}) })
 	}
 	t.Run("default", func(t *testing.T) { inContainers(t, etcd.System{}, cluster.Options{}) })
+}
+
+// chosen skips the test of a system whose image takes packages to make, unless
+// COUP_TEST_SYSTEMS names it or says "all".
+func chosen(t *testing.T, name string) {
+	t.Helper()
+	if of := os.Getenv("COUP_TEST_SYSTEMS"); of != "all" && !slices.Contains(strings.Fields(of), name) {
+		t.Skipf("SKIPPED, %s WAS NOT TESTED: COUP_TEST_SYSTEMS=%s tests it (make systems)", name, name)
+	}
+}
+
+func TestSystemRedis(t *testing.T) {
+	chosen(t, "redis")
+	inContainers(t, redis.System{}, cluster.Options{})
 }
 
 func TestSystemRaft(t *testing.T) {

@@ -12,11 +12,13 @@ import (
 	"coup/cluster"
 	"coup/cluster/systems/etcd"
 	"coup/cluster/systems/raft"
+	"coup/cluster/systems/redis"
 )
 
 var all = map[string]cluster.System{
-	"etcd": etcd.System{},
-	"raft": raft.System{},
+	"etcd":  etcd.System{},
+	"raft":  raft.System{},
+	"redis": redis.System{},
 }
 
 // Names lists the systems, sorted.

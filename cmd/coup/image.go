@@ -23,9 +23,9 @@ func newImage() *cobra.Command {
 		Use:   "image",
 		Short: "Show and build the images of systems",
 		Long: `Show and build the images of systems other than the bundled one. No registry of images
-is needed: the go command builds them from Go modules. Images are kept in the user's
-cache directory and on the engine. coup gc leaves them; docker image rm removes them
-from the engine. A run builds the images that it needs.`,
+is needed: the go command builds them from Go modules, and apt from Debian's packages.
+Images are kept in the user's cache directory and on the engine. coup gc leaves them;
+docker image rm removes them from the engine. A run builds the images that it needs.`,
 		Example: `  coup image list
   coup image build etcd
   coup image build etcd@3.5.21`,
@@ -84,6 +84,16 @@ func buildImages(ctx context.Context, out io.Writer, of string) error {
 	return nil
 }
 
+// anyOf reports whether some release of a system is among the images on the engine.
+func anyOf(there map[string]string, name string) bool {
+	for _, label := range there {
+		if strings.HasPrefix(label, name+"-") {
+			return true
+		}
+	}
+	return false
+}
+
 func listImages(ctx context.Context, out io.Writer) error {
 	e, err := docker.Connect(ctx)
 	if err != nil {
@@ -103,7 +113,10 @@ func listImages(ctx context.Context, out io.Writer) error {
 		}
 		for _, r := range recipes {
 			state := "built when a run needs it"
-			if _, ok := there[r.Reference()]; ok {
+			if len(r.Debian) > 0 {
+				r.Version = "what Debian has"
+			}
+			if _, ok := there[r.Reference()]; ok || len(r.Debian) > 0 && anyOf(there, r.Name) {
 				state = "on the engine"
 			}
 			fmt.Fprintf(w, "  %s\t%s\t%s\n", name, r.Version, state)

@@ -30,7 +30,15 @@ func list(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "Systems:")
 	for _, name := range systems.Names() {
-		fmt.Fprintf(w, "  %s\n", name)
+		sys, err := systems.Find(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "  %s", name)
+		if loses := cluster.LosesOf(sys, cluster.Options{}); loses != "" {
+			fmt.Fprintf(w, "\t%s", loses)
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w, "\nWorkloads:")
 	for _, name := range workloads.Names() {
