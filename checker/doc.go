@@ -58,6 +58,8 @@
 //     reads show, but for sorting.
 //   - prefix: lists that are appended to and read as a whole, elements once each.
 //     Linear in what the reads show, but for sorting.
+//   - appends: strings that are read, set and appended to, if what was read tells
+//     what was written. Linear in what was read, but for sorting. As zones.
 //   - bounds: counters that show too little or too much. O(n log n).
 //   - just-in-time: any model. Linear in n, exponential in c where the answers
 //     leave a choice; blind writes and reads leave little: ten thousand

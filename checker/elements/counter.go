@@ -44,7 +44,7 @@ func (c Counter) Check(ctx context.Context, h *harness.History) (harness.Result,
 		return r, err
 	}
 	var d CounterDetails
-	found := newAnomalies("low", "high", "backward")
+	found := newAnomalies(h, m, "low", "high", "backward")
 	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
@@ -118,10 +118,10 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 		low := upDone.before(read.Call) + downBegun.before(read.Return)
 		high := upBegun.before(read.Return) + downDone.before(read.Call)
 		if got < low {
-			found.add("low", key, got, fmt.Sprintf("Before process %d began to read, the adds that were acknowledged made at least %d; it got %d.", read.Process, low, got), read)
+			found.add("low", key, got, is(story.Bounds{Read: read, Low: low, High: high}), read)
 		}
 		if got > high {
-			found.add("high", key, got, fmt.Sprintf("When process %d had read, all adds that anybody had begun made at most %d; it got %d.", read.Process, high, got), read)
+			found.add("high", key, got, is(story.Bounds{Read: read, Low: low, High: high}), read)
 		}
 	}
 	if len(down) > 0 {
@@ -137,8 +137,7 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 			byEnd = byEnd[1:]
 		}
 		if len(proved) > 0 && read.Output.(int64) < proved[0].Output.(int64) {
-			found.add("backward", key, read.Output.(int64), fmt.Sprintf("Process %d got %d after process %d had got %d, and nobody subtracted anything.",
-				read.Process, read.Output, proved[0].Process, proved[0].Output), proved[0], read)
+			found.add("backward", key, read.Output.(int64), is(story.Backward{First: proved[0], Then: read}), proved[0], read)
 		}
 	}
 }
@@ -146,7 +145,7 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 // WrongReads are reads of one counter that lie outside their bounds: of each kind
 // (low, high, backward) the operations that prove the first.
 func WrongReads(ops []*harness.Operation) map[string][]harness.Operation {
-	found := newAnomalies("low", "high", "backward")
+	found := newAnomalies(&harness.History{}, model.Counter(), "low", "high", "backward")
 	judgeCounter("", ops, &CounterDetails{}, found)
 	return found.first
 }

@@ -46,6 +46,7 @@ var tiers = []tier{
 	{"holds", holdsTier},
 	{"inclusion", inclusionTier},
 	{"prefix", prefixTier},
+	{"appends", appendsTier},
 	{"bounds", boundsTier},
 	{"just-in-time", justInTimeTier},
 	{"search", searchTier},

@@ -35,5 +35,6 @@ func KV() Model {
 			}
 			return fmt.Sprintf("%s %q", op.F, op.Input)
 		},
+		Kind: KVKind,
 	}
 }

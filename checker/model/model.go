@@ -60,6 +60,7 @@ const (
 	PriorityKind
 	MutexKind
 	LockKind
+	KVKind
 )
 
 // Puts is the name of the function that puts an element into a queue, a stack or
