@@ -29,7 +29,7 @@ func why(m model.Model, ops []harness.Operation, whole []*harness.Operation) sto
 		whyRegister(view, whole, holds)
 	case model.SetKind, model.ListKind:
 		whySet(m, view, whole, holds)
-	case model.QueueKind, model.StackKind, model.PriorityKind:
+	case model.QueueKind, model.StackKind, model.PriorityKind, model.BagKind:
 		whyQueue(m, view, whole, holds)
 	case model.CounterKind:
 		whyCounter(view, whole, holds)

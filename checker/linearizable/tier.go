@@ -41,6 +41,7 @@ var tiers = []tier{
 	{"zones", zonesTier},
 	{"fifo", fifoTier},
 	{"lifo", lifoTier},
+	{"bag", bagTier},
 	{"priority", priorityTier},
 	{"turns", turnsTier},
 	{"holds", holdsTier},

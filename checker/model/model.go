@@ -61,6 +61,7 @@ const (
 	MutexKind
 	LockKind
 	KVKind
+	BagKind
 )
 
 // Puts is the name of the function that puts an element into a queue, a stack or

@@ -97,7 +97,7 @@ func verb(k model.Kind) (wish, doing, preposition string) {
 		return "add", "adding", "to"
 	case model.ListKind:
 		return "append", "appending", "to"
-	case model.QueueKind:
+	case model.QueueKind, model.BagKind:
 		return "enqueue", "enqueuing", "in"
 	case model.StackKind:
 		return "push", "pushing", "on"
