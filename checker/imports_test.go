@@ -16,7 +16,7 @@ import (
 var layers = [][]string{
 	{"model"},
 	{"story"},
-	{"elements", "clusters", "graph"},
+	{"elements", "invariants", "clusters", "graph"},
 	{"linearizable", "weaker", "transactions"},
 	{"conduct"},
 	{"promise", "online", "histories"},

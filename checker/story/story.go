@@ -259,6 +259,9 @@ func deed(op *harness.Operation, object string, shown []int64) (did, got string)
 		}
 		return "read " + object, "got " + model.ListText(out)
 	case int64:
+		if op.F == "generate" {
+			return "asked for an id", fmt.Sprintf("got %d", out)
+		}
 		return "read " + object, fmt.Sprintf("got %d", out)
 	case string:
 		return "read " + object, fmt.Sprintf("got %q", out)
