@@ -8,6 +8,8 @@
 //     the object, e.g. model.Register().
 //   - elements: Set, Queue and Counter judge element by element, and say what
 //     became of each.
+//   - invariants: Bank, LongFork, SetFull, TotalQueue, UniqueIDs and Log judge what
+//     answers must show whatever the order was, as Jepsen's checkers do.
 //   - weaker: Sequential, Sessions and Staleness judge reads that may be old.
 //   - transactions: Checker finds the anomalies of transactions. Of lists its
 //     verdict on strict serializability is exact; of registers every anomaly that
@@ -18,13 +20,15 @@
 //   - online: Monitor watches objects while the run goes on, TransactionMonitor
 //     transactions.
 //
-// They build on model (what objects do), story (sentences and words), clusters
+// catalogue lists the models that a history can be of, each with its meaning and its
+// checkers. They build on model (what objects do), story (sentences and words), clusters
 // (operations by value) and graph (cycles of dependencies). histories
 // reads the histories of other tools. Imports point down only:
 //
 //	conduct  online  histories
+//	         catalogue
 //	         linearizable  weaker  transactions
-//	         elements  clusters  graph
+//	         elements  invariants  clusters  graph
 //	         story
 //	         model
 //	         harness, harness/timeline

@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"story"},
 	{"elements", "invariants", "clusters", "graph"},
 	{"linearizable", "weaker", "transactions"},
-	{"conduct"},
+	{"conduct", "catalogue"},
 	{"promise", "online", "histories"},
 }
 

@@ -32,7 +32,7 @@ func TestClaimsAreTrue(t *testing.T) {
 					judgeQueue("", view, &QueueDetails{}, found)
 				default:
 					found = newAnomalies(h, m, "high", "low", "backward")
-					judgeCounter("", view, &CounterDetails{}, found)
+					Counter{}.judge("", view, &CounterDetails{}, found)
 				}
 				for _, c := range found.claims {
 					told++

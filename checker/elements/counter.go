@@ -16,7 +16,11 @@ import (
 // was acknowledged before it began must be in it, and what nobody had begun
 // when it ended cannot be. It takes O(n log n) and sees less than
 // linearizability does. Its Details are [CounterDetails].
-type Counter struct{}
+type Counter struct {
+	// AllowBackward forgives a read that shows less than one before it, as long as both
+	// lie within their bounds: as Jepsen's counter does.
+	AllowBackward bool
+}
 
 // CounterDetails are the Details of [Counter]. At most 100 anomalies of a kind
 // are listed; their element is the number that was read.
@@ -51,7 +55,7 @@ func (c Counter) Check(ctx context.Context, h *harness.History) (harness.Result,
 			r.Valid, r.Summary = harness.Unknown, "There was no time to judge all counters."
 			return r, nil
 		}
-		judgeCounter(key, groups[key], &d, found)
+		c.judge(key, groups[key], &d, found)
 	}
 	d.Low, d.High, d.Backward = found.list("low"), found.list("high"), found.list("backward")
 	r.Details = d
@@ -89,7 +93,7 @@ func (s sums) before(p int) int64 {
 	return s.total[i-1]
 }
 
-func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found *anomalies) {
+func (c Counter) judge(key string, ops []*harness.Operation, d *CounterDetails, found *anomalies) {
 	var up, down, reads []*harness.Operation
 	for _, op := range ops {
 		switch {
@@ -124,7 +128,7 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 			found.add("high", key, got, is(story.Bounds{Read: read, Low: low, High: high}), read)
 		}
 	}
-	if len(down) > 0 {
+	if c.AllowBackward || len(down) > 0 {
 		return
 	}
 	byEnd := slices.Clone(reads)
@@ -146,6 +150,6 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 // (low, high, backward) the operations that prove the first.
 func WrongReads(ops []*harness.Operation) map[string][]harness.Operation {
 	found := newAnomalies(&harness.History{}, model.Counter(), "low", "high", "backward")
-	judgeCounter("", ops, &CounterDetails{}, found)
+	Counter{}.judge("", ops, &CounterDetails{}, found)
 	return found.first
 }
