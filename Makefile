@@ -11,6 +11,7 @@
 # make raft-releases  does coup find what was wrong with old releases? (minutes; SEEDS=1-20)
 # make bench   what coup itself costs
 # make bench-checker   the checker beside porcupine
+# make stories         every sentence of counterexamples against the history it tells of
 # make fuzz    the fuzz targets, FUZZTIME each
 
 GO       ?= go
@@ -21,7 +22,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # What makes simulated machines fast.
 FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
-.PHONY: build linux cross run engine toolchain test lint unit systems wall wall-sim node raft-releases bench bench-checker fuzz clean
+.PHONY: build linux cross run engine toolchain test lint unit systems wall wall-sim node raft-releases bench bench-checker fuzz clean stories
 
 build:
 	@mkdir -p bin
@@ -96,6 +97,10 @@ bench: build
 bench-checker:
 	$(GO) test ./checker/linearizable -run TestTable -table -v -timeout 0 $(ARGS)
 	$(GO) test ./checker/online ./checker/transactions -run '^$$' -bench 'ListAppend|Registers|Monitor' -benchtime 1x -timeout 30m
+
+# The sentences of counterexamples, held against 100,000 histories of each model.
+stories:
+	$(GO) test ./checker/linearizable ./checker/elements -run 'Stories|Claims' -v -timeout 0 -args -histories 100000 $(ARGS)
 
 fuzz:
 	@for p in $$($(GO) list ./...); do \

@@ -8,6 +8,8 @@
 //     the object, e.g. model.Register().
 //   - elements: Set, Queue and Counter judge element by element, and say what
 //     became of each.
+//   - invariants: Bank, LongFork, SetFull, TotalQueue, UniqueIDs and Log judge what
+//     answers must show whatever the order was, as Jepsen's checkers do.
 //   - weaker: Sequential, Sessions and Staleness judge reads that may be old.
 //   - transactions: Checker finds the anomalies of transactions, at every level
 //     from read-uncommitted to strict-serializable. Every anomaly that it finds is
@@ -18,13 +20,15 @@
 //   - online: Monitor watches objects while the run goes on, TransactionMonitor
 //     transactions.
 //
-// They build on model (what objects do), story (sentences and words), clusters
+// catalogue lists the models that a history can be of, each with its meaning and its
+// checkers. They build on model (what objects do), story (sentences and words), clusters
 // (operations by value) and graph (cycles of dependencies). histories
 // reads the histories of other tools. Imports point down only:
 //
 //	conduct  online  histories
+//	         catalogue
 //	         linearizable  weaker  transactions
-//	         elements  clusters  graph
+//	         elements  invariants  clusters  graph
 //	         story
 //	         model
 //	         harness, harness/timeline
@@ -58,6 +62,8 @@
 //     reads show, but for sorting.
 //   - prefix: lists that are appended to and read as a whole, elements once each.
 //     Linear in what the reads show, but for sorting.
+//   - appends: strings that are read, set and appended to, if what was read tells
+//     what was written. Linear in what was read, but for sorting. As zones.
 //   - bounds: counters that show too little or too much. O(n log n).
 //   - just-in-time: any model. Linear in n, exponential in c where the answers
 //     leave a choice; blind writes and reads leave little: ten thousand

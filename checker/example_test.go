@@ -33,6 +33,7 @@ func ExampleCheckAll() {
 	// At 0.100 s process 1 wrote 41 to k3 through n1, acknowledged at 0.110 s.
 	// At 0.120 s, after that, process 2 wrote 45 to k3 through n2, acknowledged at 0.135 s.
 	// At 0.150 s, after that, process 3 read k3 from n1 and got 41 at 0.152 s.
-	// When process 3 began at 0.150 s, 41 was gone: 45 was there by 0.135 s.
+	// When process 3 began at 0.150 s, 41 was gone: 45 was there by 0.135 s, and from 0.120 s to 0.152 s nobody was writing 41 to k3.
+	// The first answer that nothing explains is that of process 3 at 0.152 s (read -> 41).
 	// No order of these 3 operations explains all the answers, where each takes effect at one moment between its start and its end.
 }

@@ -16,9 +16,9 @@ import (
 var layers = [][]string{
 	{"model"},
 	{"story"},
-	{"elements", "clusters", "graph"},
+	{"elements", "invariants", "clusters", "graph"},
 	{"linearizable", "weaker", "transactions"},
-	{"conduct"},
+	{"conduct", "catalogue"},
 	{"promise", "online", "histories"},
 }
 

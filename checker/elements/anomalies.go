@@ -22,65 +22,58 @@ type Anomaly struct {
 
 // anomalies gathers what was found, by kind.
 type anomalies struct {
-	kinds []string // in order of gravity
-	found map[string][]Anomaly
-	count map[string]int
-	first map[string][]harness.Operation // the operations that prove the first of a kind
-	key   map[string]string
+	history *harness.History
+	teller  story.Teller
+	kinds   []string // in order of gravity
+	found   map[string][]Anomaly
+	count   map[string]int
+	first   map[string][]harness.Operation // the operations that prove the first of a kind
+	key     map[string]string
+
+	claims []claimed            // those that were told
+	object string               // the object that whole is of
+	whole  []*harness.Operation // nil: it was not needed yet
 }
 
-func newAnomalies(kinds ...string) *anomalies {
+func newAnomalies(h *harness.History, m model.Model, kinds ...string) *anomalies {
 	return &anomalies{
-		kinds: kinds, found: map[string][]Anomaly{}, count: map[string]int{},
+		history: h, teller: story.TellerOf(m, h.Operations), kinds: kinds, found: map[string][]Anomaly{}, count: map[string]int{},
 		first: map[string][]harness.Operation{}, key: map[string]string{},
 	}
 }
 
-func (a *anomalies) add(kind, key string, element int64, text string, proof ...*harness.Operation) {
+// add notes an anomaly, with what is claimed of it and the operations that prove it.
+func (a *anomalies) add(kind, key string, element int64, claim func(whole []*harness.Operation) story.Claim, proof ...*harness.Operation) {
 	if a.count[kind]++; a.count[kind] == 1 {
 		for _, op := range proof {
 			a.first[kind] = append(a.first[kind], *op)
 		}
 		a.key[kind] = key
 	}
-	if len(a.found[kind]) < mostListed {
-		a.found[kind] = append(a.found[kind], Anomaly{Key: key, Element: element, Text: text})
+	if len(a.found[kind]) == mostListed {
+		return
 	}
+	if a.whole == nil || a.object != key {
+		a.object, a.whole = key, a.teller.Model.Whole(a.history.Operations, key)
+	}
+	c := claim(a.whole)
+	a.claims = append(a.claims, claimed{c, a.whole})
+	a.found[kind] = append(a.found[kind], Anomaly{Key: key, Element: element, Text: c.Text(a.teller)})
+}
+
+// claimed is a claim and the history that it is about.
+type claimed struct {
+	story.Claim
+	whole []*harness.Operation
+}
+
+// is is the claim for add where it needs no look at the whole history.
+func is(c story.Claim) func([]*harness.Operation) story.Claim {
+	return func([]*harness.Operation) story.Claim { return c }
 }
 
 // list is the anomalies of a kind, never nil.
 func (a *anomalies) list(kind string) []Anomaly { return append([]Anomaly{}, a.found[kind]...) }
-
-// gravest is the text of the first anomaly of the gravest kind, "" if there is none.
-func (a *anomalies) gravest() string {
-	for _, kind := range a.kinds {
-		if a.count[kind] > 0 {
-			return a.found[kind][0].Text
-		}
-	}
-	return ""
-}
-
-// Why says in one sentence what is gravest of what went wrong with the
-// elements of one object; "" if nothing did, or if objects of its kind are not
-// judged by their elements.
-func Why(of model.Kind, ops []*harness.Operation) string {
-	var found *anomalies
-	switch of {
-	case model.SetKind:
-		found = newAnomalies("unexpected", "duplicated", "stale", "lost")
-		Set{}.judge("", ops, &SetDetails{}, found)
-	case model.QueueKind:
-		found = newAnomalies("unexpected", "duplicated", "disordered", "hidden", "lost")
-		judgeQueue("", ops, &QueueDetails{}, found)
-	case model.CounterKind:
-		found = newAnomalies("high", "low", "backward")
-		judgeCounter("", ops, &CounterDetails{}, found)
-	default:
-		return ""
-	}
-	return found.gravest()
-}
 
 // judge makes the verdict: invalid if anything was found.
 func (a *anomalies) judge(r *harness.Result, m model.Model, fine string) {

@@ -16,7 +16,11 @@ import (
 // was acknowledged before it began must be in it, and what nobody had begun
 // when it ended cannot be. It takes O(n log n) and sees less than
 // linearizability does. Its Details are [CounterDetails].
-type Counter struct{}
+type Counter struct {
+	// AllowBackward forgives a read that shows less than one before it, as long as both
+	// lie within their bounds: as Jepsen's counter does.
+	AllowBackward bool
+}
 
 // CounterDetails are the Details of [Counter]. At most 100 anomalies of a kind
 // are listed; their element is the number that was read.
@@ -44,14 +48,14 @@ func (c Counter) Check(ctx context.Context, h *harness.History) (harness.Result,
 		return r, err
 	}
 	var d CounterDetails
-	found := newAnomalies("low", "high", "backward")
+	found := newAnomalies(h, m, "low", "high", "backward")
 	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
 			r.Valid, r.Summary = harness.Unknown, "There was no time to judge all counters."
 			return r, nil
 		}
-		judgeCounter(key, groups[key], &d, found)
+		c.judge(key, groups[key], &d, found)
 	}
 	d.Low, d.High, d.Backward = found.list("low"), found.list("high"), found.list("backward")
 	r.Details = d
@@ -89,7 +93,7 @@ func (s sums) before(p int) int64 {
 	return s.total[i-1]
 }
 
-func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found *anomalies) {
+func (c Counter) judge(key string, ops []*harness.Operation, d *CounterDetails, found *anomalies) {
 	var up, down, reads []*harness.Operation
 	for _, op := range ops {
 		switch {
@@ -118,13 +122,13 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 		low := upDone.before(read.Call) + downBegun.before(read.Return)
 		high := upBegun.before(read.Return) + downDone.before(read.Call)
 		if got < low {
-			found.add("low", key, got, fmt.Sprintf("Before process %d began to read, the adds that were acknowledged made at least %d; it got %d.", read.Process, low, got), read)
+			found.add("low", key, got, is(story.Bounds{Read: read, Low: low, High: high}), read)
 		}
 		if got > high {
-			found.add("high", key, got, fmt.Sprintf("When process %d had read, all adds that anybody had begun made at most %d; it got %d.", read.Process, high, got), read)
+			found.add("high", key, got, is(story.Bounds{Read: read, Low: low, High: high}), read)
 		}
 	}
-	if len(down) > 0 {
+	if c.AllowBackward || len(down) > 0 {
 		return
 	}
 	byEnd := slices.Clone(reads)
@@ -137,8 +141,7 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 			byEnd = byEnd[1:]
 		}
 		if len(proved) > 0 && read.Output.(int64) < proved[0].Output.(int64) {
-			found.add("backward", key, read.Output.(int64), fmt.Sprintf("Process %d got %d after process %d had got %d, and nobody subtracted anything.",
-				read.Process, read.Output, proved[0].Process, proved[0].Output), proved[0], read)
+			found.add("backward", key, read.Output.(int64), is(story.Backward{First: proved[0], Then: read}), proved[0], read)
 		}
 	}
 }
@@ -146,7 +149,7 @@ func judgeCounter(key string, ops []*harness.Operation, d *CounterDetails, found
 // WrongReads are reads of one counter that lie outside their bounds: of each kind
 // (low, high, backward) the operations that prove the first.
 func WrongReads(ops []*harness.Operation) map[string][]harness.Operation {
-	found := newAnomalies("low", "high", "backward")
-	judgeCounter("", ops, &CounterDetails{}, found)
+	found := newAnomalies(&harness.History{}, model.Counter(), "low", "high", "backward")
+	Counter{}.judge("", ops, &CounterDetails{}, found)
 	return found.first
 }

@@ -110,4 +110,10 @@ func TestCounterChecker(t *testing.T) {
 		{"subtracting", "", `[add 3] [add -2] [read -> 1]`},
 		{"subtracting too little", "1 high", `[add 3] [add -2] [read -> 3]`},
 	})
+	h := testhistory.Parse(t, model.Counter(), `
+			[add 1                            ]
+			       [read -> 1] [read -> 0]`)
+	if r := testhistory.Check(t, elements.Counter{AllowBackward: true}, h); r.Valid != harness.Valid {
+		t.Errorf("going back was not allowed: %s", r.Summary)
+	}
 }

@@ -47,7 +47,7 @@ func (q Queue) Check(ctx context.Context, h *harness.History) (harness.Result, e
 		return r, err
 	}
 	var d QueueDetails
-	found := newAnomalies("lost", "duplicated", "unexpected", "disordered", "hidden")
+	found := newAnomalies(h, m, "lost", "duplicated", "unexpected", "disordered", "hidden")
 	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
@@ -65,6 +65,10 @@ func (q Queue) Check(ctx context.Context, h *harness.History) (harness.Result, e
 	}
 	found.judge(&r, m, fine+".")
 	return r, nil
+}
+
+func lastToReturn(ops []*harness.Operation) *harness.Operation {
+	return slices.MaxFunc(ops, func(a, b *harness.Operation) int { return cmp.Compare(a.Return, b.Return) })
 }
 
 // queued is what is known of one element of a queue.
@@ -131,10 +135,12 @@ func judgeQueue(key string, ops []*harness.Operation, d *QueueDetails, found *an
 	for _, e := range elements {
 		switch {
 		case len(e.dequeues) > len(e.enqueues) && len(e.enqueues) > 0:
-			found.add("duplicated", key, e.value, fmt.Sprintf("%d was put in %s and came out %s.", e.value, story.Times(len(e.enqueues)), story.Times(len(e.dequeues))),
+			found.add("duplicated", key, e.value, func(whole []*harness.Operation) story.Claim {
+				return story.TooOftenBy(whole, e.value, lastToReturn(e.dequeues))
+			},
 				append(slices.Clone(e.enqueues), e.dequeues...)...)
 		case len(e.dequeues) > 0 && (len(e.enqueues) == 0 || e.enqueues[0].Call > e.dequeues[0].Return):
-			found.add("unexpected", key, e.value, fmt.Sprintf("Nobody had begun to enqueue %d by then.", e.value), e.dequeues[0])
+			found.add("unexpected", key, e.value, func(whole []*harness.Operation) story.Claim { return story.NotBegunBy(whole, e.value, e.dequeues[0]) }, e.dequeues[0])
 		case e.once():
 			clear = append(clear, e)
 		}
@@ -169,12 +175,7 @@ func findLost(key string, clear []*queued, empty []*harness.Operation, open int,
 		return
 	}
 	for _, e := range missing {
-		text := fmt.Sprintf("%d was never seen again, and process %d found the queue empty.", e.value, drained.Process)
-		if open > 0 {
-			text = fmt.Sprintf("%d was never seen again, and process %d found the queue empty: %d elements are missing, and only %s may have taken one.",
-				e.value, drained.Process, len(missing), story.Plural(open, "dequeue of unknown result"))
-		}
-		found.add("lost", key, e.value, text, e.enqueues[0], drained)
+		found.add("lost", key, e.value, is(story.Lost{Value: e.value, Found: drained, Missing: len(missing), Open: open}), e.enqueues[0], drained)
 	}
 }
 
@@ -200,14 +201,12 @@ func findDisorder(key string, clear []*queued, open int, found *anomalies) {
 		if latest == nil || len(b.dequeues) == 0 || latest.inUntil() < b.dequeues[0].Return {
 			continue
 		}
-		text := fmt.Sprintf("%d was in the queue before anybody began to enqueue %d, and came out after it.", latest.value, b.value)
+		claim := story.Overtaken{Value: latest.value, Other: b.value, By: b.dequeues[0]}
 		proof := []*harness.Operation{latest.enqueues[0], b.enqueues[0], b.dequeues[0]}
-		if len(latest.dequeues) == 0 {
-			text = fmt.Sprintf("%d was in the queue before anybody began to enqueue %d, and never came out.", latest.value, b.value)
-		} else {
+		if len(latest.dequeues) > 0 {
 			proof = append(proof, latest.dequeues[0])
 		}
-		found.add("disordered", key, b.value, text, proof...)
+		found.add("disordered", key, b.value, is(claim), proof...)
 	}
 }
 
@@ -226,7 +225,7 @@ func findHidden(key string, clear []*queued, empty []*harness.Operation, found *
 			}
 		}
 		if latest != nil && latest.inUntil() > op.Return {
-			found.add("hidden", key, latest.value, fmt.Sprintf("%d was in the queue all the while that process %d found it empty.", latest.value, op.Process),
+			found.add("hidden", key, latest.value, is(story.Hidden{Value: latest.value, Found: op}),
 				latest.enqueues[0], op, latest.dequeues[0])
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -48,7 +49,7 @@ func (s Set) Check(ctx context.Context, h *harness.History) (harness.Result, err
 		return r, err
 	}
 	var d SetDetails
-	found := newAnomalies("lost", "unexpected", "duplicated", "stale")
+	found := newAnomalies(h, m, "lost", "unexpected", "duplicated", "stale")
 	keys, groups := model.ByKey(h.Operations)
 	for _, key := range keys {
 		if ctx.Err() != nil {
@@ -115,11 +116,11 @@ func (s Set) judge(key string, ops []*harness.Operation, d *SetDetails, found *a
 		for _, v := range read.Output.([]int64) {
 			e := get(v)
 			if e.mark == n {
-				found.add("duplicated", key, v, fmt.Sprintf("%d stands twice in one read.", v), read)
+				found.add("duplicated", key, v, is(story.Twice{Value: v, Read: read}), read)
 			}
 			e.mark, e.last = n, read
 			if e.add == nil || e.add.Call > read.Return {
-				found.add("unexpected", key, v, fmt.Sprintf("Nobody had begun to add %d by then.", v), read)
+				found.add("unexpected", key, v, func(whole []*harness.Operation) story.Claim { return story.NotBegunBy(whole, v, read) }, read)
 				continue
 			}
 			know(e, read)
@@ -160,12 +161,12 @@ func (s Set) judge(key string, ops []*harness.Operation, d *SetDetails, found *a
 			if e.last != nil && e.last.Call > read.Call {
 				if !s.AllowStale {
 					said[e] = true
-					found.add("stale", key, e.value, fmt.Sprintf("%d was in the set when process %d began to read, and is missing in its answer; a later read shows it again.", e.value, read.Process), append(proof, e.last)...)
+					found.add("stale", key, e.value, is(story.Missing{Value: e.value, Read: read, By: e.proof, Again: e.last}), append(proof, e.last)...)
 				}
 				continue
 			}
 			said[e] = true
-			found.add("lost", key, e.value, fmt.Sprintf("%d was in the set when process %d began to read, and is missing in its answer and ever after.", e.value, read.Process), proof...)
+			found.add("lost", key, e.value, is(story.Missing{Value: e.value, Read: read, By: e.proof}), proof...)
 		}
 	}
 }

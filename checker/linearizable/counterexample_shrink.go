@@ -64,8 +64,17 @@ func (l Checker) shrink(ctx context.Context, g *guard, k *keyed) ([]harness.Oper
 		return failsFromAny(b, l.Model, ops)
 	}
 
+	if l.Model.Kind == model.MutexKind {
+		if c, ok := crowding(k.Ops, k.until); ok {
+			small := crowd(k.Ops, c)
+			if c.From == nil {
+				return small, []model.Model{l.Model}
+			}
+			return small, []model.Model{startingIn(l.Model, false), startingIn(l.Model, true)}
+		}
+	}
 	ops := make([]harness.Operation, 0, len(k.proof))
-	for _, i := range k.proof {
+	for _, i := range k.withLapses() {
 		ops = append(ops, model.Settled(k.Ops[i]))
 	}
 	windowed := windowed(l.Model) && k.tier != "zones"
@@ -101,6 +110,27 @@ func (l Checker) shrink(ctx context.Context, g *guard, k *keyed) ([]harness.Oper
 		ops = withoutOrigins(whole, l.Model, ops, fails)
 	}
 	return ops, []model.Model{l.Model}
+}
+
+// withLapses is the proof with the ends of all leases that it tells of. Without
+// those that were renewed in time it fails as a whole, but what comes before a renewal
+// would fail as well.
+func (k *keyed) withLapses() []int32 {
+	if len(k.proof) == 0 {
+		return nil
+	}
+	proof := slices.Clone(k.proof)
+	leases := map[int64]bool{}
+	for _, i := range proof {
+		leases[int64(k.Ops[i].Call)] = true
+	}
+	for i, op := range k.Ops {
+		if op.F == model.Lapse && leases[op.Input.(int64)] {
+			proof = append(proof, int32(i))
+		}
+	}
+	slices.Sort(proof)
+	return slices.Compact(proof)
 }
 
 // shrinkWindow cuts ops down to a window that fails whatever state the object
@@ -180,19 +210,6 @@ func loosened(ops []harness.Operation, fails func([]harness.Operation) bool) []h
 		}
 	}
 	return loosest
-}
-
-// withOrigins turns those compare-and-sets back that were taken for plain writes.
-func withOrigins(ops []harness.Operation, whole []*harness.Operation) []harness.Operation {
-	ops = slices.Clone(ops)
-	for i := range ops {
-		op := &ops[i]
-		at, found := slices.BinarySearchFunc(whole, op.Call, func(w *harness.Operation, call int) int { return w.Call - call })
-		if found && whole[at].F != op.F {
-			op.F, op.Input, op.Output = whole[at].F, whole[at].Input, whole[at].Output
-		}
-	}
-	return ops
 }
 
 // shortestPrefix finds how much of the history must be seen for it to fail.

@@ -2,9 +2,9 @@ package linearizable
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"coup/checker/model"
 	"coup/checker/story"
@@ -14,54 +14,170 @@ import (
 // mostSentences bounds a story; what is longer is told by its end.
 const mostSentences = 40
 
+// excerpt is what is left of the history of an object that the model does not
+// explain, and what is known of it beside.
+type excerpt struct {
+	ops   []harness.Operation
+	whole []*harness.Operation // all that was done to the object
+	// anyState says that the operations cannot be explained whatever the object was before.
+	anyState bool
+	// first is the operation whose answer is the first that nothing explains; nil: nobody looked.
+	first *harness.Operation
+}
+
 // tell makes a counterexample of the operations that prove a violation of one
-// object's model, taken from the whole of its history.
-func tell(m model.Model, key string, ops []harness.Operation, whole []*harness.Operation) *harness.Counterexample {
-	ops = slices.Clone(ops)
-	slices.SortFunc(ops, func(a, b harness.Operation) int { return cmp.Compare(a.Call, b.Call) })
-	c := &harness.Counterexample{Key: key, Witness: story.Witnesses(m, ops)}
-	told := ops
-	if n := len(ops) - mostSentences; n > 0 {
-		c.Story = append(c.Story, fmt.Sprintf("The first %s are left out here.", story.Plural(n, "operation")))
-		told = ops[n:]
+// object's model. What it says is true of the whole history, not only of the part
+// that it shows.
+func tell(m model.Model, key string, e excerpt) *harness.Counterexample {
+	cut := slices.Clone(e.ops)
+	slices.SortFunc(cut, func(a, b harness.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	t := story.TellerOf(m, cut)
+
+	// Each operation is told as it was in the whole history.
+	told := make([]story.Did, len(cut))
+	shown := make([]harness.Operation, len(cut))
+	for i := range cut {
+		op := &cut[i]
+		if at, found := slices.BinarySearchFunc(e.whole, op.Call, func(w *harness.Operation, call int) int { return cmp.Compare(w.Call, call) }); found {
+			op = e.whole[at]
+		}
+		told[i] = story.Did{Op: op, Late: op.Type == harness.OK && cut[i].Type != harness.OK}
+		if i > 0 {
+			told[i].Before = told[i-1].Op
+		}
+		shown[i] = *op
+		if some, ok := cut[i].Output.([]int64); ok {
+			told[i].Shown, shown[i].Output = some, some
+		}
 	}
+	c := &harness.Counterexample{Key: key, Witness: story.Witnesses(m, shown)}
 	for i := range told {
-		c.Story = append(c.Story, story.Sentence(m, told, i))
-	}
-	for i := range ops {
-		left := leftOut(&ops[i], whole)
-		if left == 0 {
-			continue
-		}
-		shown := model.ListText(ops[i].Output.([]int64))
-		c.Witness[i].Text += fmt.Sprintf(" and %d more", left)
-		if at := i - (len(ops) - len(told)); at >= 0 {
-			at += len(c.Story) - len(told)
-			c.Story[at] = strings.Replace(c.Story[at], shown, fmt.Sprintf("%s and %d more that do not matter here", shown, left), 1)
+		all, _ := told[i].Op.Output.([]int64)
+		if some, ok := shown[i].Output.([]int64); ok && len(some) < len(all) {
+			c.Witness[i].Text += fmt.Sprintf(" and %d more", len(all)-len(some))
 		}
 	}
-	if reason := why(m, ops); reason != "" {
-		c.Story = append(c.Story, reason)
+
+	var reason story.Claim
+	if m.Kind == model.MutexKind {
+		if crowded, ok := crowding(e.whole, lastReturn(cut)); ok {
+			reason = crowded
+		}
+	} else {
+		reason = why(m, cut, e.whole)
 	}
-	c.Story = append(c.Story, conclusion(m, len(ops)))
+	const enough = 8 // where one line says it, so many operations are told of
+	if _, one := reason.(story.Crowded); !one || len(told) <= enough {
+		if e.anyState {
+			c.Story = append(c.Story, fmt.Sprintf("Whatever %s held before that:", story.NameOf(m, key)))
+			if m.Kind == model.MutexKind {
+				c.Story[0] = fmt.Sprintf("Whether %s was held before that or not:", story.NameOf(m, key))
+			}
+		}
+		if n := len(told) - mostSentences; n > 0 {
+			c.Story = append(c.Story, fmt.Sprintf("The first %s are left out here.", story.Plural(n, "operation")))
+			told = told[n:]
+		}
+		for _, did := range told {
+			c.Story = append(c.Story, did.Text(t))
+		}
+	}
+	if reason != nil {
+		c.Story = append(c.Story, reason.Text(t))
+	}
+	if e.first != nil && len(cut) > 1 {
+		c.Story = append(c.Story, story.FirstUnexplained{Op: e.first}.Text(t))
+	}
+	c.Story = append(c.Story, conclusion(m, cut))
 	return c
 }
 
-// leftOut is how many elements a read showed beyond those that a cut-down
-// history says it did.
-func leftOut(op *harness.Operation, whole []*harness.Operation) int {
-	shown, ok := op.Output.([]int64)
-	at, found := slices.BinarySearchFunc(whole, op.Call, func(w *harness.Operation, call int) int { return cmp.Compare(w.Call, call) })
-	if !ok || !found {
-		return 0
+func lastReturn(ops []harness.Operation) (last int) {
+	for i := range ops {
+		if ops[i].Type == harness.OK {
+			last = max(last, ops[i].Return)
+		}
 	}
-	all, _ := whole[at].Output.([]int64)
-	return max(0, len(all)-len(shown))
+	return last
 }
 
-func conclusion(m model.Model, n int) string {
-	if n == 1 {
+func conclusion(m model.Model, ops []harness.Operation) string {
+	ops = slices.DeleteFunc(slices.Clone(ops), func(op harness.Operation) bool { return op.F == model.Lapse })
+	n := performed(ops)
+	switch {
+	case len(ops) == 1:
 		return fmt.Sprintf("No %s can answer so.", m.Name)
+	case n == 1:
+		return fmt.Sprintf("No %s that begins so can answer so.", m.Name)
 	}
-	return fmt.Sprintf("No order of these %d operations explains all the answers, where each takes effect at one moment between its start and its end.", n)
+	s := fmt.Sprintf("No order of these %d operations explains all the answers, where each takes effect at one moment between its start and its end", n)
+	for i := range ops {
+		if ops[i].Type != harness.OK {
+			return s + ", or, if that was not told, at any moment after its start or never."
+		}
+	}
+	return s + "."
+}
+
+// firstBad is the operation whose answer is the first that nothing explains: all
+// that had been answered before it can be explained. It returns nil where that
+// takes long to find.
+func firstBad(b context.Context, m model.Model, k *keyed) *harness.Operation {
+	returned := func(at int) *harness.Operation {
+		for _, op := range k.Ops {
+			if model.Returned(op) == at {
+				return op
+			}
+		}
+		return nil
+	}
+	if k.tier == "turns" {
+		return returned(k.until)
+	}
+	const most = 20_000
+	if len(k.Ops) > most {
+		return nil
+	}
+	b, work := allow(b, attemptWork)
+	defer work.end()
+	whole := make([]harness.Operation, len(k.Ops))
+	var returns []int
+	for i, op := range k.Ops {
+		whole[i] = *op
+		if at := model.Returned(op); at != harness.Open {
+			returns = append(returns, at)
+		}
+	}
+	slices.Sort(returns)
+	// The prefix up to returns[hi] fails, those before lo do not.
+	lo, hi, guess := 0, len(returns)-1, -1
+	if k.until > 0 { // nothing explains it even if all later answers are known
+		lo, _ = slices.BinarySearch(returns, k.until)
+		guess = lo
+	} else if len(k.proof) > 0 { // mostly it fails as soon as its proof is complete
+		last := 0
+		for _, i := range k.proof {
+			if at := model.Returned(k.Ops[i]); at != harness.Open {
+				last = max(last, at)
+			}
+		}
+		guess, _ = slices.BinarySearch(returns, last)
+	}
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		if guess >= 0 {
+			mid, guess = min(guess, hi-1), -1
+		}
+		work.spend(int64(mid) / 4)
+		d, err := decide(b, m, model.Pointers(model.Prefix(whole, returns[mid])))
+		switch {
+		case err != nil || d.valid == harness.Unknown:
+			return nil
+		case d.valid == harness.Invalid:
+			hi = mid
+		default:
+			lo = mid + 1
+		}
+	}
+	return returned(returns[hi])
 }

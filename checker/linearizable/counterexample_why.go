@@ -1,113 +1,222 @@
 package linearizable
 
 import (
-	"fmt"
-	"strings"
+	"slices"
 
-	"coup/checker/elements"
 	"coup/checker/model"
 	"coup/checker/story"
 	"coup/harness"
 )
 
-// why says in one sentence what is wrong with a small history that the model
-// does not explain, if it is one of the plain cases; "" if it is not.
-func why(m model.Model, ops []harness.Operation) string {
+// why finds a claim that says what is wrong with a small history that the model
+// does not explain, if it is one of the plain cases; nil if it is not. ops were cut
+// out of whole, which is all that was done to the object, and bears the claim out.
+func why(m model.Model, ops []harness.Operation, whole []*harness.Operation) story.Claim {
+	if len(ops) > readable {
+		return nil // no few of them are the reason
+	}
+	var found story.Claim
+	holds := func(c story.Claim) bool {
+		if !c.Holds(whole) {
+			return false
+		}
+		found = c
+		return true
+	}
+	view := model.Pointers(ops)
 	switch m.Kind {
 	case model.RegisterKind:
-		return whyRegister(m, ops)
-	case model.SetKind, model.QueueKind, model.CounterKind:
-		return untilThen.Replace(elements.Why(m.Kind, model.Pointers(ops)))
+		whyRegister(view, whole, holds)
+	case model.SetKind, model.ListKind:
+		whySet(m, view, whole, holds)
+	case model.QueueKind, model.StackKind, model.PriorityKind, model.BagKind:
+		whyQueue(m, view, whole, holds)
+	case model.CounterKind:
+		whyCounter(view, whole, holds)
 	case model.LockKind:
-		return whyLock(ops)
-	default:
-		return ""
+		whyLock(view, holds)
+	case model.AnyKind, model.MutexKind, model.KVKind:
 	}
+	return found
 }
 
-// untilThen takes out of a sentence what a part of a history cannot tell: what
-// happened later.
-var untilThen = strings.NewReplacer(
-	" and is missing in its answer and ever after", " and is missing in its answer",
-	" and never came out", " and had not come out by then",
-	" was never seen again", " had not come out by then",
-)
-
-func whyRegister(m model.Model, ops []harness.Operation) string {
-	type fact struct {
-		op *harness.Operation
-		r  model.RegisterEffect
+func whyRegister(ops, whole []*harness.Operation, holds func(story.Claim) bool) {
+	effects := make([]model.RegisterEffect, len(ops))
+	for i, op := range ops {
+		effects[i] = model.RegisterEffectOf(op)
 	}
-	var facts []fact
-	writers := map[int64]*harness.Operation{}
-	there := map[int64]int{} // by when a value was certainly written
-	know := func(v int64, at int) {
-		if t, ok := there[v]; !ok || at < t {
-			there[v] = at
+	for i, f := range effects {
+		if f.Observes && f.Saw.Set && holds(story.NotBegunBy(whole, f.Saw.Int, ops[i])) {
+			return
 		}
 	}
-	for i := range ops {
-		f := fact{&ops[i], model.RegisterEffectOf(&ops[i])}
-		facts = append(facts, f)
-		if f.r.Writes {
-			if writers[f.r.To] != nil {
-				return "" // the same value written twice: nothing simple can be said
-			}
-			writers[f.r.To] = f.op
-			know(f.r.To, f.op.Return)
-		}
-		if f.r.Observes && f.r.Saw.Set {
-			know(f.r.Saw.Int, f.op.Return)
-		}
-	}
-	for _, f := range facts {
-		if !f.r.Observes || !f.r.Saw.Set {
+	for i, f := range effects {
+		if !f.Observes {
 			continue
 		}
-		if w := writers[f.r.Saw.Int]; w == nil || w.Call > f.op.Return {
-			return fmt.Sprintf("Nobody had begun to write %d to %s by then.", f.r.Saw.Int, story.NameOf(m, f.op.Key))
-		}
-	}
-	// A value was seen by an operation that began after the value had been replaced.
-	for _, f := range facts {
-		if !f.r.Observes {
-			continue
-		}
-		// Another value that was known to be there after the one seen and before f began.
-		for _, g := range facts {
-			if g.op == f.op || g.op.Return > f.op.Call {
+		for j, g := range effects {
+			if i == j || ops[j].Return > ops[i].Call || !g.Writes && (!g.Observes || !g.Saw.Set) {
 				continue
 			}
-			var v int64
-			var began int // when g's value can first have come into the register
-			switch {
-			case g.r.Writes:
-				v, began = g.r.To, g.op.Call
-			case g.r.Observes && g.r.Saw.Set && writers[g.r.Saw.Int] != nil:
-				v, began = g.r.Saw.Int, writers[g.r.Saw.Int].Call
-			default:
+			c := story.GoneBy(whole, ops[i], ops[j])
+			if c.Saw == model.Just(c.Other) {
 				continue
 			}
-			if f.r.Saw == model.Just(v) || f.r.Saw.Set && there[f.r.Saw.Int] > began {
-				continue
+			if holds(c) {
+				return
 			}
-			gone := f.r.Saw.String() + " was gone"
-			if !f.r.Saw.Set {
-				gone = story.NameOf(m, f.op.Key) + " was no longer empty"
+			for _, seen := range ops {
+				if holds(story.Spent{Gone: c, Seen: seen}) {
+					return
+				}
 			}
-			return fmt.Sprintf("When process %d began at %s, %s: %d was there by %s.",
-				f.op.Process, story.Seconds(f.op.Start), gone, v, story.Seconds(g.op.End))
 		}
 	}
 	taken := map[model.Maybe]*harness.Operation{}
-	for _, f := range facts {
-		if f.r.Observes && f.r.Writes {
-			if other := taken[f.r.Saw]; other != nil {
-				return fmt.Sprintf("Processes %d and %d both replaced %s, which was there only once.",
-					other.Process, f.op.Process, f.r.Saw)
+	for i, f := range effects {
+		if !f.Observes || !f.Writes || f.Saw == model.Just(f.To) {
+			continue
+		}
+		if other := taken[f.Saw]; other != nil && holds(story.BothReplaced{Value: f.Saw, Ops: [2]*harness.Operation{other, ops[i]}}) {
+			return
+		}
+		taken[f.Saw] = ops[i]
+	}
+}
+
+// whySet is for sets and lists.
+func whySet(m model.Model, ops, whole []*harness.Operation, holds func(story.Claim) bool) {
+	for _, read := range ops {
+		all, _ := read.Output.([]int64)
+		seen := map[int64]bool{}
+		for _, v := range all {
+			if holds(story.NotBegunBy(whole, v, read)) || m.Kind == model.SetKind && seen[v] && holds(story.Twice{Value: v, Read: read}) {
+				return
 			}
-			taken[f.r.Saw] = f.op
+			seen[v] = true
 		}
 	}
-	return ""
+	for _, read := range ops {
+		if read.F != "read" {
+			continue
+		}
+		for _, by := range ops {
+			if by.Type != harness.OK || by.Return > read.Call {
+				continue
+			}
+			elements, _ := by.Output.([]int64)
+			if v, ok := by.Input.(int64); ok {
+				elements = []int64{v}
+			}
+			for _, v := range elements {
+				c := story.Missing{Value: v, Read: read, By: by}
+				for _, again := range whole {
+					if all, _ := again.Output.([]int64); again.Call > read.Call && slices.Contains(all, v) {
+						c.Again = again
+						break
+					}
+				}
+				if holds(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// whyQueue is for queues, stacks and priority queues.
+func whyQueue(m model.Model, ops, whole []*harness.Operation, holds func(story.Claim) bool) {
+	var took, empty []*harness.Operation
+	for _, op := range ops {
+		if got, ok := op.Output.(model.Maybe); ok && got.Set {
+			took = append(took, op)
+		} else if ok {
+			empty = append(empty, op)
+		}
+	}
+	value := func(op *harness.Operation) int64 { return op.Output.(model.Maybe).Int }
+	for _, op := range took {
+		if holds(story.NotBegunBy(whole, value(op), op)) || holds(story.TooOftenBy(whole, value(op), op)) {
+			return
+		}
+	}
+	for _, op := range empty {
+		for _, out := range took {
+			if holds(story.Hidden{Value: value(out), Found: op}) {
+				return
+			}
+		}
+		if holds(story.NotEmptyAt(whole, op)) {
+			return
+		}
+	}
+	if m.Kind != model.QueueKind {
+		return
+	}
+	for _, in := range ops {
+		v, ok := in.Input.(int64)
+		if !ok || in.Type != harness.OK {
+			continue
+		}
+		for _, other := range took {
+			if value(other) != v && holds(story.Overtaken{Value: v, Other: value(other), By: other}) {
+				return
+			}
+		}
+	}
+}
+
+func whyCounter(ops, whole []*harness.Operation, holds func(story.Claim) bool) {
+	var reads []*harness.Operation
+	for _, op := range ops {
+		if _, ok := op.Output.(int64); ok {
+			reads = append(reads, op)
+		}
+	}
+	for _, read := range reads {
+		if holds(story.BoundsOf(whole, read)) {
+			return
+		}
+	}
+	for _, then := range reads {
+		for _, first := range reads {
+			if holds(story.Backward{First: first, Then: then}) {
+				return
+			}
+		}
+	}
+}
+
+// whyLock says what is wrong with a small history of a lock.
+func whyLock(ops []*harness.Operation, holds func(story.Claim) bool) {
+	parts, proof, ok := gatherHolds(ops)
+	if proof != nil {
+		holds(story.NotHeld{Op: ops[proof[0]]})
+		return
+	}
+	a, b, _ := clash(parts)
+	if !ok || a == nil {
+		return
+	}
+	first, then := ops[a.ops[0]], ops[b.ops[0]]
+	if a.token.Set && (holds(story.Tokens{First: first, Then: then}) || holds(story.Tokens{First: then, Then: first})) {
+		return
+	}
+	if first.Return > then.Return {
+		first, then = then, first
+	}
+	if holds(story.BothHeld{First: first, Then: then}) {
+		return
+	}
+	for _, h := range []*hold{a, b} {
+		other := ops[a.ops[0]]
+		if h == a {
+			other = ops[b.ops[0]]
+		}
+		for _, i := range h.ops[1:] {
+			if holds(story.HeldOn{First: ops[h.ops[0]], Proof: ops[i], Then: other}) {
+				return
+			}
+		}
+	}
 }

@@ -105,7 +105,7 @@ func TestTiersAgree(t *testing.T) {
 			{Ops: 16, Processes: 7, Open: 0.1, Values: 2, Faulty: 0.15}, // many blind writes at once
 			{Ops: 12, Processes: 7, Open: 0.3, Values: 3, Faulty: 0.3},  // and many that are open
 		} {
-			if s.Processes == 7 && m.Kind != model.RegisterKind && m.Kind != model.AnyKind {
+			if s.Processes == 7 && m.Kind != model.RegisterKind && m.Kind != model.KVKind {
 				continue // porcupine would take too long
 			}
 			t.Run(fmt.Sprintf("%s/%d ops %d processes %d values", m.Name, s.Ops, s.Processes, s.Values), func(t *testing.T) {

@@ -81,6 +81,24 @@ func keysOf(m model.Model, ops []harness.Operation) []*keyed {
 	return keys
 }
 
+// upTo is what was known of the object right after a position, by which it cannot
+// be explained any more.
+func (k *keyed) upTo(b context.Context, m model.Model, at int) *keyed {
+	if k.until == at {
+		return k
+	}
+	ops := make([]harness.Operation, len(k.Ops))
+	for i, op := range k.Ops {
+		ops[i] = *op
+	}
+	early := &keyed{Object: model.Object{Key: k.Key, Ops: model.Pointers(model.Prefix(ops, at))}, work: k.work}
+	var err error
+	if early.decision, err = decide(b, m, early.Ops); err != nil || early.valid != harness.Invalid {
+		return k
+	}
+	return early
+}
+
 // Check implements [harness.Checker]. Keys are judged in parallel, small ones
 // first, each with a fair share of the time that is left; those that ran out
 // of their share get another turn with all that the others left over.
@@ -152,9 +170,13 @@ func (l Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 	if worst != nil {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
-		small, models := l.shrink(ctx, g, worst)
 		bound := g.start(ctx, unhurried)
 		defer bound.end()
+		first := firstBad(bound, l.Model, worst)
+		if first != nil {
+			worst = worst.upTo(bound, l.Model, first.Return)
+		}
+		small, models := l.shrink(ctx, g, worst)
 		b, work := allow(bound, attemptWork)
 		defer work.end()
 		d.Confirmed = true
@@ -166,28 +188,35 @@ func (l Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 			d.Confirmed = d.Confirmed && confirmed == harness.Invalid
 		}
 		r.Details = d
-		r.Counterexample = tell(l.Model, worst.Key, withOrigins(small, worst.Ops), worst.Ops)
-		if len(models) > 1 {
-			r.Counterexample.Story = slices.Insert(r.Counterexample.Story, 0,
-				fmt.Sprintf("Whatever %s held before that:", story.NameOf(l.Model, worst.Key)))
-		}
+		r.Counterexample = tell(l.Model, worst.Key, excerpt{
+			ops: small, whole: l.Model.Whole(h.Operations, worst.Key), anyState: len(models) > 1, first: first,
+		})
 	}
 	return r, nil
 }
 
 func (d Details) summary(n int) string {
 	objects := story.Plural(d.Keys, d.Model)
+	var unknown []string
+	for _, u := range d.Unknown {
+		unknown = append(unknown, u.Key)
+	}
 	switch {
 	case len(d.Invalid) > 0:
-		return fmt.Sprintf("Not linearizable: no order of its operations explains what was answered for %s (of %s).",
-			story.List(d.Invalid), objects)
-	case len(d.Unknown) > 0:
-		var names []string
-		for _, u := range d.Unknown {
-			names = append(names, u.Key)
+		s := "Not linearizable: no order of its operations explains what was answered"
+		if d.Keys > 1 || d.Invalid[0] != "" {
+			s += fmt.Sprintf(" for %s (%d of %s)", story.List(d.Invalid), len(d.Invalid), objects)
 		}
-		return fmt.Sprintf("Nobody knows whether it is linearizable: %s (of %s) could not be decided, because %s.",
-			story.List(names), objects, d.Unknown[0].Reason)
+		if len(unknown) > 0 {
+			s += fmt.Sprintf("; %s could not be decided, because %s", story.List(unknown), d.Unknown[0].Reason)
+		}
+		return s + "."
+	case len(unknown) > 0:
+		s := "Nobody knows whether it is linearizable: "
+		if d.Keys == 1 && unknown[0] == "" {
+			return s + fmt.Sprintf("it could not be decided, because %s.", d.Unknown[0].Reason)
+		}
+		return s + fmt.Sprintf("%s (%d of %s) could not be decided, because %s.", story.List(unknown), len(unknown), objects, d.Unknown[0].Reason)
 	case n == 0:
 		return "Linearizable, but no operation was performed."
 	default:

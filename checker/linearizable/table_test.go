@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -23,7 +24,7 @@ var (
 	tableMemory  = flag.Uint64("memory", 1<<30, "in the table: the memory that each check may take, in bytes")
 	tableMost    = flag.Int("most", 1_000_000, "in the table: the longest history")
 	tableClients = flag.Int("clients", 0, "in the table: this many clients only")
-	tableModels  = flag.String("models", "register,queue", "in the table: these models; also stack, priority-queue")
+	tableModels  = flag.String("models", "kv,register,queue", "in the table: these models; also stack, priority-queue")
 	tableRepeat  = flag.Bool("repeat", false, "in the table: only the rows in which values repeat")
 )
 
@@ -39,6 +40,9 @@ func TestTable(t *testing.T) {
 	fmt.Println("of what takes less than 20 ms the best of five times counts")
 	fmt.Println("ratios are of times: the verdict alone, which is all that porcupine gives, and with the small counterexample")
 	fmt.Printf("%-10s %-8s %7s %9s %5s  %8s  %22s  %22s  %s\n", "model", "kind", "clients", "ops", "open", "verdict", "coup", "porcupine", "coup/porcupine")
+	if slices.Contains(strings.Split(*tableModels, ","), "kv") {
+		kvRows(t)
+	}
 	for _, m := range []model.Model{model.Register(), model.Queue(), model.Stack(), model.PriorityQueue()} {
 		if !slices.Contains(strings.Split(*tableModels, ","), m.Name) {
 			continue
@@ -60,6 +64,53 @@ func TestTable(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// kvRows measures the histories of key-value stores that porcupine ships.
+func kvRows(t *testing.T) {
+	histories := porcupineKV(t)
+	m := model.KV()
+	for _, name := range slices.Sorted(maps.Keys(histories)) {
+		ops := histories[name]
+		ours, v1 := measure(func(ctx context.Context) harness.Validity {
+			r, err := Checker{Model: m, Timeout: *tableLimit, MemoryBytes: *tableMemory}.Check(ctx, &harness.History{Operations: ops})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Valid
+		})
+		keys := m.Partition(ops)
+		theirs, v2 := measure(func(ctx context.Context) harness.Validity { // all keys at once, until one is invalid
+			g := newGuard(*tableMemory)
+			defer g.close()
+			b := g.start(ctx, *tableLimit)
+			defer b.end()
+			found := make(chan harness.Validity, len(keys))
+			inner, enough := context.WithCancel(b)
+			defer enough()
+			for _, k := range keys {
+				go func() {
+					v, err := porcupineSearch(inner, m, k.Ops)
+					if err != nil {
+						v = harness.Unknown
+					}
+					found <- v
+				}()
+			}
+			worst := harness.Valid
+			for range keys {
+				if worst = harness.Worst(worst, <-found); worst == harness.Invalid {
+					break
+				}
+			}
+			return worst
+		})
+		fmt.Printf("%-10s %-8s %7s %9d %5s  %8s  %22s  %22s  %.3f\n", "kv", name, "", len(ops), "", "", ours.text(v1), theirs.text(v2),
+			ours.time.Seconds()/theirs.time.Seconds())
+		if v1 != v2 && v2 != harness.Unknown {
+			t.Errorf("%s: coup says %v, porcupine %v", name, v1, v2)
 		}
 	}
 }

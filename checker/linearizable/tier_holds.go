@@ -3,11 +3,9 @@ package linearizable
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"coup/checker/model"
-	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -165,36 +163,4 @@ func clash(holds []hold) (a, b *hold, ok bool) {
 		}
 	}
 	return nil, nil, true
-}
-
-// whyLock says what is wrong with a small history of a lock.
-func whyLock(history []harness.Operation) string {
-	ops := model.Pointers(history)
-	holds, proof, ok := gatherHolds(ops)
-	if proof != nil {
-		op := ops[proof[0]]
-		return fmt.Sprintf("Process %d did not hold the lock when its %s succeeded.", op.Process, op.F)
-	}
-	a, b, _ := clash(holds)
-	if !ok || a == nil {
-		return ""
-	}
-	first := func(h *hold) *harness.Operation { return ops[h.ops[0]] }
-	if a.token.Set {
-		if a.token == b.token {
-			return fmt.Sprintf("Processes %d and %d were given the same token.", first(a).Process, first(b).Process)
-		}
-		if first(b).Return < first(a).Call {
-			return fmt.Sprintf("Process %d was given token %d after process %d had been given token %d.",
-				first(a).Process, a.token.Int, first(b).Process, b.token.Int)
-		}
-	}
-	if a.f > b.f {
-		a, b = b, a
-	}
-	if b.f > a.s {
-		return ""
-	}
-	return fmt.Sprintf("At %s processes %d and %d both held the lock: process %d had been given it by %s, and had neither begun to release it nor had its lease run out.",
-		story.Seconds(first(b).End), first(a).Process, first(b).Process, first(a).Process, story.Seconds(first(a).End))
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 )
 
@@ -83,4 +84,61 @@ func turnsTier(_ context.Context, m model.Model, ops []*harness.Operation) (deci
 		}
 	}
 	return decision{valid: harness.Valid, order: order}, true, nil
+}
+
+// crowding finds why the return at a position is the first that no turns explain:
+// a time, as short as possible, in which more operations of one function began and
+// ended than of the other were under way. whole is all that was done to the mutex.
+func crowding(whole []*harness.Operation, until int) (c story.Crowded, ok bool) {
+	var to *harness.Operation
+	for _, op := range whole {
+		if model.Returned(op) == until {
+			to = op
+		}
+	}
+	if to == nil {
+		return c, false
+	}
+	// From the end on: where another operation of its function is called, one more
+	// began and ended, and those of the other function that returned later were
+	// under way.
+	var others []int // returns
+	begun := 0
+	for _, op := range whole {
+		if op.F != to.F && op.Type != harness.Fail && op.Call < until {
+			others = append(others, model.Returned(op))
+			begun++
+		}
+	}
+	slices.Sort(others)
+	did := 0
+	for _, op := range slices.Backward(whole) {
+		if op.F != to.F || op.Type != harness.OK || op.Return > until {
+			continue
+		}
+		did++
+		over, _ := slices.BinarySearch(others, op.Call)
+		if did > begun-over+1 {
+			c = story.CrowdedIn(whole, to.F, op, to)
+			return c, c.Holds(whole)
+		}
+	}
+	c = story.CrowdedIn(whole, to.F, nil, to)
+	return c, c.Holds(whole)
+}
+
+// crowd are the operations of a time in which there were too many of one function.
+func crowd(whole []*harness.Operation, c story.Crowded) (ops []harness.Operation) {
+	begin := -1
+	if c.From != nil {
+		begin = c.From.Call
+	}
+	for _, op := range whole {
+		did := op.F == c.F && op.Type == harness.OK && op.Call >= begin && op.Return <= c.To.Return
+		other := op.F != c.F && op.Type != harness.Fail && op.Call < c.To.Return && model.Returned(op) > begin
+		if did || other {
+			ops = append(ops, *op)
+		}
+	}
+	return model.Prefix(ops, c.To.Return)
 }

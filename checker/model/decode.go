@@ -68,6 +68,20 @@ func DecodeLock(t harness.Type, f string, raw json.RawMessage) (any, error) {
 	return decode(t, f, raw, "a lock", function{"acquire", nothing, aGrant}, function{"renew", nothing, aGrant}, function{"release", nothing, nothing})
 }
 
+// DecodeKV is the [harness.Decoder] of strings: put and append take a string, get
+// returns one.
+func DecodeKV(t harness.Type, f string, raw json.RawMessage) (any, error) {
+	return decode(t, f, raw, "a string", function{"get", nothing, aString}, function{"put", aString, nothing}, function{"append", aString, nothing})
+}
+
+func aString(raw json.RawMessage) (any, error) {
+	var s string
+	if absent(raw) || json.Unmarshal(raw, &s) != nil {
+		return nil, fmt.Errorf("expected a string, not %s", short(raw))
+	}
+	return s, nil
+}
+
 func aGrant(raw json.RawMessage) (any, error) {
 	var g Grant
 	if absent(raw) {

@@ -37,6 +37,20 @@ func (m Model) Partition(ops []harness.Operation) []Object {
 	return objects
 }
 
+// Whole is all that was done to one object, also what failed, in the order of the calls.
+func (m Model) Whole(ops []harness.Operation, key string) []*harness.Operation {
+	if m.prepare != nil {
+		ops = m.prepare(ops)
+	}
+	var whole []*harness.Operation
+	for i := range ops {
+		if ops[i].Key == key {
+			whole = append(whole, &ops[i])
+		}
+	}
+	return whole
+}
+
 // CheckTypes makes sure that the values are what the model understands, so that
 // a history that was decoded for another model is an error and not a panic.
 func (m Model) CheckTypes(ops []harness.Operation) error {

@@ -10,8 +10,9 @@ import (
 // empty at first.
 func KV() Model {
 	return Model{
-		Name: "kv",
-		Init: "",
+		Name:   "kv",
+		Decode: DecodeKV,
+		Init:   "",
 		Step: func(state any, op *harness.Operation) (any, bool) {
 			now := state.(string)
 			switch op.F {
@@ -35,5 +36,6 @@ func KV() Model {
 			}
 			return fmt.Sprintf("%s %q", op.F, op.Input)
 		},
+		Kind: KVKind,
 	}
 }

@@ -60,6 +60,8 @@ const (
 	PriorityKind
 	MutexKind
 	LockKind
+	KVKind
+	BagKind
 )
 
 // Puts is the name of the function that puts an element into a queue, a stack or

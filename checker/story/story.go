@@ -1,7 +1,6 @@
 package story
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -9,77 +8,169 @@ import (
 	"coup/harness"
 )
 
-// Witnesses are the operations of a counterexample as the report shows them.
-func Witnesses(m model.Model, ops []harness.Operation) []harness.Witness {
-	ws := make([]harness.Witness, len(ops))
-	for i := range ops {
-		op := &ops[i]
-		ws[i] = harness.Witness{
-			Process: op.Process, F: op.F, Key: op.Key, Type: op.Type, Node: op.Node,
-			Input: encoded(op.Input), Output: encoded(op.Output),
-			Text: m.Describe(op), Start: int64(op.Start), End: int64(op.End), Line: op.Line,
-		}
-		if op.Line > 0 && op.Index >= 0 {
-			index := op.Index
-			ws[i].Index = &index
-		}
-		if op.Return == harness.Open {
-			ws[i].End = -1
-		}
-	}
-	return ws
+// Teller knows what all sentences of a story need to know of its history.
+type Teller struct {
+	Model model.Model
+	// Timed says that the history tells when its operations were performed.
+	Timed bool
 }
 
-func encoded(v any) json.RawMessage {
-	if v == nil {
-		return nil
+// TellerOf is the teller of a story about these operations. If all their times are
+// zero, their history tells of none.
+func TellerOf(m model.Model, ops []harness.Operation) Teller {
+	t := Teller{Model: m}
+	for i := range ops {
+		if ops[i].Start != 0 || ops[i].End != 0 {
+			t.Timed = true
+			break
+		}
 	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		b, _ = json.Marshal(fmt.Sprint(v))
-	}
-	return b
+	return t
 }
 
 // Sentence tells what ops[i] did, in the past tense, for a reader who knows
 // nothing of histories.
 func Sentence(m model.Model, ops []harness.Operation, i int) string {
-	op := &ops[i]
+	return TellerOf(m, ops).Sentence(ops, i)
+}
+
+// Sentence tells what ops[i] did, which comes right after the one before it in the story.
+func (t Teller) Sentence(ops []harness.Operation, i int) string {
+	d := Did{Op: &ops[i]}
+	if i > 0 {
+		d.Before = &ops[i-1]
+	}
+	return d.Text(t)
+}
+
+// name is what the object of an operation is called.
+func (t Teller) name(op *harness.Operation) string { return NameOf(t.Model, op.Key) }
+
+// NameOf names an object: its key, or "the register" where there is only one.
+func NameOf(m model.Model, key string) string {
+	if key == "" {
+		return "the " + m.Name
+	}
+	return key
+}
+
+// start is the moment at which op began: a time, where there is one.
+func (t Teller) start(op *harness.Operation) string {
+	switch {
+	case op.Process == harness.Beginning:
+		return "the beginning"
+	case t.Timed:
+		return Seconds(op.Start)
+	default:
+		return "the start of " + t.reference(op)
+	}
+}
+
+// end is the moment at which op ended.
+func (t Teller) end(op *harness.Operation) string {
+	switch {
+	case op.Process == harness.Beginning:
+		return "the beginning"
+	case t.Timed:
+		return Seconds(op.End)
+	default:
+		return "the end of " + t.reference(op)
+	}
+}
+
+// reference names an operation of which no time is known.
+func (t Teller) reference(op *harness.Operation) string {
+	if p := place(op); p != "" {
+		return "the operation of " + p
+	}
+	return fmt.Sprintf("process %d's %s", op.Process, t.Model.Describe(op))
+}
+
+// place is where an operation stands in the file of its history, "" if it was not read from one.
+func place(op *harness.Operation) string {
+	switch {
+	case op.Line == 0:
+		return ""
+	case op.Index < 0:
+		return fmt.Sprintf("line %d", op.Line)
+	default:
+		return fmt.Sprintf("line %d, :index %d", op.Line, op.Index)
+	}
+}
+
+// Did is the claim that an operation was performed and ended as it says.
+type Did struct {
+	Op     *harness.Operation
+	Before *harness.Operation // the operation that the story tells of before; nil if there is none
+	// Shown are those elements that it read which matter; nil: all matter.
+	Shown []int64
+	// Late says that what it answered is not told, only when: that was after all
+	// that matters here.
+	Late bool
+}
+
+// Text implements [Claim].
+func (d Did) Text(t Teller) string {
+	op, object := d.Op, t.name(d.Op)
 	if op.Process == harness.Beginning {
-		return atBeginning(op, NameOf(m, op.Key))
+		return atBeginning(op, object)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "At %s", Seconds(op.Start))
-	if i > 0 && ops[i-1].Return < op.Call {
-		b.WriteString(", after that,")
-	}
-	fmt.Fprintf(&b, " process %d ", op.Process)
-	object := NameOf(m, op.Key)
-	if op.Type == harness.OK {
-		did, got := deed(op, object)
-		b.WriteString(did)
-		if op.Node != "" {
-			if got != "" {
-				b.WriteString(" from " + op.Node)
-			} else {
-				b.WriteString(" through " + op.Node)
-			}
-		}
-		if got != "" {
-			fmt.Fprintf(&b, " and %s at %s.", got, Seconds(op.End))
-		} else {
-			fmt.Fprintf(&b, ", acknowledged at %s.", Seconds(op.End))
-		}
+	after := d.Before != nil && d.Before.Process != harness.Beginning && d.Before.Return < op.Call
+	if op.F == model.Lapse {
+		fmt.Fprintf(&b, "At %s the lease of process %d was over; from then on %s may have passed to others.", Seconds(op.Start), op.Process, object)
 		return b.String()
 	}
-	if op.F == model.Lapse {
-		return fmt.Sprintf("At %s the lease of process %d was over; from then on %s may have passed to others.", Seconds(op.Start), op.Process, object)
+	switch {
+	case t.Timed && after:
+		fmt.Fprintf(&b, "At %s, after that, process %d ", Seconds(op.Start), op.Process)
+	case t.Timed:
+		fmt.Fprintf(&b, "At %s process %d ", Seconds(op.Start), op.Process)
+	case after:
+		fmt.Fprintf(&b, "After that, process %d ", op.Process)
+	default:
+		fmt.Fprintf(&b, "Process %d ", op.Process)
 	}
-	fmt.Fprintf(&b, "began to %s", wish(op, object))
-	if op.Node != "" {
-		b.WriteString(" through " + op.Node)
+	at := ""
+	if t.Timed {
+		at = " at " + Seconds(op.End)
 	}
-	b.WriteString("; whether and when that happened, nobody knows.")
+	switch {
+	case d.Late:
+		b.WriteString("began to " + wish(op, object))
+		if op.Node != "" {
+			b.WriteString(" through " + op.Node)
+		}
+		b.WriteString(", which was answered" + at)
+	case op.Type == harness.OK:
+		did, got := deed(op, object, d.Shown)
+		b.WriteString(did)
+		switch {
+		case op.Node != "" && got != "":
+			b.WriteString(" from " + op.Node)
+		case op.Node != "":
+			b.WriteString(" through " + op.Node)
+		}
+		if got != "" {
+			b.WriteString(" and " + got + at)
+		} else {
+			b.WriteString(", acknowledged" + at)
+		}
+	default:
+		b.WriteString("began to " + wish(op, object))
+		if op.Node != "" {
+			b.WriteString(" through " + op.Node)
+		}
+		if op.Type == harness.Fail {
+			b.WriteString(", which failed" + at)
+		} else {
+			b.WriteString(", and never learned what became of it")
+		}
+	}
+	if p := place(op); p != "" {
+		b.WriteString(" (" + p + ")")
+	}
+	b.WriteByte('.')
 	return b.String()
 }
 
@@ -95,44 +186,51 @@ func atBeginning(op *harness.Operation, object string) string {
 	}
 }
 
-// NameOf names an object: its key, or "the register" where there is only one.
-func NameOf(m model.Model, key string) string {
-	if key == "" {
-		return "the " + m.Name
+// put are the words for functions that take an element: what was done, and what
+// was to be done.
+func put(f string) (past, wish, preposition string) {
+	switch f {
+	case "write":
+		return "wrote", "write", "to"
+	case "put":
+		return "put", "put", "into"
+	case "add":
+		return "added", "add", "to"
+	case "append":
+		return "appended", "append", "to"
+	case "enqueue":
+		return "enqueued", "enqueue", "in"
+	case "push":
+		return "pushed", "push", "on"
+	case "insert":
+		return "inserted", "insert", "into"
 	}
-	return key
+	return "", "", ""
 }
 
 // deed is what a completed operation did and, if it answered with a value,
 // what it got.
-func deed(op *harness.Operation, object string) (did, got string) {
+func deed(op *harness.Operation, object string, shown []int64) (did, got string) {
+	past, _, preposition := put(op.F)
 	switch in := op.Input.(type) {
 	case int64:
-		switch op.F {
-		case "write":
-			return fmt.Sprintf("wrote %d to %s", in, object), ""
-		case "add":
-			return fmt.Sprintf("added %d to %s", in, object), ""
-		case "append":
-			return fmt.Sprintf("appended %d to %s", in, object), ""
-		case "enqueue":
-			return fmt.Sprintf("enqueued %d in %s", in, object), ""
-		case "push":
-			return fmt.Sprintf("pushed %d on %s", in, object), ""
-		case "insert":
-			return fmt.Sprintf("inserted %d into %s", in, object), ""
+		if past != "" {
+			return fmt.Sprintf("%s %d %s %s", past, in, preposition, object), ""
+		}
+	case string:
+		if past != "" {
+			return fmt.Sprintf("%s %q %s %s", past, in, preposition, object), ""
 		}
 	case model.CAS:
+		tried := fmt.Sprintf("tried to change %s from %s to %d by compare-and-set", object, in.From, in.To)
 		if other, ok := op.Output.(model.Other); ok {
-			return fmt.Sprintf("tried to change %s from %s to %d by compare-and-set", object, in.From, in.To),
-				"was told that it held " + other.String()
+			return tried, "was told that it held " + other.String()
 		}
 		if saw, ok := op.Output.(model.Maybe); ok {
 			if saw == in.From {
 				return fmt.Sprintf("changed %s from %s to %d by compare-and-set", object, in.From, in.To), ""
 			}
-			return fmt.Sprintf("tried to change %s from %s to %d by compare-and-set", object, in.From, in.To),
-				fmt.Sprintf("was told that it held %s", saw)
+			return tried, fmt.Sprintf("was told that it held %s", saw)
 		}
 	}
 	switch out := op.Output.(type) {
@@ -156,9 +254,17 @@ func deed(op *harness.Operation, object string) (did, got string) {
 		}
 		return did + object, "got " + out.String()
 	case []int64:
+		if shown != nil && len(shown) < len(out) {
+			return "read " + object, fmt.Sprintf("got %s and %d more that do not matter here", model.ListText(shown), len(out)-len(shown))
+		}
 		return "read " + object, "got " + model.ListText(out)
 	case int64:
+		if op.F == "generate" {
+			return "asked for an id", fmt.Sprintf("got %d", out)
+		}
 		return "read " + object, fmt.Sprintf("got %d", out)
+	case string:
+		return "read " + object, fmt.Sprintf("got %q", out)
 	}
 	switch op.F {
 	case "acquire":
@@ -181,21 +287,15 @@ func deed(op *harness.Operation, object string) (did, got string) {
 
 // wish is what an operation of unknown outcome was to do.
 func wish(op *harness.Operation, object string) string {
+	_, wish, preposition := put(op.F)
 	switch in := op.Input.(type) {
 	case int64:
-		switch op.F {
-		case "write":
-			return fmt.Sprintf("write %d to %s", in, object)
-		case "add":
-			return fmt.Sprintf("add %d to %s", in, object)
-		case "append":
-			return fmt.Sprintf("append %d to %s", in, object)
-		case "enqueue":
-			return fmt.Sprintf("enqueue %d in %s", in, object)
-		case "push":
-			return fmt.Sprintf("push %d on %s", in, object)
-		case "insert":
-			return fmt.Sprintf("insert %d into %s", in, object)
+		if wish != "" {
+			return fmt.Sprintf("%s %d %s %s", wish, in, preposition, object)
+		}
+	case string:
+		if wish != "" {
+			return fmt.Sprintf("%s %q %s %s", wish, in, preposition, object)
 		}
 	case model.CAS:
 		return fmt.Sprintf("change %s from %s to %d by compare-and-set", object, in.From, in.To)

@@ -2,6 +2,7 @@ package story
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -24,19 +25,27 @@ func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
+	if strings.HasSuffix(noun, "x") {
+		noun += "e"
+	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // List writes the first few names, quoted, and says how many more there are.
 func List(names []string) string {
-	const most = 5
+	const most = 20
 	var quoted []string
 	for i, n := range names {
 		if i == most {
 			quoted = append(quoted, fmt.Sprintf("%d more", len(names)-most))
 			break
 		}
-		quoted = append(quoted, fmt.Sprintf("%q", n))
+		if n == "" {
+			n = "what has no key"
+		} else {
+			n = strconv.Quote(n)
+		}
+		quoted = append(quoted, n)
 	}
 	return strings.Join(quoted, ", ")
 }

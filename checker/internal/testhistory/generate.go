@@ -132,14 +132,14 @@ func (s *simulated) invent(m model.Model, op *harness.Operation, values int) {
 			}
 			op.Input = model.CAS{From: from, To: s.value(values)}
 		}
-	case model.AnyKind: // a string
+	case model.KVKind:
 		switch {
 		case x < 4:
 			op.F = "get"
 		case x < 8:
-			op.F, op.Input = "put", fmt.Sprint(s.value(values))
+			op.F, op.Input = "put", fmt.Sprintf("%d.", s.value(values))
 		default:
-			op.F, op.Input = "append", fmt.Sprint(s.value(values))
+			op.F, op.Input = "append", fmt.Sprintf("%d.", s.value(values))
 		}
 	case model.SetKind:
 		if x < 5 {
@@ -219,7 +219,7 @@ func (s *simulated) perform(m model.Model, op *harness.Operation) {
 		} else if ok && s.vague && s.rng.IntN(2) == 0 {
 			op.Output = model.Other{Than: c.From}
 		}
-	case model.AnyKind:
+	case model.KVKind:
 		now := ""
 		if len(s.now) > 0 {
 			now = s.now[len(s.now)-1].(string)
