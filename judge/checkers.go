@@ -7,6 +7,7 @@ import (
 	"coup/checker/conduct"
 	"coup/checker/linearizable"
 	"coup/checker/promise"
+	"coup/checker/transactions"
 	"coup/harness"
 	"coup/plan"
 	"coup/workloads"
@@ -82,9 +83,13 @@ func promises(p plan.Plan, w workloads.Workload) []harness.Checker {
 // withinBounds gives the checkers the bounds of the plan on time and memory.
 func withinBounds(p plan.Plan, all []harness.Checker) []harness.Checker {
 	for i, c := range all {
-		if l, ok := c.(linearizable.Checker); ok {
-			l.Timeout, l.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
-			all[i] = l
+		switch c := c.(type) {
+		case linearizable.Checker:
+			c.Timeout, c.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
+			all[i] = c
+		case transactions.Checker:
+			c.Timeout = time.Duration(p.CheckTime)
+			all[i] = c
 		}
 	}
 	return all

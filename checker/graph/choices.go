@@ -126,7 +126,7 @@ func (c *Choices) Solve(stop func() bool) Outcome {
 			c.back(0)
 			continue
 		}
-		if steps%1024 == 0 && stop() {
+		if steps%64 == 0 && stop() {
 			return GaveUp
 		}
 		v := c.pop()

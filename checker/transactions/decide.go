@@ -33,6 +33,11 @@ func (r *registerTxns) decide(ctx context.Context, j judged) {
 // decide judges the transactions by the polygraph of what is known of them, and says
 // so where it cannot tell.
 func (t *txns) decide(ctx context.Context, k known, snapshots bool, order graph.Dependency) {
+	if t.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.timeout)
+		defer cancel()
+	}
 	var all []int32
 	for i := range t.ops {
 		if t.did[i] {

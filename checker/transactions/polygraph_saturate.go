@@ -72,14 +72,17 @@ func (p *polygraph) newClocks() *clocks {
 }
 
 // run sets the clocks. It returns arcs that go in a circle if there are any.
-func (c *clocks) run(p *polygraph) (circle []int32) {
+func (c *clocks) run(ctx context.Context, p *polygraph) (circle []int32) {
 	first, next := p.outgoing()
 	line := p.topological(first, next)
 	if len(line) < int(p.nodes) {
 		return p.circle(first, next, line)
 	}
 	// Arcs are only added, so clocks only advance.
-	for _, n := range line {
+	for at, n := range line {
+		if at%256 == 0 && ctx.Err() != nil {
+			return nil // whoever asked sees that the time is over
+		}
 		started, committed := c.of(c.started, n), c.of(c.committed, n)
 		if i := p.txnOf(n); i != none {
 			if n == p.start(i) {
@@ -265,8 +268,11 @@ func (p *polygraph) saturate(ctx context.Context) (circle []int32, over bool) {
 		keys[k].first = append(keys[k].first, int32(len(w)))
 	}
 	for round := int32(1); ; round++ {
-		if circle := c.run(p); circle != nil {
+		if circle := c.run(ctx, p); circle != nil {
 			return circle, false
+		}
+		if ctx.Err() != nil {
+			return nil, true
 		}
 		if !p.conclude(ctx, c, keys, round) {
 			return nil, ctx.Err() != nil

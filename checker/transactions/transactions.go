@@ -52,6 +52,9 @@ type Checker struct {
 	// Anomalies must not be there either, whatever the level says of them: names of
 	// kinds, with what Elle counts as special forms of them.
 	Anomalies []string
+	// Timeout bounds the search for an order that explains what was read from
+	// registers; 0: nothing does. All else takes linear time.
+	Timeout time.Duration
 }
 
 // The kinds of anomalies, the gravest first. Those of cycles also come with
@@ -133,6 +136,7 @@ func (c Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 	if err != nil {
 		return r, err
 	}
+	t.timeout = c.Timeout
 	registers, lists := &registerTxns{txns: t}, &listTxns{txns: t}
 	if c.Registers {
 		err = registers.infer()
@@ -241,6 +245,7 @@ type txns struct {
 	stepKeys   []int32  // the key of every step of every transaction
 	anomalies  []Anomaly
 	components int
+	timeout    time.Duration
 	timeless   bool // nobody looked at a clock
 	undrawn    bool // not all that several reads say together was concluded: it would have been too much
 	// why tells an edge of the kinds ww, wr and rw, and on which key it is.
