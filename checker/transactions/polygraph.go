@@ -324,9 +324,7 @@ func (p *polygraph) decide(ctx context.Context, likely []arc) decision {
 			for _, v := range taken {
 				core = append(core, pairs[v].a, pairs[v].b)
 			}
-			for _, tag := range tags {
-				rest = append(rest, tag)
-			}
+			rest = append(rest, tags...)
 			return decision{outcome: graph.None, core: distinct(append(core, p.restsOn(rest)...))}
 		}
 	}

@@ -288,9 +288,7 @@ func (r *refutation) anomaly(kind string) Anomaly {
 	a := Anomaly{Kind: kind, Count: 1, lines: r.lines}
 	suffix := 0
 	seen := map[graph.Step]bool{}
-	for _, i := range r.all {
-		a.txns = append(a.txns, i)
-	}
+	a.txns = append(a.txns, r.all...)
 	var visit func(r *refutation, way []int32, outer bool)
 	visit = func(r *refutation, way []int32, outer bool) {
 		for _, s := range r.steps(way) {
