@@ -33,7 +33,7 @@ import (
 	"slices"
 	"strings"
 
-	"coup/checker/linearizable"
+	"coup/checker/catalogue"
 	"coup/checker/model"
 	"coup/checker/transactions"
 	"coup/harness"
@@ -68,11 +68,13 @@ type Recording struct {
 	// Notes say what a reader should know of how it was read.
 	Notes []string
 
-	model     string
-	format    format
-	values    *values
-	level     transactions.Isolation
-	anomalies []string
+	model  string
+	format format
+	values *values
+	level  transactions.Isolation
+	// consistency is that of other models
+	consistency string
+	anomalies   []string
 }
 
 // Models are the names that Options.Model can take, sorted.
@@ -92,32 +94,22 @@ func (r *Recording) Checkers() []harness.Checker {
 }
 
 func (r *Recording) checker() harness.Checker {
-	of := func(m model.Model) harness.Checker { return linearizable.Checker{Model: m} }
 	switch r.model {
-	case "set":
-		return of(model.Set())
-	case "queue":
-		return of(model.Queue())
-	case "stack":
-		return of(model.Stack())
-	case "priority-queue":
-		return of(model.PriorityQueue())
-	case "counter":
-		return of(model.Counter())
-	case "lock":
-		return of(model.Lock())
-	case "mutex":
-		return of(model.Mutex())
-	case "kv":
-		return of(model.KV())
 	case "list-append":
 		return transactions.Checker{Level: r.level, Anomalies: r.anomalies}
 	case "rw-register":
 		return transactions.Checker{Registers: true, Level: r.level, Anomalies: r.anomalies}
-	default:
-		return of(model.Register())
 	}
+	e, _ := catalogue.Find(r.model)
+	c, err := e.Checker(r.consistency, catalogue.Options{})
+	if err != nil { // Options.Check has seen to it
+		panic(err)
+	}
+	return c
 }
+
+// judgesLevels says whether a model is one of transactions, which have levels.
+func judgesLevels(name string) bool { return name == "list-append" || name == "rw-register" }
 
 // Succeeded checks that there is anything to judge. A history of which nothing
 // succeeded keeps every promise, and proves nothing.
@@ -178,7 +170,9 @@ func Read(in io.Reader, o Options) (*Recording, error) {
 	c.json = f == jsonFormat
 	p := newPairing(c.model)
 	r := &Recording{model: o.Model, format: f, values: c.values}
-	if r.level, r.anomalies, err = o.promise(); err != nil {
+	if !judgesLevels(o.Model) {
+		r.consistency = o.Consistency
+	} else if r.level, r.anomalies, err = o.promise(); err != nil {
 		return nil, err
 	}
 	switch f {
@@ -219,12 +213,17 @@ func (o Options) Check() error {
 	if !known {
 		return fmt.Errorf("there is no model %q (there are %s)", o.Model, strings.Join(Models(), ", "))
 	}
-	if o.Consistency != "" || o.Anomalies != "" {
-		if !m.txn {
-			return fmt.Errorf("--consistency and --anomalies go with transactions (--model list-append or rw-register), not with the model %s", o.Model)
-		}
+	switch {
+	case judgesLevels(o.Model):
 		if _, _, err := o.promise(); err != nil {
 			return err
+		}
+	case o.Anomalies != "":
+		return fmt.Errorf("--anomalies goes with transactions (--model list-append or rw-register), not with the model %s", o.Model)
+	default:
+		e, _ := catalogue.Find(o.Model)
+		if _, err := e.Checker(o.Consistency, catalogue.Options{}); err != nil {
+			return fmt.Errorf("--consistency: %w", err)
 		}
 	}
 	if o.Initial == "" {
@@ -255,6 +254,9 @@ func (o Options) promise() (level transactions.Isolation, anomalies []string, er
 func newConversion(o Options) (*conversion, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
+	}
+	if e, ok := catalogue.Find(o.Model); ok && e.NilReadsSayNothing {
+		o.NilReadsSayNothing = true
 	}
 	return &conversion{values: newValues(), model: models[o.Model], options: o}, nil
 }

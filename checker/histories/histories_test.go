@@ -105,7 +105,7 @@ const registerMaps = `
 func TestReadMaps(t *testing.T) {
 	for name, text := range map[string]string{"one after the other": registerMaps, "in a vector": "[" + registerMaps + "]"} {
 		t.Run(name, func(t *testing.T) {
-			h, err := Read(strings.NewReader(text), Options{Model: "cas-register"})
+			h, err := Read(strings.NewReader(text), Options{Model: "register"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -255,7 +255,7 @@ func TestCompressed(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	cases := []struct{ name, text, model, want string }{
-		{"model", ``, "registre", `there is no model "registre" (there are cas-register`},
+		{"model", ``, "registre", `there is no model "registre" (there are bank, cas-register`},
 		{"type", "{:process 0 :type :invoke :f :read}\n{:process 0 :type :okay :f :read}", "register", "line 2: expected :invoke, :ok, :fail or :info as :type, not :okay"},
 		{"process", `{:process [0] :type :invoke :f :read}`, "register", "line 1: expected a number or a name as :process, not [0]"},
 		{"function", `{:process 0 :type :invoke :f :incr}`, "register", `line 1: this model has no function "incr", only cas, read, write`},

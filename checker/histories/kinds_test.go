@@ -304,7 +304,7 @@ func TestValuesAreToldAsTheyStand(t *testing.T) {
 	}
 	c := v.Results[0].Counterexample
 	story := strings.Join(c.Story, "\n")
-	for _, want := range []string{`wrote "a" to`, "wrote [1 :b] to", `got "a" at`, `"a" was gone: [1 :b] was there`} {
+	for _, want := range []string{`wrote "a" to`, "wrote [1 :b] to", `got "a"`, `"a" was gone: [1 :b] was there`} {
 		if !strings.Contains(story, want) {
 			t.Errorf("no %q in\n%s", want, story)
 		}

@@ -68,8 +68,26 @@ var (
 			functions: map[string]function{"get": {name: "get"}, "put": {"put", true}, "append": {"append", true}},
 			scalar:    true, input: kvInput, output: kvOutput, beginning: kvBeginning,
 		},
-		"list-append": {txn: true, input: txnInput("append"), output: txnOutput("append")},
-		"rw-register": {txn: true, input: txnInput("w"), output: txnOutput("w")},
+		"bank": banks, "unique-ids": sources, "semaphore": semaphores, "log": logs,
+		"set-full":        {functions: map[string]function{"read": reads, "add": {"add", true}}, input: putInput, output: setOutput, beginning: eachElement("add")},
+		"total-queue":     withDrains(elementModel("enqueue", "dequeue", false)),
+		"unordered-queue": withDrains(elementModel("enqueue", "dequeue", false)),
+		"jepsen-counter": {
+			functions: map[string]function{"read": reads, "add": {"add", true}, "inc": {"add", true}, "increment": {"add", true}},
+			scalar:    true, input: counterInput, output: counterOutput, beginning: counterBeginning,
+		},
+		"fenced-mutex": {
+			functions: map[string]function{"acquire": {name: "acquire"}, "lock": {name: "acquire"}, "release": {name: "release"}, "unlock": {name: "release"}},
+			names:     true, output: lockOutput,
+		},
+		"reentrant-mutex": {
+			functions: map[string]function{"acquire": {name: "acquire"}, "lock": {name: "acquire"}, "release": {name: "release"}, "unlock": {name: "release"}},
+			names:     true, output: lockOutput,
+		},
+		"multi-register": {txn: true, input: txnInput("w"), output: txnOutput("w")},
+		"long-fork":      {txn: true, input: txnInput("w"), output: txnOutput("w")},
+		"list-append":    {txn: true, input: txnInput("append"), output: txnOutput("append")},
+		"rw-register":    {txn: true, input: txnInput("w"), output: txnOutput("w")},
 	}
 )
 

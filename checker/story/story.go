@@ -3,6 +3,7 @@ package story
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"coup/checker/model"
 	"coup/harness"
@@ -15,17 +16,34 @@ type Teller struct {
 	Timed bool
 }
 
-// TellerOf is the teller of a story about these operations. If all their times are
-// zero, their history tells of none.
+// TellerOf is the teller of a story about these operations.
 func TellerOf(m model.Model, ops []harness.Operation) Teller {
-	t := Teller{Model: m}
+	return Teller{Model: m, Timed: timed(ops)}
+}
+
+// timed says whether the times of operations tell anything: not if all are zero when
+// they are written down, nor if they only count positions, as those of a history do
+// that was read from a file without times.
+func timed(ops []harness.Operation) bool {
+	const least = time.Millisecond / 2
+	long, counted := false, true
+	offset, known := int64(0), false
+	look := func(at time.Duration, position int) {
+		long = long || at >= least
+		if !known {
+			offset, known = int64(at)-int64(position), true
+		}
+		counted = counted && int64(at)-int64(position) == offset
+	}
 	for i := range ops {
-		if ops[i].Start != 0 || ops[i].End != 0 {
-			t.Timed = true
-			break
+		if op := &ops[i]; op.Process != harness.Beginning {
+			look(op.Start, op.Call)
+			if op.Type == harness.OK {
+				look(op.End, op.Return)
+			}
 		}
 	}
-	return t
+	return long && !counted
 }
 
 // Sentence tells what ops[i] did, in the past tense, for a reader who knows

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"coup/checker/catalogue"
 	"coup/checker/histories"
 	"coup/judge"
 	"coup/plan"
@@ -39,8 +40,10 @@ input.
   DBCop                              text, JSON and binary
   Cobra                              the directory of its logs
 
-Models: cas-register, counter, kv, list-append, lock, mutex, priority-queue,
-queue, register, rw-register, set, stack.
+Models, each with whose meaning it is, its functions and what they promise:
+
+` + catalogue.Help() + `
+A name that Jepsen and coup both have means what coup says: jepsen-counter is Jepsen's.
 
 Values may be of any kind; counters and priority queues need numbers, kv needs
 strings. In Jepsen's independent tests, each value is a pair of a key and a value.
@@ -80,7 +83,7 @@ history that makes no sense, 255 coup itself failed.`,
 	f.BoolVar(&asJSON, "json", false, "write the verdict to standard output as JSON, as in verdict.json")
 	f.StringVar(&out, "out", "", "with --model, write verdict.json, junit.xml and report.html to this directory")
 	f.StringVar(&o.Initial, "initial", "", "what every object holds at the beginning: 0, \"a\", [1 2], held")
-	f.StringVar(&o.Consistency, "consistency", "", "the level that transactions must keep: serializable, snapshot-isolation, ...")
+	f.StringVar(&o.Consistency, "consistency", "", "what a history must keep: of transactions a level (serializable, ...), of registers linearizable, sequential, sessions or staleness")
 	f.StringVar(&o.Anomalies, "anomalies", "", "anomalies of transactions that must not be there, separated by commas: G1a,lost-update")
 	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an unknown answer, as in Knossos; otherwise it says that there was nothing")
 	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed, as in porcupine's model of etcd; otherwise it says nothing")
