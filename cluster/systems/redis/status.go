@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"time"
 
@@ -84,14 +85,54 @@ func knows(ctx context.Context, a cluster.Access, node string) error {
 	return nil
 }
 
-// TransferLeader implements cluster.Transferer. The sentinels choose the node that
-// takes over: to is not asked for. It returns when all sentinels that answer know of the
-// new master.
+// prefer makes a node the one that a sentinel chooses in a failover. Sentinels ask
+// for priorities every 10 s.
+func prefer(ctx context.Context, a cluster.Access, s *redis.SentinelClient, node string) error {
+	priority := map[string]string{}
+	for _, n := range a.Nodes() {
+		priority[n.Name] = "100"
+		if n.Name == node {
+			priority[n.Name] = "1"
+		}
+		c := server(a, n.Name)
+		err := c.ConfigSet(ctx, "replica-priority", priority[n.Name]).Err()
+		c.Close()
+		if err != nil && n.Name == node {
+			return err
+		}
+	}
+	for {
+		replicas, err := s.Replicas(ctx, master).Result()
+		if err != nil {
+			return err
+		}
+		known := 0
+		for _, r := range replicas {
+			if priority[nameOf(a, net.JoinHostPort(r["ip"], r["port"]))] == r["slave-priority"] {
+				known++
+			}
+		}
+		if known > 0 && known == len(replicas) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the sentinel does not know yet that %s is preferred: %w", node, ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// TransferLeader implements cluster.Transferer. It returns when all sentinels that
+// answer know of a new master.
 func (y System) TransferLeader(ctx context.Context, a cluster.Access, leader, to string) (refused string, err error) {
 	s := sentinel(a, leader)
 	defer s.Close()
 	if address, err := masterOf(ctx, s); err != nil || nameOf(a, address) != leader {
 		return "", fmt.Errorf("%w: the sentinel of %s does not name it as the master (%v)", harness.ErrFail, leader, err)
+	}
+	if err := prefer(ctx, a, s, to); err != nil {
+		return "", fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}
 	if err := s.Failover(ctx, master).Err(); err != nil {
 		var said redis.Error
