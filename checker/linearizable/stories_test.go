@@ -70,13 +70,6 @@ func number(s string) int64 {
 	return n
 }
 
-func value(s string) model.Maybe {
-	if s == "nothing" {
-		return model.Maybe{}
-	}
-	return model.Just(number(s))
-}
-
 // brought is the value that op brings into the object if it happens.
 func brought(op *harness.Operation) (v int64, happens, ok bool) {
 	switch in := op.Input.(type) {
