@@ -134,7 +134,11 @@ func firstBad(b context.Context, m model.Model, k *keyed) *harness.Operation {
 	if k.tier == "turns" {
 		return returned(k.until)
 	}
-	const most = 20_000
+	// Where nothing is known of it, a prefix has to be judged some ten times.
+	most := 2_000
+	if k.until > 0 {
+		most = 20_000
+	}
 	if len(k.Ops) > most {
 		return nil
 	}
