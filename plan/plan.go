@@ -139,8 +139,13 @@ func (p *Plan) ReadPlan(path string) error {
 }
 
 func (p *Plan) parse(path string, b []byte) error {
-	err := p.decode(b)
-	if err == nil || errors.Is(err, io.EOF) { // an empty plan changes nothing
+	read := *p
+	err := read.decode(b)
+	if errors.Is(err, io.EOF) { // an empty plan changes nothing; the decoder would clear it
+		return nil
+	}
+	if err == nil {
+		*p = read
 		return nil
 	}
 	var at yaml.Error

@@ -261,6 +261,10 @@ func (c *Cluster) mounts(n *node, readOnly bool) (all []mount.Mount) {
 	return all
 }
 
+// bundledNode is the command of coup's own binary that is a node of the bundled system,
+// whatever the system that describes it is called.
+const bundledNode = "raftnode"
+
 // createPrograms creates the containers of a pod, now that the hosts are known.
 func (c *Cluster) createPrograms(ctx context.Context, n *node) error {
 	n.pod = c.cfg.System.Pod(n.Node, c.Nodes(), c.cfg.Options)
@@ -278,7 +282,7 @@ func (c *Cluster) createPrograms(ctx context.Context, n *node) error {
 		}
 		if described.Image == "" {
 			cfg.Image, cfg.Entrypoint = c.Image, []string{imagePath}
-			cfg.Cmd = append([]string{c.cfg.System.Name() + "node"}, described.Args...)
+			cfg.Cmd = append([]string{bundledNode}, described.Args...)
 		}
 		pids := cmp.Or(described.Pids, nodePids)
 		suffix := ""

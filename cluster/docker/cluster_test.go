@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"coup/cluster"
 	"coup/cluster/conformance"
 	"coup/cluster/docker"
 	"coup/cluster/systems/raft"
@@ -19,6 +20,11 @@ import (
 // up brings a cluster of n raft nodes up that is removed after the test.
 func up(t testing.TB, n int) (c *docker.Cluster, output func() []string) {
 	t.Helper()
+	return upWith(t, n, raft.System{})
+}
+
+func upWith(t testing.TB, n int, sys cluster.System) (c *docker.Cluster, output func() []string) {
+	t.Helper()
 	testengine.Need(t)
 	ctx := context.Background()
 	e, err := docker.Connect(ctx)
@@ -28,7 +34,7 @@ func up(t testing.TB, n int) (c *docker.Cluster, output func() []string) {
 	var mu sync.Mutex
 	var lines []string
 	c, err = docker.Up(ctx, e, docker.Config{
-		Run: fmt.Sprintf("test-%d-%d", os.Getpid(), time.Now().UnixNano()), Nodes: n, System: raft.System{},
+		Run: fmt.Sprintf("test-%d-%d", os.Getpid(), time.Now().UnixNano()), Nodes: n, System: sys,
 		Binary: testengine.Binary(t),
 		Output: func(node string, line []byte) {
 			mu.Lock()
@@ -49,6 +55,28 @@ func up(t testing.TB, n int) (c *docker.Cluster, output func() []string) {
 		mu.Lock()
 		defer mu.Unlock()
 		return lines
+	}
+}
+
+// renamed is a system of another name that runs the bundled node.
+type renamed struct{ raft.System }
+
+func (renamed) Name() string { return "renamed" }
+
+func TestBundledNodeOfAnotherName(t *testing.T) {
+	t.Parallel()
+	c, _ := upWith(t, 1, renamed{})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		_, err := renamed{}.Status(ctx, c, "n1")
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
@@ -187,6 +188,9 @@ func newHuntWorker(soft context.Context) *cobra.Command {
 			if len(stuck) > 0 {
 				return afterStuck(cmd.Context(), stuck)
 			}
+			// A terminal interrupts the workers together with the hunt, which gives them no
+			// more seeds after that, and ends them if it is interrupted again.
+			signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			return search.HuntWorker(cmd.Context(), soft, os.Stdin, os.Stdout, runner.Options{Stuck: becomeStuckWorker})
 		},
 	}

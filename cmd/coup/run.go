@@ -64,7 +64,7 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		}
 		if !print && file == "" && !cmd.Flags().Changed("backend") {
 			if p.Backend = "sim"; !cmd.Flags().Changed("node") {
-				p.Backend = chooseBackend(cmd.Context())
+				p.Backend = chooseBackend(cmd.Context(), p)
 			}
 		}
 		if err := nodeFits(cmd, p); err != nil {
@@ -161,12 +161,19 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.IntVar(&p.CheckMemory, "check-memory", p.CheckMemory, "bound on the memory of each checker, MiB")
 }
 
-// chooseBackend says so when it is not the usual one.
-func chooseBackend(ctx context.Context) string {
+// chooseBackend says so when it is not the usual one. A plan that only containers can
+// carry out stays with them: that no engine answers is what its user has to know.
+func chooseBackend(ctx context.Context, p plan.Plan) string {
 	backend, why := runner.DefaultBackend(ctx)
-	if why != nil {
-		fmt.Fprintf(os.Stderr, "coup: the nodes run on simulated machines (--backend sim): %v\n", why)
+	if why == nil {
+		return backend
 	}
+	there, here := p, p
+	there.Backend, here.Backend = "docker", backend
+	if there.Resolve() == nil && here.Resolve() != nil {
+		return there.Backend
+	}
+	fmt.Fprintf(os.Stderr, "coup: the nodes run on simulated machines (--backend sim): %v\n", why)
 	return backend
 }
 

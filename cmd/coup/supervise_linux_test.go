@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"coup/cluster/sim"
 	"coup/internal/testengine"
+	"coup/internal/testnode"
 )
 
 // childOf returns the process that a process has started, once there is one.
@@ -85,5 +87,25 @@ func TestNothingOutlivesTheSupervisor(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("the child lives on")
 		}
+	}
+}
+
+// A terminal interrupts the workers of a hunt as well. They finish what they run, and
+// that they were interrupted is no error of theirs.
+func TestInterruptedHuntEndsInOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out whole runs")
+	}
+	node := testnode.File(t, testnode.Node)
+	cmd, out, stderr := command(t, "hunt", "--seeds", "1-1000", "--workers", "2", "--nodes", "3", "--time", "5s", "--rate", "30")
+	cmd.Env = append(os.Environ(), sim.NodeVariable+"="+node)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	awaitOperations(t, out)
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+	if code := exit(t, cmd); code != exitUnknown || strings.Contains(stderr.String(), "worker") {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
