@@ -30,11 +30,11 @@ func Replay(ctx, soft context.Context, dir string, o runner.Options) (Replayed, 
 	var r Replayed
 	var before, after plan.Stored
 	if err := results.ReadJSON(dir, results.PlanFile, &before); err != nil {
-		return r, err
+		return r, &judge.InputError{Err: err}
 	}
 	p := before.Plan
 	if err := p.Resolve(); err != nil {
-		return r, err
+		return r, &judge.InputError{Err: fmt.Errorf("%s: %w", filepath.Join(dir, results.PlanFile), err)}
 	}
 	var err error
 	if r.Dir, r.Verdict, err = runner.Run(ctx, soft, p, o); err != nil || p.Backend != "sim" {

@@ -63,7 +63,7 @@ type Shrunk struct {
 func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, error) {
 	var stored plan.Stored
 	if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
-		return Shrunk{}, err
+		return Shrunk{}, &judge.InputError{Err: err}
 	}
 	var verdict judge.Verdict
 	if err := results.ReadJSON(dir, results.VerdictFile, &verdict); err != nil {
