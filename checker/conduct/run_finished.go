@@ -30,11 +30,14 @@ func (Finished) Judges() harness.Subject { return harness.TheTest }
 func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: "finished", Valid: harness.Unknown}
 	var last, final, stuck, unhealed *harness.Event
+	interrupted := false
 	for i := range h.Events {
 		if e := &h.Events[i]; e.Kind == harness.StuckEvent {
 			stuck = e
 		} else if e.Kind == harness.UnhealedEvent {
 			unhealed = e
+		} else if e.Kind == harness.InterruptEvent {
+			interrupted = true
 		} else if e.Kind == harness.PhaseEvent {
 			last = e
 			if e.Enters(harness.PhaseFinal) {
@@ -76,6 +79,8 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 	}
 	r.Details = d
 	switch {
+	case interrupted: // a job that was cancelled must not pass for one that was done
+		r.Summary = "The run was interrupted before its load was over."
 	case unhealed != nil:
 		r.Summary = fmt.Sprintf("Not everything could be healed after the load: %s.", unhealed.Message)
 	case len(d.Unseen) == 0:

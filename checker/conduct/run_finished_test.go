@@ -31,6 +31,8 @@ func TestFinished(t *testing.T) {
 			read("a", 2, harness.OK), read("a", 21, harness.Fail)}},
 		{"a node could not be taken back", harness.Unknown, "Not everything could be healed after the load: n3 is no member", slices.Insert(slices.Clone(whole), 3,
 			harness.Event{Time: 15, Kind: harness.UnhealedEvent, Message: "n3 is no member"}), []harness.Operation{read("a", 21, harness.OK)}},
+		{"interrupted", harness.Unknown, "interrupted before its load was over", slices.Insert(slices.Clone(whole), 3,
+			harness.Event{Time: 19, Kind: harness.InterruptEvent, Message: "it was"}), []harness.Operation{read("a", 2, harness.OK), read("a", 21, harness.OK)}},
 		{"one object was not seen", harness.Unknown, `1 of 2 objects could not be looked at: "b"`, whole, []harness.Operation{
 			read("a", 2, harness.OK), read("b", 3, harness.OK), read("a", 21, harness.OK), read("b", 21, harness.Info)}},
 	}

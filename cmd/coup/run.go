@@ -40,7 +40,8 @@ of coup shrink do. --workload, --rate, --keys and --ops-per-key drop the list of
 operations.
 
 Ctrl-C once heals, gathers, judges and reports what there is; twice stops at
-once. Nothing is left running either way.
+once. Nothing is left running either way. A run that was interrupted is unknown, unless
+a violation was found.
 
 Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 255 coup itself or its environment failed.`,
