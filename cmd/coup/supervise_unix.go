@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Go program that panics or runs out of memory ends with status 2, on whatever thread it
@@ -19,8 +21,8 @@ import (
 
 // supervised is the environment variable that makes a process such a child. It holds two
 // file descriptors, one to write the exit code to and one that is closed when the parent
-// ends, and the parent's process id. Programs that the child starts inherit the variable,
-// but have another parent. A program that replaces the child has the same parent.
+// ends, and the inodes of these pipes. Programs that the child starts inherit the variable,
+// but not the pipes.
 const supervised = "COUP_SUPERVISED"
 
 // supervise runs this command line in a child and returns its exit code. ok is false if the
@@ -42,7 +44,7 @@ func supervise() (code int, ok bool) {
 	child.Args[0] = os.Args[0]
 	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
 	child.ExtraFiles = []*os.File{said, lives}
-	child.Env = append(os.Environ(), fmt.Sprintf("%s=3 4 %d", supervised, os.Getpid()))
+	child.Env = append(os.Environ(), fmt.Sprintf("%s=3 4 %d %d", supervised, inode(said.Fd()), inode(lives.Fd())))
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	if err := child.Start(); err != nil {
@@ -78,17 +80,45 @@ type child struct{ said *os.File }
 
 // supervisedBy reads what the parent has left in the environment.
 func supervisedBy() child {
-	var said, lives uintptr
-	var parent int
-	if n, err := fmt.Sscan(os.Getenv(supervised), &said, &lives, &parent); n != 3 || err != nil || parent != os.Getppid() {
+	said, lives, ok := pipesOf(os.Getenv(supervised))
+	if !ok {
 		return child{}
 	}
-	life := os.NewFile(lives, "supervisor")
+	syscall.CloseOnExec(said)
+	syscall.CloseOnExec(lives)
+	life := os.NewFile(uintptr(lives), "supervisor")
 	go func() {
-		life.Read(make([]byte, 1)) // returns when the parent has ended
+		life.Read(make([]byte, 1)) // returns when the parent has ended, perhaps long ago
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}()
-	return child{os.NewFile(said, "exit code")}
+	return child{os.NewFile(uintptr(said), "exit code")}
+}
+
+// pipesOf reads the variable. ok is false in a process that does not have these pipes.
+func pipesOf(env string) (said, lives int, ok bool) {
+	var saidInode, livesInode uint64
+	if n, err := fmt.Sscan(env, &said, &lives, &saidInode, &livesInode); n != 4 || err != nil {
+		return 0, 0, false
+	}
+	return said, lives, saidInode != 0 && inode(uintptr(said)) == saidInode && inode(uintptr(lives)) == livesInode
+}
+
+// inode is that of the file of a descriptor; 0 if there is none.
+func inode(fd uintptr) uint64 {
+	var s syscall.Stat_t
+	if syscall.Fstat(int(fd), &s) != nil {
+		return 0
+	}
+	return uint64(s.Ino)
+}
+
+// keepPipes lets a program that replaces this process have the pipes to the parent.
+// Without them its exit code would be lost.
+func keepPipes() {
+	if said, lives, ok := pipesOf(os.Getenv(supervised)); ok {
+		unix.FcntlInt(uintptr(said), unix.F_SETFD, 0)
+		unix.FcntlInt(uintptr(lives), unix.F_SETFD, 0)
+	}
 }
 
 // exit tells the parent the code and ends the process.
