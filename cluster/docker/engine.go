@@ -37,7 +37,6 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
 	"coup/cluster"
@@ -150,10 +149,8 @@ func (e *Engine) ensureImage(ctx context.Context, path string) (id string, err e
 	}
 	sum := sha256.Sum256(binary)
 	ref := "coup:" + hex.EncodeToString(sum[:8])
-	if info, err := e.c.ImageInspect(ctx, ref); err == nil {
-		return info.ID, nil
-	} else if !errdefs.IsNotFound(err) {
-		return "", err
+	if id, ok, err := e.image(ctx, ref); ok || err != nil {
+		return id, err
 	}
 	pr, pw := io.Pipe()
 	go func() {
@@ -167,19 +164,10 @@ func (e *Engine) ensureImage(ctx context.Context, path string) (id string, err e
 		}
 		pw.CloseWithError(err)
 	}()
-	res, err := e.c.ImageImport(ctx, image.ImportSource{Source: pr, SourceName: "-"}, ref, image.ImportOptions{
-		Message: "made from coup's own binary",
-		Changes: []string{"LABEL " + labelImage + "=1"},
-	})
-	if err != nil {
-		return "", fmt.Errorf("make the image: %w", err)
+	if id, err = e.makeImage(ctx, ref, pr, "made from coup's own binary", "LABEL "+labelImage+"=1"); err != nil {
+		err = fmt.Errorf("make the image: %w", err)
 	}
-	defer res.Close()
-	if out, err := io.ReadAll(res); err != nil || bytes.Contains(out, []byte(`"error"`)) {
-		return "", fmt.Errorf("make the image: %s %w", bytes.TrimSpace(out), err)
-	}
-	info, err := e.c.ImageInspect(ctx, ref)
-	return info.ID, err
+	return id, err
 }
 
 // nodeProgram returns the path of coup's program for nodes on linux/arch: coup's own

@@ -3,6 +3,7 @@ package docker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -31,6 +32,14 @@ func (e *Engine) Labelled(ctx context.Context, label string) (map[string]string,
 
 // Image returns the id of an image; ok is false if the engine lacks it.
 func (e *Engine) Image(ctx context.Context, ref string) (id string, ok bool, err error) {
+	if id, ok, err = e.image(ctx, ref); err != nil {
+		err = explain(err, e.c.DaemonHost())
+	}
+	return id, ok, err
+}
+
+// image is Image with the engine's own error.
+func (e *Engine) image(ctx context.Context, ref string) (id string, ok bool, err error) {
 	info, err := e.c.ImageInspect(ctx, ref)
 	switch {
 	case err == nil:
@@ -38,23 +47,35 @@ func (e *Engine) Image(ctx context.Context, ref string) (id string, ok bool, err
 	case errdefs.IsNotFound(err):
 		return "", false, nil
 	}
-	return "", false, explain(err, e.c.DaemonHost())
+	return "", false, err
 }
 
 // Import makes an image of a root file system, an archive in tar, and returns its id.
 // changes are lines of a Dockerfile such as ENV and ENTRYPOINT.
 func (e *Engine) Import(ctx context.Context, ref string, root io.Reader, message string, changes ...string) (id string, err error) {
+	if id, err = e.makeImage(ctx, ref, root, message, changes...); err != nil {
+		err = fmt.Errorf("make the image %s: %w", ref, explain(err, e.c.DaemonHost()))
+	}
+	return id, err
+}
+
+// makeImage is Import with the engine's own error.
+func (e *Engine) makeImage(ctx context.Context, ref string, root io.Reader, message string, changes ...string) (id string, err error) {
 	res, err := e.c.ImageImport(ctx, image.ImportSource{Source: root, SourceName: "-"}, ref, image.ImportOptions{Message: message, Changes: changes})
 	if err != nil {
-		return "", fmt.Errorf("make the image %s: %w", ref, explain(err, e.c.DaemonHost()))
+		return "", err
 	}
 	defer res.Close()
-	if out, err := io.ReadAll(res); err != nil || bytes.Contains(out, []byte(`"error"`)) {
-		return "", fmt.Errorf("make the image %s: %s %w", ref, bytes.TrimSpace(out), err)
+	out, err := io.ReadAll(res)
+	if err == nil && bytes.Contains(out, []byte(`"error"`)) {
+		err = errors.New("the engine refused it")
 	}
-	id, ok, err := e.Image(ctx, ref)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", bytes.TrimSpace(out), err)
+	}
+	id, ok, err := e.image(ctx, ref)
 	if err == nil && !ok {
-		err = fmt.Errorf("the engine took the image %s and has it not", ref)
+		err = errors.New("the engine took it and does not have it")
 	}
 	return id, err
 }
