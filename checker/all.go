@@ -39,8 +39,15 @@ func CheckAll(ctx context.Context, checkers []harness.Checker, h *harness.Histor
 	if v.Valid = worst; !decided {
 		v.Valid = harness.Worst(worst, harness.Unknown)
 	}
-	slices.SortStableFunc(v.Results, func(a, b harness.Result) int { return place(a.Judges) - place(b.Judges) })
+	v.Results = Sorted(v.Results)
 	return v
+}
+
+// Sorted are results in the order in which they are told: by subject, what clients were
+// answered first.
+func Sorted(results []harness.Result) []harness.Result {
+	slices.SortStableFunc(results, func(a, b harness.Result) int { return place(a.Judges) - place(b.Judges) })
+	return results
 }
 
 // place is the place of a subject in the order of results.

@@ -1,9 +1,11 @@
 package judge
 
 import (
+	"context"
 	"slices"
 	"time"
 
+	"coup/checker"
 	"coup/checker/conduct"
 	"coup/checker/linearizable"
 	"coup/checker/promise"
@@ -93,4 +95,24 @@ func withinBounds(p plan.Plan, all []harness.Checker) []harness.Checker {
 		}
 	}
 	return all
+}
+
+// addPartitions adds what each side of each partition kept: [conduct.Partitions] needs
+// to know what the other checkers say.
+func (v *Verdict) addPartitions(ctx context.Context, p plan.Plan, h *harness.History) error {
+	w, err := workloads.Find(p.Workload)
+	if err != nil {
+		return err
+	}
+	answers := promises(p, w)
+	whole := harness.Valid
+	for _, r := range v.Results {
+		if slices.ContainsFunc(answers, func(c harness.Checker) bool { return c.Name() == r.Checker }) {
+			whole = harness.Worst(whole, r.Valid)
+		}
+	}
+	sides := conduct.Partitions{Answers: answers, Whole: whole, Looks: w.OnlyLooks, Timeout: time.Duration(p.CheckTime)}
+	added := checker.CheckAll(ctx, []harness.Checker{sides}, h).Results
+	v.Results = checker.Sorted(append(v.Results, added...))
+	return nil
 }

@@ -120,7 +120,7 @@ func judge(ctx context.Context, dir string, b Bounds) (v Verdict, h *harness.His
 		return v, nil, stored, err
 	}
 	v.Verdict = checker.CheckAll(ctx, all, h)
-	return v, h, stored, nil
+	return v, h, stored, v.addPartitions(ctx, *p, h)
 }
 
 // Violation returns the first violation in what the run directory holds so far, or "". A

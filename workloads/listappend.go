@@ -38,6 +38,10 @@ var listAppend = Workload{
 		}
 		return keys
 	},
+	Looks: func(op *harness.Operation) bool {
+		txn, _ := op.Input.(model.Txn)
+		return !slices.ContainsFunc(txn, func(m model.Micro) bool { return m.F != "r" })
+	},
 	Invoke: func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
 		if op.F != "txn" {
 			return nil, unknownFunction(op)

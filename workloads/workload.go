@@ -35,6 +35,8 @@ type Workload struct {
 	Invoke   func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error)
 	Supports func(c cluster.Conn) bool
 	Decode   harness.Decoder
+	// Looks reports whether an operation only reads; nil: one named "read" does.
+	Looks func(op *harness.Operation) bool
 	// Checkers judge what the workload promises.
 	Checkers func() []harness.Checker
 	// Needs are the functions of which a run must have seen successes to be
@@ -98,6 +100,14 @@ func (w Workload) Objects(op harness.Op) []string {
 		return []string{op.Key}
 	}
 	return w.Keys(op)
+}
+
+// OnlyLooks reports whether an operation only reads.
+func (w Workload) OnlyLooks(op *harness.Operation) bool {
+	if w.Looks == nil {
+		return op.F == "read"
+	}
+	return w.Looks(op)
 }
 
 // Monitor watches operations line by line while they are recorded. What it

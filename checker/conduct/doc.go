@@ -8,7 +8,7 @@
 //     [Replicas] and [CatchUp] whether all nodes come to the same state, [Alive]
 //     whether one ended by itself.
 //   - The service: [Liveness] judges whether the system serves when nothing is
-//     broken; [Availability] and [Failovers] only measure.
+//     broken; [Availability], [Failovers] and [Partitions] only measure.
 //   - The run: [Ran] judges whether the faults had an effect and clients got something
 //     done, [Finished] whether the run came to its end.
 //

@@ -23,6 +23,7 @@ type page struct {
 	Figures  []figure
 	Proofs   []proof
 	Changes  failoverTable
+	Sides    partitionTable
 	Faults   []faultRow
 	Gap      timeline.Stretch // the longest time without success; empty if it was not measured
 	Results  []resultRow
@@ -147,11 +148,12 @@ func (p *page) addResults(results []harness.Result) {
 	for _, r := range results {
 		p.Results = append(p.Results, resultRow{
 			Result: r, Class: strings.ReplaceAll(r.Valid.String(), " ", "-"), Word: r.Valid.String(), Pretty: prettyDetails(r.Details, 20_000),
-			Figures: r.Valid == harness.Valid && (r.Checker == conduct.Availability{}.Name() || r.Checker == conduct.Failovers{}.Name()),
+			Figures: r.Valid == harness.Valid && (r.Checker == conduct.Availability{}.Name() || r.Checker == conduct.Failovers{}.Name() || r.Checker == conduct.Partitions{}.Name()),
 		})
 	}
 	p.Proofs = gatherProofs(results)
 	p.Changes.fill(results)
+	p.Sides.fill(results)
 }
 
 func (p *page) addFaults(faults []*fault, results []harness.Result) {
