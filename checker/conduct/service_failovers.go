@@ -52,6 +52,35 @@ type Failover struct {
 	Detected time.Duration `json:"detected"` // from At until the first node called for an election
 	Elected  time.Duration `json:"elected"`  // from At until the new leader knew that it leads
 	Served   time.Duration `json:"served"`   // from At until the first success of a client through the new leadership
+	// Calls is how many elections were called from At until the new leader was elected;
+	// all but one were needless. 0 where nobody told of any.
+	Calls int `json:"calls"`
+	// Noticed is when each other node learned of the new leader, from At on, in the order
+	// in which they did; nodes that never told so before the next leader are missing.
+	Noticed []Notice `json:"noticed"`
+}
+
+// Notice is the moment in which a node learned who leads.
+type Notice struct {
+	Node  string        `json:"node"`
+	After time.Duration `json:"after"`
+}
+
+// AllNoticed is how long it took from At until every node but the new leader and those in
+// except had learned of the new leader; -1 if one of them never told so.
+func (f Failover) AllNoticed(nodes []string, except ...string) time.Duration {
+	last := time.Duration(-1)
+	for _, node := range nodes {
+		if node == f.New || slices.Contains(except, node) {
+			continue
+		}
+		i := slices.IndexFunc(f.Noticed, func(n Notice) bool { return n.Node == node })
+		if i < 0 {
+			return -1
+		}
+		last = max(last, f.Noticed[i].After)
+	}
+	return last
 }
 
 // Name implements [harness.Checker].
@@ -82,7 +111,13 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 	d := FailoverDetails{Polls: roles.Polls, Failovers: []Failover{}}
 	elected, calls := roles.Elected(), callsForElection(h, roles)
 	for i := 1; i < len(elected); i++ {
-		d.Failovers = append(d.Failovers, failover(calls, all, successes, elected[i-1], elected[i]))
+		f := failover(calls, all, successes, elected[i-1], elected[i])
+		until := harness.Forever
+		if i+1 < len(elected) {
+			until = elected[i+1].Time
+		}
+		f.Noticed = notices(h, f, elected[i].Time, until)
+		d.Failovers = append(d.Failovers, f)
 	}
 
 	r.Details = d
@@ -171,6 +206,7 @@ func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness
 				break
 			}
 		}
+		f.Calls = called(calls, f.At, now.Time)
 	}
 	i, _ := slices.BinarySearchFunc(successes, now.Time, func(op *harness.Operation, t time.Duration) int {
 		return int(op.End - t)
@@ -183,6 +219,38 @@ func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness
 		}
 	}
 	return f
+}
+
+// called counts the elections that were called between from and to. A node that tells of
+// an election may tell of its candidacy as well.
+func called(calls []harness.Event, from, to time.Duration) int {
+	elections, candidacies := 0, 0
+	for _, e := range calls {
+		switch {
+		case e.Time < from || e.Time > to:
+		case e.Kind == harness.ElectionEvent:
+			elections++
+		default:
+			candidacies++
+		}
+	}
+	return max(elections, candidacies)
+}
+
+// notices are the moments in which the other nodes first told that the new leader leads,
+// in its term, from its election until the next.
+func notices(h *harness.History, f Failover, from, until time.Duration) []Notice {
+	all := []Notice{}
+	for _, e := range h.Events {
+		told := e.Kind == harness.LeaderEvent || e.Kind == harness.StateEvent && e.Role != ""
+		if !told || e.Leader != f.New || e.Term < f.Term || e.Node == f.New || e.Time < from || e.Time >= until {
+			continue
+		}
+		if !slices.ContainsFunc(all, func(n Notice) bool { return n.Node == e.Node }) {
+			all = append(all, Notice{e.Node, e.Time - f.At})
+		}
+	}
+	return all
 }
 
 // blame finds the fault that made the lead pass from old to now: the latest

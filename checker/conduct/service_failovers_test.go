@@ -1,6 +1,7 @@
 package conduct
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,13 @@ func TestFailovers(t *testing.T) {
 			{Kind: harness.FaultStart, Time: 2000 * ms, ID: 2, Fault: "kill", Target: "leader", Nodes: []string{"n1"}},
 			{Kind: harness.FaultHold, Time: 2010 * ms, ID: 2},
 			{Kind: harness.ElectionEvent, Time: 2200 * ms, Node: "n2", Term: 2},
+			{Kind: harness.RoleEvent, Time: 2200 * ms, Node: "n2", Role: "candidate", Term: 2},
+			{Kind: harness.ElectionEvent, Time: 2300 * ms, Node: "n2", Term: 2},
 			leads(2350*ms, "n2", 2),
+			{Kind: harness.LeaderEvent, Time: 2340 * ms, Node: "n3", Leader: "n1", Term: 1}, // late, of the old one
+			{Kind: harness.LeaderEvent, Time: 2400 * ms, Node: "n3", Leader: "n2", Term: 2},
+			{Kind: harness.LeaderEvent, Time: 4000 * ms, Node: "n1", Leader: "n2", Term: 2},
+			{Kind: harness.StateEvent, Time: 4500 * ms, Node: "n1", Role: "follower", Leader: "n2", Term: 2},
 			{Kind: harness.FaultEnd, Time: 5000 * ms, ID: 1},
 			leads(5500*ms, "n3", 4),
 			leads(7000*ms, "n1", 5),
@@ -31,18 +38,32 @@ func TestFailovers(t *testing.T) {
 	d := testhistory.Check(t, Failovers{}, h).Details.(FailoverDetails)
 	want := []Failover{
 		{Cause: CauseFault, FaultID: 2, Fault: "kill", Target: "leader", Old: "n1", OldTerm: 1, New: "n2", Term: 2,
-			At: 2000 * ms, Held: 10 * ms, Detected: 200 * ms, Elected: 350 * ms, Served: 500 * ms},
+			At: 2000 * ms, Held: 10 * ms, Detected: 200 * ms, Elected: 350 * ms, Served: 500 * ms,
+			Calls: 2, Noticed: []Notice{{"n3", 400 * ms}, {"n1", 2000 * ms}}},
 		{Cause: CauseHeal, FaultID: 1, Fault: "kill", Old: "n2", OldTerm: 2, New: "n3", Term: 4,
-			At: 5000 * ms, Held: -1, Detected: -1, Elected: 500 * ms, Served: 1100 * ms},
-		{Cause: CauseNone, Old: "n3", OldTerm: 4, New: "n1", Term: 5, At: 7000 * ms, Held: -1, Detected: -1, Elected: -1, Served: -1},
+			At: 5000 * ms, Held: -1, Detected: -1, Elected: 500 * ms, Served: 1100 * ms, Noticed: []Notice{}},
+		{Cause: CauseNone, Old: "n3", OldTerm: 4, New: "n1", Term: 5, At: 7000 * ms, Held: -1, Detected: -1, Elected: -1, Served: -1, Noticed: []Notice{}},
 	}
 	if len(d.Failovers) != len(want) {
 		t.Fatalf("%d failovers", len(d.Failovers))
 	}
 	for i := range want {
-		if d.Failovers[i] != want[i] {
+		if !reflect.DeepEqual(d.Failovers[i], want[i]) {
 			t.Errorf("failover %d:\n%+v, expected\n%+v", i, d.Failovers[i], want[i])
 		}
+	}
+}
+
+func TestAllNoticed(t *testing.T) {
+	f := Failover{New: "n2", Noticed: []Notice{{"n3", 400 * ms}, {"n1", 2000 * ms}}}
+	if got := f.AllNoticed([]string{"n1", "n2", "n3"}); got != 2000*ms {
+		t.Errorf("all of them: %v", got)
+	}
+	if got := f.AllNoticed([]string{"n1", "n2", "n3"}, "n1"); got != 400*ms {
+		t.Errorf("all but n1: %v", got)
+	}
+	if got := f.AllNoticed([]string{"n1", "n2", "n3", "n4"}); got != -1 {
+		t.Errorf("n4 never noticed: %v", got)
 	}
 }
 

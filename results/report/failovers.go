@@ -16,6 +16,15 @@ type failoverTable struct {
 	Polls string // how far apart the polls were by which they were seen; "" if the nodes told them
 	None  string // why there are none
 	Rows  []failoverRow
+	// Sums are the median and the worst of each phase, of failovers after a fault that hit
+	// the leader; none if there are fewer than two.
+	Sums []failoverSum
+}
+
+// failoverSum sums a column of each phase up; -1: it can't be told.
+type failoverSum struct {
+	Name                                     string
+	Held, Detected, Elected, Noticed, Served time.Duration
 }
 
 type failoverRow struct {
@@ -23,6 +32,9 @@ type failoverRow struct {
 	Label string // what made the leader change
 	Note  string // where the time is counted from
 	Bars  []bar
+	// Noticed is how long it took until every node but the leaders had noticed the new one.
+	Noticed time.Duration
+	Who     string // who had noticed it when
 }
 
 // bar is one phase in the drawing of a failover: x and width in percent of the longest.
@@ -32,7 +44,7 @@ type bar struct {
 	Text     string
 }
 
-func (t *failoverTable) fill(results []harness.Result) {
+func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 	var d conduct.FailoverDetails
 	t.Known = details(results, conduct.Failovers{}.Name(), &d)
 	if d.Polls > 0 {
@@ -50,7 +62,13 @@ func (t *failoverTable) fill(results []harness.Result) {
 		longest = max(longest, f.Detected, f.Elected, f.Served)
 	}
 	for _, f := range all {
-		row := failoverRow{Failover: f, Label: label(f.Fault, f.Target)}
+		row := failoverRow{Failover: f, Label: label(f.Fault, f.Target), Noticed: f.AllNoticed(nodes, f.Old)}
+		for i, n := range f.Noticed {
+			if i > 0 {
+				row.Who += ", "
+			}
+			row.Who += n.Node + " " + millis(n.After)
+		}
 		switch f.Cause {
 		case conduct.CauseFault:
 			row.Note = ""
@@ -63,6 +81,38 @@ func (t *failoverTable) fill(results []harness.Result) {
 		}
 		row.Bars = phaseBars(f, longest)
 		t.Rows = append(t.Rows, row)
+	}
+	t.sum()
+}
+
+func (t *failoverTable) sum() {
+	var phases [5][]time.Duration
+	for _, r := range t.Rows {
+		if r.Cause != conduct.CauseFault {
+			continue
+		}
+		for i, d := range []time.Duration{r.Held, r.Detected, r.Elected, r.Noticed, r.Served} {
+			if d >= 0 {
+				phases[i] = append(phases[i], d)
+			}
+		}
+	}
+	if len(phases[2]) < 2 {
+		return
+	}
+	for _, s := range []struct {
+		name string
+		at   float64
+	}{{"median", 0.5}, {"worst", 1}} {
+		var sum [5]time.Duration
+		for i, all := range phases {
+			sum[i] = -1
+			if len(all) > 0 {
+				slices.Sort(all)
+				sum[i] = percentile(all, s.at)
+			}
+		}
+		t.Sums = append(t.Sums, failoverSum{s.name, sum[0], sum[1], sum[2], sum[3], sum[4]})
 	}
 }
 

@@ -152,7 +152,7 @@ func (p *page) addResults(results []harness.Result) {
 		})
 	}
 	p.Proofs = gatherProofs(results)
-	p.Changes.fill(results)
+	p.Changes.fill(results, p.Nodes)
 	p.Sides.fill(results)
 }
 
