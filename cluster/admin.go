@@ -19,6 +19,14 @@ type Transferer interface {
 	TransferLeader(ctx context.Context, a Access, leader, to string) (refused string, err error)
 }
 
+// Promoter is a system without elections, in which a person promotes a node when the leader
+// is gone.
+type Promoter interface {
+	// Promote tells node that it leads from now on, in a term that is larger than that of
+	// any leader before.
+	Promote(ctx context.Context, a Access, node string, term uint64) error
+}
+
 // ErrPending is wrapped by errors that mean: the change has begun, and was not finished
 // in time.
 var ErrPending = errors.New("begun and not finished")

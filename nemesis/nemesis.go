@@ -47,6 +47,8 @@ type Fault struct {
 	// healing, tries again with the same victims until the schedule ends, because it
 	// may have done half of its work.
 	Persists bool
+	// Brief: a strike need not last until the system has reacted to it.
+	Brief bool
 	// inject applies the fault and puts the proof of its effect into s.evidence. It
 	// returns how to heal it, also when it fails halfway; nil: there is nothing to
 	// heal, and the fault is over. An error that wraps errNobody means that there was
@@ -75,6 +77,7 @@ var Faults = map[string]Fault{
 	"oneway":          {Doc: "no packet passes between the sides in one direction, chosen at random", Targets: linkTargets, inject: oneway},
 	"loss":            {Doc: "a share of the packets between the sides is lost, 20 to 60%", Targets: linkTargets, inject: loss},
 	"transfer":        {Doc: "the leader is told to hand the lead to the target: a follower that no fault has, or any node, dead ones too (random)", Targets: []string{Follower, Random}, Needs: needsTransfer, inject: transfer},
+	"promote":         {Doc: "a person promotes the follower that is furthest, a while after all followers have lost their leader", Targets: []string{Follower}, Needs: needsPromoter, Brief: true, inject: promote},
 	"membership":      {Doc: "the node leaves the cluster, or loses its vote, or both one after the other (mode: leave, demote, rejoin), and is made a voter again", Targets: []string{Leader, Follower, Random, Minority}, Modes: []string{Leave, Demote, Rejoin}, Needs: needsMembership, Persists: true, inject: membership},
 	"isolate-clients": {Doc: "no packet from clients reaches the node; its peers still do", Targets: nodeTargets, inject: isolateClients},
 }

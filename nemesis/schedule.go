@@ -106,7 +106,11 @@ func Schedule(specs []Spec, seed uint64, interval, end time.Duration, p Pace) []
 		between := func(lo, hi float64) time.Duration {
 			return time.Duration((lo + (hi-lo)*r.Float64()) * float64(interval)).Round(time.Millisecond) // for who reads the plan
 		}
-		longest := float64(min(2*max(usualStrike, p.Strike), interval*7/10)) / float64(interval)
+		strike := p.Strike
+		if Faults[s.Fault].Brief {
+			strike = 0
+		}
+		longest := float64(min(2*max(usualStrike, strike), interval*7/10)) / float64(interval)
 		for at, first := between(0.1, 0.8), true; ; first = false {
 			hold := max(between(longest*2/5, longest), min(shortestStrike, interval/2))
 			if first {

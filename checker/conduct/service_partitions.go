@@ -214,7 +214,11 @@ func (c Partitions) decide(ctx context.Context, h *harness.History, d *Partition
 			ops := map[int]bool{}
 			for j := range h.Operations {
 				op := &h.Operations[j]
-				if op.Type == harness.OK && op.End > faults[i].Start && op.End <= p.To && slices.Contains(s.Nodes, op.Node) {
+				until := p.To
+				if !s.Majority {
+					until += aftermath
+				}
+				if op.Type == harness.OK && op.Start < over && op.End > faults[i].Start && op.End <= until && slices.Contains(s.Nodes, op.Node) {
 					ops[j] = true
 				}
 			}
@@ -241,6 +245,10 @@ func (c Partitions) decide(ctx context.Context, h *harness.History, d *Partition
 		}
 	}
 }
+
+// aftermath is how long after the healing a node of a small side may take to hear what the
+// others did meanwhile: what it answers until then counts as an answer of the side.
+const aftermath = 15 * time.Second
 
 // compare judges the history without the answers of a side, and with them.
 func (c Partitions) compare(ctx context.Context, h *harness.History, small, own map[int]bool, over time.Duration) (Agreement, string) {

@@ -95,10 +95,7 @@ const (
 )
 
 func (n *Node) handler() http.Handler {
-	mux := http.NewServeMux()
-	for _, op := range operations {
-		mux.HandleFunc("POST "+op.name, func(w http.ResponseWriter, r *http.Request) { n.serve(w, r, op) })
-	}
+	mux := operationsOf(n.ctx, n.do)
 	mux.HandleFunc("POST "+PathTransfer, n.serveTransfer)
 	mux.HandleFunc("POST "+PathMember, n.serveMember)
 	mux.HandleFunc("GET "+PathStatus, func(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +104,19 @@ func (n *Node) handler() http.Handler {
 	return mux
 }
 
-func (n *Node) serve(w http.ResponseWriter, r *http.Request, op operation) {
+// perform performs an operation.
+type perform func(ctx context.Context, req Request, op operation) (Response, *Failure)
+
+// operationsOf serves the operations of clients while the node lives.
+func operationsOf(life context.Context, do perform) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, op := range operations {
+		mux.HandleFunc("POST "+op.name, func(w http.ResponseWriter, r *http.Request) { serveOperation(life, w, r, op, do) })
+	}
+	return mux
+}
+
+func serveOperation(life context.Context, w http.ResponseWriter, r *http.Request, op operation, do perform) {
 	req, err := decodeRequest(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil && (op.name == PathTxn || op.name == PathTxnRead) {
 		err = checkTxn(req.Txn, op.read)
@@ -118,9 +127,9 @@ func (n *Node) serve(w http.ResponseWriter, r *http.Request, op operation) {
 	}
 	// Not the connection's context: an operation goes on when its client has gone
 	// away.
-	ctx, cancel := context.WithTimeout(n.ctx, patience(req.Timeout))
+	ctx, cancel := context.WithTimeout(life, patience(req.Timeout))
 	defer cancel()
-	resp, f := n.do(ctx, req, op)
+	resp, f := do(ctx, req, op)
 	reply(w, resp, f)
 }
 

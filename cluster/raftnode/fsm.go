@@ -96,6 +96,13 @@ func (f *fsm) apply(l *raft.Log) result {
 	return r
 }
 
+// forget goes back to the empty state.
+func (f *fsm) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.state = newState()
+}
+
 // StoreConfiguration implements raft.ConfigurationStore, only to know that the
 // log was applied up to here.
 func (f *fsm) StoreConfiguration(index uint64, _ raft.Configuration) {

@@ -82,6 +82,17 @@ func serve(f *flags, d *disk, stop <-chan os.Signal, stdout io.Writer, logger hc
 	if err != nil {
 		return fmt.Errorf("listen for clients: %w", err)
 	}
+	if f.Replication == ByPrimaryBackup {
+		b, err := startBackup(Config{
+			ID: f.id, Peers: f.peers, Logs: d.logs, Stable: d.stable,
+			Listener: listener, Dial: dialTCP, Events: stdout, Logger: logger.Named("backup"), Settings: f.Settings,
+		})
+		if err != nil {
+			return err
+		}
+		<-stop
+		return b.Close()
+	}
 	self := f.self()
 	trans, err := newTCP(f.listenPeer, self.Addr, f.rpcTimeout, f.inFlight, logger.Named("net"))
 	if err != nil {
@@ -149,6 +160,8 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.BoolVar(&f.TrustVerify, "trust-verify", false, "unsafe: take hashicorp/raft's VerifyLeader at its word, which counts old answers")
 	fs.IntVar(&f.inFlight, "in-flight", inFlight, "so many messages to a follower may be under way, as raft's MaxRPCsInFlight; with few, 2 at least, replication can get stuck for good (hashicorp/raft#612)")
 	fs.BoolVar(&f.FastHeartbeat, "fast-heartbeat", false, "unsafe: handle heartbeats beside raft's main loop (hashicorp/raft#695)")
+	fs.StringVar(&f.Replication, "replication", f.Replication, "raft, or primary-backup: no election, and copies after the answer")
+	fs.IntVar(&f.Copies, "copies", 0, "of primary-backup: so many backups must have a write before it is answered")
 	bug := fs.String("bug", "", "switch on a planted bug: "+bugNames())
 	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
 	if err := fs.Parse(args); err != nil {
@@ -185,6 +198,12 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 		if d < 0 || d == 0 && name != "hold" {
 			return nil, fmt.Errorf("--%s must be positive", name)
 		}
+	}
+	if f.Replication != ByRaft && f.Replication != ByPrimaryBackup {
+		return nil, fmt.Errorf("--replication: %q is neither %s nor %s", f.Replication, ByRaft, ByPrimaryBackup)
+	}
+	if f.Copies < 0 || f.Copies >= len(f.peers) {
+		return nil, fmt.Errorf("--copies must be 0 to %d, as many as there are backups", len(f.peers)-1)
 	}
 	if f.inFlight < simulated.LeastInFlight {
 		return nil, fmt.Errorf("--in-flight must be %d or more", simulated.LeastInFlight)

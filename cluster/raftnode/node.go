@@ -56,6 +56,9 @@ type Settings struct {
 	Retry      time.Duration // without a commit, until a command is proposed again
 	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
 
+	Replication string // ByRaft or ByPrimaryBackup
+	Copies      int    // of primary-backup: backups that must have a write before it is answered
+
 	// These switch on behaviour of hashicorp/raft that a correct service must not trust
 	// (see the package's comment).
 	TrustVerify   bool // take VerifyLeader's word
@@ -76,6 +79,8 @@ func DefaultSettings() Settings {
 		Hold:       time.Second,
 		Retry:      200 * time.Millisecond,
 		StateEvery: 100,
+
+		Replication: ByRaft,
 	}
 }
 

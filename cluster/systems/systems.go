@@ -11,14 +11,16 @@ import (
 
 	"coup/cluster"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/primarybackup"
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 )
 
 var all = map[string]cluster.System{
-	"etcd":  etcd.System{},
-	"raft":  raft.System{},
-	"redis": redis.System{},
+	"etcd":           etcd.System{},
+	"primary-backup": primarybackup.System{},
+	"raft":           raft.System{},
+	"redis":          redis.System{},
 }
 
 // Names lists the systems, sorted.

@@ -20,7 +20,7 @@ var (
 // TransferLeader implements cluster.Transferer.
 func (System) TransferLeader(ctx context.Context, a cluster.Access, leader, to string) (refused string, err error) {
 	var t raftnode.Transferred
-	err = administer(ctx, a, leader, raftnode.PathTransfer,
+	err = Administer(ctx, a, leader, raftnode.PathTransfer,
 		raftnode.TransferRequest{To: to, Timeout: nodeTimeout(ctx).Milliseconds()}, &t)
 	return t.Refused, err
 }
@@ -28,13 +28,14 @@ func (System) TransferLeader(ctx context.Context, a cluster.Access, leader, to s
 // SetMember implements cluster.Membership.
 func (System) SetMember(ctx context.Context, a cluster.Access, leader, node string, as cluster.Suffrage) (cluster.Members, error) {
 	var m raftnode.Members
-	err := administer(ctx, a, leader, raftnode.PathMember,
+	err := Administer(ctx, a, leader, raftnode.PathMember,
 		raftnode.MemberRequest{Node: node, As: string(as), Timeout: nodeTimeout(ctx).Milliseconds()}, &m)
 	return cluster.Members(m), err
 }
 
-// administer asks a node for something that only leaders do.
-func administer(ctx context.Context, a cluster.Access, node, path string, req, resp any) error {
+// Administer posts a request of an operator to a path of a node, and reads its answer. An
+// error wraps harness.ErrFail if nothing happened, and cluster.ErrPending if nobody knows.
+func Administer(ctx context.Context, a cluster.Access, node, path string, req, resp any) error {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return fmt.Errorf("%w: %w", harness.ErrFail, err)
