@@ -41,11 +41,12 @@ func promote(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) 
 	if err := sys.Promote(asked, n.Cluster, best.Node, term+1); err != nil {
 		return nil, fmt.Errorf("%s was to be promoted: %w", best.Node, err)
 	}
-	s.evidence = fmt.Sprintf("%s was promoted (term %d, position %d) after the followers had been without a leader for %s and more", best.Node, term+1, best.Last, s.For)
+	s.evidence = fmt.Sprintf("%s was promoted (term %d, position %d) after the followers had been without a leader for %s and more", best.Node, term+1, best.Commit, s.For)
 	return nil, nil
 }
 
-// forsaken is the follower that has come furthest, if no follower that answered hears of a
+// forsaken is the follower that has come furthest in the log of the newest leader that any
+// of them knows, if no follower that answered hears of a
 // leader; otherwise its Node is "". term is the newest that any node has told.
 func forsaken(all []cluster.Status) (best cluster.Status, term uint64) {
 	for _, s := range all {
@@ -56,7 +57,7 @@ func forsaken(all []cluster.Status) (best cluster.Status, term uint64) {
 		case s.Role == "leader":
 		case s.Leader != "":
 			return cluster.Status{}, term
-		case best.Node == "" || s.Last > best.Last:
+		case best.Node == "" || s.Term > best.Term || s.Term == best.Term && s.Commit > best.Commit:
 			best = s
 		}
 	}

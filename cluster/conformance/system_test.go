@@ -15,6 +15,7 @@ import (
 	"coup/cluster/docker"
 	"coup/cluster/sim"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/primarybackup"
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 	"coup/harness"
@@ -110,12 +111,17 @@ func TestSystemRaft(t *testing.T) {
 	inContainers(t, raft.System{}, cluster.Options{})
 }
 
-func TestSystemRaftSimulated(t *testing.T) {
+func TestSystemRaftSimulated(t *testing.T) { simulated(t, raft.System{}) }
+
+func TestSystemPrimaryBackupSimulated(t *testing.T) { simulated(t, primarybackup.System{}) }
+
+// simulated puts a system to the contract on simulated machines.
+func simulated(t *testing.T, sys cluster.System) {
 	w := sim.NewWorld(1)
 	err := w.Run(func() error {
 		ctx := context.Background()
 		c, err := sim.Up(ctx, w, sim.Config{
-			Program: testnode.Program(t, testnode.Node), Nodes: 3, System: raft.System{},
+			Program: testnode.Program(t, testnode.Node), Nodes: 3, System: sys,
 			Output: func(string, []byte) {},
 			Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
 			GaveUp: func(node, why string) { t.Errorf("%s gave up: %s", node, why) },
@@ -123,7 +129,7 @@ func TestSystemRaftSimulated(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(conformance.CheckSystem(ctx, w, raft.System{}, c, cluster.Options{}), c.Close(ctx))
+		return errors.Join(conformance.CheckSystem(ctx, w, sys, c, cluster.Options{}), c.Close(ctx))
 	})
 	if err != nil {
 		t.Error(err)

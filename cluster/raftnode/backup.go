@@ -55,6 +55,7 @@ type backup struct {
 	primary string // of the epoch
 	last    uint64 // newest entry of the log
 	heard   time.Time
+	agreed  uint64            // up to where the log is that of the primary of the epoch, as far as is known
 	copied  map[string]uint64 // of the primary: up to where a backup has its log
 }
 
@@ -124,6 +125,12 @@ func (b *backup) restore() error {
 	if b.last, err = b.cfg.Logs.LastIndex(); err != nil {
 		return err
 	}
+	// A log that ends with an entry of the epoch was copied from its primary.
+	if at, err := b.epochAt(b.last); err != nil {
+		return err
+	} else if at == b.epoch {
+		b.agreed = b.last
+	}
 	return b.replay(1, b.last)
 }
 
@@ -156,7 +163,7 @@ func (b *backup) adopt(epoch uint64, primary string) error {
 	if err := b.cfg.Stable.Set(keyPrimary, []byte(fmt.Sprintf("%d %s", epoch, primary))); err != nil {
 		return err
 	}
-	b.epoch, b.primary, b.heard = epoch, primary, time.Now()
+	b.epoch, b.primary, b.heard, b.agreed = epoch, primary, time.Now(), 0
 	clear(b.copied)
 	b.tell()
 	b.changed.fire()
@@ -194,9 +201,9 @@ func (b *backup) handler() http.Handler {
 func (b *backup) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := Status{Node: b.cfg.ID, Role: "follower", Term: b.epoch, Last: b.last, Commit: b.last}
+	s := Status{Node: b.cfg.ID, Role: "follower", Term: b.epoch, Last: b.last, Commit: b.agreed}
 	if b.primary == b.cfg.ID {
-		s.Role = "leader"
+		s.Role, s.Commit = "leader", b.last
 	}
 	s.Leader = b.knownPrimary()
 	b.fsm.view(func(st *state) { s.Applied, s.Hash = st.index, st.hash() })
@@ -365,6 +372,7 @@ func (b *backup) receive(m copies) (copied, error) {
 		}
 		index = b.last
 	}
+	b.agreed = max(b.agreed, index)
 	return copied{OK: true, Epoch: b.epoch, Primary: b.primary, Last: index}, nil
 }
 
