@@ -141,7 +141,8 @@ func (c Counter) judge(key string, ops []*harness.Operation, d *CounterDetails, 
 			byEnd = byEnd[1:]
 		}
 		if len(proved) > 0 && read.Output.(int64) < proved[0].Output.(int64) {
-			found.add("backward", key, read.Output.(int64), is(story.Backward{First: proved[0], Then: read}), proved[0], read)
+			claim := func(whole []*harness.Operation) story.Claim { return story.BackwardBy(whole, proved[0], read) }
+			found.add("backward", key, read.Output.(int64), claim, proved[0], read)
 		}
 	}
 }

@@ -201,12 +201,14 @@ func findDisorder(key string, clear []*queued, open int, found *anomalies) {
 		if latest == nil || len(b.dequeues) == 0 || latest.inUntil() < b.dequeues[0].Return {
 			continue
 		}
-		claim := story.Overtaken{Value: latest.value, Other: b.value, By: b.dequeues[0]}
+		claim := func(whole []*harness.Operation) story.Claim {
+			return story.OvertakenBy(whole, latest.value, b.value, b.dequeues[0])
+		}
 		proof := []*harness.Operation{latest.enqueues[0], b.enqueues[0], b.dequeues[0]}
 		if len(latest.dequeues) > 0 {
 			proof = append(proof, latest.dequeues[0])
 		}
-		found.add("disordered", key, b.value, is(claim), proof...)
+		found.add("disordered", key, b.value, claim, proof...)
 	}
 }
 

@@ -159,7 +159,7 @@ func whyQueue(m model.Model, ops, whole []*harness.Operation, holds func(story.C
 			continue
 		}
 		for _, other := range took {
-			if value(other) != v && holds(story.Overtaken{Value: v, Other: value(other), By: other}) {
+			if value(other) != v && holds(story.OvertakenBy(whole, v, value(other), other)) {
 				return
 			}
 		}
@@ -180,7 +180,7 @@ func whyCounter(ops, whole []*harness.Operation, holds func(story.Claim) bool) {
 	}
 	for _, then := range reads {
 		for _, first := range reads {
-			if holds(story.Backward{First: first, Then: then}) {
+			if holds(story.BackwardBy(whole, first, then)) {
 				return
 			}
 		}

@@ -44,9 +44,15 @@ func timeline(rng *rand.Rand, n, processes int, invent func(op *harness.Operatio
 	return ops
 }
 
-// The models of locks, semaphores, bags and several registers at once: all
-// procedures agree with brute force.
-func TestHoldersAgreeWithBruteForce(t *testing.T) {
+// guessed is a model and how an operation of it is made up, with an answer that is
+// guessed.
+type guessed struct {
+	m      model.Model
+	invent func(rng *rand.Rand, op *harness.Operation)
+}
+
+// holders are the models of locks, semaphores and several registers at once.
+func holders() []guessed {
 	txn := func(rng *rand.Rand, answered bool) model.Txn {
 		var steps model.Txn
 		for range 1 + rng.IntN(2) {
@@ -63,10 +69,7 @@ func TestHoldersAgreeWithBruteForce(t *testing.T) {
 		}
 		return steps
 	}
-	for _, c := range []struct {
-		m      model.Model
-		invent func(rng *rand.Rand, op *harness.Operation)
-	}{
+	return []guessed{
 		{model.ReentrantMutex(2), func(rng *rand.Rand, op *harness.Operation) {
 			op.F = []string{"acquire", "release"}[rng.IntN(2)]
 			if op.F == "acquire" {
@@ -92,7 +95,12 @@ func TestHoldersAgreeWithBruteForce(t *testing.T) {
 			}
 			op.Output = out
 		}},
-	} {
+	}
+}
+
+// All procedures agree with brute force.
+func TestHoldersAgreeWithBruteForce(t *testing.T) {
+	for _, c := range holders() {
 		t.Run(c.m.Name, func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(*testhistory.Seed, 31))

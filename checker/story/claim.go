@@ -355,11 +355,12 @@ type TooOften struct {
 	Value   int64
 	In, Out int
 	By      *harness.Operation
+	Failed  int // attempts to put it in that had been begun, but failed
 }
 
 // TooOftenBy counts how often v went in and out by the end of an operation.
 func TooOftenBy(whole []*harness.Operation, v int64, by *harness.Operation) TooOften {
-	c := TooOften{Value: v, By: by}
+	c := TooOften{Value: v, By: by, Failed: failed(whole, v, by, -1, by.Return)}
 	for _, op := range whole {
 		switch got, ok := op.Output.(model.Maybe); {
 		case ok && op.Return <= by.Return && got == model.Just(v):
@@ -373,7 +374,7 @@ func TooOftenBy(whole []*harness.Operation, v int64, by *harness.Operation) TooO
 
 // Text implements [Claim].
 func (c TooOften) Text(t Teller) string {
-	return fmt.Sprintf("By %s %d had come out %s, and nobody had begun to put it in more than %s.", t.end(c.By), c.Value, Times(c.Out), Times(c.In))
+	return fmt.Sprintf("By %s %d had come out %s, and nobody had begun to put it in more than %s%s.", t.end(c.By), c.Value, Times(c.Out), Times(c.In), except(c.Failed))
 }
 
 // Holds implements [Claim].
@@ -386,25 +387,39 @@ func (c TooOften) Holds(whole []*harness.Operation) bool {
 type Overtaken struct {
 	Value, Other int64
 	By           *harness.Operation // the end of the dequeue of Other
+	Failed       int                // attempts to put Other in before, which failed
+}
+
+// OvertakenBy is the claim of two elements, the second of which a dequeue took.
+func OvertakenBy(whole []*harness.Operation, v, other int64, by *harness.Operation) Overtaken {
+	return Overtaken{Value: v, Other: other, By: by, Failed: failed(whole, other, by, -1, inBy(whole, v))}
+}
+
+// inBy is the position by which an element was certainly put in for the first time.
+func inBy(whole []*harness.Operation, v int64) int {
+	in := harness.Open
+	for _, op := range whole {
+		if brings(op, v) && op.Type == harness.OK {
+			in = min(in, op.Return)
+		}
+	}
+	return in
 }
 
 // Text implements [Claim].
 func (c Overtaken) Text(t Teller) string {
-	return fmt.Sprintf("%d was in %s before anybody began to enqueue %d, and still there when %d was out, at %s.", c.Value, t.name(c.By), c.Other, c.Other, t.end(c.By))
+	return fmt.Sprintf("%d was in %s before anybody began to enqueue %d%s, and still there when %d was out, at %s.", c.Value, t.name(c.By), c.Other, except(c.Failed), c.Other, t.end(c.By))
 }
 
 // Holds implements [Claim].
 func (c Overtaken) Holds(whole []*harness.Operation) bool {
-	in, begun := harness.Open, harness.Open
+	in, begun := inBy(whole, c.Value), harness.Open
 	for _, op := range whole {
-		switch {
-		case brings(op, c.Value) && op.Type == harness.OK:
-			in = min(in, op.Return)
-		case brings(op, c.Other) && happens(op):
+		if brings(op, c.Other) && happens(op) {
 			begun = min(begun, op.Call)
 		}
 	}
-	return in < begun && staysUntil(whole, c.Value, c.By.Return)
+	return in < begun && c.Failed == failed(whole, c.Other, c.By, -1, in) && staysUntil(whole, c.Value, c.By.Return)
 }
 
 // staysUntil says that an element that was put in once cannot have been taken out
@@ -493,7 +508,7 @@ func (c NotEmpty) Text(t Teller) string {
 	}
 	s := fmt.Sprintf("%d elements, %d among them, were in %s before process %d found it empty (%s to %s)", c.Missing, c.Value, t.name(c.Found), c.Found.Process, t.start(c.Found), t.end(c.Found))
 	if c.Open == 0 {
-		return s + ", and nobody had begun to take them out by then."
+		return s + ", and nobody can have taken them out by then."
 	}
 	few := "one " + c.Found.F
 	if c.Open > 1 {
@@ -508,13 +523,7 @@ func (c NotEmpty) Holds(whole []*harness.Operation) bool {
 	if c.Missing <= c.Open || now.Missing != c.Missing || now.Open != c.Open || c.Missing == 1 && c.Open > 0 {
 		return false
 	}
-	in := harness.Open
-	for _, op := range whole {
-		if brings(op, c.Value) && op.Type == harness.OK {
-			in = min(in, op.Return)
-		}
-	}
-	if in > c.Found.Call {
+	if inBy(whole, c.Value) > c.Found.Call {
 		return false
 	}
 	for _, op := range whole {
@@ -539,14 +548,11 @@ func (c Hidden) Text(t Teller) string {
 
 // Holds implements [Claim].
 func (c Hidden) Holds(whole []*harness.Operation) bool {
-	in, out := harness.Open, false
+	out := false
 	for _, op := range whole {
-		if brings(op, c.Value) && op.Type == harness.OK {
-			in = min(in, op.Return)
-		}
 		out = out || op.Output == any(model.Just(c.Value))
 	}
-	return out && in < c.Found.Call && staysUntil(whole, c.Value, c.Found.Return)
+	return out && inBy(whole, c.Value) < c.Found.Call && staysUntil(whole, c.Value, c.Found.Return)
 }
 
 // Lost is the claim that elements of a queue were acknowledged and never came out,
@@ -638,9 +644,9 @@ func BoundsOf(whole []*harness.Operation, read *harness.Operation) Bounds {
 // Text implements [Claim].
 func (c Bounds) Text(t Teller) string {
 	if got := c.Read.Output.(int64); got < c.Low {
-		return fmt.Sprintf("What had been added and acknowledged when process %d began to read at %s, and what else was begun until it ended, allows no less than %d; it got %d.", c.Read.Process, t.start(c.Read), c.Low, got)
+		return fmt.Sprintf("What had been added and acknowledged when process %d began to read at %s, and what else may have been added until it ended, allows no less than %d; it got %d.", c.Read.Process, t.start(c.Read), c.Low, got)
 	}
-	return fmt.Sprintf("What had been added and acknowledged when process %d began to read at %s, and what else was begun until it ended, allows no more than %d; it got %d.", c.Read.Process, t.start(c.Read), c.High, c.Read.Output)
+	return fmt.Sprintf("What had been added and acknowledged when process %d began to read at %s, and what else may have been added until it ended, allows no more than %d; it got %d.", c.Read.Process, t.start(c.Read), c.High, c.Read.Output)
 }
 
 // Holds implements [Claim].
@@ -652,29 +658,47 @@ func (c Bounds) Holds(whole []*harness.Operation) bool {
 // Backward is the claim that a counter went back though nobody subtracted.
 type Backward struct {
 	First, Then *harness.Operation // reads
+	Failed      int                // attempts to subtract that had been begun, but failed
+}
+
+// BackwardBy is the claim of two reads, the first of which ended before the other began.
+func BackwardBy(whole []*harness.Operation, first, then *harness.Operation) Backward {
+	c := Backward{First: first, Then: then}
+	for _, op := range whole {
+		if subtracts(op) && op.Type == harness.Fail && op.Call < then.Return {
+			c.Failed++
+		}
+	}
+	return c
+}
+
+func subtracts(op *harness.Operation) bool {
+	v, ok := op.Input.(int64)
+	return ok && v < 0
 }
 
 // Text implements [Claim].
 func (c Backward) Text(t Teller) string {
-	return fmt.Sprintf("Process %d got %d after process %d had got %d, and nobody had begun to subtract anything by %s.",
-		c.Then.Process, c.Then.Output, c.First.Process, c.First.Output, t.end(c.Then))
+	return fmt.Sprintf("Process %d got %d after process %d had got %d, and nobody had begun to subtract anything by %s%s.",
+		c.Then.Process, c.Then.Output, c.First.Process, c.First.Output, t.end(c.Then), except(c.Failed))
 }
 
 // Holds implements [Claim].
 func (c Backward) Holds(whole []*harness.Operation) bool {
 	for _, op := range whole {
-		if v, ok := op.Input.(int64); ok && v < 0 && op.Call < c.Then.Return {
+		if subtracts(op) && op.Type != harness.Fail && op.Call < c.Then.Return {
 			return false
 		}
 	}
-	return c.First.Return < c.Then.Call && c.First.Output.(int64) > c.Then.Output.(int64)
+	return c == BackwardBy(whole, c.First, c.Then) && c.First.Return < c.Then.Call && c.First.Output.(int64) > c.Then.Output.(int64)
 }
 
 // Crowded is the claim that a mutex was acquired, or released, more often within
 // a time than turns allow.
 type Crowded struct {
 	F          string // acquire or release
-	Did, Other int    // so many of F began and ended in the time; so many of the other function were under way in it
+	Did, Other int    // so many of F began and succeeded in the time; so many of the other function were under way in it
+	Failed     int    // and so many of the other function were that failed
 	// From is where the time begins; nil: at the beginning, when the mutex was free.
 	From *harness.Operation
 	To   *harness.Operation // and where it ends: with the end of this
@@ -690,6 +714,9 @@ func CrowdedIn(whole []*harness.Operation, f string, from, to *harness.Operation
 	for _, op := range whole {
 		switch {
 		case op.Type == harness.Fail:
+			if op.F != f && op.Call < to.Return && op.Return > begin {
+				c.Failed++
+			}
 		case op.F == f && op.Type == harness.OK && op.Call >= begin && op.Return <= to.Return:
 			c.Did++
 		case op.F != f && op.Call < to.Return && model.Returned(op) > begin:
@@ -722,10 +749,10 @@ func (c Crowded) Text(t Teller) string {
 		few, under = "only one "+other, "was"
 	}
 	if c.From == nil {
-		return fmt.Sprintf("By %s %s had ended, and %s had begun.", t.end(c.To), Plural(c.Did, did), few)
+		return fmt.Sprintf("By %s %s had succeeded, and %s had begun%s.", t.end(c.To), Plural(c.Did, did), few, except(c.Failed))
 	}
-	return fmt.Sprintf("From %s to %s %s began and ended, while %s %s under way; one has to come between any two of them.",
-		t.start(c.From), t.end(c.To), Plural(c.Did, did), few, under)
+	return fmt.Sprintf("From %s to %s %s began and succeeded, while %s %s under way%s; one has to come between any two of them.",
+		t.start(c.From), t.end(c.To), Plural(c.Did, did), few, under, except(c.Failed))
 }
 
 // Holds implements [Claim].

@@ -232,8 +232,15 @@ func deed(op *harness.Operation, object string, shown []int64) (did, got string)
 	past, _, preposition := put(op.F)
 	switch in := op.Input.(type) {
 	case int64:
-		if past != "" {
+		switch {
+		case past != "":
 			return fmt.Sprintf("%s %d %s %s", past, in, preposition, object), ""
+		case op.F == "acquire" || op.F == "release":
+			return fmt.Sprintf("%sd %s of %s", op.F, Plural(int(in), "permit"), object), ""
+		}
+	case model.Txn:
+		if out, ok := op.Output.(model.Txn); ok {
+			return steps(out, true), ""
 		}
 	case string:
 		if past != "" {
@@ -308,9 +315,14 @@ func wish(op *harness.Operation, object string) string {
 	_, wish, preposition := put(op.F)
 	switch in := op.Input.(type) {
 	case int64:
-		if wish != "" {
+		switch {
+		case wish != "":
 			return fmt.Sprintf("%s %d %s %s", wish, in, preposition, object)
+		case op.F == "acquire" || op.F == "release":
+			return fmt.Sprintf("%s %s of %s", op.F, Plural(int(in), "permit"), object)
 		}
+	case model.Txn:
+		return steps(in, false)
 	case string:
 		if wish != "" {
 			return fmt.Sprintf("%s %q %s %s", wish, in, preposition, object)
@@ -327,4 +339,31 @@ func wish(op *harness.Operation, object string) string {
 		return op.F + " " + object
 	}
 	return fmt.Sprintf("perform \"%s %v\" on %s", op.F, op.Input, object)
+}
+
+// Step tells what one step of a transaction did or was to do.
+func Step(m model.Micro, done bool) string {
+	switch {
+	case m.F == "append" && done:
+		return fmt.Sprintf("appended %d to %s", m.Value, m.Key)
+	case m.F == "append":
+		return fmt.Sprintf("append %d to %s", m.Value, m.Key)
+	case m.F == "w" && done:
+		return fmt.Sprintf("wrote %d to %s", m.Value, m.Key)
+	case m.F == "w":
+		return fmt.Sprintf("write %d to %s", m.Value, m.Key)
+	case done:
+		return fmt.Sprintf("read %s as %s", m.Key, m.Saw())
+	default:
+		return "read " + m.Key
+	}
+}
+
+// steps tells all steps of a transaction.
+func steps(t model.Txn, done bool) string {
+	var told []string
+	for _, m := range t {
+		told = append(told, Step(m, done))
+	}
+	return And(told)
 }

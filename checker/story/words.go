@@ -49,3 +49,12 @@ func List(names []string) string {
 	}
 	return strings.Join(quoted, ", ")
 }
+
+// And joins words as in "a, b and c".
+func And(words []string) string {
+	n := len(words)
+	if n < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+}

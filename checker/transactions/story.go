@@ -159,10 +159,7 @@ func (t *txns) told(op *harness.Operation, keys []string) string {
 	if left > 0 {
 		with = " with " + story.Plural(left, "step") + " on other keys"
 	}
-	what := strings.Join(steps, ", ")
-	if n := len(steps); n > 1 {
-		what = strings.Join(steps[:n-1], ", ") + " and " + steps[n-1]
-	}
+	what := story.And(steps)
 	switch {
 	case op.Type == harness.Fail:
 		return fmt.Sprintf("%s tried to %s%s%s, which failed: nothing of it may ever show.", head, what, with, through)
@@ -182,21 +179,10 @@ func deeds(op *harness.Operation, keys []string) (told []string, left int) {
 		t = op.Input.(model.Txn)
 	}
 	for _, m := range t {
-		switch {
-		case !slices.Contains(keys, m.Key):
+		if slices.Contains(keys, m.Key) {
+			told = append(told, story.Step(m, done))
+		} else {
 			left++
-		case m.F == "append" && done:
-			told = append(told, fmt.Sprintf("appended %d to %s", m.Value, m.Key))
-		case m.F == "append":
-			told = append(told, fmt.Sprintf("append %d to %s", m.Value, m.Key))
-		case m.F == "w" && done:
-			told = append(told, fmt.Sprintf("wrote %d to %s", m.Value, m.Key))
-		case m.F == "w":
-			told = append(told, fmt.Sprintf("write %d to %s", m.Value, m.Key))
-		case done:
-			told = append(told, fmt.Sprintf("read %s as %s", m.Key, m.Saw()))
-		default:
-			told = append(told, "read "+m.Key)
 		}
 	}
 	return told, left
