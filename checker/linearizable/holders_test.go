@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -241,5 +242,27 @@ func TestHolders(t *testing.T) {
 		if err != nil || r.Valid != c.want {
 			t.Errorf("%s: %v, %v", name, r.Valid, err)
 		}
+	}
+}
+
+// A renewal gives a lock without a lease one that is over before the renewal is
+// answered. So the next process may acquire the lock; only the third cannot.
+func TestRenewalThatIsOverWhenItIsAnswered(t *testing.T) {
+	const ms = time.Millisecond
+	ops := []harness.Operation{
+		{Process: 0, F: "acquire", Output: model.Grant{}, Type: harness.OK, Call: 0, Return: 1, Start: 0, End: 1 * ms},
+		{Process: 0, F: "renew", Output: model.Grant{Lease: 2 * ms}, Type: harness.OK, Call: 2, Return: 12, Start: 2 * ms, End: 12 * ms},
+		{Process: 1, F: "acquire", Output: model.Grant{}, Type: harness.OK, Call: 5, Return: 6, Start: 5 * ms, End: 6 * ms},
+		{Process: 2, F: "acquire", Output: model.Grant{}, Type: harness.OK, Call: 8, Return: 9, Start: 8 * ms, End: 9 * ms},
+	}
+	if r := testhistory.Check(t, Checker{Model: model.Lock()}, &harness.History{Operations: ops[:3]}); r.Valid != harness.Valid {
+		t.Errorf("without the third process: %v", r.Valid)
+	}
+	r := testhistory.Check(t, Checker{Model: model.Lock()}, &harness.History{Operations: ops})
+	if r.Valid != harness.Invalid {
+		t.Fatalf("%v", r.Valid)
+	}
+	if story := strings.Join(r.Counterexample.Story, "\n"); !strings.Contains(story, "At 0.009 s processes 1 and 2 both held the lock") {
+		t.Errorf("the story is\n%s", story)
 	}
 }

@@ -485,7 +485,11 @@ func (r *reader) holds(acquire *harness.Operation, at time.Duration) bool {
 		case op.Process != acquire.Process || op.Start <= acquire.Start || op.Start > at:
 		case op.F != "renew":
 			return false
-		case op.Type == harness.OK && op.End <= at:
+		case op.Type == harness.OK && op.End > at: // it may have taken effect already
+			if g, _ := op.Output.(model.Grant); g.Lease > 0 && op.Start+g.Lease <= at {
+				return false
+			}
+		case op.Type == harness.OK:
 			last = op
 		}
 	}
@@ -748,7 +752,7 @@ func TestStoriesAreTrue(t *testing.T) {
 				}
 				res, err := Checker{Model: m.Model}.Check(context.Background(), &harness.History{Operations: ops})
 				if err != nil {
-					t.Fatal(err)
+					t.Fatalf("history %d: %v\n%s", made, err, testhistory.Describe(m.Model, model.Pointers(ops)))
 				}
 				if res.Valid != harness.Invalid {
 					continue

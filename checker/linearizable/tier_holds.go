@@ -22,7 +22,9 @@ import (
 // A hold ends with its release. If that is open, or the last lease may be over, it
 // ends with whichever can come first, because to end earlier never contradicts
 // anything. A hold that has neither never ends. Open acquires and renewals are
-// left out: their process has done nothing since, so nothing rests on them.
+// left out: their process has done nothing since, so nothing rests on them. The
+// exception is an open renewal of which it is known when its lease is over, as in the
+// prefix of a history in which it was answered later: the hold may end with that lease.
 // (Leases: Gray and Cheriton, "Leases", SOSP 1989.)
 func holdsTier(_ context.Context, m model.Model, ops []*harness.Operation) (decision, bool, error) {
 	if m.Kind != model.LockKind {
@@ -69,6 +71,7 @@ func gatherHolds(ops []*harness.Operation) (holds []hold, proof []int32, ok bool
 	busy := map[int]int{}       // by process: until when
 	lapses := map[int64]int32{} // by lease
 	unsure := map[int]int32{}   // open releases by hold
+	renewals := map[int]int32{} // open renewals by hold
 	for i, op := range ops {
 		if op.F == model.Lapse {
 			lapses[op.Input.(int64)] = int32(i)
@@ -83,8 +86,12 @@ func gatherHolds(ops []*harness.Operation) (holds []hold, proof []int32, ok bool
 			at = nothing
 		}
 		if op.Type != harness.OK {
-			if op.F == "release" && at != nothing {
+			switch {
+			case at == nothing:
+			case op.F == "release":
 				unsure[at] = int32(i)
+			case op.F == "renew":
+				renewals[at] = int32(i)
 			}
 			continue
 		}
@@ -116,6 +123,11 @@ func gatherHolds(ops []*harness.Operation) (holds []hold, proof []int32, ok bool
 		}
 		if op, known := lapses[h.lease]; known && (end == none || ops[op].Call < ops[end].Call) {
 			end = op
+		}
+		if renewal, known := renewals[i]; known {
+			if op, known := lapses[int64(ops[renewal].Call)]; known && (end == none || ops[op].Call < ops[end].Call) {
+				h.ops, end = append(h.ops, renewal), op
+			}
 		}
 		if h.s = harness.Open; end != none {
 			h.ops, h.s = append(h.ops, end), ops[end].Call

@@ -854,12 +854,18 @@ func holdsAt(whole []*harness.Operation, acquire, at *harness.Operation) bool {
 		if op.F == "release" || op.F == "acquire" {
 			return false
 		}
-		if op.F == "renew" && op.Type == harness.OK && op.Return <= at.Return {
-			if g := model.Granted(op); g.Lease == 0 {
-				endless = true
-			} else {
-				due, endless = op.Start+g.Lease, false
+		if op.F != "renew" || op.Type != harness.OK {
+			continue
+		}
+		switch g := model.Granted(op); {
+		case op.Return > at.Return: // it may have had its effect already, and its lease may be over
+			if g.Lease > 0 && op.Start+g.Lease <= at.End {
+				return false
 			}
+		case g.Lease == 0:
+			endless = true
+		default:
+			due, endless = op.Start+g.Lease, false
 		}
 	}
 	return endless || due > at.End
