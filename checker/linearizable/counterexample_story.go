@@ -2,7 +2,6 @@ package linearizable
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 
@@ -117,71 +116,4 @@ func conclusion(m model.Model, ops []harness.Operation) string {
 		}
 	}
 	return s + "."
-}
-
-// firstBad is the operation whose answer is the first that nothing explains: all
-// that had been answered before it can be explained. It returns nil where that
-// takes long to find.
-func firstBad(b context.Context, m model.Model, k *keyed) *harness.Operation {
-	returned := func(at int) *harness.Operation {
-		for _, op := range k.Ops {
-			if model.Returned(op) == at {
-				return op
-			}
-		}
-		return nil
-	}
-	if k.tier == "turns" {
-		return returned(k.until)
-	}
-	// Where nothing is known of it, a prefix has to be judged some ten times.
-	most := 2_000
-	if k.until > 0 {
-		most = 20_000
-	}
-	if len(k.Ops) > most {
-		return nil
-	}
-	b, work := allow(b, attemptWork)
-	defer work.end()
-	whole := make([]harness.Operation, len(k.Ops))
-	var returns []int
-	for i, op := range k.Ops {
-		whole[i] = *op
-		if at := model.Returned(op); at != harness.Open {
-			returns = append(returns, at)
-		}
-	}
-	slices.Sort(returns)
-	// The prefix up to returns[hi] fails, those before lo do not.
-	lo, hi, guess := 0, len(returns)-1, -1
-	if k.until > 0 { // nothing explains it even if all later answers are known
-		lo, _ = slices.BinarySearch(returns, k.until)
-		guess = lo
-	} else if len(k.proof) > 0 { // mostly it fails as soon as its proof is complete
-		last := 0
-		for _, i := range k.proof {
-			if at := model.Returned(k.Ops[i]); at != harness.Open {
-				last = max(last, at)
-			}
-		}
-		guess, _ = slices.BinarySearch(returns, last)
-	}
-	for lo < hi {
-		mid := int(uint(lo+hi) / 2)
-		if guess >= 0 {
-			mid, guess = min(guess, hi-1), -1
-		}
-		work.spend(int64(mid) / 4)
-		d, err := decide(b, m, model.Pointers(model.Prefix(whole, returns[mid])))
-		switch {
-		case err != nil || d.valid == harness.Unknown:
-			return nil
-		case d.valid == harness.Invalid:
-			hi = mid
-		default:
-			lo = mid + 1
-		}
-	}
-	return returned(returns[hi])
 }

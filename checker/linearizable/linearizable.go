@@ -33,6 +33,9 @@ type Checker struct {
 	// MemoryBytes bounds what the heap of the process grows by while checking;
 	// zero: 1 GiB. Searches that run when it is reached are given up.
 	MemoryBytes uint64
+	// Brief leaves out of a counterexample which answer is the first that nothing
+	// explains. To find it can take as long as the check.
+	Brief bool
 }
 
 // Details are the Details of [Checker].
@@ -79,24 +82,6 @@ func keysOf(m model.Model, ops []harness.Operation) []*keyed {
 		keys = append(keys, &keyed{Object: o, decision: decision{valid: harness.Unknown}, reason: outOfTime.Error()})
 	}
 	return keys
-}
-
-// upTo is what was known of the object right after a position, by which it cannot
-// be explained any more.
-func (k *keyed) upTo(b context.Context, m model.Model, at int) *keyed {
-	if k.until == at {
-		return k
-	}
-	ops := make([]harness.Operation, len(k.Ops))
-	for i, op := range k.Ops {
-		ops[i] = *op
-	}
-	early := &keyed{Object: model.Object{Key: k.Key, Ops: model.Pointers(model.Prefix(ops, at))}, work: k.work}
-	var err error
-	if early.decision, err = decide(b, m, early.Ops); err != nil || early.valid != harness.Invalid {
-		return k
-	}
-	return early
 }
 
 // Check implements [harness.Checker]. Keys are judged in parallel, small ones
@@ -172,9 +157,9 @@ func (l Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 		defer cancel()
 		bound := g.start(ctx, unhurried)
 		defer bound.end()
-		first := firstBad(bound, l.Model, worst)
-		if first != nil {
-			worst = worst.upTo(bound, l.Model, first.Return)
+		var first *harness.Operation
+		if !l.Brief {
+			first, worst = firstBad(bound, l.Model, worst)
 		}
 		small, models := l.shrink(ctx, g, worst)
 		b, work := allow(bound, attemptWork)
