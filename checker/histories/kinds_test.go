@@ -266,6 +266,14 @@ func TestEveryKindOfFile(t *testing.T) {
 		{"DBCop's JSON", `[[{"events":[{"Write":{"variable":0,"version":1}}],"committed":true}],[{"events":[{"Read":{"variable":0,"version":1}}],"committed":true}]]`, txns, valid, ""},
 		{"DBCop's JSON with what it is", `{"params":{"id":0},"info":"x","data":[[{"events":[["w",0,1]],"committed":false}],[{"events":[["r",0,1],["r",1,null]],"committed":true}]]}`, txns, invalid, ""},
 		{"DBCop's JSON of 2019", `{"params":{"id":0},"info":"x","data":[[{"events":[{"write":true,"variable":0,"value":1,"success":true}],"success":true}],[{"events":[{"write":false,"variable":0,"value":0,"success":true},{"write":false,"variable":1,"value":0,"success":false}],"success":true}]]}`, txns, valid, ""},
+		{"DBCop's JSON with a session without transactions", `[ [], [{"events":[{"Write":{"variable":0,"version":1}}],"committed":true}], [] ]`, txns, valid, ""},
+		// The examples of DBCop's docs/history-format.md, and what PolySI writes: the
+		// transactions of all sessions, numbered, in the order in which they committed.
+		{"DBCop's documentation, write and read", "// Session 1: writes x\n[x:=1]\n---\n// Session 2: reads x\n[x==1]\n", txns, valid, ""},
+		{"DBCop's documentation, write skew", "// Session 1\n[x:=1 y:=2] [y==2 x:=3]\n---\n// Session 2\n[x==1 y:=4]\n", txns, invalid, ""},
+		{"DBCop's documentation, JSON", `{"params": {"id": 0, "n_node": 2, "n_variable": 3, "n_transaction": 2, "n_event": 2}, "info": "generated", "start": "2025-01-01T00:00:00.000000000+00:00", "end": "2025-01-01T00:00:00.001000000+00:00", "data": [[{"events": [{"Write": {"variable": 0, "version": 1}}], "committed": true}], [{"events": [{"Read": {"variable": 0, "version": 1}}, {"Read": {"variable": 1, "version": null}}], "committed": true}]]}`, txns, valid, ""},
+		{"PolySI, steps of transactions in turns", "w(1,1,0,0)\nr(2,0,1,1)\nw(2,2,0,0)\nr(1,1,1,1)\n", txns, invalid, ""},
+		{"PolySI, a snapshot", "w(1,1,0,0)\nw(2,2,0,0)\nr(1,1,1,1)\nr(2,2,1,1)\n", txns, valid, ""},
 		{"DBCop's JSON, garbage", `[[{"events":[{"Wrote":{"variable":0,"version":1}}]}]]`, txns, 0, `session 1, transaction 1: expected an event such as {"Write": {"variable": 1, "version": 2}}, not {:Wrote {:variable 0, :version 1}}`},
 	}
 	for _, c := range cases {

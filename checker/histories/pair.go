@@ -239,7 +239,10 @@ func (p *pairing) numbersOperations() bool {
 }
 
 // finish is called when all has been read. An :index that contradicts the order
-// of the file is an error.
+// of the file is an error. Sorting by it would be a guess: which of the two orders is
+// that of time, nobody knows. Jepsen's library does not sort either (jepsen.history:
+// it refuses such a history if its indices have to be dense, and else pairs
+// operations in the order of the file).
 func (p *pairing) finish() error {
 	if p.wrong != nil && !p.numbersOperations() {
 		return p.wrong

@@ -318,6 +318,9 @@ func (s *sessions) dbcopEvent(event string) (model.Micro, error) {
 // isDBCopJSON says whether a JSON text begins as a history of DBCop does.
 func isDBCopJSON(head []byte) bool {
 	compact := bytes.Join(bytes.Fields(head), nil)
+	for bytes.HasPrefix(compact, []byte("[[],")) { // a session without transactions
+		compact = append([]byte("["), compact[len("[[],"):]...)
+	}
 	for _, begin := range []string{`{"params":`, `{"info":`, `{"data":`, `[[{"events":`, `[[{"committed":`, `[[{"success":`} {
 		if bytes.HasPrefix(compact, []byte(begin)) {
 			return true
