@@ -16,7 +16,8 @@ import (
 var layers = [][]string{
 	{"model"},
 	{"story"},
-	{"elements", "invariants", "clusters", "graph"},
+	{"clusters", "graph"},
+	{"elements", "invariants"},
 	{"linearizable", "weaker", "transactions"},
 	{"conduct", "catalogue"},
 	{"promise", "online", "histories"},

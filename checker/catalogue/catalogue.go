@@ -140,8 +140,11 @@ func All() []Entry {
 			Doc:    "A mutex that knows its holder, with leases and fencing tokens where answers tell them.",
 			Decode: model.DecodeLock, levels: only(model.Lock())},
 		{Name: "log", Functions: "send [[send K V]], poll [[poll]], txn, assign, subscribe, crash", Whose: "Jepsen's kafka",
-			Doc:    "Logs by key. Lost writes, duplicates, inconsistent offsets, polls and sends out of order, skipped messages, aborted and precommitted reads. Cycles are not looked for.",
-			Decode: model.DecodeLog, levels: always("kafka", whatever, func(o Options) harness.Checker { return invariants.Log{Drained: o.Drained} })},
+			Doc:    "Logs by key. Lost writes, duplicates, inconsistent offsets, polls and sends out of order, skipped messages, aborted and precommitted reads, cycles of reads (G1c).",
+			Decode: model.DecodeLog, levels: []level{
+				{"read-committed", "polls show only messages of transactions that have committed", func(o Options) harness.Checker { return invariants.Log{Drained: o.Drained} }},
+				{"read-uncommitted", "polls may show messages of transactions that have not: cycles of reads are allowed", func(o Options) harness.Checker { return invariants.Log{Drained: o.Drained, ReadUncommitted: true} }},
+			}},
 		{Name: "long-fork", Functions: "txn [[w K V]] or [[r K V] ...]", Whose: "Jepsen's long-fork",
 			Doc:    "No two reads of the same registers show two writes in opposite orders. Each register is written once.",
 			Decode: model.DecodeRegisterTxn, levels: always("snapshot", whatever, plain(invariants.LongFork{}))},

@@ -181,12 +181,36 @@ func TestLog(t *testing.T) {
 			`0 ok txn [["send", 1, 7], ["send", 1, 8]] => [["send", 1, [0, 7]], ["send", 1, [2, 8]]]`, `2 ok send [["send", 1, 9]] => [["send", 1, [1, 9]]]`,
 			`1 ok poll [["poll"]] => [["poll", {"1": [[0, 7], [1, 9], [2, 8]]}]]`,
 		}, harness.Valid, "int-send-skip"},
+		{"two transactions that polled each other's messages", []string{
+			`0 ok txn [["send", 1, 7], ["poll"]] => [["send", 1, [0, 7]], ["poll", {"2": [[0, 8]]}]]`, `1 ok txn [["send", 2, 8], ["poll"]] => [["send", 2, [0, 8]], ["poll", {"1": [[0, 7]]}]]`,
+		}, harness.Invalid, "G1c"},
+		{"only one of them", []string{
+			`0 ok txn [["send", 1, 7], ["poll"]] => [["send", 1, [0, 7]], ["poll", {"2": []}]]`, `1 ok txn [["send", 2, 8], ["poll"]] => [["send", 2, [0, 8]], ["poll", {"1": [[0, 7]]}]]`,
+		}, harness.Valid, "unseen"},
+		{"a process polled what came of what it sent later", []string{
+			`0 ok poll [["poll"]] => [["poll", {"2": [[0, 8]]}]]`, `0 ok send [["send", 1, 7]] => [["send", 1, [0, 7]]]`, `1 ok txn [["send", 2, 8], ["poll"]] => [["send", 2, [0, 8]], ["poll", {"1": [[0, 7]]}]]`,
+		}, harness.Invalid, "G1c-process"},
+		{"sends of two transactions in a circle", []string{
+			`0 ok txn [["send", 1, 7], ["send", 2, 8]] => [["send", 1, [0, 7]], ["send", 2, [1, 8]]]`, `1 ok txn [["send", 2, 9], ["send", 1, 6]] => [["send", 2, [0, 9]], ["send", 1, [1, 6]]]`,
+			`2 ok poll [["poll"]] => [["poll", {"1": [[0, 7], [1, 6]], "2": [[0, 9], [1, 8]]}]]`,
+		}, harness.Valid, ""},
+		{"a log that was assigned anew meanwhile", []string{
+			`0 ok send [["send", 1, 7]] => [["send", 1, [0, 7]]]`, `0 ok send [["send", 1, 8]] => [["send", 1, [1, 8]]]`,
+			`1 ok poll [["poll"]] => [["poll", {"1": [[0, 7], [1, 8]]}]]`, `1 ok poll [["poll"]] => {"steps": [["poll", {"1": [[0, 7]]}]], "rebalanced": ["1"]}`,
+		}, harness.Valid, ""},
+		{"assigned from the beginning", []string{
+			`0 ok send [["send", 1, 7]] => [["send", 1, [0, 7]]]`, `0 ok send [["send", 1, 8]] => [["send", 1, [1, 8]]]`,
+			`1 ok poll [["poll"]] => [["poll", {"1": [[0, 7], [1, 8]]}]]`, `1 ok assign {"keys": ["1"], "from_beginning": true} => null`, `1 ok poll [["poll"]] => [["poll", {"1": [[0, 7]]}]]`,
+		}, harness.Valid, ""},
 		{"nobody polled", []string{send(`0 ok send [["send", 1, 7]] => [["send", 1, [0, 7]]]`), `0 info crash`}, harness.Unknown, "unseen"},
 	}
 	run(t, invariants.Log{}, model.DecodeLog, rows)
 	run(t, invariants.Log{Drained: true}, model.DecodeLog, []row{
 		{"unseen", []string{`0 ok send [["send", 1, 7]] => [["send", 1, [0, 7]]]`, `0 ok send [["send", 1, 8]] => [["send", 1, [1, 8]]]`, `1 ok poll [["poll"]] => [["poll", {"1": [[0, 7]]}]]`}, harness.Invalid, "unseen"},
 	})
+	run(t, invariants.Log{ReadUncommitted: true}, model.DecodeLog, []row{{"two transactions that polled each other's messages", []string{
+		`0 ok txn [["send", 1, 7], ["poll"]] => [["send", 1, [0, 7]], ["poll", {"2": [[0, 8]]}]]`, `1 ok txn [["send", 2, 8], ["poll"]] => [["send", 2, [0, 8]], ["poll", {"1": [[0, 7]]}]]`,
+	}, harness.Valid, "G1c"}})
 	twice := history(t, model.DecodeLog, `0 ok send [["send", 1, 7]] => [["send", 1, [0, 7]]]`, `0 ok send [["send", 1, 7]] => [["send", 1, [1, 7]]]`)
 	if _, err := (invariants.Log{}).Check(t.Context(), twice); err == nil {
 		t.Error("a value that is sent twice is no error")
@@ -231,7 +255,7 @@ func TestHonestLogs(t *testing.T) {
 
 // What a decoder takes survives being written and read again.
 func FuzzDecoders(f *testing.F) {
-	for _, raw := range []string{`{"0": 10, "a": null}`, `{"from": 0, "to": "b", "amount": 3}`, `[["send", 1, [0, 7]], ["poll", {"1": [[0, 7]]}], ["poll"]]`, `[1, "a"]`, `3`, `null`} {
+	for _, raw := range []string{`{"0": 10, "a": null}`, `{"from": 0, "to": "b", "amount": 3}`, `[["send", 1, [0, 7]], ["poll", {"1": [[0, 7]]}], ["poll"]]`, `{"steps": [["poll", {"1": [[0, 7]]}]], "rebalanced": ["1"]}`, `{"keys": [1], "from_beginning": true}`, `[1, "a"]`, `3`, `null`} {
 		for kind := range uint8(2) {
 			f.Add(kind, raw)
 		}
@@ -241,7 +265,7 @@ func FuzzDecoders(f *testing.F) {
 		for _, d := range []struct {
 			decode harness.Decoder
 			fs     []string
-		}{{model.DecodeBank, []string{"read"}}, {model.DecodeLog, []string{"send", "poll", "txn"}}, {model.DecodeIDs, []string{"generate"}}} {
+		}{{model.DecodeBank, []string{"read"}}, {model.DecodeLog, []string{"send", "poll", "txn", "assign"}}, {model.DecodeIDs, []string{"generate"}}} {
 			for _, fn := range d.fs {
 				v, err := d.decode(typ, fn, json.RawMessage(raw))
 				if err != nil || v == nil {

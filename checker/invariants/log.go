@@ -3,8 +3,11 @@ package invariants
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
+	"strings"
 
+	"coup/checker/graph"
 	"coup/checker/model"
 	"coup/checker/story"
 	"coup/harness"
@@ -20,6 +23,8 @@ import (
 //   - inconsistent-offsets: two messages stand at one offset;
 //   - aborted-read: a message whose send failed was polled (G1a);
 //   - precommitted-read: a transaction polled what it sent itself;
+//   - G1c: operations polled each other's messages in a circle, so that each would have
+//     to come before the other; G1c-process: the order of a process closes the circle;
 //   - int-nonmonotonic-poll, int-poll-skip: within one operation, a message was polled
 //     after one that follows it in the log, or one between two was left out;
 //   - nonmonotonic-poll, poll-skip: the same from one poll of a process to its next, as
@@ -32,17 +37,21 @@ import (
 //   - unseen: a message was acknowledged and never polled. That is invalid only if
 //     the history says that all was polled in the end.
 //
-// Cycles of transactions are not looked for.
+// Cycles of sends (G0) are not looked for: Kafka's transactions do not isolate sends, so
+// Jepsen's test allows them always.
 type Log struct {
 	// Drained says that in the end everything was polled, as Jepsen's test sees to.
 	Drained bool
+	// ReadUncommitted says that polls may show messages of transactions that have not
+	// committed yet: G1c and G1c-process are allowed.
+	ReadUncommitted bool
 }
 
 // Name implements [harness.Checker].
 func (Log) Name() string { return "log" }
 
 var logKinds = []string{
-	"lost-write", "aborted-read", "inconsistent-offsets", "duplicate", "precommitted-read", "int-nonmonotonic-poll", "int-poll-skip",
+	"lost-write", "aborted-read", "inconsistent-offsets", "duplicate", "precommitted-read", "G1c", "G1c-process", "int-nonmonotonic-poll", "int-poll-skip",
 	"nonmonotonic-poll", "poll-skip", "int-nonmonotonic-send", "nonmonotonic-send", "unseen",
 }
 
@@ -125,7 +134,10 @@ func (l Log) Check(ctx context.Context, h *harness.History) (harness.Result, err
 	if !l.Drained {
 		a.allow("unseen")
 	}
-	for _, look := range []func(*harness.History) error{a.gather, a.offsets, a.polls, a.sends, a.lost} {
+	if l.ReadUncommitted {
+		a.allow("G1c", "G1c-process")
+	}
+	for _, look := range []func(*harness.History) error{a.gather, a.offsets, a.polls, a.sends, a.cycles, a.lost} {
 		if ctx.Err() != nil {
 			return harness.Result{Checker: l.Name(), Valid: harness.Unknown, Summary: "There was no time to judge the logs.", Details: a.Details}, nil
 		}
@@ -393,4 +405,74 @@ func (a *logAnalysis) lost(*harness.History) error {
 		}
 	}
 	return nil
+}
+
+// cycles finds operations that polled each other's messages in a circle.
+func (a *logAnalysis) cycles(h *harness.History) error {
+	var ops []*harness.Operation
+	number := map[*harness.Operation]int32{}
+	for _, op := range model.Pointers(h.Operations) {
+		if _, ok := op.Output.(model.LogSteps); ok && op.Type == harness.OK {
+			number[op] = int32(len(ops))
+			ops = append(ops, op)
+		}
+	}
+	g := graph.New(len(ops))
+	latest := map[int]int32{} // by process
+	for to, op := range ops {
+		if from, known := latest[op.Process]; known {
+			g.Edge(from, int32(to), graph.Process)
+		}
+		latest[op.Process] = int32(to)
+		for _, m := range a.polledBy(op) {
+			if from, ok := number[m.writer]; ok {
+				g.Edge(from, int32(to), graph.WR)
+			}
+		}
+	}
+	g.Seal()
+	for kind, kinds := range map[string]graph.Dependency{"G1c": graph.WR, "G1c-process": graph.WR | graph.Process} {
+		component, _ := g.Components(kinds, nil)
+		first := graph.WR
+		if kind == "G1c-process" {
+			first = graph.Process
+		}
+		steps := g.Cycle(first, kinds, component)
+		if steps == nil {
+			continue
+		}
+		var proof []*harness.Operation
+		var said []string
+		for _, s := range steps {
+			from, to := ops[s.From], ops[s.To]
+			proof = append(proof, to)
+			if s.Kind == graph.Process {
+				said = append(said, fmt.Sprintf("process %d performed %s before %s", to.Process, a.model.Describe(from), a.model.Describe(to)))
+				continue
+			}
+			for key, m := range a.polledBy(to) {
+				if m.writer == from {
+					said = append(said, fmt.Sprintf("process %d polled %d from %s, which process %d had sent", to.Process, m.value, key, from.Process))
+					break
+				}
+			}
+		}
+		a.add(kind, "", "Each of these operations would have to come before the others: "+strings.Join(said, ", and ")+".", proof...)
+	}
+	return nil
+}
+
+// polledBy are the messages that an operation polled, with their logs.
+func (a *logAnalysis) polledBy(op *harness.Operation) iter.Seq2[string, *sent] {
+	return func(yield func(string, *sent) bool) {
+		for _, s := range stepsOf(op) {
+			for _, p := range s.Polled {
+				for _, m := range p.Messages {
+					if !yield(p.Key, a.journal(p.Key).message(m.Value)) {
+						return
+					}
+				}
+			}
+		}
+	}
 }

@@ -72,7 +72,8 @@ func (s LogSteps) String() string {
 	return strings.Join(words, ", ")
 }
 
-// MarshalJSON writes the list of steps.
+// MarshalJSON writes the list of steps; with rebalanced logs, {"steps": [...],
+// "rebalanced": [key, ...]}.
 func (s LogSteps) MarshalJSON() ([]byte, error) {
 	message := func(m Message) []any { return []any{m.Offset, m.Value} }
 	steps := []any{}
@@ -95,7 +96,20 @@ func (s LogSteps) MarshalJSON() ([]byte, error) {
 			steps = append(steps, []any{"poll", got})
 		}
 	}
-	return json.Marshal(steps)
+	if len(s.Rebalanced) == 0 {
+		return json.Marshal(steps)
+	}
+	return json.Marshal(map[string]any{"steps": steps, "rebalanced": s.Rebalanced})
+}
+
+// MarshalJSON writes the list of keys; with FromBeginning, {"keys": [...],
+// "from_beginning": true}.
+func (a Assigned) MarshalJSON() ([]byte, error) {
+	keys := append([]string{}, a.Keys...)
+	if !a.FromBeginning {
+		return json.Marshal(keys)
+	}
+	return json.Marshal(map[string]any{"keys": keys, "from_beginning": true})
 }
 
 // DecodeLog is the [harness.Decoder] of logs: send, poll and txn take and return
@@ -104,10 +118,18 @@ func DecodeLog(t harness.Type, f string, raw json.RawMessage) (any, error) {
 	steps := func(raw json.RawMessage) (any, error) { return logSteps(raw) }
 	keys := func(raw json.RawMessage) (any, error) {
 		var in []json.RawMessage
-		if err := json.Unmarshal(raw, &in); err != nil {
+		a := Assigned{Keys: []string{}}
+		var whole struct {
+			Keys          []json.RawMessage
+			FromBeginning bool `json:"from_beginning"`
+		}
+		switch {
+		case json.Unmarshal(raw, &in) == nil:
+		case json.Unmarshal(raw, &whole) == nil:
+			in, a.FromBeginning = whole.Keys, whole.FromBeginning
+		default:
 			return nil, fmt.Errorf("expected a list of keys, not %s", short(raw))
 		}
-		a := Assigned{Keys: []string{}}
 		for _, k := range in {
 			key, err := name(k)
 			if err != nil {
@@ -139,7 +161,18 @@ func logMessage(raw json.RawMessage) (m Message, err error) {
 
 func logSteps(raw json.RawMessage) (s LogSteps, err error) {
 	var in [][]json.RawMessage
-	if err := json.Unmarshal(raw, &in); err != nil {
+	var whole struct {
+		Steps      [][]json.RawMessage
+		Rebalanced []string
+	}
+	switch {
+	case json.Unmarshal(raw, &in) == nil:
+	case json.Unmarshal(raw, &whole) == nil:
+		in = whole.Steps
+		if len(whole.Rebalanced) > 0 {
+			s.Rebalanced = whole.Rebalanced
+		}
+	default:
 		return s, fmt.Errorf("expected a list of steps, not %s", short(raw))
 	}
 	for i, words := range in {
