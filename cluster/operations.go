@@ -55,6 +55,24 @@ type Micro struct {
 	List  []int64 // r, once performed: what the list held
 }
 
+// Logs is a set of logs by key, such as the partitions of a topic. Messages are only
+// added, at the end.
+type Logs interface {
+	// Send adds a message to a log, and returns the offset at which it stands; nil:
+	// the system does not tell.
+	Send(ctx context.Context, key string, v int64) (offset *int64, err error)
+	// Poll returns messages of a log from an offset on, in their order, and the offset
+	// at which the next poll goes on. 0 is the beginning. It returns no messages only if
+	// there were none left when it was asked.
+	Poll(ctx context.Context, key string, from int64) (messages []Message, next int64, err error)
+}
+
+// Message is what stands at an offset of a log.
+type Message struct {
+	Offset *int64 // nil: the system does not tell
+	Value  int64
+}
+
 // Lock is a set of locks by key. Each is held by one client at a time, until the
 // client releases it or its lease is over.
 type Lock interface {

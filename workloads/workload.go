@@ -32,7 +32,10 @@ type Workload struct {
 	Keys func(op harness.Op) []string
 	// Invoke performs op through a connection. A connection that lacks what the
 	// workload needs is found by Supports before anything is invoked.
-	Invoke   func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error)
+	Invoke func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error)
+	// Session makes a connection one that remembers something from one operation of a
+	// process to the next; nil: there is nothing to remember.
+	Session  func(c cluster.Conn) cluster.Conn
 	Supports func(c cluster.Conn) bool
 	Decode   harness.Decoder
 	// Looks reports whether an operation only reads; nil: one named "read" does.
@@ -68,6 +71,7 @@ var All = map[string]Workload{
 	"counter":     counter,
 	"list-append": listAppend,
 	"lock":        lock,
+	"log":         logs,
 }
 
 // Find returns the workload of that name; its error says which there are.
@@ -83,7 +87,12 @@ func Find(name string) (Workload, error) {
 func Names() []string { return slices.Sorted(maps.Keys(All)) }
 
 // Client makes the client of one process from its connection.
-func (w Workload) Client(c cluster.Conn) harness.Client { return client{w, c} }
+func (w Workload) Client(c cluster.Conn) harness.Client {
+	if w.Session != nil {
+		c = w.Session(c)
+	}
+	return client{w, c}
+}
 
 type client struct {
 	w Workload

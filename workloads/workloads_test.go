@@ -197,6 +197,28 @@ func (c conn) Txn(_ context.Context, steps []cluster.Micro) ([]cluster.Micro, er
 	return out, nil
 }
 
+func (c conn) Send(_ context.Context, key string, v int64) (*int64, error) {
+	wrong := c.wrong("send")
+	defer c.mu.Unlock()
+	at := int64(len(c.lists[key]))
+	if !wrong {
+		c.lists[key] = append(c.lists[key], v)
+	}
+	return &at, nil
+}
+
+func (c conn) Poll(_ context.Context, key string, from int64) (messages []cluster.Message, next int64, err error) {
+	wrong := c.wrong("poll")
+	defer c.mu.Unlock()
+	for ; from < int64(len(c.lists[key])) && len(messages) < 3; from++ {
+		if at := from; !wrong {
+			messages = append(messages, cluster.Message{Offset: &at, Value: c.lists[key][at]})
+		}
+		wrong = false
+	}
+	return messages, from, nil
+}
+
 // judge runs the workload against memory that breaks the function broken, and
 // judges what was recorded with the workload's own checkers.
 func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
@@ -270,10 +292,12 @@ func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
 		"queue":    {"enqueue", "dequeue"},
 		"counter":  {"add"},
 		"lock":     {"acquire", "release"},
+		// A message that was acknowledged is not there, and a poll leaves one out.
+		"log": {"send", "poll"},
 		// What it appends gets lost, and what it reads is old.
 		"list-append": {"txn"},
 	}
-	watched := 1 // the lock, which is not
+	watched := 2 // the lock and the log, which are not
 	for _, name := range workloads.Names() {
 		w, err := workloads.Find(name)
 		if err != nil {
@@ -315,7 +339,7 @@ func TestAWorkloadSaysWhatItNeeds(t *testing.T) {
 			t.Errorf("%s: an unknown function: %v", name, err)
 		}
 	}
-	if _, err := workloads.Find("bank"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are counter, list-append, lock, queue, register, set)", "bank") {
+	if _, err := workloads.Find("bank"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are counter, list-append, lock, log, queue, register, set)", "bank") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -196,6 +196,9 @@ func (k *contract) operations(node, key string) {
 	if l, ok := conn.(cluster.Lock); ok {
 		k.lock(node+": lock", l, key)
 	}
+	if l, ok := conn.(cluster.Logs); ok {
+		k.logs(node+": log", l, key)
+	}
 	k.expect(node+": the node that was asked last is one of the nodes", slices.Contains(k.nodes, conn.Node()))
 }
 
@@ -270,6 +273,41 @@ func (k *contract) counter(what string, c cluster.Counter, key string) {
 	}
 	k.must(what+": read", read)
 	k.same(what+": after adding 5, -2 and 0", got, int64(3))
+}
+
+func (k *contract) logs(what string, l cluster.Logs, key string) {
+	var got []cluster.Message
+	next := int64(0)
+	poll := func(from int64) func(ctx context.Context) error {
+		return func(ctx context.Context) (err error) { got, next, err = l.Poll(ctx, key, from); return err }
+	}
+	k.must(what+": poll", poll(0))
+	k.same(what+": a log that nobody has sent to has messages", len(got), 0)
+	in := []int64{7, 3, -1}
+	var at []*int64
+	for _, v := range in {
+		k.must(what+": send", func(ctx context.Context) error {
+			offset, err := l.Send(ctx, key, v)
+			at = append(at, offset)
+			return err
+		})
+	}
+	var all []cluster.Message
+	for next = 0; len(all) <= len(in); all = append(all, got...) {
+		if k.must(what+": poll", poll(next)); len(got) == 0 {
+			break
+		}
+	}
+	var values []int64
+	for i, m := range all {
+		values = append(values, m.Value)
+		if i < len(at) && at[i] != nil && m.Offset != nil {
+			k.same(fmt.Sprintf("%s: the offset of message %d", what, i+1), m.Offset, at[i])
+		}
+	}
+	k.same(what+": after sending 7, 3 and -1", values, in)
+	k.must(what+": poll", poll(next))
+	k.same(what+": a log that was polled to its end has messages", len(got), 0)
 }
 
 func (k *contract) transactions(what string, t cluster.Transactions, key string) {
