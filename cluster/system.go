@@ -24,9 +24,10 @@ type System interface {
 	// Pod describes node, one of all. The hosts of all are known when a pod is made;
 	// ports, images and roles must not depend on them.
 	Pod(node Node, all []Node, o Options) Pod
-	// Open connects a client to node. What the connection can do it shows by
-	// implementing [Register], [Set], [Queue], [Counter], [Lock] or [Transactions]. Open may
-	// be lazy.
+	// Open makes a client of node. What the client can do it shows by implementing
+	// [Register], [Set], [Queue], [Counter], [Lock] or [Transactions]. Open is lazy: it
+	// talks to nobody, and the first operation connects. So what a system can do is known
+	// before anything runs; see [Shown].
 	Open(a Access, node string, o Options) (Conn, error)
 }
 

@@ -3,6 +3,7 @@ package harness
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -63,6 +64,15 @@ type Op struct {
 	Value   any
 	Node    string // the node that was asked (completions: that answered last)
 	Error   string // for fail and info: what went wrong
+}
+
+// Function splits the name of a function in a load of several workloads, such as
+// "set.add"; the workload is "" in a load of one.
+func Function(f string) (workload, function string) {
+	if w, f, ok := strings.Cut(f, "."); ok {
+		return w, f
+	}
+	return "", f
 }
 
 // Decoder gives the value of a stored line its Go type back. Each workload has one.

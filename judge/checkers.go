@@ -31,7 +31,7 @@ func minOK(p plan.Plan) int {
 // Checkers are the checkers that judge a run.
 func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 	p := stored.Plan
-	w, err := workloads.Find(p.Workload)
+	w, err := p.Judged()
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +43,16 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 	}
 	// The order matters: that a run did not finish is reported first, because it explains
 	// the rest.
-	ran := conduct.Ran{Faults: faults, MinOK: minOK(p), MinPerFunction: min(5, 1+minOK(p)/10), Needs: w.Needs}
+	perFunction := min(5, 1+minOK(p)/10/len(workloads.Split(p.Workload)))
+	ran := conduct.Ran{Faults: faults, MinOK: minOK(p), MinPerFunction: perFunction, Needs: w.Needs, Conditional: w.Conditional}
 	if p.Operations != nil { // a list is meant as it is, however few operations it has
 		ran = conduct.Ran{Faults: faults}
 	}
 	all := []harness.Checker{conduct.Finished{}, ran}
 	all = append(all, promises(p, w)...)
+	if p.MayBeStale() {
+		all = append(all, w.Weaker()...)
+	}
 	for _, text := range p.Promises {
 		promised, err := promise.Parse(text)
 		if err != nil {
@@ -63,7 +67,7 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 		all = append(all, conduct.Steady{})
 	}
 	within := time.Duration(p.ServeWithin)
-	all = append(all, conduct.Liveness{Within: within}, conduct.CatchUp{Within: within})
+	all = append(all, conduct.Liveness{Within: within, Conditional: w.Conditional}, conduct.CatchUp{Within: within})
 	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
 }
 
@@ -86,6 +90,9 @@ func promises(p plan.Plan, w workloads.Workload) []harness.Checker {
 func withinBounds(p plan.Plan, all []harness.Checker) []harness.Checker {
 	for i, c := range all {
 		switch c := c.(type) {
+		case workloads.Part:
+			c.Checker = withinBounds(p, []harness.Checker{c.Checker})[0]
+			all[i] = c
 		case linearizable.Checker:
 			c.Timeout, c.MemoryBytes = time.Duration(p.CheckTime), uint64(p.CheckMemory)<<20
 			all[i] = c

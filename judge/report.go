@@ -112,8 +112,9 @@ func fields(s plan.Stored) []report.Field {
 	fields := []report.Field{
 		{Name: "system", Value: strings.TrimSpace(p.System + " " + p.Version)}, {Name: "the nodes say they run", Value: s.Release},
 		{Name: "planted bug", Value: p.Bug}, {Name: "reads", Value: p.Reads},
+		{Name: "judged as", Value: p.Consistency},
 		{Name: "settings", Value: strings.Join(settings, " ")},
-		{Name: "nodes", Value: fmt.Sprint(p.Nodes)}, {Name: "workload", Value: p.Workload},
+		{Name: "nodes", Value: fmt.Sprint(p.Nodes)}, {Name: "workload", Value: strings.ReplaceAll(p.Workload, ",", ", ")},
 		{Name: "load", Value: load(p)}, {Name: "objects", Value: objects(p)},
 		{Name: "faults", Value: strings.Join(p.Nemesis, " ")}, {Name: "seed", Value: fmt.Sprint(p.Seed)},
 		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image of coup", Value: s.Image},

@@ -20,6 +20,7 @@ func (p Plan) Command() string {
 	add(p.Backend != d.Backend, "backend", p.Backend)
 	add(p.Version != "", "system-version", p.Version)
 	add(p.Image != "", "image", p.Image)
+	add(p.Consistency != "", "consistency", p.Consistency)
 	add(p.Bug != "", "bug", p.Bug)
 	add(p.Reads != d.Reads, "reads", p.Reads)
 	for _, k := range slices.Sorted(maps.Keys(p.Settings)) {

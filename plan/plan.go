@@ -41,7 +41,10 @@ type Plan struct {
 	Reads    string            `json:"reads" yaml:"reads"`                           // linearizable, lease or stale
 	Settings map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"` // of the system's own
 
-	Workload    string   `json:"workload" yaml:"workload"`
+	Workload string `json:"workload" yaml:"workload"` // its name; several, with commas; or all that the system can do
+	// Consistency is what clients are promised; "": what the workload promises. See
+	// workloads.Workload.At.
+	Consistency string   `json:"consistency,omitempty" yaml:"consistency,omitempty"`
 	Time        Duration `json:"time" yaml:"time"` // how long the load lasts
 	Concurrency int      `json:"concurrency" yaml:"concurrency"`
 	Rate        float64  `json:"rate" yaml:"rate"`       // operations per second; 0: as fast as they are answered
@@ -215,9 +218,6 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 		return err
 	}
 	p.System = sys.Name()
-	if _, err := workloads.Find(p.Workload); err != nil {
-		return err
-	}
 	if p.Bug != "" && !slices.ContainsFunc(cluster.BugsOf(sys), func(b cluster.Bug) bool { return b.Name == p.Bug }) {
 		var names []string
 		for _, b := range cluster.BugsOf(sys) {
@@ -229,6 +229,9 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 		return fmt.Errorf("reads are linearizable, lease or stale, not %q", p.Reads)
 	}
 	if err := sys.Check(p.Options()); err != nil {
+		return err
+	}
+	if err := p.checkWorkload(sys); err != nil {
 		return err
 	}
 	if err := p.runs(sys); err != nil {
@@ -289,6 +292,48 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 		}
 	}
 	return nil
+}
+
+// AllWorkloads is the workload of a plan that stands for all that its system can do.
+const AllWorkloads = "all"
+
+// checkWorkload sees that clients of the system can do what the workload asks for.
+func (p *Plan) checkWorkload(sys cluster.System) error {
+	can, untold := workloads.Supported(sys, p.Options())
+	if p.Workload == AllWorkloads {
+		if untold != nil {
+			return untold
+		}
+		p.Workload = strings.Join(can, ",")
+	}
+	p.Workload = workloads.Normal(p.Workload)
+	if _, err := workloads.Find(p.Workload); err != nil {
+		return err
+	}
+	for _, name := range workloads.Split(p.Workload) {
+		if untold == nil && !slices.Contains(can, name) {
+			return fmt.Errorf("%s can't do what the workload %s asks for (it can do %s)", p.System, name, strings.Join(can, ", "))
+		}
+	}
+	if _, err := p.Judged(); err != nil {
+		return fmt.Errorf("workload %s: %w", p.Workload, err)
+	}
+	return nil
+}
+
+// Judged is the plan's workload, judged by its consistency.
+func (p Plan) Judged() (workloads.Workload, error) {
+	w, err := workloads.Find(p.Workload)
+	if err != nil {
+		return w, err
+	}
+	return w.At(p.Consistency)
+}
+
+// MayBeStale reports whether reads are not promised to show the newest value: by their
+// mode, or by what is promised.
+func (p Plan) MayBeStale() bool {
+	return p.Reads != "linearizable" || p.Consistency != "" && p.Consistency != "linearizable"
 }
 
 // checkPromises parses the plan's promises. It fails for a promise that makes no sense,

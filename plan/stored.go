@@ -72,9 +72,12 @@ func (s Stored) Title() string {
 	if p.Version != "" {
 		system += " " + p.Version
 	}
-	t := fmt.Sprintf("%s, %d nodes, %s for %s", system, p.Nodes, p.Workload, p.Time)
+	t := fmt.Sprintf("%s, %d nodes, %s for %s", system, p.Nodes, strings.ReplaceAll(p.Workload, ",", " + "), p.Time)
 	if len(p.Nemesis) > 0 {
 		t += " under " + strings.Join(p.Nemesis, ", ")
+	}
+	if p.Consistency != "" {
+		t += ", judged as " + p.Consistency
 	}
 	if p.Bug != "" {
 		t += ", with the planted bug " + p.Bug

@@ -41,7 +41,7 @@ func Run(ctx, soft context.Context, p plan.Plan, o Options) (dir string, verdict
 			return "", verdict, err
 		}
 	}
-	work, err := workloads.Find(p.Workload)
+	work, err := p.Judged()
 	if err != nil {
 		return "", verdict, err
 	}

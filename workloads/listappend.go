@@ -67,6 +67,7 @@ var listAppend = Workload{
 	Supports: supports[cluster.Transactions],
 	Decode:   model.DecodeListTxn,
 	Checkers: func() []harness.Checker { return []harness.Checker{transactions.Checker{}} },
+	Levels:   transactionLevels(),
 	Needs:    []string{"txn"},
 }
 

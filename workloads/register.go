@@ -5,6 +5,7 @@ import (
 
 	"coup/checker/linearizable"
 	"coup/checker/model"
+	"coup/checker/weaker"
 	"coup/cluster"
 	"coup/harness"
 	"coup/harness/gen"
@@ -43,7 +44,9 @@ var register = Workload{
 	Checkers: func() []harness.Checker {
 		return []harness.Checker{linearizable.Checker{Model: model.Register()}}
 	},
-	Needs: []string{"read", "write", "cas"},
+	Levels: registerLevels(),
+	weaker: weaker.Held{},
+	Needs:  []string{"read", "write", "cas"},
 }
 
 // registerOps mixes reads, writes and compare-and-sets of one register. Written

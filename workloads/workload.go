@@ -31,7 +31,7 @@ type Workload struct {
 	// Keys are the objects that an invocation works on; nil: op.Key is the only one.
 	Keys func(op harness.Op) []string
 	// Invoke performs op through a connection. A connection that lacks what the
-	// workload needs is found by Supports before anything is invoked.
+	// workload needs is found by Supports before anything is invoked; see [Supported].
 	Invoke func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error)
 	// Session makes a connection one that remembers something from one operation of a
 	// process to the next; nil: there is nothing to remember.
@@ -42,9 +42,18 @@ type Workload struct {
 	Looks func(op *harness.Operation) bool
 	// Checkers judge what the workload promises.
 	Checkers func() []harness.Checker
+	// Levels are what else the workload can be judged by, beside what Checkers do; see [Workload.At].
+	Levels []Level
 	// Needs are the functions of which a run must have seen successes to be
 	// worth a verdict.
 	Needs []string
+	// Conditional are functions that may rightly fail again and again, because they can
+	// only succeed soon after another one has: such as the release of a lock whose lease
+	// is over.
+	Conditional []string
+
+	weaker harness.Checker // see [Workload.Weaker]; nil: there is nothing to say
+	parts  []part          // of several workloads at once
 }
 
 // Options shape a load. The zero value is useful.
@@ -74,17 +83,43 @@ var All = map[string]Workload{
 	"log":         logs,
 }
 
-// Find returns the workload of that name; its error says which there are.
+// Find returns the workload of that name, or of several names with commas between them,
+// as one; its error says which there are.
 func Find(name string) (Workload, error) {
-	w, ok := All[name]
-	if !ok {
-		return w, fmt.Errorf("there is no workload %q (there are %s)", name, strings.Join(Names(), ", "))
+	var parts []part
+	for _, one := range Split(name) {
+		w, ok := All[one]
+		if !ok {
+			return w, fmt.Errorf("there is no workload %q (there are %s)", one, strings.Join(Names(), ", "))
+		}
+		parts = append(parts, part{one, w})
 	}
-	return w, nil
+	if len(parts) == 1 {
+		return parts[0].Workload, nil
+	}
+	return mix(parts), nil
+}
+
+// Split are the names in that of several workloads.
+func Split(name string) []string { return strings.Split(name, ",") }
+
+// Normal is a name that Find takes with its parts sorted, each once.
+func Normal(name string) string {
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(Split(name)))), ",")
 }
 
 // Names lists the workloads, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(All)) }
+
+// Supported are the workloads that a system with these options can do, sorted. It fails
+// for a system that does not tell without a running cluster.
+func Supported(sys cluster.System, o cluster.Options) ([]string, error) {
+	c, err := cluster.Shown(sys, o)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(Names(), func(name string) bool { return !All[name].Supports(c) }), nil
+}
 
 // Client makes the client of one process from its connection.
 func (w Workload) Client(c cluster.Conn) harness.Client {
@@ -128,16 +163,44 @@ type Monitor interface {
 // Monitor returns what watches the operations of the workload while they are
 // recorded; nil if its promise can't be watched.
 func (w Workload) Monitor() Monitor {
+	of := monitors{}
 	for _, c := range w.Checkers() {
-		switch c := c.(type) {
-		case linearizable.Checker:
-			if m, err := online.NewMonitor(c.Model); err == nil {
-				return m
-			}
-		case transactions.Checker:
-			if !c.Registers && (c.Level == "" || c.Level == transactions.StrictSerializable) {
-				return online.NewTransactionMonitor()
-			}
+		name := ""
+		if p, ok := c.(Part); ok {
+			name, c = p.Of, p.Checker
+		}
+		if m := monitorOf(c); m != nil {
+			of[name] = m
+		}
+	}
+	if len(of) == 0 {
+		return nil
+	}
+	return of
+}
+
+// monitors watch a load, each the part of a workload.
+type monitors map[string]Monitor
+
+func (m monitors) Observe(op harness.Op) (*online.Finding, error) {
+	name, f := harness.Function(op.F)
+	one, ok := m[name]
+	if !ok {
+		return nil, nil
+	}
+	op.F = f
+	return one.Observe(op)
+}
+
+func monitorOf(c harness.Checker) Monitor {
+	switch c := c.(type) {
+	case linearizable.Checker:
+		if m, err := online.NewMonitor(c.Model); err == nil {
+			return m
+		}
+	case transactions.Checker:
+		if !c.Registers && (c.Level == "" || c.Level == transactions.StrictSerializable) {
+			return online.NewTransactionMonitor()
 		}
 	}
 	return nil

@@ -98,5 +98,6 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 // more; only a dequeue that finds it empty has seen all of it.
 func leftMore(op *harness.Operation) bool {
 	v, ok := op.Output.(model.Maybe)
-	return op.F == "dequeue" && ok && v.Set
+	_, f := harness.Function(op.F)
+	return f == "dequeue" && ok && v.Set
 }

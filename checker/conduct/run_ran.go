@@ -22,6 +22,7 @@ type Ran struct {
 	MinOK          int      // the least number of operations of the load that must have succeeded; zero: 1
 	MinPerFunction int      // the same for each function that was tried or is needed; zero: 1
 	Needs          []string // functions that must have been tried
+	Conditional    []string // functions that need not have succeeded, unless they are needed
 }
 
 // RanDetails are the Details of [Ran].
@@ -90,7 +91,8 @@ func (c Ran) Check(ctx context.Context, h *harness.History) (harness.Result, err
 		d.Lacking = append(d.Lacking, fmt.Sprintf("%s succeeded, and %d must", story.Plural(d.OK, "operation"), least))
 	} else {
 		for _, f := range d.Functions {
-			if least := max(1, c.MinPerFunction); f.OK < least {
+			free := slices.Contains(c.Conditional, f.F) && !slices.Contains(c.Needs, f.F)
+			if least := max(1, c.MinPerFunction); f.OK < least && !free {
 				d.Lacking = append(d.Lacking, fmt.Sprintf("of %d operations %s %d succeeded, and %d must", f.OK+f.Fail+f.Info, f.F, f.OK, least))
 			}
 		}

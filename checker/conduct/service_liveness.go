@@ -27,6 +27,9 @@ import (
 // the result is unknown.
 type Liveness struct {
 	Within time.Duration // the bound; 0: [DefaultServeWithin]
+	// Conditional are functions that may rightly fail again and again, such as the release of
+	// a lock whose lease is over: such an answer is no lack of service.
+	Conditional []string
 }
 
 // DefaultServeWithin is far longer than an election usually takes on a busy machine.
@@ -65,7 +68,9 @@ func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result
 	byF := map[string][]*harness.Operation{}
 	for i := range h.Operations {
 		op := &h.Operations[i]
-		byF[op.F] = append(byF[op.F], op)
+		if op.Type != harness.Fail || !slices.Contains(c.Conditional, op.F) {
+			byF[op.F] = append(byF[op.F], op)
+		}
 	}
 	var proved, doubted *outage
 	for _, s := range stretches {

@@ -35,6 +35,13 @@ type SessionDetails struct {
 	Broken []string `json:"broken"` // guarantees
 }
 
+// Guarantees are those of [Sessions].
+func Guarantees() []string {
+	return []string{ReadYourWrites, MonotonicReads, MonotonicWrites, WritesFollowReads}
+}
+
+func (d SessionDetails) broke(guarantee string) bool { return slices.Contains(d.Broken, guarantee) }
+
 // Name implements [harness.Checker].
 func (Sessions) Name() string { return "sessions" }
 
@@ -58,7 +65,7 @@ func (Sessions) Check(ctx context.Context, h *harness.History) (harness.Result, 
 			continue
 		}
 		d.Keys++
-		for _, guarantee := range []string{ReadYourWrites, MonotonicReads, MonotonicWrites, WritesFollowReads} {
+		for _, guarantee := range Guarantees() {
 			cycle := s.broken(guarantee)
 			if cycle == nil || slices.Contains(d.Broken, guarantee) {
 				continue

@@ -11,6 +11,7 @@ import (
 	"coup/cluster"
 	"coup/harness"
 	"coup/nemesis"
+	"coup/workloads"
 )
 
 // CheckSystem tests a system that runs on a cluster of at least three nodes, and returns
@@ -51,6 +52,8 @@ type contract struct {
 	check
 	o cluster.Options
 	n int // connections that were opened
+	// supported are the workloads that the system said it can do before anything ran.
+	supported []string
 }
 
 // opTimeout bounds an operation that has to succeed, on a machine that is busy, and
@@ -141,6 +144,12 @@ func (k *contract) description() {
 		recipes, err := i.Images(k.o)
 		k.expect("the images are known", err == nil && len(recipes) > 0)
 	}
+	var err error
+	if k.supported, err = workloads.Supported(k.sys, k.o); err != nil {
+		k.errs = append(k.errs, fmt.Errorf("what clients can do is known before anything runs: %w", err))
+	} else {
+		k.expect("clients can do what a workload asks for", len(k.supported) > 0)
+	}
 }
 
 // serves waits until clients can work.
@@ -178,6 +187,10 @@ func (k *contract) operations(node, key string) {
 		return
 	}
 	defer conn.Close()
+	for _, name := range workloads.Names() {
+		k.expect(fmt.Sprintf("%s: a client that is connected can do the workload %s if that was said before", node, name),
+			workloads.All[name].Supports(conn) == slices.Contains(k.supported, name))
+	}
 	if r, ok := conn.(cluster.Register); ok {
 		k.register(node+": register", r, key)
 	}

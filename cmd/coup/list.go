@@ -34,11 +34,14 @@ func list(out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "  %s", name)
-		if loses := cluster.LosesOf(sys, cluster.Options{}); loses != "" {
-			fmt.Fprintf(w, "\t%s", loses)
+		can := "only a cluster that runs tells what it can do"
+		if all, err := workloads.Supported(sys, cluster.Options{}); err == nil {
+			can = strings.Join(all, ", ")
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "  %s\tworkloads: %s\n", name, can)
+		if loses := cluster.LosesOf(sys, cluster.Options{}); loses != "" {
+			fmt.Fprintf(w, "  \t  %s\n", loses)
+		}
 	}
 	fmt.Fprintln(w, "\nWorkloads:")
 	for _, name := range workloads.Names() {

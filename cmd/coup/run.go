@@ -14,12 +14,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"coup/checker/weaker"
 	"coup/cluster"
 	"coup/cluster/sim"
 	"coup/judge"
 	"coup/plan"
 	"coup/results"
 	"coup/runner"
+	"coup/workloads"
 )
 
 func newRun(soft context.Context) *cobra.Command {
@@ -142,7 +144,8 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.StringVar(&p.Bug, "bug", p.Bug, "switch a planted bug of the system on (see coup list)")
 	f.StringVar(&p.Reads, "reads", p.Reads, "mode of reads: linearizable, lease or stale")
 	f.StringToStringVar(&p.Settings, "set", p.Settings, "settings of the system, name=value,...")
-	f.StringVar(&p.Workload, "workload", p.Workload, "what the clients do (see coup list)")
+	f.StringVar(&p.Workload, "workload", p.Workload, "what the clients do (see coup list); several at once with commas, or all that the system can do")
+	f.StringVar(&p.Consistency, "consistency", p.Consistency, "what the answers are judged by, if that is not what the workload promises. register: linearizable, sequential, sessions, staleness, or staleness=2s with a bound; list-append: serializable, snapshot-isolation and the other levels of coup check")
 	f.StringSliceVar(&p.Nemesis, "nemesis", p.Nemesis, "faults, each fault:target (see coup list); empty for none")
 	f.TextVar(&p.Interval, "interval", p.Interval, "average time between two strikes of the same fault, at least 200ms; 0s: it follows from the number of faults. A schedule may have about 100000 strikes")
 	f.IntVar(&p.Nodes, "nodes", p.Nodes, "size of the cluster")
@@ -255,6 +258,11 @@ func printVerdict(w *os.File, dir string, v judge.Verdict) {
 		}
 		for _, s := range r.Counterexample.Story {
 			fmt.Fprintf(w, "  %s\n", s)
+		}
+	}
+	for _, r := range v.Results {
+		if name, _ := workloads.Without(r.Checker); name == (weaker.Held{}).Name() {
+			fmt.Fprintf(w, "%s: %s\n", r.Checker, r.Summary)
 		}
 	}
 	if not := v.NotJudged(); len(not) > 0 {

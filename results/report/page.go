@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"coup/checker/conduct"
+	"coup/checker/weaker"
 	"coup/harness"
 	"coup/harness/timeline"
+	"coup/workloads"
 )
 
 // page is what the template sees.
@@ -148,12 +150,18 @@ func (p *page) addResults(results []harness.Result) {
 	for _, r := range results {
 		p.Results = append(p.Results, resultRow{
 			Result: r, Class: strings.ReplaceAll(r.Valid.String(), " ", "-"), Word: r.Valid.String(), Pretty: prettyDetails(r.Details, 20_000),
-			Figures: r.Valid == harness.Valid && (r.Checker == conduct.Availability{}.Name() || r.Checker == conduct.Failovers{}.Name() || r.Checker == conduct.Partitions{}.Name()),
+			Figures: r.Valid == harness.Valid && measures(r.Checker),
 		})
 	}
 	p.Proofs = gatherProofs(results)
 	p.Changes.fill(results, p.Nodes)
 	p.Sides.fill(results)
+}
+
+// measures reports whether a checker gives figures and judges nothing.
+func measures(checker string) bool {
+	name, _ := workloads.Without(checker)
+	return slices.Contains([]string{conduct.Availability{}.Name(), conduct.Failovers{}.Name(), conduct.Partitions{}.Name(), weaker.Held{}.Name()}, name)
 }
 
 func (p *page) addFaults(faults []*fault, results []harness.Result) {
