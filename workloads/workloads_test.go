@@ -223,13 +223,18 @@ func (c conn) Poll(_ context.Context, key string, from int64) (messages []cluste
 // judges what was recorded with the workload's own checkers.
 func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
 	t.Helper()
+	return judgeLoad(t, w, broken, 300)
+}
+
+func judgeLoad(t *testing.T, w workloads.Workload, broken string, operations int) checker.Verdict {
+	t.Helper()
 	m := newMemory(broken)
 	var out bytes.Buffer
 	rec := harness.NewRecorder(&out)
 	keys := map[string]bool{}
 	test := harness.Test{
 		Runtime: harness.NewRuntime(), Concurrency: 3, Seed: 5,
-		Generator: gen.Limit(300, w.Generator(workloads.Options{Keys: 2, OpsPerKey: 40})),
+		Generator: gen.Limit(operations, w.Generator(workloads.Options{Keys: 2, OpsPerKey: 40})),
 		Open:      func(int, int) (harness.Client, error) { return w.Client(conn{m, new(int)}), nil },
 		Record: func(op *harness.Op) error {
 			if op.Type == harness.Invoke {

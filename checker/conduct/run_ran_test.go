@@ -33,6 +33,8 @@ func TestRan(t *testing.T) {
 		{"what comes of healing is no load", Ran{}, harness.Unknown, "0 operations succeeded", `[write 1]`, []harness.Event{phase(0, "heal"), phase(9, "final")}},
 		{"a needed function was never tried", Ran{Needs: []string{"cas", "write"}}, harness.Unknown, "of 0 operations cas 0 succeeded", `[write 1]`, nil},
 		{"the last look is no load", Ran{}, harness.Unknown, "0 operations succeeded", `[write 1]`, []harness.Event{phase(0, "final")}},
+		{"a release need not have succeeded", Ran{Conditional: []string{"read"}}, harness.Valid, "1 operation succeeded", `[write 1] [read>`, nil},
+		{"unless it is needed", Ran{Conditional: []string{"read"}, Needs: []string{"read"}}, harness.Unknown, "of 1 operations read 0 succeeded", `[write 1] [read>`, nil},
 		{"fault never tried", Ran{Faults: []string{"partition"}}, harness.Unknown, "the fault partition never bit", `[write 1]`, nil},
 	}
 	for _, c := range cases {

@@ -158,6 +158,23 @@ func TestLiveness(t *testing.T) {
 	}
 }
 
+// A release that is refused may have come too late, so it is no lack of service; one that
+// hangs is.
+func TestLivenessOfConditionalFunctions(t *testing.T) {
+	c := Liveness{Conditional: []string{"write"}}
+	for says, run := range map[string]*served{
+		"every kind of operation succeeded":                               serving().fail("write", 61, 999),
+		"No operation succeeded in 30s after everything was healed, ":     serving().hang(62, 65),
+		"No read succeeded in 30s after everything was healed.":           serving().also("write").fail("read", 60, 999),
+		"No operation succeeded in 30s after everything was healed, thou": serving().hang(62, 999),
+	} {
+		r := testhistory.Check(t, c, &harness.History{Operations: run.ops, Events: run.events, Nodes: []string{"n1", "n2", "n3"}})
+		if !strings.Contains(r.Summary, says) {
+			t.Errorf("%v: %s\nwant %s", r.Valid, r.Summary, says)
+		}
+	}
+}
+
 func TestLivenessTellsAStory(t *testing.T) {
 	run := serving().fail("write", 61, 999).with(harness.Event{Time: 70 * time.Second, Kind: harness.ElectionEvent, Node: "n2", Term: 8})
 	r := testhistory.Check(t, Liveness{}, &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: run.events, Operations: run.ops})

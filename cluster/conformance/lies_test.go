@@ -22,6 +22,20 @@ type liar struct {
 }
 
 func (l liar) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
+	if l.lie == "it connects before it is asked" {
+		c, err := a.Dial(context.Background(), node, "clients")
+		if err != nil {
+			return nil, err
+		}
+		c.Close()
+	}
+	if l.lie == "it can do less than it seems" && len(a.Nodes()) > 1 {
+		c, err := l.System.Open(a, node, o)
+		return struct {
+			cluster.Conn
+			cluster.Set
+		}{c, c.(cluster.Set)}, err
+	}
 	c, err := l.System.Open(a, node, o)
 	if err != nil {
 		return nil, err
@@ -130,6 +144,8 @@ func (l *lying) Txn(ctx context.Context, steps []cluster.Micro) ([]cluster.Micro
 func TestLiesAreFound(t *testing.T) {
 	for lie, want := range map[string]string{
 		"":                                       "",
+		"it connects before it is asked":         "what clients can do is known before anything runs",
+		"it can do less than it seems":           "can do the workload register if that was said before",
 		"transfers":                              "the leader hands the lead over",
 		"tells no term":                          "every node tells what it is said to tell",
 		"all lead":                               "one leader is found",
