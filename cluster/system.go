@@ -126,6 +126,14 @@ func LosesOf(sys System, o Options) string {
 	return ""
 }
 
+// Tunable is a System that names settings that are worth trying, for searches that draw
+// plans.
+type Tunable interface {
+	// Tunings are values by setting. With any of them, together with any others, the
+	// system promises what it promises by default.
+	Tunings() map[string][]string
+}
+
 // Timed is a System that knows how long its starts, failovers and elections take.
 type Timed interface {
 	Timing(o Options) Timing

@@ -15,6 +15,7 @@ import (
 	"coup/harness"
 	"coup/harness/timeline"
 	"coup/judge"
+	"coup/workloads"
 )
 
 // Fingerprint says what went wrong in a few words without names and numbers, as close to
@@ -75,15 +76,18 @@ func Fingerprint(v judge.Verdict, dir string) string {
 var evident = []string{conduct.Terms{}.Name(), conduct.OneLeader{}.Name(), conduct.Deposed{}.Name(), conduct.Replicas{}.Name()}
 
 // nearness puts what clients were answered first, and a checker of elements, which knows
-// the kind of an anomaly, before the one that finds no order; then what is evident.
+// the kind of an anomaly, before the one that finds no order; sums tell less than
+// elements. Then comes what is evident.
 func nearness(r harness.Result) int {
 	switch s := subjectOf(r); {
-	case s == harness.Answers && r.Checker == "linearizable":
+	case s == harness.Answers && baseOf(r) == "linearizable":
+		return 2
+	case s == harness.Answers && baseOf(r) == "counter":
 		return 1
 	case s == harness.Answers:
 		return 0
 	case s == harness.Conduct && r.Valid == harness.Invalid && slices.Contains(evident, r.Checker):
-		return 2 + slices.Index(evident, r.Checker)
+		return 3 + slices.Index(evident, r.Checker)
 	case s == harness.Service:
 		return 10
 	case s == harness.Conduct:
@@ -91,6 +95,13 @@ func nearness(r harness.Result) int {
 	default:
 		return 12
 	}
+}
+
+// baseOf is the name of the checker without the workload that it judges a part of: a
+// defect is the same whether other workloads ran beside it.
+func baseOf(r harness.Result) string {
+	name, _ := workloads.Without(r.Checker)
+	return name
 }
 
 // subjectOf is what the checker judges, also in verdicts that do not say so yet.
@@ -125,11 +136,11 @@ func answered(r harness.Result, h *harness.History) string {
 	kind := kindOf(r)
 	c := r.Counterexample
 	if c == nil || len(c.Witness) == 0 || h == nil {
-		return r.Checker + ": " + kind
+		return baseOf(r) + ": " + kind
 	}
 	// What contradicts the others was answered last.
 	last := slices.MaxFunc(c.Witness, func(a, b harness.Witness) int { return cmp.Compare(a.End, b.End) })
-	parts := []string{r.Checker + ": " + kind}
+	parts := []string{baseOf(r) + ": " + kind}
 	if role := roleAt(h, last.Node, time.Duration(last.End)); role != "" {
 		parts = append(parts, "answered by "+role)
 	}
@@ -151,11 +162,11 @@ var kinds = []struct{ words, kind string }{
 
 // kindOf is the kind of the gravest anomaly.
 func kindOf(r harness.Result) string {
-	if counts, ok := strings.CutPrefix(r.Summary, "Elements went wrong: "); ok {
+	if what, counts, ok := strings.Cut(r.Summary, " went wrong: "); ok && (what == "Elements" || what == "Reads") {
 		first, _, _ := strings.Cut(strings.TrimSuffix(gravestOf(counts), "."), " and ")
 		return first
 	}
-	if _, names, ok := strings.Cut(r.Summary, ": "); ok && strings.HasPrefix(r.Summary, "Not ") && r.Checker == "transactions" {
+	if _, names, ok := strings.Cut(r.Summary, ": "); ok && strings.HasPrefix(r.Summary, "Not ") && baseOf(r) == "transactions" {
 		first, _, _ := strings.Cut(names, ",")
 		first, _, _ = strings.Cut(first, ". ")
 		first, _, _ = strings.Cut(strings.TrimSuffix(first, "."), " (")

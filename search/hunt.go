@@ -25,6 +25,8 @@ type HuntOptions struct {
 	Workers  int    // runs at a time; 0: one
 	// KeepGoing goes on after the first failure.
 	KeepGoing bool
+	// Draw, if it is not nil, makes the plan of a seed; see [Explore].
+	Draw func(plan.Plan) (plan.Plan, error)
 	// Start starts a worker: a process of its own that calls HuntWorker with its
 	// input and output. wait is called when nothing more will be written to it.
 	Start func() (in io.WriteCloser, out io.Reader, wait func() error, err error)
@@ -39,6 +41,7 @@ type Hunted struct {
 	Fingerprint string           `json:"fingerprint,omitempty"`
 	Dir         string           `json:"dir,omitempty"` // kept unless the run was valid
 	Sentence    string           `json:"sentence"`
+	Drawn       string           `json:"drawn,omitempty"` // the command that runs the plan that was drawn for the seed
 	Simulated   time.Duration    `json:"simulated"` // how long the run was, by its own clock
 	Error       string           `json:"error,omitempty"`
 }
@@ -117,6 +120,11 @@ func huntWith(take func() (uint64, bool), tell func(Hunted), p plan.Plan, out st
 	for ; ok; seed, ok = take() {
 		p := p
 		p.Seed = seed
+		if o.Draw != nil {
+			if p, err = o.Draw(p); err != nil {
+				return false, err
+			}
+		}
 		if err := p.Resolve(); err != nil {
 			return false, err
 		}
@@ -127,7 +135,9 @@ func huntWith(take func() (uint64, bool), tell func(Hunted), p plan.Plan, out st
 		if err := results.Decode(&h); err != nil {
 			return false, fmt.Errorf("seed %d: the worker ended without an answer: %w", seed, err)
 		}
-		h.Seed = seed
+		if h.Seed = seed; o.Draw != nil {
+			h.Drawn = p.Command()
+		}
 		tell(h)
 		if h.Error == "" && h.Simulated < 0 {
 			return true, nil // it said that it can't go on

@@ -16,6 +16,7 @@ import (
 	"coup/plan"
 	"coup/results"
 	"coup/runner"
+	"coup/workloads"
 )
 
 // ShrinkOptions are the options of a shrink, beside its run.
@@ -82,6 +83,9 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 	if err != nil {
 		return Shrunk{}, &judge.InputError{Err: fmt.Errorf("%s: %w", dir, err)}
 	}
+	for i, name := range want {
+		want[i] = withWorkload(name, stored.Plan)
+	}
 	s := &shrinking{ctx: ctx, soft: soft, o: o, want: want}
 	s.best = Shrunk{Dir: dir, Plan: stored.Plan, Verdict: verdict, Before: stored.Plan}
 	if err := s.look(dir); err != nil {
@@ -102,7 +106,7 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 		before := s.best.Plan
 		// The passes that make all later runs shorter come first.
 		for _, pass := range []func(*shrinking){
-			shrinkEnd, shrinkNodes, shrinkLoad, shrinkSchedule, shrinkTime, shrinkStrikes,
+			shrinkEnd, shrinkWorkloads, shrinkNodes, shrinkLoad, shrinkSchedule, shrinkTime, shrinkStrikes,
 		} {
 			pass(s)
 		}
@@ -229,7 +233,7 @@ func (s *shrinking) run(p plan.Plan) (fails bool) {
 		}
 		return false
 	}
-	if v.Valid == harness.Invalid && slices.ContainsFunc(broken(v), func(c string) bool { return slices.Contains(s.want, c) }) {
+	if v.Valid == harness.Invalid && slices.ContainsFunc(broken(v), func(c string) bool { return slices.Contains(s.want, withWorkload(c, p)) }) {
 		if s.own != "" {
 			os.RemoveAll(s.own)
 		}
@@ -260,7 +264,7 @@ func (s *shrinking) look(dir string) (err error) {
 }
 
 func equalPlans(a, b plan.Plan) bool {
-	return a.FailFast == b.FailFast && a.Nodes == b.Nodes && a.Time == b.Time && a.Concurrency == b.Concurrency && a.Rate == b.Rate &&
+	return a.Workload == b.Workload && a.FailFast == b.FailFast && a.Nodes == b.Nodes && a.Time == b.Time && a.Concurrency == b.Concurrency && a.Rate == b.Rate &&
 		a.Keys == b.Keys && slices.Equal(a.Schedule, b.Schedule) && slices.Equal(a.Operations, b.Operations)
 }
 
@@ -285,6 +289,58 @@ func shrinkEnd(s *shrinking) {
 			setTime(p, (s.after + time.Second).Truncate(time.Second))
 		})
 	}
+}
+
+// shrinkWorkloads leaves out workloads, of several.
+func shrinkWorkloads(s *shrinking) {
+	all := workloads.Split(s.best.Plan.Workload)
+	if len(all) == 1 || s.best.Plan.Operations != nil {
+		return // operations that are listed are left out one by one
+	}
+	var failed []string // those that found a violation are the likeliest to need no other
+	for _, name := range s.want {
+		if _, w := workloads.Without(name); w != "" && !slices.Contains(failed, w) {
+			failed = append(failed, w)
+		}
+	}
+	for _, w := range failed {
+		if s.try("only the workload "+w, func(p *plan.Plan) { setWorkload(p, w) }) {
+			return
+		}
+	}
+	ddmin(len(all), func(keep []int) bool {
+		if len(keep) == 0 {
+			return false
+		}
+		var left []string
+		for _, i := range keep {
+			left = append(left, all[i])
+		}
+		return s.try(fmt.Sprintf("%d of %d workloads", len(left), len(workloads.Split(s.best.Plan.Workload))), func(p *plan.Plan) { setWorkload(p, strings.Join(left, ",")) })
+	}, s.over)
+}
+
+// setWorkload asks for fewer workloads. None of those left may know what was promised.
+func setWorkload(p *plan.Plan, w string) {
+	p.Workload = w
+	if _, err := p.Judged(); err != nil {
+		p.Consistency = ""
+	}
+}
+
+// withWorkload is the name that a checker of what clients saw has in a load of several
+// workloads, whether the plan has several or one.
+func withWorkload(checker string, p plan.Plan) string {
+	w, err := p.Judged()
+	if err != nil {
+		return checker
+	}
+	for _, c := range w.Checkers() {
+		if c.Name() == checker && len(workloads.Split(p.Workload)) == 1 {
+			return workloads.Part{Of: p.Workload, Checker: c}.Name()
+		}
+	}
+	return checker
 }
 
 // setTime ends the load, and every strike, at d. Listed operations for the time after

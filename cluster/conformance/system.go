@@ -144,6 +144,16 @@ func (k *contract) description() {
 		recipes, err := i.Images(k.o)
 		k.expect("the images are known", err == nil && len(recipes) > 0)
 	}
+	if s, ok := k.sys.(cluster.Tunable); ok {
+		for name, values := range s.Tunings() {
+			k.expect(name+" has values worth trying", len(values) > 0)
+			for _, v := range values {
+				o := k.o
+				o.Settings = map[string]string{name: v}
+				k.expect(fmt.Sprintf("the setting %s=%s is worth trying", name, v), k.sys.Check(o) == nil)
+			}
+		}
+	}
 	var err error
 	if k.supported, err = workloads.Supported(k.sys, k.o); err != nil {
 		k.errs = append(k.errs, fmt.Errorf("what clients can do is known before anything runs: %w", err))

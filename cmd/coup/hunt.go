@@ -31,7 +31,7 @@ func newHunt(soft context.Context) *cobra.Command {
 	p.Backend = "sim"
 	var (
 		file, seeds, out string
-		redraw           bool
+		redraw, explore  bool
 		o                search.HuntOptions
 	)
 	cmd := &cobra.Command{
@@ -44,10 +44,17 @@ coup run, with --seeds in place of --seed. Each seed draws a schedule of its own
 schedule in the plan file that was written by hand is kept, unless --redraw is given.
 Runs that were valid leave nothing behind.
 
+With --explore, each seed draws a plan of its own: workload, faults and their interval,
+settings of the system, number of nodes, processes, rate and objects, all from what
+system and backend can do. What is named by a flag or the plan file stays. The plan that
+was drawn is shown for each failure, and stored with the run as any other.
+
 Exit codes: as those of the worst run: 0 valid, 1 a violation was found, 2
 unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 		Example: `  coup hunt --seeds 1-1000 --time 60s --nemesis kill:leader,partition:halves
-  coup hunt --seeds 1-100 --keep-going --bug early-ack --nemesis crash:leader`,
+  coup hunt --seeds 1-100 --keep-going --bug early-ack --nemesis crash:leader
+  coup hunt --seeds 1-100 --explore --time 20s --fail-fast
+  coup hunt --seeds 1-20 --explore --workload queue --backend docker --workers 1`,
 		Args: usageArgs(cobra.NoArgs),
 	}
 	f := cmd.Flags()
@@ -59,12 +66,14 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 	nodeFlag(f)
 	planFlags(f, &p)
 	f.BoolVar(&redraw, "redraw", false, "draw a schedule for each seed, even if the plan has one that was written by hand")
+	f.BoolVar(&explore, "explore", false, "draw workload, faults, settings and load for each seed, unless they are named")
 	f.Lookup("seed").Hidden = true
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("seed") {
 			return usageError{errors.New("a hunt takes --seeds, the first and the last one, e.g. --seeds 1-100")}
 		}
-		if err := fromFile(cmd, &p, file); err != nil {
+		err := fromFile(cmd, &p, file)
+		if err != nil {
 			return usageError{err}
 		}
 		if err := nodeFits(cmd, p); err != nil {
@@ -84,12 +93,30 @@ unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
 		}
 		p.Seed = o.From
 		resolved := p // of the first seed, to see whether the plan makes sense
+		if explore {
+			named := namedIn(cmd, p)
+			o.Draw = func(p plan.Plan) (plan.Plan, error) { return search.Explore(p, named) }
+			if resolved, err = o.Draw(p); err != nil {
+				return usageError{err}
+			}
+		}
 		if err := resolved.Resolve(); err != nil {
 			return usageError{err}
 		}
 		return hunt(cmd.Context(), soft, p, out, o)
 	}
 	return cmd
+}
+
+// namedIn reports of a field of the plan whether a flag or the plan's file has set it.
+func namedIn(cmd *cobra.Command, p plan.Plan) func(field string) bool {
+	d := plan.Default()
+	set := map[string]bool{
+		"workload": p.Workload != d.Workload, "nemesis": !slices.Equal(p.Nemesis, d.Nemesis), "interval": p.Interval != d.Interval,
+		"nodes": p.Nodes != d.Nodes, "rate": p.Rate != d.Rate, "concurrency": p.Concurrency != d.Concurrency,
+		"keys": p.Keys != d.Keys, "ops-per-key": p.OpsPerKey != d.OpsPerKey, "pause-every": p.PauseEvery != 0, "pause-for": p.PauseFor != 0,
+	}
+	return func(field string) bool { return set[field] || cmd.Flags().Changed(field) }
 }
 
 func hunt(ctx, soft context.Context, p plan.Plan, out string, o search.HuntOptions) error {
@@ -113,6 +140,9 @@ func hunt(ctx, soft context.Context, p plan.Plan, out string, o search.HuntOptio
 		if h.Valid != harness.Valid {
 			failures = append(failures, h)
 			fmt.Printf("seed %d: %s\n  %s\n", h.Seed, h.Sentence, replayCommand(h))
+			if h.Drawn != "" {
+				fmt.Printf("  drawn: %s\n", h.Drawn)
+			}
 		}
 		if time.Since(shown) > 10*time.Second {
 			say()

@@ -12,6 +12,7 @@ import (
 	"coup/plan"
 	"coup/results"
 	"coup/search"
+	"coup/workloads"
 )
 
 func newShrink(soft context.Context) *cobra.Command {
@@ -81,6 +82,9 @@ func size(p plan.Plan) string {
 		load = fmt.Sprintf("%d processes, %d operations", p.Concurrency, len(p.Operations))
 	case p.Rate > 0:
 		load = fmt.Sprintf("%d processes at %g/s, %d objects", p.Concurrency, p.Rate, p.Keys)
+	}
+	if n := len(workloads.Split(p.Workload)); n > 1 {
+		load = fmt.Sprintf("%d workloads, %s", n, load)
 	}
 	return fmt.Sprintf("%d strikes, %d nodes, %s, %s", len(p.Schedule), p.Nodes, load, p.Time)
 }

@@ -45,6 +45,19 @@ var settings = []string{
 	"trust-verify", "fast-heartbeat", "in-flight",
 }
 
+// Tunings implements cluster.Tunable. Those that bring known defects of hashicorp/raft
+// about (fast-heartbeat, in-flight) are left out.
+func (System) Tunings() map[string][]string {
+	return map[string][]string{
+		"forward":            {"true"},
+		"heartbeat":          {"250ms", "1s"},
+		"retry":              {"50ms", "500ms"},
+		"snapshot-interval":  {"100ms", "1s"},
+		"snapshot-threshold": {"10", "50"},
+		"trailing":           {"0", "10"},
+	}
+}
+
 // Name implements cluster.System.
 func (System) Name() string { return "raft" }
 
