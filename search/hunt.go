@@ -52,8 +52,8 @@ type job struct {
 	Out  string    `json:"out"`
 }
 
-// Hunt runs a plan with many seeds. It ends at the first run that is not valid
-// (unless KeepGoing is set), when the seeds are used up, or when soft ends. Each
+// Hunt runs a plan with many seeds. It ends at the first run that is not valid, or with
+// Draw at the first violation (unless KeepGoing is set), when the seeds are used up, or when soft ends. Each
 // result goes to Done; the error is never that of a run.
 func Hunt(ctx, soft context.Context, p plan.Plan, out string, o HuntOptions) error {
 	var mu sync.Mutex // guards below
@@ -76,7 +76,9 @@ func Hunt(ctx, soft context.Context, p plan.Plan, out string, o HuntOptions) err
 			over = true
 			return
 		}
-		over = over || h.Valid != harness.Valid && !o.KeepGoing
+		// Of plans that are drawn, some ask for too much, and prove nothing.
+		failed := h.Valid == harness.Invalid || h.Valid == harness.Unknown && o.Draw == nil
+		over = over || failed && !o.KeepGoing
 		o.Done(h)
 	}
 	var workers sync.WaitGroup

@@ -47,7 +47,8 @@ Runs that were valid leave nothing behind.
 With --explore, each seed draws a plan of its own: workload, faults and their interval,
 settings of the system, number of nodes, processes, rate and objects, all from what
 system and backend can do. What is named by a flag or the plan file stays. The plan that
-was drawn is shown for each failure, and stored with the run as any other.
+was drawn is shown for each failure, and stored with the run as any other. Such a hunt
+stops at the first violation, and goes on after a run that proves nothing.
 
 Exit codes: as those of the worst run: 0 valid, 1 a violation was found, 2
 unknown, 254 wrong usage, 255 coup itself or its environment failed.`,
