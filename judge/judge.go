@@ -73,20 +73,22 @@ type InputError struct{ Err error }
 func (e *InputError) Error() string { return e.Err.Error() }
 func (e *InputError) Unwrap() error { return e.Err }
 
-// Bounds are bounds on the checkers in place of those of the run's plan; 0: as in the plan.
-type Bounds struct {
-	Time   plan.Duration
-	Memory int // MiB
+// Instead is what a run is judged by in place of what its plan says; 0 or "": as in the plan.
+type Instead struct {
+	Time        plan.Duration // bounds on each checker
+	Memory      int           // MiB
+	Consistency string        // see plan.Plan
 }
 
 // Judge judges the run directory from its files and writes the verdict and
 // the report.
 func Judge(ctx context.Context, dir string) (Verdict, error) {
-	return Within(ctx, dir, Bounds{})
+	return By(ctx, dir, Instead{})
 }
 
-// Within is Judge with other bounds on the checkers than those of the run.
-func Within(ctx context.Context, dir string, b Bounds) (Verdict, error) {
+// By is Judge with other bounds on the checkers, or by another promise, than those of the
+// run's plan.
+func By(ctx context.Context, dir string, b Instead) (Verdict, error) {
 	v, h, stored, err := judge(ctx, dir, b)
 	if err != nil {
 		return v, &InputError{err}
@@ -100,7 +102,7 @@ func Within(ctx context.Context, dir string, b Bounds) (Verdict, error) {
 	return v, errors.Join(err, writeReport(dir, stored, v, h))
 }
 
-func judge(ctx context.Context, dir string, b Bounds) (v Verdict, h *harness.History, stored plan.Stored, err error) {
+func judge(ctx context.Context, dir string, b Instead) (v Verdict, h *harness.History, stored plan.Stored, err error) {
 	stored, h, v.Notes, err = Read(dir)
 	if err != nil {
 		return v, nil, stored, err
@@ -111,6 +113,12 @@ func judge(ctx context.Context, dir string, b Bounds) (v Verdict, h *harness.His
 	if was := stored.Plan; p.CheckTime != was.CheckTime || p.CheckMemory != was.CheckMemory {
 		v.Notes = append(v.Notes, fmt.Sprintf("each checker was given %s and %d MiB, and by the plan of the run it is %s and %d MiB",
 			p.CheckTime, p.CheckMemory, was.CheckTime, was.CheckMemory))
+	}
+	if p.Consistency = cmp.Or(b.Consistency, p.Consistency); p.Consistency != stored.Plan.Consistency {
+		if _, err := p.Judged(); err != nil {
+			return v, nil, stored, fmt.Errorf("workload %s: %w", p.Workload, err)
+		}
+		v.Notes = append(v.Notes, fmt.Sprintf("it was judged as %s, and by the plan of the run it is %s", p.Consistency, cmp.Or(stored.Plan.Consistency, "what the workload promises")))
 	}
 	if asked, said := strings.TrimPrefix(p.Version, "v"), strings.TrimPrefix(stored.Release, "v"); asked != "" && said != "" && asked != said {
 		v.Notes = append(v.Notes, fmt.Sprintf("the plan asks for %s %s, and the nodes say that they run %s", p.System, asked, said))
@@ -183,7 +191,8 @@ func Read(dir string) (stored plan.Stored, h *harness.History, notes []string, e
 // nothing to tell whether faults bit.
 func History(ctx context.Context, path, workload string, p plan.Plan) (Verdict, error) {
 	var v Verdict
-	w, err := workloads.Find(workload)
+	p.Workload = workload
+	w, err := p.Judged()
 	if err != nil {
 		return v, &InputError{err}
 	}
@@ -194,7 +203,6 @@ func History(ctx context.Context, path, workload string, p plan.Plan) (Verdict, 
 	if torn != "" {
 		v.Notes = append(v.Notes, torn)
 	}
-	p.Workload = workload
 	all := promises(p, w)
 	v.Verdict = checker.CheckAll(ctx, append(all, histories.Succeeded{}), h)
 	return v, nil

@@ -37,16 +37,16 @@ func TestJudgeWithin(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		bounds Bounds
+		bounds Instead
 		want   harness.Validity
 		note   string
 	}{
-		{Bounds{}, harness.Invalid, ""},
-		{Bounds{Time: p.CheckTime, Memory: p.CheckMemory}, harness.Invalid, ""},
-		{Bounds{Time: 1}, harness.Unknown, "each checker was given 1ns and 2048 MiB, and by the plan of the run it is 1m0s and 2048 MiB"},
-		{Bounds{Memory: 64}, harness.Invalid, "each checker was given 1m0s and 64 MiB, and by the plan of the run it is 1m0s and 2048 MiB"},
+		{Instead{}, harness.Invalid, ""},
+		{Instead{Time: p.CheckTime, Memory: p.CheckMemory}, harness.Invalid, ""},
+		{Instead{Time: 1}, harness.Unknown, "each checker was given 1ns and 2048 MiB, and by the plan of the run it is 1m0s and 2048 MiB"},
+		{Instead{Memory: 64}, harness.Invalid, "each checker was given 1m0s and 64 MiB, and by the plan of the run it is 1m0s and 2048 MiB"},
 	} {
-		v, err := Within(t.Context(), store.Dir, c.bounds)
+		v, err := By(t.Context(), store.Dir, c.bounds)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -104,6 +104,12 @@ func Create(out string, now time.Time) (*Run, error) {
 	return r, nil
 }
 
+// Remove removes the directory of a run that is closed.
+func (r *Run) Remove() {
+	os.RemoveAll(r.Dir) // if that fails, there is one directory too many, and no harm
+	MendLatest(filepath.Dir(r.Dir))
+}
+
 // MendLatest points out/latest at the newest run directory again, if the one that
 // it names was removed.
 func MendLatest(out string) {

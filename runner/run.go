@@ -60,6 +60,10 @@ func Run(ctx, soft context.Context, p plan.Plan, o Options) (dir string, verdict
 	if closeErr := store.Close(); err == nil { // the error that ended the run says more than this one
 		err = closeErr
 	}
+	if err != nil && r.cluster == nil && errors.Is(err, cluster.ErrUnavailable) {
+		store.Remove() // it holds nothing: nothing ran
+		return "", verdict, err
+	}
 	if err != nil {
 		return store.Dir, verdict, errors.Join(err, r.cleaning)
 	}

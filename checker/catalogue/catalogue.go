@@ -51,6 +51,35 @@ type Options struct {
 	NegativeBalances bool
 	// Drained says that a log was polled to its end.
 	Drained bool
+	// Undrained says that a total-queue was not drained: what did not come out may be in it.
+	Undrained bool
+}
+
+// Check says which of the options do not go with a model, by the names that they have as
+// flags of coup check.
+func (o Options) Check(model string) error {
+	for _, one := range []struct {
+		given bool
+		flag  string
+		with  string
+	}{
+		{o.Permits != 0, "permits", "semaphore"},
+		{o.Reentrances != 0, "reentrances", "reentrant-mutex"},
+		{o.NegativeBalances, "negative-balances", "bank"},
+		{o.Drained, "drained", "log"},
+		{o.Undrained, "drained=false", "total-queue"},
+	} {
+		if one.given && model != one.with {
+			return fmt.Errorf("--%s goes with the model %s, not with %s", one.flag, one.with, model)
+		}
+	}
+	switch {
+	case o.Permits < 0:
+		return fmt.Errorf("a semaphore has 1 permit or more, not %d", o.Permits)
+	case o.Reentrances < 0:
+		return fmt.Errorf("a mutex can be held once or more often, not %d times", o.Reentrances)
+	}
+	return nil
 }
 
 // Consistencies are those at which the model can be judged, the default first, each
@@ -116,7 +145,7 @@ func All() []Entry {
 	const whatever = "what answers must show whatever the order of the operations was"
 	return []Entry{
 		{Name: "bank", Functions: "transfer {from, to, amount}, read -> {account: balance}", Whose: "Jepsen's bank",
-			Doc:    "Every read shows the same total, no balance is missing, and none is negative unless that is allowed.",
+			Doc:    "Every read shows the same total, no balance is missing, and none is negative unless --negative-balances allows it.",
 			Decode: model.DecodeBank, levels: always("totals", whatever, func(o Options) harness.Checker { return invariants.Bank{Negative: o.NegativeBalances} })},
 		{Name: "cas-register", Functions: "read, write V, cas [FROM TO]", Whose: "Knossos' cas-register",
 			Doc:    "A register. A read of nil says nothing, and neither does a cas that failed.",
@@ -140,7 +169,7 @@ func All() []Entry {
 			Doc:    "A mutex that knows its holder, with leases and fencing tokens where answers tell them.",
 			Decode: model.DecodeLock, levels: only(model.Lock())},
 		{Name: "log", Functions: "send [[send K V]], poll [[poll]], txn, assign, subscribe, crash", Whose: "Jepsen's kafka",
-			Doc:    "Logs by key. Lost writes, duplicates, inconsistent offsets, polls and sends out of order, skipped messages, aborted and precommitted reads, cycles of reads (G1c).",
+			Doc:    "Logs by key. Lost writes, duplicates, inconsistent offsets, polls and sends out of order, skipped messages, aborted and precommitted reads, cycles of reads (G1c). --drained says that all was polled: then what was not is lost.",
 			Decode: model.DecodeLog, levels: []level{
 				{"read-committed", "polls show only messages of transactions that have committed", func(o Options) harness.Checker { return invariants.Log{Drained: o.Drained} }},
 				{"read-uncommitted", "polls may show messages of transactions that have not: cycles of reads are allowed", func(o Options) harness.Checker { return invariants.Log{Drained: o.Drained, ReadUncommitted: true} }},
@@ -161,7 +190,7 @@ func All() []Entry {
 			Doc:    "First in, first out. A dequeue of an empty queue returns nothing.",
 			Decode: model.DecodeQueue, levels: only(model.Queue())},
 		{Name: "reentrant-mutex", Functions: "acquire -> token, release", Whose: "Jepsen's test of Hazelcast",
-			Doc:    "Its holder can acquire it again, and must release it as often. With tokens, it is fenced.",
+			Doc:    "Its holder can acquire it again, and must release it as often. With tokens, it is fenced. --reentrances bounds how often it can be held.",
 			Decode: model.DecodeLock, levels: linear(func(o Options) model.Model { return model.ReentrantMutex(o.Reentrances) })},
 		{Name: "register", Functions: "read, write V, cas [FROM TO]", Whose: "coup's",
 			Doc:    "A register. A read of nil says that nothing was written yet.",
@@ -170,7 +199,7 @@ func All() []Entry {
 			Doc:    "Transactions over registers whose values are written once each.",
 			Decode: model.DecodeRegisterTxn, levels: always("strict-serializable", "transactions took effect one at a time, in an order that agrees with time", plain(transactions.Checker{Registers: true}))},
 		{Name: "semaphore", Functions: "acquire N, release N", Whose: "Jepsen's test of Hazelcast",
-			Doc:    "Permits, of which a process can release only what it holds. N is 1 if it is not said.",
+			Doc:    "Permits, of which a process can release only what it holds. N is 1 if it is not said. There are 2, or --permits.",
 			Decode: model.DecodeSemaphore, levels: linear(func(o Options) model.Model {
 				if o.Permits == 0 {
 					o.Permits = 2
@@ -190,8 +219,8 @@ func All() []Entry {
 			Doc:    "Last in, first out. A pop of an empty stack returns nothing.",
 			Decode: model.DecodeStack, levels: only(model.Stack())},
 		{Name: "total-queue", Functions: "enqueue V, dequeue", Whose: "Jepsen's total-queue",
-			Doc:    "No order: what was acknowledged comes out in the end, and nothing else does. The queue must have been drained.",
-			Decode: model.DecodeQueue, levels: always("totals", whatever, plain(invariants.TotalQueue{}))},
+			Doc:    "No order: what was acknowledged comes out in the end, and nothing else does. The queue must have been drained; --drained=false says that it was not.",
+			Decode: model.DecodeQueue, levels: always("totals", whatever, func(o Options) harness.Checker { return invariants.TotalQueue{Undrained: o.Undrained} })},
 		{Name: "unique-ids", Functions: "generate -> ID", Whose: "Jepsen's unique-ids",
 			Doc:    "No id is given twice.",
 			Decode: model.DecodeIDs, levels: always("unique", whatever, plain(invariants.UniqueIDs{}))},

@@ -52,3 +52,27 @@ func TestEntries(t *testing.T) {
 		t.Error("there is any model")
 	}
 }
+
+func TestOptions(t *testing.T) {
+	for _, c := range []struct {
+		o     catalogue.Options
+		model string
+		wrong string
+	}{
+		{catalogue.Options{}, "set", ""},
+		{catalogue.Options{Permits: 3}, "semaphore", ""},
+		{catalogue.Options{Permits: -1}, "semaphore", "1 permit or more, not -1"},
+		{catalogue.Options{Permits: 3}, "mutex", "--permits goes with the model semaphore, not with mutex"},
+		{catalogue.Options{Reentrances: 2}, "reentrant-mutex", ""},
+		{catalogue.Options{Reentrances: -2}, "reentrant-mutex", "not -2 times"},
+		{catalogue.Options{NegativeBalances: true}, "bank", ""},
+		{catalogue.Options{NegativeBalances: true}, "counter", "--negative-balances goes with the model bank"},
+		{catalogue.Options{Drained: true}, "log", ""},
+		{catalogue.Options{Undrained: true}, "total-queue", ""},
+		{catalogue.Options{Undrained: true}, "queue", "--drained=false goes with the model total-queue"},
+	} {
+		if err := c.o.Check(c.model); (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%+v, %s: %v, want %q", c.o, c.model, err, c.wrong)
+		}
+	}
+}

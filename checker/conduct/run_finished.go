@@ -52,6 +52,9 @@ func (Finished) Check(ctx context.Context, h *harness.History) (harness.Result, 
 	case stuck != nil:
 		r.Summary = "The run could not go on. " + stuck.Message + "."
 		return r, nil
+	case len(h.Events) == 0:
+		r.Summary = "There is no event of the run (events.jsonl), so nobody knows what was done to the nodes, and whether the run came to its end."
+		return r, nil
 	case last == nil:
 		r.Summary = "The run ended before it began."
 		return r, nil

@@ -26,7 +26,10 @@ func TestFinished(t *testing.T) {
 		{"whole", harness.Valid, "every one of 2 objects", whole, []harness.Operation{
 			read("a", 2, harness.OK), read("b", 3, harness.Fail), read("a", 21, harness.OK), read("b", 21, harness.Fail), read("b", 22, harness.OK)}},
 		{"killed", harness.Unknown, `in the phase "load"`, whole[:2], []harness.Operation{read("a", 2, harness.OK)}},
-		{"nothing", harness.Unknown, "before it began", nil, nil},
+		{"nothing", harness.Unknown, "before it began", []harness.Event{{Kind: harness.BootEvent, Node: "n1"}}, nil},
+		{"no events", harness.Unknown, "There is no event of the run (events.jsonl)", nil, []harness.Operation{read("a", 2, harness.OK)}},
+		{"of several workloads, a queue may hold more", harness.Unknown, "no operation succeeded", whole, []harness.Operation{
+			{F: "queue.dequeue", Key: "queue-k0", Start: 21, End: 22, Type: harness.OK, Output: model.Just(1)}}},
 		{"never served again", harness.Unknown, "no operation succeeded", whole, []harness.Operation{
 			read("a", 2, harness.OK), read("a", 21, harness.Fail)}},
 		{"a node could not be taken back", harness.Unknown, "Not everything could be healed after the load: n3 is no member", slices.Insert(slices.Clone(whole), 3,

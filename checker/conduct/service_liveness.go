@@ -97,6 +97,9 @@ func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result
 	}
 	if healed < 0 {
 		r.Valid, r.Summary, r.Details = harness.Unknown, "The run ended before everything was healed.", d
+		if len(h.Events) == 0 {
+			r.Summary = "There is no event of the run, so nobody knows when everything was healed."
+		}
 		return r, nil
 	}
 	last := stretches[len(stretches)-1]

@@ -60,6 +60,8 @@ type Options struct {
 	// one that [transactions.ParseIsolation] knows. Anomalies, separated by commas,
 	// must not be there either ([transactions.ParseAnomalies]).
 	Consistency, Anomalies string
+	// Of are the options of models.
+	Of catalogue.Options
 }
 
 // Recording is a history that was read.
@@ -75,6 +77,7 @@ type Recording struct {
 	// consistency is that of other models
 	consistency string
 	anomalies   []string
+	options     catalogue.Options
 }
 
 // Models are the names that Options.Model can take, sorted.
@@ -101,7 +104,7 @@ func (r *Recording) checker() harness.Checker {
 		return transactions.Checker{Registers: true, Level: r.level, Anomalies: r.anomalies}
 	}
 	e, _ := catalogue.Find(r.model)
-	c, err := e.Checker(r.consistency, catalogue.Options{})
+	c, err := e.Checker(r.consistency, r.options)
 	if err != nil { // Options.Check has seen to it
 		panic(err)
 	}
@@ -169,7 +172,7 @@ func Read(in io.Reader, o Options) (*Recording, error) {
 	}
 	c.json = f == jsonFormat
 	p := newPairing(c.model)
-	r := &Recording{model: o.Model, format: f, values: c.values}
+	r := &Recording{model: o.Model, format: f, values: c.values, options: o.Of}
 	if !judgesLevels(o.Model) {
 		r.consistency = o.Consistency
 	} else if r.level, r.anomalies, err = o.promise(); err != nil {
@@ -212,6 +215,9 @@ func (o Options) Check() error {
 	m, known := models[o.Model]
 	if !known {
 		return fmt.Errorf("there is no model %q (there are %s)", o.Model, strings.Join(Models(), ", "))
+	}
+	if err := o.Of.Check(o.Model); err != nil {
+		return err
 	}
 	switch {
 	case judgesLevels(o.Model):

@@ -129,6 +129,13 @@ func TestTotalQueue(t *testing.T) {
 	})
 }
 
+func TestTotalQueueThatWasNotDrained(t *testing.T) {
+	run(t, invariants.TotalQueue{Undrained: true}, model.DecodeQueue, []row{
+		{"it may still be there", []string{`0 ok enqueue 1`, `0 ok enqueue 2`, `1 ok dequeue 2`}, harness.Valid, ""},
+		{"from nowhere", []string{`0 ok enqueue 1`, `1 ok dequeue 3`}, harness.Invalid, "unexpected"},
+	})
+}
+
 func TestUniqueIDs(t *testing.T) {
 	run(t, invariants.UniqueIDs{}, model.DecodeIDs, []row{
 		{"unique", []string{`0 ok generate 1`, `1 ok generate 2`, `2 info generate`}, harness.Valid, ""},

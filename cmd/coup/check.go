@@ -22,10 +22,10 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check RUN_DIR|HISTORY",
 		Short: "Judge a recorded history again",
-		Long: `Judge the history of a run again, and write its verdict and report again. The
-bounds are those of the run's plan, unless --check-time or --check-memory is given.
-A history by itself, without a run directory around it, is judged as one of
---workload, and nothing is written.
+		Long: `Judge the history of a run again, and write its verdict and report again. Bounds and
+promise are those of the run's plan, unless --check-time or --check-memory is given.
+--consistency judges by another promise, as in coup run. A history by itself, without a
+run directory around it, is judged as one of --workload, and nothing is written.
 
 With --model, the history may be from another tool. These formats are read. They are
 told apart by their content, and may be compressed by gzip or bzip2. "-" is standard
@@ -66,6 +66,7 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage or a
 history that makes no sense, 255 coup itself failed.`,
 		Example: `  coup check runs/latest
   coup check --check-time 1h --check-memory 16384 runs/latest
+  coup check --consistency sessions runs/latest
   coup check --workload queue /tmp/history.jsonl
   coup check --model cas-register store/latest/history.edn
   coup check --model register --initial 0 --independent store/latest
@@ -75,7 +76,7 @@ history that makes no sense, 255 coup itself failed.`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 	}
 	f := cmd.Flags()
-	var independent, asJSON bool
+	var independent, asJSON, drained bool
 	var out string
 	f.StringVar(&plan.Workload, "workload", plan.Workload, "the workload of a history by itself")
 	f.StringVar(&o.Model, "model", "", "the object or the transactions of a history from another tool")
@@ -87,6 +88,10 @@ history that makes no sense, 255 coup itself failed.`,
 	f.StringVar(&o.Anomalies, "anomalies", "", "anomalies of transactions that must not be there, separated by commas: G1a,lost-update")
 	f.BoolVar(&o.NilReadsSayNothing, "nil-reads-say-nothing", false, "a read of nil is an unknown answer, as in Knossos; otherwise it says that there was nothing")
 	f.BoolVar(&o.FailedCASDiffers, "failed-cas-differs", false, "a failed cas says that the value differed, as in porcupine's model of etcd; otherwise it says nothing")
+	f.Int64Var(&o.Of.Permits, "permits", 0, "of a semaphore; 0: 2")
+	f.IntVar(&o.Of.Reentrances, "reentrances", 0, "how often a reentrant mutex can be held; 0: any number of times")
+	f.BoolVar(&o.Of.NegativeBalances, "negative-balances", false, "accounts of a bank may be overdrawn")
+	f.BoolVar(&drained, "drained", false, "a log was polled to its end, so what was not polled is lost; --drained=false: a total-queue was not drained, so what did not come out is not lost")
 	f.TextVar(&plan.CheckTime, "check-time", plan.CheckTime, "bound on the time of each checker; if not given, a run's own plan counts")
 	f.IntVar(&plan.CheckMemory, "check-memory", plan.CheckMemory, "bound on the memory of each checker, MiB; if not given, a run's own plan counts")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -99,11 +104,18 @@ history that makes no sense, 255 coup itself failed.`,
 				o.Keys = histories.WithKeys
 			}
 		}
+		if f.Changed("drained") {
+			o.Of.Drained, o.Of.Undrained = drained, !drained && o.Model != "log"
+			if drained && o.Model == "total-queue" { // as it is without the option
+				o.Of.Drained = false
+			}
+		}
 		if o.Model != "" {
 			return checkForeign(cmd, args[0], o, plan, out, asJSON)
 		}
+		plan.Consistency, o.Consistency = o.Consistency, ""
 		if o != (histories.Options{}) || out != "" {
-			return usageError{errors.New("--independent, --initial, --consistency, --anomalies, --nil-reads-say-nothing, --failed-cas-differs and --out go with --model")}
+			return usageError{errors.New("--independent, --initial, --anomalies, --nil-reads-say-nothing, --failed-cas-differs, --permits, --reentrances, --negative-balances, --drained and --out go with --model")}
 		}
 		if err := isForeign(args[0], f.Changed("workload")); err != nil {
 			return usageError{err}
@@ -114,24 +126,27 @@ history that makes no sense, 255 coup itself failed.`,
 		}
 		var v judge.Verdict
 		if dir != "" {
-			var b judge.Bounds
+			b := judge.Instead{Consistency: plan.Consistency}
 			if f.Changed("check-time") {
 				b.Time = plan.CheckTime
 			}
 			if f.Changed("check-memory") {
 				b.Memory = plan.CheckMemory
 			}
-			v, err = judge.Within(cmd.Context(), dir, b)
+			v, err = judge.By(cmd.Context(), dir, b)
 		} else {
 			v, err = judge.History(cmd.Context(), history, plan.Workload, plan)
 		}
 		if err != nil && dir == "" && !f.Changed("workload") {
 			err = fmt.Errorf("%w (if another tool recorded it, say with --model what it is a history of)", err)
 		}
-		if err != nil {
+		if err != nil && v.Results == nil {
 			return inputIsUsage(err)
 		}
-		return say(v, dir, asJSON)
+		if saying := say(v, dir, asJSON); saying != nil && saying != codeOf(v.Valid) {
+			return saying
+		}
+		return afterVerdict(v, err)
 	}
 	return cmd
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -61,15 +63,30 @@ func main() {
 	me.exit(checkedMain(os.Args[1:]))
 }
 
-// checkedMain is realMain, whose verdicts count only if they could be written.
+// checkedMain is realMain, which must be able to write what it says: otherwise nothing is
+// claimed, but a violation is one all the same.
 func checkedMain(args []string) int {
 	flush := watchStdout()
 	code := realMain(args)
 	if err := flush(); err != nil {
 		fmt.Fprintf(os.Stderr, "coup: %v\n", err)
-		return exitHarness
+		if code != exitInvalid {
+			return exitHarness
+		}
 	}
 	return code
+}
+
+// told is what an error says, each line once: several parts of a run may fail for one reason.
+func told(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		line = strings.TrimRight(line, "\n")
+		if !slices.ContainsFunc(lines, func(before string) bool { return strings.HasSuffix(before, line) }) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // isInner reports whether a command line is one that coup itself starts: in containers,
@@ -109,10 +126,10 @@ func realMain(args []string) int {
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "coup: %v\n", err)
+		fmt.Fprintf(os.Stderr, "coup: %v\n", told(err))
 		return exitUsage
 	default:
-		fmt.Fprintf(os.Stderr, "coup: %v\n", err)
+		fmt.Fprintf(os.Stderr, "coup: %v\n", told(err))
 		return exitHarness
 	}
 }

@@ -72,6 +72,10 @@ func replay(ctx, soft context.Context, dir string, times int, o runner.Options) 
 		o.Progress, o.Log, o.Stuck = ui.progress, ui.log, becomeStuck
 		r, err := search.Replay(ctx, soft, dir, o)
 		ui.done()
+		if err != nil && r.Verdict.Results != nil {
+			printVerdict(os.Stdout, r.Dir, r.Verdict)
+			return afterVerdict(r.Verdict, err)
+		}
 		if err != nil {
 			return inputIsUsage(err)
 		}

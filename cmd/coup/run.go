@@ -17,6 +17,7 @@ import (
 	"coup/checker/weaker"
 	"coup/cluster"
 	"coup/cluster/sim"
+	"coup/harness"
 	"coup/judge"
 	"coup/plan"
 	"coup/results"
@@ -240,14 +241,28 @@ func run(ctx, soft context.Context, p plan.Plan, o runner.Options) error {
 	o.Progress, o.Log, o.Stuck = ui.progress, ui.log, becomeStuck
 	dir, verdict, err := runner.Run(ctx, soft, p, o)
 	ui.done()
-	if err != nil {
+	if err != nil && verdict.Results == nil {
 		if dir != "" {
 			fmt.Fprintf(os.Stderr, "coup: what was recorded until then is in %s\n", dir)
 		}
 		return err
 	}
 	printVerdict(os.Stdout, dir, verdict)
-	return codeOf(verdict.Valid)
+	return afterVerdict(verdict, err)
+}
+
+// afterVerdict is how a command ends that has told a verdict. If something failed beside,
+// such as the writing of the report, a violation is one all the same; but nothing else
+// is claimed.
+func afterVerdict(v judge.Verdict, err error) error {
+	if err != nil && v.Valid == harness.Invalid {
+		fmt.Fprintf(os.Stderr, "coup: %v\n", told(err))
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return codeOf(v.Valid)
 }
 
 func printVerdict(w *os.File, dir string, v judge.Verdict) {
@@ -271,7 +286,15 @@ func printVerdict(w *os.File, dir string, v judge.Verdict) {
 	for _, n := range v.Notes {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
-	if dir != "" {
-		fmt.Fprintf(w, "report: %s\n", filepath.Join(dir, results.ReportFile))
+	if dir == "" {
+		return
 	}
+	if name := filepath.Join(dir, results.ReportFile); isThere(name) { // a disk may be full
+		fmt.Fprintf(w, "report: %s\n", name)
+	}
+}
+
+func isThere(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // watchStdout puts a pipe before standard output. The function that it returns waits until
-// everything was written, and fails if it could not be. If the verdict could not be
-// written, for example to a full disk, the exit code must not be that of the verdict.
+// everything was written, and fails if it could not be. What can't be written, for example
+// to a full disk, goes to standard error: a verdict that took hours must not be lost.
 func watchStdout() (flush func() error) {
 	signal.Ignore(syscall.SIGPIPE) // writing into a pipe that nobody reads fails instead
 	out, in, err := os.Pipe()
@@ -21,20 +21,36 @@ func watchStdout() (flush func() error) {
 	real := os.Stdout
 	os.Stdout = in
 	done := make(chan error, 1)
-	go func() {
-		_, err := io.Copy(real, out)
-		if err != nil {
-			io.Copy(io.Discard, out) // so that writers do not block
-		}
-		done <- err
-	}()
+	go func() { done <- copyOut(real, os.Stderr, out) }()
 	return func() error {
 		in.Close()
 		os.Stdout = real
 		// Who closes a pipe, as head does, has read what they wanted.
 		if err := <-done; err != nil && !errors.Is(err, syscall.EPIPE) {
-			return fmt.Errorf("what was to be said on standard output is lost: %w", err)
+			return fmt.Errorf("standard output can't be written, so what it lacks is on standard error: %w", err)
 		}
 		return nil
+	}
+}
+
+// copyOut copies in to out. What out does not take goes to instead, unless out is a pipe
+// that nobody reads any more.
+func copyOut(out, instead io.Writer, in io.Reader) error {
+	var failed error
+	buf := make([]byte, 32<<10)
+	for {
+		n, end := in.Read(buf)
+		left := buf[:n]
+		if failed == nil && n > 0 {
+			var wrote int
+			wrote, failed = out.Write(left)
+			left = left[wrote:]
+		}
+		if failed != nil && !errors.Is(failed, syscall.EPIPE) {
+			instead.Write(left) // there is no other place
+		}
+		if end != nil {
+			return failed
+		}
 	}
 }
