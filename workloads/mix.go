@@ -93,8 +93,30 @@ func mix(parts []part) Workload {
 		if !ok {
 			return nil, unknownFunction(op)
 		}
+		if sessions, ok := c.(sessions); ok {
+			c = sessions.of[p.name]
+		}
 		_, op.F = harness.Function(op.F) // the system sees the key that the history has
 		return p.Invoke(ctx, c, op)
+	}
+	w.Session = func(c cluster.Conn) cluster.Conn {
+		s := sessions{c, map[string]cluster.Conn{}}
+		for _, p := range parts {
+			s.of[p.name] = c
+			if p.Session != nil {
+				s.of[p.name] = p.Session(c)
+			}
+		}
+		return s
+	}
+	w.Looks = func(op *harness.Operation) bool {
+		p, ok := find(op.F)
+		if !ok {
+			return false
+		}
+		own := *op
+		_, own.F = harness.Function(op.F)
+		return p.OnlyLooks(&own)
 	}
 	w.Supports = func(c cluster.Conn) bool {
 		return !slices.ContainsFunc(parts, func(p part) bool { return !p.Supports(c) })
@@ -126,6 +148,12 @@ func mix(parts []part) Workload {
 		}
 	}
 	return w
+}
+
+// sessions is a connection of several workloads, each with its own memory of it.
+type sessions struct {
+	cluster.Conn
+	of map[string]cluster.Conn // by workload
 }
 
 // cutLast cuts the name of a workload from a key; names have hyphens, and keys have none.

@@ -42,6 +42,11 @@ schedule of faults. A file may also list both (schedule, operations), as the pla
 of coup shrink do. --workload, --rate, --keys and --ops-per-key drop the list of
 operations.
 
+--workload all, or several names with commas, runs workloads at once, in one history in
+which each object belongs to one of them. Answers are judged by what the workload
+promises, also with --reads stale, unless --consistency names another promise. Where
+reads may be stale, how old they were is told in any case, and what they kept.
+
 Ctrl-C once heals, gathers, judges and reports what there is; twice stops at
 once. Nothing is left running either way. A run that was interrupted is unknown, unless
 a violation was found.
@@ -50,6 +55,8 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 255 coup itself or its environment failed.`,
 		Example: `  coup run --nodes 5 --time 60s --nemesis kill:leader,partition:halves --seed 7
   coup run --bug stale-leader-read --nemesis partition:leader
+  coup run --workload all --rate 200
+  coup run --reads stale --consistency sessions
   coup run --workload queue --concurrency 20 --rate 500 --print-plan > plan.yaml
   coup run --plan plan.yaml --seed 8
   coup run --backend sim --bug stale-leader-read --nemesis partition:leader --seed 1 --trace`,
