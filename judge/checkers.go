@@ -107,7 +107,7 @@ func withinBounds(p plan.Plan, all []harness.Checker) []harness.Checker {
 // addPartitions adds what each side of each partition kept: [conduct.Partitions] needs
 // to know what the other checkers say.
 func (v *Verdict) addPartitions(ctx context.Context, p plan.Plan, h *harness.History) error {
-	w, err := workloads.Find(p.Workload)
+	w, err := p.Judged()
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,15 @@ func mix(parts []part) Workload {
 		}
 		return p.Keys(p.in(op))
 	}
+	w.Looks = func(op *harness.Operation) bool {
+		p, ok := find(op.F)
+		if !ok {
+			return false
+		}
+		own := *op
+		_, own.F = harness.Function(op.F)
+		return p.OnlyLooks(&own)
+	}
 	w.Invoke = func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
 		p, ok := find(op.F)
 		if !ok {

@@ -64,6 +64,9 @@ func TestObjectsOfSeveralWorkloads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if op := (harness.Operation{F: c.f, Key: c.key, Input: v}); w.OnlyLooks(&op) {
+			t.Errorf("%s %s only looks", c.f, c.value)
+		}
 		if got := strings.Join(w.Objects(harness.Op{F: c.f, Key: c.key, Value: v}), " "); got != c.want {
 			t.Errorf("%s %s works on %q, want %q", c.f, c.value, got, c.want)
 		}
@@ -72,6 +75,9 @@ func TestObjectsOfSeveralWorkloads(t *testing.T) {
 		if _, err := w.Decode(harness.Invoke, f, json.RawMessage("1")); err == nil {
 			t.Errorf("there is a function %s", f)
 		}
+	}
+	if !w.OnlyLooks(&harness.Operation{F: "set.read"}) || !w.OnlyLooks(&harness.Operation{F: "list-append.txn"}) {
+		t.Error("reads don't only look")
 	}
 	// The last look reads each object by its own workload.
 	g := w.Final([]string{"set-k3", "register-k3", "queue-k3", "k1", "k2"})
