@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"coup/checker/model"
 	"coup/checker/transactions"
@@ -31,6 +32,7 @@ var listAppend = Workload{
 		}
 		return gen.Retry(ops, succeeded)
 	},
+	Owns: func(key string) bool { return strings.HasPrefix(key, txnPrefix) },
 	Keys: func(op harness.Op) (keys []string) {
 		txn, _ := op.Value.(model.Txn)
 		for _, m := range txn {
@@ -99,7 +101,9 @@ func newTxnOps(lists, most int) txnOps {
 	return g
 }
 
-func txnKey(i int) string { return "k" + strconv.Itoa(i) }
+const txnPrefix = "k"
+
+func txnKey(i int) string { return txnPrefix + strconv.Itoa(i) }
 
 func (g txnOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 	g.lists = slices.Clone(g.lists)

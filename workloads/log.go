@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"coup/checker/invariants"
 	"coup/checker/model"
@@ -34,6 +35,7 @@ var logs = Workload{
 		}
 		return keys
 	},
+	Owns:     func(key string) bool { return strings.HasPrefix(key, logPrefix) },
 	Session:  func(c cluster.Conn) cluster.Conn { return &consumer{Conn: c, next: map[string]int64{}} },
 	Looks:    func(op *harness.Operation) bool { return op.F != "send" },
 	Supports: supports[cluster.Logs],
@@ -54,6 +56,8 @@ var logs = Workload{
 	Checkers: func() []harness.Checker { return []harness.Checker{logChecker{}} },
 	Needs:    []string{"send", "poll"},
 }
+
+const logPrefix = "log"
 
 // consumer is a connection that knows which logs it polls, and where it goes on.
 type consumer struct {
@@ -119,7 +123,7 @@ type logOps struct {
 func newLogOps(logs, most int) logOps {
 	g := logOps{logs: make([]txnList, logs), next: logs, most: most}
 	for i := range g.logs {
-		g.logs[i].key = "log" + strconv.Itoa(i)
+		g.logs[i].key = logPrefix + strconv.Itoa(i)
 	}
 	return g
 }
@@ -140,7 +144,7 @@ func (g logOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 	g.logs = slices.Clone(g.logs)
 	l := &g.logs[m.Rand.IntN(len(g.logs))]
 	if l.steps >= g.most {
-		*l = txnList{key: "log" + strconv.Itoa(g.next)}
+		*l = txnList{key: logPrefix + strconv.Itoa(g.next)}
 		g.next++
 	}
 	l.steps++

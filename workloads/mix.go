@@ -73,7 +73,7 @@ func mix(parts []part) Workload {
 			for _, k := range keys {
 				if owner, key, named := cutLast(k); named && p.Keys == nil && owner == p.name {
 					own = append(own, key)
-				} else if !named && p.Keys != nil {
+				} else if !named && p.Keys != nil && p.Owns(k) {
 					own = append(own, k)
 				}
 			}
@@ -87,15 +87,6 @@ func mix(parts []part) Workload {
 			return []string{op.Key}
 		}
 		return p.Keys(p.in(op))
-	}
-	w.Looks = func(op *harness.Operation) bool {
-		p, ok := find(op.F)
-		if !ok {
-			return false
-		}
-		own := *op
-		_, own.F = harness.Function(op.F)
-		return p.OnlyLooks(&own)
 	}
 	w.Invoke = func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
 		p, ok := find(op.F)

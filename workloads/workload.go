@@ -30,6 +30,8 @@ type Workload struct {
 	Final func(keys []string) harness.Generator
 	// Keys are the objects that an invocation works on; nil: op.Key is the only one.
 	Keys func(op harness.Op) []string
+	// Owns reports, where Keys is set, whether a key is one that this workload makes.
+	Owns func(key string) bool
 	// Invoke performs op through a connection. A connection that lacks what the
 	// workload needs is found by Supports before anything is invoked; see [Supported].
 	Invoke func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error)
