@@ -67,7 +67,7 @@ type claimed struct {
 	whole []*harness.Operation
 }
 
-// is is the claim for add where it needs no look at the whole history.
+// is wraps a claim that needs no look at the whole history.
 func is(c story.Claim) func([]*harness.Operation) story.Claim {
 	return func([]*harness.Operation) story.Claim { return c }
 }

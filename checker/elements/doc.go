@@ -4,6 +4,5 @@
 // Start with [Set], [Queue] or [Counter]; each implements [harness.Checker] and
 // takes O(n log n). What they call wrong is a violation of linearizability; not
 // every violation shows in single elements, so let checker/linearizable judge the
-// same history, too. [Why] finds the words for a counterexample that another checker
-// has found.
+// same history, too.
 package elements

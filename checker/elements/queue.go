@@ -23,8 +23,9 @@ type QueueDetails struct {
 	Empty    int `json:"empty"`    // dequeues that found nothing
 	Open     int `json:"open"`     // dequeues of which nobody knows whether they took an element
 	Left     int `json:"left"`     // acknowledged and never seen again, no loss proved: the queue was not drained, or an open dequeue may have taken them
-	// Lost elements were acknowledged, never came out, and the queue was found
-	// empty later, more of them than open dequeues could have taken.
+	// Lost elements were acknowledged, never came out, and the queue was found empty
+	// later. They are counted only if there are more of them than open dequeues could
+	// have taken.
 	Lost []Anomaly `json:"lost"`
 	// Duplicated elements came out more often than they were put in.
 	Duplicated []Anomaly `json:"duplicated"`
@@ -32,7 +33,8 @@ type QueueDetails struct {
 	Unexpected []Anomaly `json:"unexpected"`
 	// Disordered elements came out after others that were put in later.
 	Disordered []Anomaly `json:"disordered"`
-	// Hidden elements were in the queue all the while that somebody found it empty.
+	// Hidden elements were in the queue during the whole of a dequeue that found it
+	// empty.
 	Hidden []Anomaly `json:"hidden"`
 }
 
@@ -82,10 +84,10 @@ type queued struct {
 // that its fate is known.
 func (e *queued) once() bool { return len(e.enqueues) == 1 && len(e.dequeues) <= 1 }
 
-// inFrom is the position from which on the element was in the queue, if not out again.
+// inFrom is the position from which the element was certainly in the queue.
 func (e *queued) inFrom() int { return e.enqueues[0].Return }
 
-// inUntil is the position up to which it was in the queue at least; Open if it
+// inUntil is the position until which it certainly stayed in the queue; Open if it
 // never came out.
 func (e *queued) inUntil() int {
 	if len(e.dequeues) == 0 {
@@ -179,8 +181,8 @@ func findLost(key string, clear []*queued, empty []*harness.Operation, open int,
 	}
 }
 
-// findDisorder looks for two elements of which the one that was in the queue
-// before the other was even begun came out, or stayed, after the other was out.
+// findDisorder looks for pairs of elements in the wrong order: the first was in the
+// queue before anybody began to enqueue the second, and left after it, or not at all.
 func findDisorder(key string, clear []*queued, open int, found *anomalies) {
 	byIn := slices.Clone(clear)
 	slices.SortFunc(byIn, func(a, b *queued) int { return cmp.Compare(a.inFrom(), b.inFrom()) })

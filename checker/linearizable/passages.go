@@ -13,9 +13,9 @@ const (
 	anytime = harness.Open - 1 // an open one takes it, as late as need be
 )
 
-// passage is the way of an element through a queue, a stack or a priority queue.
-// It comes in between ec and er and goes out between dc and dr; since the one
-// happens before the other, er is no later than dr, and dc no earlier than ec.
+// passage is the life of an element in a queue, a stack or a priority queue. It is put
+// in at some moment between ec and er, and taken out between dc and dr. Since it is put
+// in before it is taken out, er can be lowered to dr, and dc raised to ec.
 type passage struct {
 	enq, deq       int32
 	ec, er, dc, dr int
@@ -82,7 +82,7 @@ func gather(ops []*harness.Operation, puts string) (p passages, ok bool, proof [
 			}
 		}
 	}
-	// Nobody got it and nobody knows whether it was put in: it was not.
+	// Nobody took it out and its insertion is open: it counts as never put in.
 	p.elements = slices.DeleteFunc(p.elements, func(e passage) bool { return e.guessed && e.er == harness.Open })
 	p.byIn = make([]int32, len(p.elements))
 	for i := range p.byIn {
@@ -138,9 +138,9 @@ func (p *passages) prove(elements ...int32) (proof []int32) {
 	return proof
 }
 
-// number replaces positions by their ranks among those of these operations.
-// Gap g is the time right after rank g. What nobody took stays until the gap
-// after the last.
+// number replaces positions by their ranks among these operations. Gap g is the time
+// right after rank g. An element that nobody took stays until the gap after the last
+// one.
 func (p *passages) number() {
 	for _, op := range p.ops {
 		p.positions = append(p.positions, op.Call)

@@ -8,12 +8,12 @@ import (
 	"coup/harness"
 )
 
-// decideByGuesses decides passages by a procedure that returns an order or a proof
-// once it is fixed which operation took which element. Open operations may have
-// taken elements that nobody is known to have got: if the procedure fails even
-// though all of these leave as early as any open operation allows, the history is
-// invalid. If it succeeds with the open operations taking the elements that must
-// be gone first, the history is valid. Otherwise it is not decided.
+// decideByGuesses decides passages with a procedure that needs to know which operation
+// took which element. Open operations may have taken any of the elements that are left
+// over. If the procedure fails even when all of these leave as early as an open
+// operation allows, the history is invalid. If it succeeds when the open operations
+// take the elements that must leave first, the history is valid. Otherwise it is not
+// decided.
 func (p *passages) decideByGuesses(b context.Context, proof []int32, deadlines func(passages) []int, procedure func(passages) (order, proof []int32)) (decision, bool, error) {
 	invalid := func(proof []int32) (decision, bool, error) {
 		slices.Sort(proof)
@@ -57,9 +57,8 @@ func (p *passages) clone() passages {
 	return c
 }
 
-// guess lets open operations take the elements that must be gone first, in the
-// order in which they were called. deadlines are the ranks by which elements must
-// be gone that nobody is known to have got.
+// guess assigns open operations, in the order of their calls, to the left-over elements
+// that must leave first. deadlines are the ranks by which elements must have left.
 func (p *passages) guess(deadlines []int) passages {
 	c := p.clone()
 	var left []int32

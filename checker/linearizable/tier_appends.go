@@ -109,13 +109,13 @@ type written struct {
 	seen          []sighting // of what was appended
 }
 
-// sighting is where a value stands in what was read.
+// sighting is a place in a read at which a value appears.
 type sighting struct {
 	epoch, place int
 	by           int // when the first read that shows it returned
 }
 
-// epoch is what was read of a string since one put.
+// epoch is all that was read of a string between one put and the next.
 type epoch struct {
 	put    int32 // none: before any put
 	values []*written
@@ -302,8 +302,8 @@ type appended struct {
 	of    [][]int32 // each: the operation of each sighting
 }
 
-// ways are the ways to say who appended what, for each value of which there are
-// several; false: there are too many of them.
+// ways lists the possible assignments of appends to the places where their value was
+// seen; false: there are too many.
 func (h *stringHistory) ways() (ways []appended, ok bool) {
 	const most = 1 << 22
 	work := max(1, len(h.ops))
@@ -325,7 +325,7 @@ func (h *stringHistory) ways() (ways []appended, ok bool) {
 				return
 			}
 			for _, op := range w.appends {
-				// Who began after it was seen has not written it.
+				// An operation that began after the value was seen has not written it.
 				if h.ops[op].Call < w.seen[len(chosen)].by && !slices.Contains(chosen, op) && len(a.of) < most {
 					chosen = append(chosen, op)
 					choose()

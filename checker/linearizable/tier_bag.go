@@ -76,15 +76,15 @@ func bagTier(b context.Context, m model.Model, ops []*harness.Operation) (decisi
 	return decision{valid: harness.Valid, order: order}, true, nil
 }
 
-// taken is the input of what stands for an open dequeue that took one value.
+// taken is the input of an operation that stands for an open dequeue of one value.
 type taken struct {
 	dequeue int // which of the open ones
 	value   int64
 }
 
-// bagSearch decides by a search. Each open dequeue may have taken any value that was
-// put in more often than others are known to have taken it: it is replaced by one
-// operation for each, of which the state lets only one have an effect.
+// bagSearch decides by a search. An open dequeue may have taken any value that was put
+// in more often than others are known to have taken it. It is replaced by one operation
+// for each of these values; the state lets only one of them take effect.
 func bagSearch(b context.Context, m model.Model, ops []*harness.Operation, open []int32) (decision, bool, error) {
 	surplus := map[int64]int{}
 	var values []int64

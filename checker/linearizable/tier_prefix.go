@@ -41,7 +41,7 @@ func prefixTier(_ context.Context, m model.Model, ops []*harness.Operation) (dec
 	shown := func(r int32) []int64 { return ops[r].Output.([]int64) }
 	slices.SortStableFunc(reads, func(a, b int32) int { return cmp.Compare(len(shown(a)), len(shown(b))) })
 	invalid := func(proof ...int32) (decision, bool, error) {
-		// What the reads of a proof show must have been appended in it.
+		// A proof must contain the appends of what its reads show.
 		for _, op := range slices.Clone(proof) {
 			if ops[op].F == "read" {
 				for _, v := range shown(op) {
@@ -91,7 +91,7 @@ func prefixTier(_ context.Context, m model.Model, ops []*harness.Operation) (dec
 	}
 	latest, by := -1, none
 	for at := 0; at < len(order); {
-		// Reads of the same stand side by side.
+		// Reads of the same elements are next to each other.
 		end := at + 1
 		for end < len(order) && ops[order[at]].F == "read" && ops[order[end]].F == "read" {
 			end++

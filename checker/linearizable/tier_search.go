@@ -52,7 +52,8 @@ func porcupineSearch(b context.Context, m model.Model, ops []*harness.Operation)
 	}
 	work = append(work, porcupine.Operation{Input: bell{}, Call: end + 1, Return: end + 2})
 
-	// What was allowed ends at the same step every time, though porcupine goes on for a moment.
+	// The allowance must end at the same step every time, though porcupine goes on for
+	// a moment.
 	a := allowanceOf(b)
 	var stopped atomic.Bool
 	var broken atomic.Pointer[error]

@@ -89,11 +89,11 @@ type lockState struct {
 //   - acquire succeeds if nobody holds the lock, not even the process itself;
 //   - its token, if it has one, is larger than all before it;
 //   - renew and release succeed only for the process that holds the lock;
-//   - lapse, which no process calls and [checker.Linearizable] puts into the history when
-//     a lease is over, may then free the lock at any moment, if it is still held by
-//     that lease (which it names by the Call of what gave it).
+//   - lapse stands for the end of a lease. No process calls it; it is added to the
+//     history. It may free the lock at any moment after the lease is over, if the lock is
+//     still held by that lease, which is named by the Call of the operation that gave it.
 //
-// What does not succeed has to fail, and says nothing then.
+// An operation that cannot succeed fails, and that says nothing about the lock.
 func Lock() Model {
 	return Model{
 		Name:   "lock",
@@ -160,9 +160,9 @@ func Granted(op *harness.Operation) Grant {
 	return op.Output.(Grant)
 }
 
-// lockParts: all that a process did with the lock from an acquire to the next
-// can go, and what stands for the end of its leases. An open acquire is such
-// a part by itself.
+// lockParts are the pieces that a history of a lock can do without: an acquire with
+// everything that its process did until its next acquire, and the ends of the leases
+// granted in it. An open acquire is a piece by itself.
 func lockParts(ops []harness.Operation) [][]int {
 	var parts [][]int
 	latest := map[int]int{}   // by process: its part
@@ -187,12 +187,11 @@ func lockParts(ops []harness.Operation) [][]int {
 	return parts
 }
 
-// withLapses puts into a history, for each lease that was granted, an operation
-// that may take effect at any moment after the lease is over, or never. A
-// process can count on its lease from the moment at which it asked for it, for
-// the lock may have counted from then on. That is when the earliest end is, by
-// the clock that measured the history: that of a node may run a little faster,
-// so leases must be longer than what that makes. Positions are numbered anew.
+// withLapses adds an operation for the end of each lease that was granted. It may take
+// effect at any moment after the lease is over, or never. A lease counts from the
+// moment at which the process asked for it, since the lock may count from then on. The
+// clock is the one that measured the history. Clocks of nodes may run a little faster,
+// so leases must be longer than that difference. Positions are numbered anew.
 func withLapses(ops []harness.Operation) []harness.Operation {
 	type mark struct {
 		at   int // the position

@@ -91,12 +91,12 @@ func registerText(op *harness.Operation) string {
 	return s
 }
 
-// registerParts: an operation that only reads can go alone. A value can go
-// with everything that wrote or saw it: take the stretches in which the
-// register held it out of any explanation, and what is left is explained. What
-// a compare-and-set wrote after seeing the value goes with it, since nobody
-// would write it then. So does everything that found only that the register
-// held something else: it may have been this.
+// registerParts are the pieces that a history of a register can do without. A read is a
+// piece by itself. So is a value with all operations that wrote or saw it: without the
+// stretches in which the register held it, the rest of an explanation still holds. What
+// a compare-and-set wrote after seeing the value goes with it, since nobody would write
+// it then. So does every operation that saw only that the register held something else,
+// since it may have seen this value.
 func registerParts(ops []harness.Operation) [][]int {
 	touching := map[int64][]int{} // by value: the operations that wrote or saw it
 	follows := map[int64][]int64{}

@@ -54,14 +54,15 @@ func (t *txns) cycles(ctx context.Context) {
 			}
 		}
 		if len(t.cyclic()) == 0 {
-			// Where each reaches each, there is a cycle, if none of a plain kind.
+			// A strongly connected component contains a cycle, even if it is of no kind
+			// that was searched for.
 			kinds := graph.WW | graph.WR | graph.RW | order
 			t.foundCycle(g.Cycle(kinds|graph.Link, kinds, component), 1)
 		}
 	}
 }
 
-// cyclic are the anomalies that are cycles.
+// cyclic are the kinds of anomalies that are cycles.
 func (t *txns) cyclic() (kinds []string) {
 	for _, a := range t.anomalies {
 		if a.cycle {
@@ -155,15 +156,16 @@ func nameOfCycle(cycle []graph.Step) (base, suffix string) {
 	return base, suffix
 }
 
-// snapshotCycles looks for cycles that snapshot isolation excludes, but which are of no
-// kind that was looked for: those in which no two reads of what another transaction
-// then replaced are next to each other. It also finds what the search gave up for. A
-// level that excludes only cycles of other kinds is decided by components.
+// snapshotCycles looks for cycles that snapshot isolation excludes, but that are of no
+// kind searched for so far: cycles in which no two rw edges are adjacent. It also finds
+// cycles for which the search gave up. A level that excludes only other kinds of cycles
+// is decided by the components alone.
 func (t *txns) snapshotCycles(ctx context.Context) {
 	if t.components == 0 {
 		return
 	}
-	// has says whether there is a cycle of some kinds that needs no more than some order.
+	// has says whether there is a cycle of these kinds that uses no stronger order than
+	// this one.
 	has := func(order graph.Dependency, kinds ...string) bool {
 		return slices.ContainsFunc(t.anomalies, func(a Anomaly) bool {
 			base, needs := kindOf(a.Kind)

@@ -7,8 +7,8 @@ import (
 	"coup/harness"
 )
 
-// decide finds out whether some order explains what transactions read from registers,
-// where nothing that was found so far speaks against it.
+// decide finds out whether some order explains what transactions read from registers.
+// It is asked when no anomaly has been found.
 func (r *registerTxns) decide(ctx context.Context, j judged) {
 	_, order := j.level.parts()
 	serially, snapshots := j.excludes(Unserializable), j.excludes(NoSnapshots)
@@ -17,7 +17,8 @@ func (r *registerTxns) decide(ctx context.Context, j judged) {
 	}
 	timed := order&graph.Realtime != 0
 	if serially && (timed || order == 0 && r.committed() <= mostTogether) {
-		// What follows from single reads is found soonest, and is told best.
+		// Conclusions from single reads are found fastest and make the simplest
+		// counterexamples.
 		r.saturate(ctx, timed)
 		if len(r.anomalies) > 0 && j.excludes(r.anomalies[len(r.anomalies)-1].Kind) {
 			return
@@ -46,8 +47,9 @@ func (t *txns) decide(ctx context.Context, k known, snapshots bool, order graph.
 	}
 	var likely []arc
 	if order == 0 && t.several(all) {
-		// An order that keeps that of each process is easier to find, and as good. If
-		// there is none, what follows from theirs mostly holds all the same.
+		// A search that keeps the order of each process is faster, and an order that it
+		// finds is as good. If it finds none, conclusions that used the order of
+		// processes mostly hold without it, too.
 		p := t.newPolygraph(all, k, snapshots, graph.Process)
 		if d := p.decide(ctx, nil); d.outcome == graph.Found && p.replays(d.line) {
 			return

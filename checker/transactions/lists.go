@@ -215,7 +215,7 @@ func (l *listTxns) final(i int32, key string, v int64) bool {
 	return false
 }
 
-// reads judges what a transaction read.
+// reads judges the reads of one transaction.
 func (l *listTxns) reads(i int32) {
 	for at, m := range l.output(i) {
 		k := l.key(i, at)
@@ -304,7 +304,7 @@ func (l *listTxns) read(i, k int32, list []int64) {
 			}
 		}
 	}
-	// What comes next was written after the read.
+	// The next element was appended after this read.
 	n := len(list)
 	for n < len(by) && by[n] == i {
 		n++ // its own
@@ -330,7 +330,7 @@ func (l *listTxns) firstReader(k int32, n int) int32 {
 	return l.reader[k]
 }
 
-// stray looks at the elements of a read that fits in no order.
+// stray looks at the elements of a read that is no prefix of the longest one.
 func (l *listTxns) stray(i, k int32, list []int64) {
 	seen := make(map[int64]bool, len(list))
 	for _, v := range list {

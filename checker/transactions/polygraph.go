@@ -46,8 +46,8 @@ type polygraph struct {
 	writers   [][]int32
 }
 
-// arc is that one node comes before another. What was concluded rests on that one
-// node leads to another one over arcs of earlier rounds.
+// arc says that one node comes before another. An arc that was concluded rests on a
+// path from one node to another over arcs of earlier rounds.
 type arc struct {
 	from, to int32
 	kind     graph.Dependency
@@ -56,7 +56,8 @@ type arc struct {
 	third    int32 // the third transaction that it is about; none
 }
 
-// readOf is that a transaction read a key as another one wrote it; none: as nobody did.
+// readOf says that a transaction read the version of a key that another one wrote;
+// none: that the key held nothing.
 type readOf struct {
 	key, reader, writer int32
 }
@@ -81,7 +82,7 @@ func (p *polygraph) commit(i int32) int32 {
 	return i
 }
 
-// txnOf is the transaction of a node; none: it is a moment.
+// txnOf is the transaction of a node; none: the node stands for a moment in time.
 func (p *polygraph) txnOf(node int32) int32 {
 	switch {
 	case node >= p.commit(int32(len(p.all)-1))+1:
@@ -237,8 +238,8 @@ func (p *polygraph) readsOf(i int32) []readOf { return p.reads[p.readFirst[i]:p.
 // keysOf are the keys that a transaction wrote to, in ascending order.
 func (p *polygraph) keysOf(i int32) []int32 { return p.wrote[p.wroteFrom[i]:p.wroteFrom[i+1]] }
 
-// readersOf calls do for those that read what a transaction wrote to a key; none:
-// that found nothing in it.
+// readersOf calls do for the transactions that read what a transaction wrote to a key;
+// writer none: for those that found nothing in it.
 func (p *polygraph) readersOf(writer, key int32, do func(reader int32)) {
 	if writer == none {
 		writer = int32(len(p.all))
@@ -268,8 +269,8 @@ type decision struct {
 	core    []int32 // transactions
 }
 
-// decide looks for a line of the transactions that keeps what is known and explains
-// all that was read. What is likely helps to guess it.
+// decide looks for a line of the transactions that keeps all known arcs and explains
+// all reads. Likely arcs help to guess a line.
 func (p *polygraph) decide(ctx context.Context, likely []arc) decision {
 	circle, over := p.saturate(ctx)
 	if over {
@@ -295,7 +296,7 @@ func (p *polygraph) decide(ctx context.Context, likely []arc) decision {
 		}
 		for _, b := range broken {
 			if b.writer == none {
-				// Nothing was there yet: so whoever wrote came later.
+				// The key was not written yet: every writer of it came later.
 				r := two{b.reader, b.other}
 				if !required[r] {
 					required[r] = true
@@ -330,7 +331,8 @@ func (p *polygraph) decide(ctx context.Context, likely []arc) decision {
 	}
 }
 
-// side is what follows if one transaction wrote before another.
+// side is one side of a choice: the arcs that follow if one transaction wrote before
+// another.
 func (p *polygraph) side(a, b int32) []graph.Arc {
 	arcs := []graph.Arc{{From: p.commit(a), To: p.start(b)}}
 	theirs := p.keysOf(b)

@@ -10,13 +10,14 @@ import (
 	"coup/harness"
 )
 
-// broken is a read that a line does not explain, or two writers that overlap though
-// both wrote to one key: then the reader is the other one.
+// broken is what a line does not explain: a read, or two writers of one key that
+// overlap. In the second case the reader is the other writer.
 type broken struct {
 	writer, other, reader int32
 }
 
-// broken are what a line does not explain: of each read the last other write before it.
+// broken finds what a line does not explain. For each read it looks at the last write
+// before it in the line.
 func (p *polygraph) broken(line []int32) (list []broken) {
 	wrote := make([]int32, len(p.names)) // by key: who did last
 	under := make([]int32, len(p.names)) // by key: who began and will write to it
@@ -55,10 +56,10 @@ func (p *polygraph) broken(line []int32) (list []broken) {
 	return list
 }
 
-// guess is a line of the nodes that keeps what is known, and explains as much as it
-// can of what was read: it performs the transactions, and lets those wait that would
-// overwrite what somebody is still to read. It keeps the likely arcs, too, as long as
-// it can.
+// guess makes a line of the nodes that keeps all known arcs and explains as many reads
+// as it can. It performs the transactions one by one. A transaction waits while it
+// would overwrite a value that another one has yet to read. Likely arcs are kept as
+// long as possible.
 func (p *polygraph) guess(likely []arc) []int32 {
 	first, next := p.outgoing()
 	sure := len(p.arcs)
@@ -132,7 +133,7 @@ const (
 	gone    = 3
 )
 
-// hinted is a node with its hint.
+// hinted is a node with the hint of when it happened.
 type hinted struct {
 	hint int64
 	node int32
@@ -154,8 +155,9 @@ func (h *byHint) Pop() any {
 	return x
 }
 
-// hints say when transactions probably were: in the order of their calls, or, where
-// that shows one process after the other, each as far in its process.
+// hints say when transactions probably took effect: in the order of their calls. Where
+// the file lists one process after the other, it is their place within the process that
+// counts.
 func (p *polygraph) hints() []int64 {
 	hints := make([]int64, len(p.all))
 	total, done := map[int]int64{}, map[int]int64{}
@@ -184,7 +186,7 @@ func (g *guessing) key(n int32) hinted {
 	return hinted{-1, n} // a moment
 }
 
-// free looks whether anything is still to come before a node.
+// free checks whether all predecessors of a node are in the line.
 func (g *guessing) free(n int32) {
 	switch {
 	case g.in[n] > 0 || g.state[n] != 0 && g.state[n] != held:
@@ -196,7 +198,7 @@ func (g *guessing) free(n int32) {
 	}
 }
 
-// ready takes a node whose turn has come as far as what is known goes.
+// ready notes that all predecessors of a node are in the line.
 func (g *guessing) ready(n int32) {
 	if k := g.blocked(n); k != none {
 		g.wait(n, k)
@@ -207,7 +209,8 @@ func (g *guessing) ready(n int32) {
 	heap.Push(&g.now, g.key(n))
 }
 
-// blocked is a key because of which a node should wait; none: there is none.
+// blocked is a key for which a node should wait, because somebody has yet to read its
+// value; none: the node need not wait.
 func (g *guessing) blocked(n int32) int32 {
 	i := g.txnOf(n)
 	if i == none {
@@ -238,7 +241,8 @@ func (g *guessing) blocked(n int32) int32 {
 	return none
 }
 
-// take is the next node: the first that need not wait, else the first that waits.
+// take returns the next node: the first that need not wait, otherwise the first that
+// waits.
 func (g *guessing) take() int32 {
 	for len(g.now) > 0 {
 		n := heap.Pop(&g.now).(hinted).node
@@ -279,7 +283,8 @@ func (g *guessing) wait(n, k int32) {
 	heap.Push(&g.waits[k], g.key(n))
 }
 
-// perform does what a node does, and wakes those that waited for that.
+// perform applies the reads and writes of a node, and wakes the nodes that waited for
+// them.
 func (g *guessing) perform(n int32) {
 	i := g.txnOf(n)
 	if i == none {
@@ -311,7 +316,8 @@ func (g *guessing) perform(n int32) {
 	}
 }
 
-// wake looks again at those that waited because of a key, until one of them need not.
+// wake checks the nodes that wait for a key, until it finds one that need not wait any
+// more.
 func (g *guessing) wake(k int32) {
 	for len(g.waits[k]) > 0 {
 		n := heap.Pop(&g.waits[k]).(hinted).node

@@ -9,9 +9,9 @@ import (
 	"coup/checker/graph"
 )
 
-// What it may cost to prove that no order explains some transactions, and to find few
-// of them: so many at most are told of, so many times conclusions are drawn in a proof,
-// and so often the transactions are judged without one of them.
+// Bounds on the search for a small proof that no order explains some transactions: how
+// many transactions a proof may name, how many rounds of conclusions it may draw, and
+// how often the search tries to leave a transaction out.
 const (
 	mostProven   = 400
 	mostDerived  = 5000
@@ -27,7 +27,7 @@ type refutation struct {
 	circle []int32 // facts
 }
 
-// proven is that one node comes before another.
+// proven is the fact that one node comes before another.
 type proven struct {
 	arc
 	key      int32       // what it is about, if it was concluded
@@ -35,8 +35,8 @@ type proven struct {
 	absurd   *refutation // it must be so, since the contrary goes in a circle
 }
 
-// refute finds few transactions that no order explains, given many of which that is
-// so, and proves it. It is nil if that takes too long.
+// refute looks for a small set of transactions that no order explains, given a larger
+// one, and proves it. It returns nil if that takes too long.
 func (t *txns) refute(ctx context.Context, core []int32, k known, snapshots bool, order graph.Dependency) *refutation {
 	try := func(txns []int32) (*polygraph, []int32) {
 		p := t.newPolygraph(txns, t.among(txns, k), snapshots, order)
@@ -70,7 +70,7 @@ func (t *txns) refute(ctx context.Context, core []int32, k known, snapshots bool
 	if p == nil || p.nodes > mostProven {
 		return nil
 	}
-	// As it was known, without what was concluded to decide it.
+	// Begin with the known arcs only, without those that were concluded.
 	p = t.newPolygraph(core, t.among(core, k), snapshots, order)
 	r := &refutation{polygraph: p}
 	for _, a := range p.arcs {
@@ -92,7 +92,8 @@ func (t *txns) refute(ctx context.Context, core []int32, k known, snapshots bool
 	return nil
 }
 
-// among is what is known of some transactions, given in ascending order.
+// among is the part of the polygraph that is about some transactions, given in
+// ascending order.
 func (t *txns) among(txns []int32, k known) (few known) {
 	in := make(map[int32]bool, len(txns))
 	for _, i := range txns {
@@ -111,9 +112,9 @@ func (t *txns) among(txns []int32, k known) (few known) {
 	return few
 }
 
-// close draws conclusions until facts go in a circle, and says whether they do. Where
-// nothing more follows, it supposes of two writes that one came first; if that goes in
-// a circle, the other did. depth is how many suppositions may rest on each other.
+// close draws conclusions until facts form a cycle, and says whether they do. Where
+// nothing more follows, it supposes an order of two writes. If that leads to a cycle,
+// the opposite order holds. depth bounds how many suppositions may be nested.
 func (r *refutation) close(depth int, budget *int) bool {
 	for {
 		reach, circle := r.derive()
@@ -156,8 +157,8 @@ func (r *refutation) close(depth int, budget *int) bool {
 	}
 }
 
-// derive draws all conclusions by the rules as they are written. It returns what leads
-// to what, and facts that go in a circle if there are any.
+// derive draws all conclusions that the rules allow. It returns the facts by their
+// nodes, and a cycle of facts if there is one.
 func (r *refutation) derive() (reach [][]bool, circle []int32) {
 	n := r.nodes
 	for {
@@ -225,7 +226,8 @@ func (r *refutation) derive() (reach [][]bool, circle []int32) {
 	}
 }
 
-// path is a way of the fewest facts of those that were known first, at least one.
+// path is a shortest path over the facts that were known first. It has at least one
+// fact.
 func (r *refutation) path(from, to, known int32) (way []int32) {
 	came := map[int32]int32{}
 	queue := []int32{from}

@@ -104,7 +104,8 @@ func (c *clocks) run(ctx context.Context, p *polygraph) (circle []int32) {
 	return nil
 }
 
-// further sets a clock on to another one where that is further, and says whether it was.
+// further advances a clock to the maximum of itself and another one, and says whether
+// that changed it.
 func further(clock, other []int32) (moved bool) {
 	for i, v := range other {
 		if v > clock[i] {
@@ -133,8 +134,8 @@ func (p *polygraph) outgoing() (first, next []int32) {
 	return first[:p.nodes+1], next
 }
 
-// topological is a line of nodes in which arcs lead forward, without those that are
-// on or behind a cycle.
+// topological puts nodes into an order in which all arcs lead forward. Nodes on a cycle
+// or behind one are left out.
 func (p *polygraph) topological(first, next []int32) []int32 {
 	in := make([]int32, p.nodes)
 	for i := range p.arcs {
@@ -157,7 +158,8 @@ func (p *polygraph) topological(first, next []int32) []int32 {
 	return line
 }
 
-// circle is a short cycle of arcs among nodes that are not in a line.
+// circle is a short cycle of arcs among the nodes that have no place in a topological
+// order.
 func (p *polygraph) circle(first, next, line []int32) (best []int32) {
 	in := make([]bool, p.nodes)
 	for _, n := range line {
@@ -180,7 +182,8 @@ func (p *polygraph) circle(first, next, line []int32) (best []int32) {
 
 const maxRound = int32(1 << 30)
 
-// way is a way of the fewest arcs of rounds before one, at least one arc.
+// way is a shortest path over the arcs that were known before a round. It has at least
+// one arc.
 func (p *polygraph) way(first, next []int32, from, to, before int32) (way []int32) {
 	came := map[int32]int32{}
 	queue := []int32{from}
@@ -238,9 +241,9 @@ type chained struct {
 	first   []int32 // where each group begins, and where the last ends
 }
 
-// saturate draws the conclusions that follow from what is known until there are no
-// more, or so many rounds that what is left is better chosen. It returns arcs that go
-// in a circle if it finds any; over: the time was.
+// saturate draws conclusions until no more follow, or until so many rounds have passed
+// that it is better to choose. It returns a cycle of arcs if it finds one; over says
+// that the time was used up.
 func (p *polygraph) saturate(ctx context.Context) (circle []int32, over bool) {
 	c := p.newClocks()
 	if c == nil {

@@ -34,7 +34,7 @@ type conclusions struct {
 	from, end []int
 }
 
-// fact is that one node comes before another.
+// fact says that one node comes before another.
 type fact struct {
 	from, to int32
 	kind     graph.Dependency
@@ -45,18 +45,18 @@ type fact struct {
 	nextOut, nextIn int32
 }
 
-// registerRead is that a transaction read a register that another one wrote, if
-// not none.
+// registerRead says that a transaction read a register that another one wrote; none:
+// that it found nothing.
 type registerRead struct {
 	key, reader, writer int32
 }
 
-// registerWrite is that a transaction wrote to a register.
+// registerWrite says that a transaction wrote to a register.
 type registerWrite struct {
 	key, node int32
 }
 
-// deduction is what is to be said of a conclusion.
+// deduction is the explanation of a conclusion, in words.
 type deduction struct{ key, text string }
 
 // saturate looks for transactions that no order explains, with the order of
@@ -128,8 +128,8 @@ func (c *conclusions) add(f fact) {
 	c.facts = append(c.facts, f)
 }
 
-// unordered says how many facts lead to each node from those that no order of
-// the nodes can put first, since facts go in a circle; nil: none do.
+// unordered tells for each node how many of its predecessors have no place in a
+// topological order, because the facts contain a cycle; nil: there is no cycle.
 func (c *conclusions) unordered() []int32 {
 	in := make([]int32, len(c.nodes))
 	for i := range c.facts {
@@ -167,11 +167,11 @@ func (c *conclusions) inOrder(in []int32, do func(n int32)) (done int) {
 	return done
 }
 
-// mostTries is from how many nodes a short circle is looked for.
+// mostTries is from how many nodes the search for a short cycle begins.
 const mostTries = 100
 
-// circle is the shortest circle that is found among nodes before which some
-// others still had to come.
+// circle is the shortest cycle found among the nodes that have no place in a
+// topological order.
 func (c *conclusions) circle(in []int32) (best []fact) {
 	tries := 0
 	for n := range in {
@@ -188,9 +188,9 @@ func (c *conclusions) circle(in []int32) (best []fact) {
 	return best
 }
 
-// path is a way of the fewest facts from one node to another, of those that were
-// known first; it takes at least one. A step of time counts as two, and is a fact
-// that is made up here.
+// path is a shortest path from one node to another over the facts that were known
+// first. It has at least one fact. A step by the order of time counts as two facts, and
+// is made up here.
 func (c *conclusions) path(from, to, known int32) (way []fact) {
 	type came struct {
 		from int32

@@ -249,8 +249,8 @@ func (s *timely) latest(v int32) int {
 	return last
 }
 
-// again looks at pairs near which something is known that was not known when
-// they were looked at; at first at all. It says whether it learned anything.
+// again checks pairs near which something new is known since the last check; the first
+// time all pairs. It says whether it learned anything.
 func (s *timely) again(ctx context.Context, first bool) bool {
 	if s.over(ctx) {
 		return false
@@ -377,7 +377,7 @@ func (s *timely) follow(a, b, by int32) {
 	}
 }
 
-// said says whether one fact alone says that one node comes before another.
+// said checks whether a single fact says that one node comes before another.
 func (s *timely) said(from, to int32) bool {
 	for e := s.out[from]; e != none; e = s.facts[e].nextOut {
 		s.looks--

@@ -17,7 +17,7 @@ const (
 	roleStarting = "starting" // it has one that said nothing yet
 )
 
-// lane is what one node was over the time of the run.
+// lane is the roles of one node over time.
 type lane struct {
 	Node   string     `json:"node"`
 	Spans  []laneSpan `json:"spans"`
@@ -25,7 +25,7 @@ type lane struct {
 	Marks  []laneMark `json:"marks"`
 }
 
-// laneSpan is a stretch of time in which a node was one thing.
+// laneSpan is a stretch of time in which a node had one role.
 type laneSpan struct {
 	From seconds `json:"from"`
 	To   seconds `json:"to"`

@@ -23,9 +23,10 @@ type listed struct {
 	allFails bool // that there are
 }
 
-// chooseOperations thins ops out to about limit. Those that ended info and
-// those in calls stay; the ones that failed get half of the room and the ones
-// that ended ok the rest, each evenly, and what one does not need the other gets.
+// chooseOperations reduces ops to about limit. Operations that ended info and those in
+// calls are kept. Failed operations get half of the room that is left, successful ones
+// the other half, each spread evenly; room that one half does not need goes to the
+// other.
 func chooseOperations(ops []harness.Operation, limit int, calls map[call]int) listed {
 	keep := map[int]bool{}
 	for _, i := range calls {

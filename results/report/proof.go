@@ -28,8 +28,8 @@ type moment struct {
 	Text string
 }
 
-// gatherProofs are the counterexamples, what clients were answered first. One that
-// several checkers found stands once.
+// gatherProofs returns the counterexamples, those of what clients saw first. A
+// counterexample that several checkers found is listed once.
 func gatherProofs(results []harness.Result) (all []proof) {
 	order := []harness.Subject{"", harness.Answers, harness.Service, harness.Conduct, harness.TheTest}
 	sorted := slices.Clone(results)
@@ -72,8 +72,9 @@ func sameCalls(a, b []harness.Witness) bool {
 // mostAround is how many moments are told around a counterexample.
 const mostAround = 6
 
-// addAround tells which faults were on and who led, from what it goes back to until its
-// last answer; of too many the first, which tell most of how it came about.
+// addAround adds the moments around a counterexample: which faults were on and who led,
+// from its cause to its last answer. If there are too many, the first ones are kept,
+// since they tell most about the cause.
 func (p *proof) addAround(faults []*fault, reigns []timeline.Reign) {
 	if len(p.Witness) == 0 {
 		return
@@ -142,7 +143,7 @@ type call struct {
 
 func callOf(w harness.Witness) call { return call{w.Process, time.Duration(w.Start)} }
 
-// findCalls gives the places in ops of the operations of the proofs, as far as they are there.
+// findCalls returns the indexes in ops of the operations of the proofs that are listed.
 func findCalls(ops []harness.Operation, proofs []proof) map[call]int {
 	wanted := map[call]bool{}
 	for _, p := range proofs {

@@ -352,9 +352,9 @@ func (b *windowBuilder) send(e *trace.Event) {
 	}
 }
 
-// own says whether a packet that concerns an object of the counterexample was
-// sent while one of its operations was under way, and if a client sent or is to
-// get it, whether it is between that client's node and clients.
+// own says whether a packet concerns an object of the counterexample, and was sent
+// while one of its operations was under way. If a client sends or receives the packet,
+// it must also go between clients and the node of that operation.
 func (b *windowBuilder) own(e *trace.Event) bool {
 	return slices.ContainsFunc(b.Ops, func(o tracedOp) bool {
 		other := e.Node == trace.Clients && e.To != o.Node || e.To == trace.Clients && e.Node != o.Node
@@ -362,7 +362,7 @@ func (b *windowBuilder) own(e *trace.Event) bool {
 	})
 }
 
-// wrote takes what a node wrote to its log: it says where the log ends before any
+// wrote notes what a node wrote to its log: that tells the end of the log before any
 // message does.
 func (b *windowBuilder) wrote(e *trace.Event) {
 	if n := b.beliefs[e.Node]; n != nil {
@@ -383,7 +383,7 @@ func (b *windowBuilder) wrote(e *trace.Event) {
 	}
 }
 
-// believe takes what a node said about itself.
+// believe notes what a node reported about itself.
 func (b *windowBuilder) believe(e harness.Event) {
 	n := b.beliefs[e.Node]
 	if n == nil {
@@ -552,7 +552,7 @@ func (n *beliefs) inOrder() {
 	slices.SortStableFunc(n.all, func(a, b believed) int { return cmp.Compare(a.at, b.at) })
 }
 
-// hear takes what a node's message tells about it.
+// hear notes what a message of a node tells about its sender.
 func (n *beliefs) hear(at time.Duration, told trace.Belief) {
 	n.set(at, func(s *belief) {
 		if told.Term >= s.term {
@@ -571,7 +571,7 @@ func (n *beliefs) hear(at time.Duration, told trace.Belief) {
 	})
 }
 
-// rows are the beliefs from the window's beginning on.
+// rows are the beliefs from the beginning of the window on.
 func (n *beliefs) rows(from, to time.Duration, word func(string) int64) [][]int64 {
 	n.inOrder()
 	rows := [][]int64{}

@@ -23,16 +23,16 @@ type traceWindow struct {
 	cause    *cause        // what the counterexample goes back to, if that is in here
 }
 
-// cause is what a counterexample goes back to, as far as that can be told.
+// cause is the likely cause of a counterexample.
 type cause struct {
 	at   time.Duration
 	text string
 }
 
-// causeOf is the earliest fault that was on while the operations of the counterexample
-// were under way, or between them; one that hit a node of theirs before all others.
-// Without one it is the last fault that had ended, or where there is none, the
-// operation that the others contradict first: nil, as its own moment tells it.
+// causeOf is the earliest fault that was on during the operations of the counterexample
+// or between them; a fault that hit one of their nodes is preferred. Without one it is
+// the last fault that had ended. Without any fault it is the operation that the others
+// contradict first, and the result is nil.
 func causeOf(p proof, faults []*fault) *cause {
 	if len(p.Witness) == 0 {
 		return nil
@@ -56,7 +56,7 @@ func causeOf(p proof, faults []*fault) *cause {
 		if f.Skipped || f.Missed != "" || f.Start > last {
 			continue
 		}
-		// Of those that were over the last one counts, of the others the first.
+		// Of the faults that had ended the last one counts, of the others the first.
 		if best == nil || weight(f) > weight(best) || weight(f) == weight(best) && weight(f) == 1 && f.End > best.End {
 			best = f
 		}
