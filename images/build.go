@@ -36,6 +36,9 @@ func (o Options) say(format string, args ...any) {
 	}
 }
 
+// lockPause is the pause between two attempts to get a lock that another process has.
+const lockPause = 200 * time.Millisecond
+
 // complete are the options with their defaults filled in.
 func (o Options) complete() (Options, error) {
 	o.Arch = cmp.Or(o.Arch, runtime.GOARCH)
@@ -74,7 +77,7 @@ func build(ctx context.Context, r Recipe, o Options) (root io.ReadCloser, kept b
 	name := strings.NewReplacer("/", "-", ":", "-").Replace(r.Reference()) + "-" + o.Arch
 	file := filepath.Join(o.CacheDir, name+".tar")
 	lock := flock.New(filepath.Join(o.CacheDir, name+".lock"))
-	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
+	if _, err := lock.TryLockContext(ctx, lockPause); err != nil {
 		return nil, false, fmt.Errorf("image %s: somebody else builds it: %w", r, err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
@@ -111,6 +114,17 @@ func (r Recipe) write(ctx context.Context, o Options, to io.Writer) error {
 			return err
 		}
 		if err := w.file(p.Path, 0o755, binary); err != nil {
+			return err
+		}
+	}
+	// Of two files at one path the first one stays: these are newer than Debian's.
+	for _, name := range r.Wheels {
+		if err := wheel(ctx, o, name, w); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.Archives {
+		if err := a.unpack(ctx, o, w); err != nil {
 			return err
 		}
 	}
@@ -268,12 +282,22 @@ var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 
 // check says what is wrong with a recipe.
 func (r Recipe) check() error {
-	if r.Name == "" || r.Version == "" && len(r.Debian) == 0 || len(r.Programs)+len(r.Debian) == 0 {
+	if r.Name == "" || r.Version == "" && len(r.Debian) == 0 || len(r.Programs)+len(r.Debian)+len(r.Wheels)+len(r.Archives) == 0 {
 		return errors.New("a recipe needs a name, a version and something to build")
 	}
 	for _, p := range r.Debian {
 		if !packageName.MatchString(p) {
 			return fmt.Errorf("%s: %q is no name of a package of Debian", r, p)
+		}
+	}
+	for _, name := range r.Wheels {
+		if !requirement.MatchString(name) {
+			return fmt.Errorf("%s: %q is no NAME==VERSION of a package of Python", r, name)
+		}
+	}
+	for _, a := range r.Archives {
+		if err := a.check(); err != nil {
+			return fmt.Errorf("%s: %w", r, err)
 		}
 	}
 	for _, p := range r.Programs {

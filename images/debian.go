@@ -29,7 +29,7 @@ const resolutionAge = 24 * time.Hour
 var debianArch = map[string]string{"386": "i386", "arm": "armhf", "ppc64le": "ppc64el", "mips64le": "mips64el"}
 
 // Resolve returns the recipe with everything in it that it leaves to the day on which it
-// is asked: the versions of Debian's packages, and with them its own. A recipe without
+// is asked: the versions of Debian's packages, and with them its own if it names none. A recipe without
 // packages, and one that is resolved, stay as they are. What apt has said is kept for
 // a day, and for longer where apt can't be asked any more. Its errors are one line: what
 // is wrong and what to do.
@@ -47,7 +47,7 @@ func Resolve(ctx context.Context, r Recipe, o Options) (_ Recipe, err error) {
 		return r, fmt.Errorf("nowhere to keep images: %w", err)
 	}
 	lock := flock.New(filepath.Join(a.dir, "lock"))
-	if _, err := lock.TryLockContext(ctx, 200*time.Millisecond); err != nil {
+	if _, err := lock.TryLockContext(ctx, lockPause); err != nil {
 		return r, fmt.Errorf("image %s: somebody else asks apt: %w", r.Name, err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
@@ -71,7 +71,7 @@ func Resolve(ctx context.Context, r Recipe, o Options) (_ Recipe, err error) {
 	}
 	r.Closure = strings.Split(string(text), "\n")
 	for _, p := range r.Closure {
-		if version, ok := strings.CutPrefix(p, r.Debian[0]+"="); ok {
+		if version, ok := strings.CutPrefix(p, r.Debian[0]+"="); ok && r.Version == "" {
 			r.Version = upstream(version)
 		}
 	}
@@ -268,7 +268,7 @@ func unpackOne(ctx context.Context, file string, w *rootWriter) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	added := w.add(pipe)
+	added := w.add(pipe, "/")
 	io.Copy(io.Discard, pipe) // or dpkg-deb waits for a reader
 	if err := c.Wait(); err != nil && added == nil {
 		added = fmt.Errorf("dpkg-deb: %s", shorten(strings.TrimSpace(cmp.Or(said.String(), err.Error()))))

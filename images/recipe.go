@@ -1,5 +1,6 @@
 // Package images builds the images of systems under test without a registry of images:
-// from Go modules, by the go command, and from Debian's packages, by apt.
+// from Go modules, by the go command, from Debian's packages, by apt, and in part from
+// Python's packages, by pip, and from archives, by Maven.
 //
 // Start with a [Recipe], which says as data what an image holds, and [Build] or [Ensure].
 // Images are cached by a hash of the recipe, which is also a part of their name.
@@ -17,15 +18,20 @@ import (
 type Recipe struct {
 	Name string // what containers call it, e.g. etcd
 	// Version is the release, without a leading v. Of a system whose packages are
-	// Debian's it is what Debian has of it: [Resolve] finds out.
+	// Debian's it is what Debian has of it, if it is left out: [Resolve] finds out.
 	Version string
 	// Programs are what the image holds, each built from a Go module as a static
 	// binary.
 	Programs []GoProgram `json:",omitempty"`
 	// Debian are packages of Debian that the image holds, with all that they depend on;
-	// the version of the first one is that of the system. Essential packages are in no
+	// the version of the first one is that of the system, if there is no other. Essential packages are in no
 	// closure: where there is to be a shell, name dash.
 	Debian []string `json:",omitempty"`
+	// Wheels are packages of Python, NAME==VERSION, which pip fetches without what they
+	// depend on: that is to be among Debian's.
+	Wheels []string `json:",omitempty"`
+	// Archives are programs that Maven fetches.
+	Archives []Archive `json:",omitempty"`
 	// Closure are the packages with their versions, as [Resolve] finds them: NAME=VERSION.
 	Closure []string `json:",omitempty"`
 }

@@ -89,8 +89,8 @@ func (w *rootWriter) file(at string, mode int64, content []byte) error {
 	return err
 }
 
-// add copies what is in the archive of a package.
-func (w *rootWriter) add(archive io.Reader) error {
+// add copies what is in an archive to below a directory.
+func (w *rootWriter) add(archive io.Reader, under string) error {
 	for r := tar.NewReader(archive); ; {
 		from, err := r.Next()
 		if err == io.EOF {
@@ -99,7 +99,7 @@ func (w *rootWriter) add(archive io.Reader) error {
 		if err != nil {
 			return err
 		}
-		at, ok := place(from.Name)
+		at, ok := place(path.Join(under, path.Clean("/"+from.Name)))
 		if _, there := w.made[at]; !ok || there {
 			continue
 		}
@@ -111,7 +111,7 @@ func (w *rootWriter) add(archive io.Reader) error {
 		case tar.TypeSymlink:
 			to.Linkname = from.Linkname
 		case tar.TypeLink:
-			target, ok := place(from.Linkname)
+			target, ok := place(path.Join(under, path.Clean("/"+from.Linkname)))
 			if !ok {
 				return fmt.Errorf("%s is a hard link to %s, which is left out", from.Name, from.Linkname)
 			}
