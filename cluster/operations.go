@@ -73,6 +73,22 @@ type Message struct {
 	Value  int64
 }
 
+// Bank is some accounts, between which money is transferred. Each holds BankBalance before
+// anything happens.
+type Bank interface {
+	// Transfer moves amount, which is not negative, from one account to another. An
+	// account that has less gives nothing: the error wraps harness.ErrFail.
+	Transfer(ctx context.Context, from, to string, amount int64) error
+	// Balances are what the accounts hold at one moment.
+	Balances(ctx context.Context) (map[string]int64, error)
+}
+
+// BankBalance is what each account of a [Bank] holds at first.
+const BankBalance = 100
+
+// BankAccounts are the accounts of a [Bank].
+func BankAccounts() []string { return []string{"a", "b", "c", "d", "e", "f", "g", "h"} }
+
 // Lock is a set of locks by key. Each is held by one client at a time, until the
 // client releases it or its lease is over.
 type Lock interface {

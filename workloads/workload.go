@@ -83,6 +83,7 @@ var All = map[string]Workload{
 	"list-append": listAppend,
 	"lock":        lock,
 	"log":         logs,
+	"bank":        bank,
 }
 
 // Find returns the workload of that name, or of several names with commas between them,

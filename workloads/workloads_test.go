@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -24,13 +25,18 @@ type memory struct {
 	registers map[string]*int64
 	lists     map[string][]int64 // sets and queues
 	counters  map[string]int64
+	accounts  map[string]int64
 	locks     map[string]holding
 	calls     int
 	broken    string // the function that goes wrong now and then
 }
 
 func newMemory(broken string) *memory {
-	return &memory{registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, broken: broken}
+	accounts := map[string]int64{}
+	for _, a := range cluster.BankAccounts() {
+		accounts[a] = cluster.BankBalance
+	}
+	return &memory{accounts: accounts, registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, broken: broken}
 }
 
 // holding is who holds a lock, and the token of the last one who did.
@@ -219,6 +225,29 @@ func (c conn) Poll(_ context.Context, key string, from int64) (messages []cluste
 	return messages, from, nil
 }
 
+func (c conn) Transfer(_ context.Context, from, to string, amount int64) error {
+	wrong := c.wrong("transfer")
+	defer c.mu.Unlock()
+	if c.accounts[from] < amount {
+		return fmt.Errorf("%w: it has not so much", harness.ErrFail)
+	}
+	c.accounts[from] -= amount
+	if !wrong {
+		c.accounts[to] += amount
+	}
+	return nil
+}
+
+func (c conn) Balances(context.Context) (map[string]int64, error) {
+	wrong := c.wrong("read")
+	defer c.mu.Unlock()
+	all := maps.Clone(c.accounts)
+	if wrong { // as if a transfer to it were half done
+		all["a"]--
+	}
+	return all, nil
+}
+
 // judge runs the workload against memory that breaks the function broken, and
 // judges what was recorded with the workload's own checkers.
 func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
@@ -301,8 +330,9 @@ func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
 		"log": {"send", "poll"},
 		// What it appends gets lost, and what it reads is old.
 		"list-append": {"txn"},
+		"bank":        {"transfer", "read"},
 	}
-	watched := 2 // the lock and the log, which are not
+	watched := 3 // the lock, the log and the bank, which are not
 	for _, name := range workloads.Names() {
 		w, err := workloads.Find(name)
 		if err != nil {
@@ -344,7 +374,7 @@ func TestAWorkloadSaysWhatItNeeds(t *testing.T) {
 			t.Errorf("%s: an unknown function: %v", name, err)
 		}
 	}
-	if _, err := workloads.Find("bank"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are counter, list-append, lock, log, queue, register, set)", "bank") {
+	if _, err := workloads.Find("shop"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are bank, counter, list-append, lock, log, queue, register, set)", "shop") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -222,6 +222,9 @@ func (k *contract) operations(node, key string) {
 	if l, ok := conn.(cluster.Logs); ok {
 		k.logs(node+": log", l, key)
 	}
+	if b, ok := conn.(cluster.Bank); ok {
+		k.bank(node+": bank", b)
+	}
 	k.expect(node+": the node that was asked last is one of the nodes", slices.Contains(k.nodes, conn.Node()))
 }
 
@@ -358,6 +361,31 @@ func (k *contract) transactions(what string, t cluster.Transactions, key string)
 	expect("a transaction that only appends", add(a, 4))
 	k.must(what, txn(read(b), read(a), read(b)))
 	expect("what transactions before have appended", saw(b, 2), saw(a, 1, 3, 4), saw(b, 2))
+}
+
+// bank checks transfers; it leaves the accounts as they were.
+func (k *contract) bank(what string, b cluster.Bank) {
+	want, got := map[string]int64{}, map[string]int64{}
+	for _, a := range cluster.BankAccounts() {
+		want[a] = cluster.BankBalance
+	}
+	read := func(when string) {
+		k.must(what+": balances", func(ctx context.Context) (err error) { got, err = b.Balances(ctx); return err })
+		k.same(what+": the accounts "+when, got, want)
+	}
+	transfer := func(from, to string, amount int64) func(ctx context.Context) error {
+		return func(ctx context.Context) error { return b.Transfer(ctx, from, to, amount) }
+	}
+	first, second := cluster.BankAccounts()[0], cluster.BankAccounts()[1]
+	read("at first")
+	k.must(what+": transfer", transfer(first, second, 7))
+	want[first], want[second] = want[first]-7, want[second]+7
+	read("after a transfer")
+	err := k.within(opTimeout, transfer(first, second, cluster.BankBalance))
+	k.expect(fmt.Sprintf("%s: an account does not give more than it has (%v)", what, err), errors.Is(err, harness.ErrFail))
+	k.must(what+": transfer", transfer(second, first, 7))
+	want[first], want[second] = cluster.BankBalance, cluster.BankBalance
+	read("after a transfer that was refused, and one back")
 }
 
 // lock checks a lock that one client uses alone; together checks what others see of it.

@@ -15,6 +15,7 @@ import (
 	"coup/cluster/docker"
 	"coup/cluster/sim"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/postgres"
 	"coup/cluster/systems/primarybackup"
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
@@ -105,6 +106,13 @@ func chosen(t *testing.T, name string) {
 func TestSystemRedis(t *testing.T) {
 	chosen(t, "redis")
 	inContainers(t, redis.System{}, cluster.Options{})
+}
+
+func TestSystemPostgres(t *testing.T) {
+	chosen(t, "postgres")
+	for name, settings := range map[string]map[string]string{"asynchronous": nil, "synchronous": {"synchronous": "true"}} {
+		t.Run(name, func(t *testing.T) { inContainers(t, postgres.System{}, cluster.Options{Settings: settings}) })
+	}
 }
 
 func TestSystemRaft(t *testing.T) {

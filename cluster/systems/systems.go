@@ -11,6 +11,7 @@ import (
 
 	"coup/cluster"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/postgres"
 	"coup/cluster/systems/primarybackup"
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
@@ -19,6 +20,8 @@ import (
 var all = map[string]cluster.System{
 	"etcd":           etcd.System{},
 	"primary-backup": primarybackup.System{},
+	"postgres":       postgres.System{},
+	"postgres-alone": postgres.Alone{},
 	"raft":           raft.System{},
 	"redis":          redis.System{},
 }

@@ -1,0 +1,249 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"coup/cluster"
+	"coup/harness"
+)
+
+var (
+	_ cluster.Register     = (*connection)(nil)
+	_ cluster.Set          = (*connection)(nil)
+	_ cluster.Transactions = (*connection)(nil)
+	_ cluster.Bank         = (*connection)(nil)
+)
+
+// tables are made before clients work.
+const tables = `
+create table if not exists registers (k text primary key, v bigint not null);
+create table if not exists sets (k text, v bigint, primary key (k, v));
+create table if not exists lists (k text primary key, v bigint[] not null);
+create table if not exists accounts (id text primary key, balance bigint not null)`
+
+// initialize makes the tables.
+func initialize(ctx context.Context, s *session) error {
+	if _, err := s.Exec(ctx, tables, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return err
+	}
+	for _, account := range cluster.BankAccounts() {
+		if _, err := s.Exec(ctx, "insert into accounts values ($1, $2) on conflict do nothing", account, cluster.BankBalance); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reads reports whether reads are at the client's own node.
+func (c *connection) reads() (local bool) { return c.o.Reads == stale }
+
+// read reads a register.
+func (c *connection) read(ctx context.Context, local bool, key string) (got *int64, err error) {
+	err = c.at(ctx, local, false, func(s *session) error {
+		var v int64
+		switch err := s.QueryRow(ctx, "select v from registers where k = $1", key).Scan(&v); {
+		case err == nil:
+			got = &v
+		case !errors.Is(err, pgx.ErrNoRows):
+			return err
+		}
+		return nil
+	})
+	return got, err
+}
+
+// Read implements cluster.Register.
+func (c *connection) Read(ctx context.Context, key string) (*int64, error) {
+	return c.read(ctx, c.reads(), key)
+}
+
+// write performs a statement at the primary, and returns how many rows it has changed.
+func (c *connection) write(ctx context.Context, statement string, args ...any) (rows int64, err error) {
+	err = c.at(ctx, false, true, func(s *session) error {
+		tag, err := s.Exec(ctx, statement, args...)
+		rows = tag.RowsAffected()
+		return err
+	})
+	return rows, err
+}
+
+// Write implements cluster.Register.
+func (c *connection) Write(ctx context.Context, key string, v int64) error {
+	_, err := c.write(ctx, "insert into registers values ($1, $2) on conflict (k) do update set v = excluded.v", key, v)
+	return err
+}
+
+// CAS implements cluster.Register. One that has changed nothing looks what there is; if
+// that is what it was looking for, it came in the meantime, and is tried again.
+func (c *connection) CAS(ctx context.Context, key string, from *int64, to int64) (saw *int64, err error) {
+	for {
+		var rows int64
+		if from == nil {
+			rows, err = c.write(ctx, "insert into registers values ($1, $2) on conflict do nothing", key, to)
+		} else {
+			rows, err = c.write(ctx, "update registers set v = $3 where k = $1 and v = $2", key, *from, to)
+		}
+		if err != nil || rows == 1 {
+			return from, err
+		}
+		if saw, err = c.read(ctx, false, key); err != nil || (from == nil) != (saw == nil) || from != nil && *from != *saw {
+			return saw, err
+		}
+	}
+}
+
+// SetAdd implements cluster.Set.
+func (c *connection) SetAdd(ctx context.Context, key string, v int64) error {
+	_, err := c.write(ctx, "insert into sets values ($1, $2) on conflict do nothing", key, v)
+	return err
+}
+
+// SetRead implements cluster.Set.
+func (c *connection) SetRead(ctx context.Context, key string) (all []int64, err error) {
+	err = c.at(ctx, c.reads(), false, func(s *session) error {
+		rows, err := s.Query(ctx, "select v from sets where k = $1 order by v", key)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	})
+	return all, err
+}
+
+// transaction performs do in a transaction of the isolation level of the settings. If do
+// fails, or the connection is lost before the server was asked to commit, nothing has
+// happened.
+func (c *connection) transaction(ctx context.Context, do func(s *session) error) error {
+	return c.at(ctx, false, true, func(s *session) error {
+		_, err := s.Exec(ctx, "begin isolation level "+levels[setting(c.o, "isolation")])
+		if err == nil {
+			err = do(s)
+		}
+		if err != nil {
+			if !s.IsClosed() {
+				if _, failed := s.Exec(ctx, "rollback"); failed != nil {
+					s.end()
+				}
+			}
+			return fmt.Errorf("%w: %w", errRolledBack, err)
+		}
+		tag, err := s.Exec(ctx, "commit")
+		if err == nil && tag.String() != "COMMIT" {
+			err = fmt.Errorf("%w: the server says %s", errRolledBack, tag)
+		}
+		return err
+	})
+}
+
+// Txn implements cluster.Transactions.
+func (c *connection) Txn(ctx context.Context, steps []cluster.Micro) (done []cluster.Micro, err error) {
+	err = c.transaction(ctx, func(s *session) error {
+		done = slices.Clone(steps)
+		for i, m := range steps {
+			if m.F == "append" {
+				if _, err := s.Exec(ctx, "insert into lists values ($1, array[$2::bigint]) on conflict (k) do update set v = lists.v || excluded.v", m.Key, m.Value); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := s.QueryRow(ctx, "select v from lists where k = $1", m.Key).Scan(&done[i].List); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+		}
+		return nil
+	})
+	return done, err
+}
+
+// errOverdrawn is why a transfer does not happen.
+var errOverdrawn = errors.New("the account has not so much")
+
+// Transfer implements cluster.Bank. What the accounts hold is read, and then written, as
+// an application does it that trusts in the isolation of its transactions.
+func (c *connection) Transfer(ctx context.Context, from, to string, amount int64) error {
+	return c.transaction(ctx, func(s *session) error {
+		accounts := []string{from, to}
+		slices.Sort(accounts) // or two transfers wait for each other
+		balance := map[string]int64{}
+		for _, id := range accounts {
+			var b int64
+			if err := s.QueryRow(ctx, "select balance from accounts where id = $1", id).Scan(&b); err != nil {
+				return err
+			}
+			balance[id] = b
+		}
+		if balance[from] < amount {
+			return errOverdrawn
+		}
+		balance[from] -= amount
+		balance[to] += amount
+		for _, id := range accounts {
+			if _, err := s.Exec(ctx, "update accounts set balance = $2 where id = $1", id, balance[id]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Balances implements cluster.Bank.
+func (c *connection) Balances(ctx context.Context) (all map[string]int64, err error) {
+	err = c.at(ctx, c.reads(), false, func(s *session) error {
+		rows, err := s.Query(ctx, "select id, balance from accounts")
+		if err != nil {
+			return err
+		}
+		all = map[string]int64{}
+		var id string
+		var balance int64
+		_, err = pgx.ForEachRow(rows, []any{&id, &balance}, func() error { all[id] = balance; return nil })
+		return err
+	})
+	return all, err
+}
+
+// digest is a digest of what a node holds.
+const digest = `select md5(concat(
+	(select md5(string_agg(k || ':' || v, ',' order by k)) from registers),
+	(select md5(string_agg(k || ':' || v, ',' order by k, v)) from sets),
+	(select md5(string_agg(k || ':' || v::text, ',' order by k)) from lists),
+	(select md5(string_agg(id || ':' || balance, ',' order by id)) from accounts)))`
+
+// Digest implements cluster.Digester. The node's position in the log is not told: it
+// moves without any client, and is not the same on nodes that hold the same.
+func (System) Digest(ctx context.Context, a cluster.Access, node string, _ []string, o cluster.Options) (uint64, string, error) {
+	s, err := dial(ctx, a, node, o)
+	if err != nil {
+		return 0, "", fmt.Errorf("digest of %s: %w", node, err)
+	}
+	defer s.end()
+	var sum string
+	if err := s.QueryRow(ctx, digest).Scan(&sum); err != nil {
+		return 0, "", fmt.Errorf("digest of %s: %w", node, err)
+	}
+	return 0, sum, nil
+}
+
+// Init implements cluster.Initializer.
+func (System) Init(ctx context.Context, a cluster.Access, o cluster.Options) error {
+	for _, n := range a.Nodes() {
+		s, err := dial(ctx, a, n.Name, o)
+		if err != nil {
+			return err
+		}
+		if err = s.isPrimary(ctx); err == nil {
+			err = initialize(ctx, s)
+		}
+		s.end()
+		if !errors.Is(err, errReplica) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: no node is the primary", harness.ErrFail)
+}
