@@ -198,7 +198,9 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		},
 		"postgresql": object{
 			"listen": fmt.Sprintf("0.0.0.0:%d", serverPort), "connect_address": fmt.Sprintf("%s:%d", node.Host, serverPort),
-			"data_dir": "/data/postgres", "pgpass": "/tmp/pgpass",
+			"data_dir": "/data/postgres", "pgpass": "/tmp/pgpass", "basebackup": []any{object{"checkpoint": "fast"}},
+			// Or a node stays away for good whose source ends in the middle of a pg_rewind.
+			"remove_data_directory_on_rewind_failure": true, "remove_data_directory_on_diverged_timelines": true,
 			"authentication": object{"superuser": account("postgres"), "replication": account("replicator"), "rewind": account("rewinder")},
 			"pg_hba":         []string{"host all all 0.0.0.0/0 scram-sha-256", "host replication replicator 0.0.0.0/0 scram-sha-256"},
 			// The timeouts are a minute by default: so long could a primary that is cut off take to end.
