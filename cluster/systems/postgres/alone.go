@@ -90,7 +90,7 @@ func (Alone) Timing(cluster.Options) cluster.Timing {
 // Open implements cluster.System. The connection is made when it is used.
 func (Alone) Open(a cluster.Access, _ string, o cluster.Options) (cluster.Conn, error) {
 	first := a.Nodes()[0].Name
-	return &connection{access: a, home: first, node: first, o: o, nodes: []string{first}}, nil
+	return open(a, o, first, first), nil
 }
 
 // Ready implements cluster.Readiness.

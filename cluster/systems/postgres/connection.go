@@ -70,25 +70,131 @@ func (s *session) end() {
 	s.Conn.Close(context.Background())
 }
 
+// route is a way to one of some nodes: to the primary among them, or to any.
+type route struct {
+	nodes   []string // asked in this order
+	primary bool
+	session *session // nil: not connected
+	search  *search  // nil: nothing is looked for
+}
+
+// search connects in the background: on a busy machine, that takes longer than an
+// operation may.
+type search struct {
+	found chan *session // closed if the search was stopped
+	stop  context.CancelFunc
+	why   atomic.Pointer[error] // why the node that was asked last was not taken
+}
+
+const (
+	// lookAgain is the pause after all nodes were asked in vain.
+	lookAgain = 500 * time.Millisecond
+	// leastPatience is how long a node may take to connect at first, mostPatience in the end.
+	leastPatience, mostPatience = 500 * time.Millisecond, 8 * time.Second
+)
+
+// run asks the nodes one after the other, again and again. A node that takes too long may
+// take twice as long the next time.
+func (f *search) run(ctx context.Context, a cluster.Access, o cluster.Options, r route) {
+	defer close(f.found)
+	for patience := leastPatience; ctx.Err() == nil; patience = min(2*patience, mostPatience) {
+		for _, node := range r.nodes {
+			s, err := take(ctx, a, o, node, r.primary, patience)
+			if err == nil {
+				f.found <- s
+				return
+			}
+			err = fmt.Errorf("connect to %s: %w", node, err)
+			f.why.Store(&err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookAgain):
+		}
+	}
+}
+
+// take connects to a node, which may have to be the primary.
+func take(ctx context.Context, a cluster.Access, o cluster.Options, node string, primary bool, patience time.Duration) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	s, err := dial(ctx, a, node, o)
+	if err != nil || !primary {
+		return s, err
+	}
+	if err := s.isPrimary(ctx); err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+// connect returns when there is a session. Its error wraps harness.ErrFail.
+func (r *route) connect(ctx context.Context, a cluster.Access, o cluster.Options) error {
+	if r.session != nil {
+		return nil
+	}
+	if r.search == nil {
+		background, stop := context.WithCancel(context.Background())
+		r.search = &search{found: make(chan *session, 1), stop: stop}
+		go r.search.run(background, a, o, *r)
+	}
+	select {
+	case r.session = <-r.search.found:
+		r.search.stop()
+		r.search = nil
+		return nil
+	case <-ctx.Done():
+		err := ctx.Err()
+		if why := r.search.why.Load(); why != nil {
+			err = *why
+		}
+		return fmt.Errorf("%w: %w", harness.ErrFail, err)
+	}
+}
+
+// drop ends the session; the next operation connects anew.
+func (r *route) drop() {
+	if r.session != nil {
+		r.session.end()
+		r.session = nil
+	}
+}
+
+// close ends the session, or the search for one.
+func (r *route) close() {
+	r.drop()
+	if r.search != nil {
+		r.search.stop()
+		r.session = <-r.search.found
+		r.search = nil
+		r.drop()
+	}
+}
+
 // connection is a client that looks for the primary among its nodes. It implements the
 // operations of package cluster.
 type connection struct {
 	access         cluster.Access
-	home, node     string
+	node           string
 	o              cluster.Options
-	nodes          []string // in which the primary is looked for, in this order
-	primary, local *session // nil: not connected
+	primary, local route // local: to the client's own node
+}
+
+// open makes a client of a node, which is among all.
+func open(a cluster.Access, o cluster.Options, node string, all ...string) *connection {
+	return &connection{access: a, node: node, o: o, primary: route{nodes: all, primary: true}, local: route{nodes: []string{node}}}
 }
 
 // Open implements cluster.System. The connection is made when it is used.
 func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
-	c := &connection{access: a, home: node, node: node, o: o, nodes: []string{node}}
+	all := []string{node}
 	for _, n := range a.Nodes() {
 		if n.Name != node {
-			c.nodes = append(c.nodes, n.Name)
+			all = append(all, n.Name)
 		}
 	}
-	return c, nil
+	return open(a, o, node, all...), nil
 }
 
 // Node implements cluster.Conn.
@@ -96,75 +202,27 @@ func (c *connection) Node() string { return c.node }
 
 // Close implements cluster.Conn.
 func (c *connection) Close() error {
-	drop(&c.primary)
-	drop(&c.local)
+	c.primary.close()
+	c.local.close()
 	return nil
 }
 
-func drop(s **session) {
-	if *s != nil {
-		(*s).end()
-		*s = nil
+// reads is the route of reads.
+func (c *connection) reads() *route {
+	if c.o.Reads == stale {
+		return &c.local
 	}
+	return &c.primary
 }
 
-// lookAgain is the pause after all nodes were asked in vain who is the primary.
-const lookAgain = 200 * time.Millisecond
-
-// find connects to the primary. A node that was asked in vain is asked last the next time.
-func (c *connection) find(ctx context.Context) (*session, error) {
-	var why error
-	for {
-		for range c.nodes {
-			c.node = c.nodes[0]
-			limit := 10 * time.Second
-			if left, ok := harness.Left(ctx); ok {
-				limit = left / 2
-			}
-			asked, cancel := context.WithTimeout(ctx, limit)
-			s, err := dial(asked, c.access, c.node, c.o)
-			if err == nil {
-				if err = s.isPrimary(asked); err == nil {
-					cancel()
-					return s, nil
-				}
-				s.end()
-			}
-			cancel()
-			why = fmt.Errorf("%w: %s is not to be had as the primary: %w", harness.ErrFail, c.node, err)
-			c.nodes = append(c.nodes[1:], c.nodes[0])
-		}
-		select {
-		case <-ctx.Done():
-			return nil, why
-		case <-time.After(lookAgain):
-		}
+// at performs do at the end of a route. Its error says whether do may have had an effect.
+func (c *connection) at(ctx context.Context, r *route, effect bool, do func(s *session) error) error {
+	if err := r.connect(ctx, c.access, c.o); err != nil {
+		return err
 	}
-}
-
-// at performs do at the primary, or at the client's own node. Its error says whether
-// do may have had an effect.
-func (c *connection) at(ctx context.Context, local, effect bool, do func(s *session) error) (err error) {
-	s := &c.primary
-	if local {
-		s = &c.local
-	}
-	if *s == nil {
-		if local {
-			c.node = c.home
-			*s, err = dial(ctx, c.access, c.home, c.o)
-			if err != nil {
-				*s, err = nil, fmt.Errorf("%w: connect to %s: %w", harness.ErrFail, c.home, err)
-			}
-		} else {
-			*s, err = c.find(ctx)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	c.node = (*s).node
-	if err = do(*s); err == nil {
+	c.node = r.session.node
+	err := do(r.session)
+	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("%s: %w", c.node, err)
@@ -173,8 +231,8 @@ func (c *connection) at(ctx context.Context, local, effect bool, do func(s *sess
 	}
 	var said *pgconn.PgError
 	answered := errors.As(err, &said) && said.Code != readOnly || errors.Is(err, errOverdrawn)
-	if !answered || (*s).IsClosed() {
-		drop(s)
+	if !answered || r.session.IsClosed() {
+		r.drop()
 	}
 	return err
 }

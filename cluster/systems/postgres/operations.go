@@ -39,12 +39,9 @@ func initialize(ctx context.Context, s *session) error {
 	return nil
 }
 
-// reads reports whether reads are at the client's own node.
-func (c *connection) reads() (local bool) { return c.o.Reads == stale }
-
 // read reads a register.
-func (c *connection) read(ctx context.Context, local bool, key string) (got *int64, err error) {
-	err = c.at(ctx, local, false, func(s *session) error {
+func (c *connection) read(ctx context.Context, r *route, key string) (got *int64, err error) {
+	err = c.at(ctx, r, false, func(s *session) error {
 		var v int64
 		switch err := s.QueryRow(ctx, "select v from registers where k = $1", key).Scan(&v); {
 		case err == nil:
@@ -64,7 +61,7 @@ func (c *connection) Read(ctx context.Context, key string) (*int64, error) {
 
 // write performs a statement at the primary, and returns how many rows it has changed.
 func (c *connection) write(ctx context.Context, statement string, args ...any) (rows int64, err error) {
-	err = c.at(ctx, false, true, func(s *session) error {
+	err = c.at(ctx, &c.primary, true, func(s *session) error {
 		tag, err := s.Exec(ctx, statement, args...)
 		rows = tag.RowsAffected()
 		return err
@@ -91,7 +88,7 @@ func (c *connection) CAS(ctx context.Context, key string, from *int64, to int64)
 		if err != nil || rows == 1 {
 			return from, err
 		}
-		if saw, err = c.read(ctx, false, key); err != nil || (from == nil) != (saw == nil) || from != nil && *from != *saw {
+		if saw, err = c.read(ctx, &c.primary, key); err != nil || (from == nil) != (saw == nil) || from != nil && *from != *saw {
 			return saw, err
 		}
 	}
@@ -120,7 +117,7 @@ func (c *connection) SetRead(ctx context.Context, key string) (all []int64, err 
 // fails, or the connection is lost before the server was asked to commit, nothing has
 // happened.
 func (c *connection) transaction(ctx context.Context, do func(s *session) error) error {
-	return c.at(ctx, false, true, func(s *session) error {
+	return c.at(ctx, &c.primary, true, func(s *session) error {
 		_, err := s.Exec(ctx, "begin isolation level "+levels[setting(c.o, "isolation")])
 		if err == nil {
 			err = do(s)

@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"coup/cluster"
+	"coup/harness"
 )
 
 func set(pairs ...string) cluster.Options {
@@ -153,5 +156,50 @@ func TestPrimary(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &now); err != nil || now.primary() != want {
 			t.Errorf("%s: %v, %v", text, now.primary(), err)
 		}
+	}
+}
+
+// silent is a cluster whose nodes never answer.
+type silent struct{ dialled chan string }
+
+func (silent) Nodes() []cluster.Node { return []cluster.Node{{Name: "n1"}, {Name: "n2"}} }
+func (s silent) Dial(ctx context.Context, node, port string) (net.Conn, error) {
+	s.dialled <- node + " " + port
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+func (silent) DialAddress(context.Context, string) (net.Conn, error) { return nil, io.EOF }
+func (silent) Exec(context.Context, string, string, ...string) ([]byte, error) {
+	return nil, io.EOF
+}
+
+// An operation that can't connect in time did not happen; the search goes on for the
+// next one, until the client is closed.
+func TestSearchGoesOn(t *testing.T) {
+	access := silent{make(chan string, 100)}
+	conn, err := (System{}).Open(access, "n2", cluster.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(access.dialled) > 0 {
+		t.Error("it connects before it is asked")
+	}
+	c := conn.(*connection)
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := c.Write(ctx, "k", 1); !errors.Is(err, harness.ErrFail) {
+			t.Errorf("a write that found nobody: %v", err)
+		}
+		cancel()
+	}
+	if first := <-access.dialled; first != "n2 postgres" {
+		t.Errorf("%s is asked first", first)
+	}
+	found := c.primary.search.found
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, open := <-found; open || c.primary.search != nil {
+		t.Error("the search goes on after the client was closed")
 	}
 }
