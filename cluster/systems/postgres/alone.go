@@ -36,7 +36,7 @@ func (y Alone) Check(o cluster.Options) error {
 	if _, err := y.Images(o); err != nil {
 		return err
 	}
-	return checkCommon(y.Name(), map[string]string{"isolation": ""}, o)
+	return checkCommon(y.Name(), map[string]string{"isolation": ""}, []string{linearizable}, o)
 }
 
 // Images implements cluster.Imaged. The programs are those that the project Embedded

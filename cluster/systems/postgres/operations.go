@@ -39,18 +39,37 @@ func initialize(ctx context.Context, s *session) error {
 	return nil
 }
 
+// confirm is a transaction that writes to the log, and changes nothing. If a commit waits
+// for another node, then it does so only as long as that node follows this one: so the
+// node was still the primary when the transaction read what it read.
+const confirm = "select pg_logical_emit_message(true, 'coup', '')"
+
+// confirms reports whether reads at the primary show that it is the primary.
+func (c *connection) confirms() bool {
+	return enabled(c.o, "synchronous") && (c.o.Reads == "" || c.o.Reads == linearizable)
+}
+
+// query reads at the end of a route.
+func (c *connection) query(ctx context.Context, r *route, take func(rows pgx.Rows) error, statement string, args ...any) error {
+	return c.at(ctx, r, false, func(s *session) error {
+		b := new(pgx.Batch) // which is a transaction
+		b.Queue(statement, args...).Query(take)
+		if c.confirms() {
+			b.Queue(confirm)
+		}
+		return s.SendBatch(ctx, b).Close()
+	})
+}
+
 // read reads a register.
 func (c *connection) read(ctx context.Context, r *route, key string) (got *int64, err error) {
-	err = c.at(ctx, r, false, func(s *session) error {
-		var v int64
-		switch err := s.QueryRow(ctx, "select v from registers where k = $1", key).Scan(&v); {
-		case err == nil:
-			got = &v
-		case !errors.Is(err, pgx.ErrNoRows):
-			return err
+	err = c.query(ctx, r, func(rows pgx.Rows) error {
+		all, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if len(all) > 0 {
+			got = &all[0]
 		}
-		return nil
-	})
+		return err
+	}, "select v from registers where k = $1", key)
 	return got, err
 }
 
@@ -102,14 +121,10 @@ func (c *connection) SetAdd(ctx context.Context, key string, v int64) error {
 
 // SetRead implements cluster.Set.
 func (c *connection) SetRead(ctx context.Context, key string) (all []int64, err error) {
-	err = c.at(ctx, c.reads(), false, func(s *session) error {
-		rows, err := s.Query(ctx, "select v from sets where k = $1 order by v", key)
-		if err != nil {
-			return err
-		}
+	err = c.query(ctx, c.reads(), func(rows pgx.Rows) (err error) {
 		all, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
-	})
+	}, "select v from sets where k = $1 order by v", key)
 	return all, err
 }
 
@@ -142,8 +157,10 @@ func (c *connection) transaction(ctx context.Context, do func(s *session) error)
 func (c *connection) Txn(ctx context.Context, steps []cluster.Micro) (done []cluster.Micro, err error) {
 	err = c.transaction(ctx, func(s *session) error {
 		done = slices.Clone(steps)
+		appends := false
 		for i, m := range steps {
 			if m.F == "append" {
+				appends = true
 				if _, err := s.Exec(ctx, "insert into lists values ($1, array[$2::bigint]) on conflict (k) do update set v = lists.v || excluded.v", m.Key, m.Value); err != nil {
 					return err
 				}
@@ -152,6 +169,10 @@ func (c *connection) Txn(ctx context.Context, steps []cluster.Micro) (done []clu
 			if err := s.QueryRow(ctx, "select v from lists where k = $1", m.Key).Scan(&done[i].List); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 				return err
 			}
+		}
+		if !appends && c.confirms() {
+			_, err := s.Exec(ctx, confirm)
+			return err
 		}
 		return nil
 	})
@@ -191,17 +212,13 @@ func (c *connection) Transfer(ctx context.Context, from, to string, amount int64
 
 // Balances implements cluster.Bank.
 func (c *connection) Balances(ctx context.Context) (all map[string]int64, err error) {
-	err = c.at(ctx, c.reads(), false, func(s *session) error {
-		rows, err := s.Query(ctx, "select id, balance from accounts")
-		if err != nil {
-			return err
-		}
+	err = c.query(ctx, c.reads(), func(rows pgx.Rows) error {
 		all = map[string]int64{}
 		var id string
 		var balance int64
-		_, err = pgx.ForEachRow(rows, []any{&id, &balance}, func() error { all[id] = balance; return nil })
+		_, err := pgx.ForEachRow(rows, []any{&id, &balance}, func() error { all[id] = balance; return nil })
 		return err
-	})
+	}, "select id, balance from accounts")
 	return all, err
 }
 

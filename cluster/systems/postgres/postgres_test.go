@@ -29,7 +29,7 @@ func set(pairs ...string) cluster.Options {
 
 func TestCheck(t *testing.T) {
 	for _, o := range []cluster.Options{
-		{}, {Reads: "linearizable"}, {Reads: "stale"}, set("synchronous", "true", "failsafe", "true", "isolation", "read-committed"),
+		{}, {Reads: "linearizable"}, {Reads: "lease"}, {Reads: "stale"}, set("synchronous", "true", "failsafe", "true", "isolation", "read-committed"),
 		set("ttl", "30", "loop-wait", "10", "retry-timeout", "10"), set("patroni", "4.1.5"), set("patroni", "4.1.5", "ttl", "30", "loop-wait", "10", "retry-timeout", "10"),
 	} {
 		if err := (System{}).Check(o); err != nil {
@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	for _, o := range []cluster.Options{
-		{Version: "15.20"}, {Bug: "x"}, {Reads: "lease"}, set("save", "60"), set("synchronous", "yes"), set("isolation", "snapshot"),
+		{Version: "15.20"}, {Bug: "x"}, {Reads: "newest"}, set("save", "60"), set("synchronous", "yes"), set("isolation", "snapshot"),
 		set("ttl", "5s"), set("ttl", "4"), set("ttl", "-5"), set("loop-wait", "0"), set("patroni", "4"), set("patroni", "4.1.5", "ttl", "10"),
 	} {
 		refused(t, System{}, o)
@@ -48,7 +48,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	for _, o := range []cluster.Options{
-		{Version: "11.9"}, {Version: "12"}, {Version: "12.3.0"}, {Version: "x"}, {Bug: "x"}, {Reads: "lease"}, set("synchronous", "true"), set("isolation", ""),
+		{Version: "11.9"}, {Version: "12"}, {Version: "12.3.0"}, {Version: "x"}, {Bug: "x"}, {Reads: "lease"}, {Reads: "stale"}, set("synchronous", "true"), set("isolation", ""),
 	} {
 		refused(t, Alone{}, o)
 	}

@@ -54,7 +54,8 @@ const (
 
 // The modes of reads.
 const (
-	linearizable = "linearizable" // at the primary
+	linearizable = "linearizable" // at the primary, which then shows that it still is the primary
+	lease        = "lease"        // at the primary: one that does not know yet that it was replaced answers, too
 	stale        = "stale"        // at the client's own node
 )
 
@@ -107,7 +108,7 @@ func (System) Check(o cluster.Options) error {
 	if o.Version != "" {
 		return fmt.Errorf("postgres runs in the release that Debian has: leave out the version %q, or take --system postgres-alone@%[1]s, one server without Patroni", o.Version)
 	}
-	if err := checkCommon("postgres", settings, o); err != nil {
+	if err := checkCommon("postgres", settings, []string{linearizable, lease, stale}, o); err != nil {
 		return err
 	}
 	for _, name := range []string{"synchronous", "failsafe"} {
@@ -135,7 +136,7 @@ func (System) Check(o cluster.Options) error {
 }
 
 // checkCommon says what is wrong with what is common to both systems.
-func checkCommon(name string, known map[string]string, o cluster.Options) error {
+func checkCommon(name string, known map[string]string, modes []string, o cluster.Options) error {
 	if o.Bug != "" {
 		return fmt.Errorf("%s has no planted bug %q", name, o.Bug)
 	}
@@ -147,8 +148,8 @@ func checkCommon(name string, known map[string]string, o cluster.Options) error 
 	if _, ok := levels[setting(o, "isolation")]; !ok {
 		return fmt.Errorf("isolation is %s, not %q", strings.Join(slices.Sorted(maps.Keys(levels)), ", "), setting(o, "isolation"))
 	}
-	if o.Reads != "" && o.Reads != linearizable && o.Reads != stale {
-		return fmt.Errorf("unknown mode of reads %q; %s has linearizable (at the primary) and stale (at the client's own node)", o.Reads, name)
+	if o.Reads != "" && !slices.Contains(modes, o.Reads) {
+		return fmt.Errorf("unknown mode of reads %q; %s has %s", o.Reads, name, strings.Join(modes, ", "))
 	}
 	return nil
 }
