@@ -90,7 +90,8 @@ const (
 	// lookAgain is the pause after all nodes were asked in vain.
 	lookAgain = 500 * time.Millisecond
 	// leastPatience is how long a node may take to connect at first, mostPatience in the end.
-	leastPatience, mostPatience = 500 * time.Millisecond, 8 * time.Second
+	// A server that is busy gets even busier by connections that are given up.
+	leastPatience, mostPatience = 2 * time.Second, 16 * time.Second
 )
 
 // run asks the nodes one after the other, again and again. A node that takes too long may
