@@ -25,7 +25,8 @@ type System interface {
 	// ports, images and roles must not depend on them.
 	Pod(node Node, all []Node, o Options) Pod
 	// Open makes a client of node. What the client can do it shows by implementing
-	// [Register], [Set], [Queue], [Counter], [Lock] or [Transactions]. Open is lazy: it
+	// [Register], [Set], [Queue], [Counter], [Lock], [Logs],
+	// [Bank] or [Transactions]. Open is lazy: it
 	// talks to nobody, and the first operation connects. So what a system can do is known
 	// before anything runs; see [Shown].
 	Open(a Access, node string, o Options) (Conn, error)
@@ -116,6 +117,23 @@ type Lossy interface {
 	// Loses says in one line what a system with these options does not promise, and
 	// why; "" if it loses nothing.
 	Loses(o Options) string
+}
+
+// Isolated is a System whose transactions may promise less than to be strictly
+// serializable.
+type Isolated interface {
+	// Isolation is the level that transactions promise with these options, by its name in
+	// package transactions; "": strictly serializable.
+	Isolation(o Options) string
+}
+
+// IsolationOf is the level that the transactions of a system promise; "": strictly
+// serializable.
+func IsolationOf(sys System, o Options) string {
+	if i, ok := sys.(Isolated); ok {
+		return i.Isolation(o)
+	}
+	return ""
 }
 
 // LosesOf is what a system does not promise; "" if it promises all.

@@ -321,13 +321,24 @@ func (p *Plan) checkWorkload(sys cluster.System) error {
 	return nil
 }
 
-// Judged is the plan's workload, judged by its consistency.
+// Judged is the plan's workload, judged by its consistency. If it names none, transactions
+// are judged by what the system promises of them.
 func (p Plan) Judged() (workloads.Workload, error) {
 	w, err := workloads.Find(p.Workload)
 	if err != nil {
 		return w, err
 	}
-	return w.At(p.Consistency)
+	if p.Consistency != "" {
+		return w.At(p.Consistency)
+	}
+	sys, err := systems.Find(p.System)
+	if err != nil { // it is none that coup knows by name
+		return w, nil
+	}
+	if promised, err := w.At(cluster.IsolationOf(sys, p.Options())); err == nil {
+		return promised, nil
+	}
+	return w, nil // it has no transactions
 }
 
 // MayBeStale reports whether reads are not promised to show the newest value: by their

@@ -18,6 +18,7 @@ var (
 	_ cluster.System      = Alone{}
 	_ cluster.Imaged      = Alone{}
 	_ cluster.Timed       = Alone{}
+	_ cluster.Isolated    = Alone{}
 	_ cluster.Readiness   = Alone{}
 	_ cluster.Initializer = Alone{}
 )
@@ -38,6 +39,9 @@ func (y Alone) Check(o cluster.Options) error {
 	}
 	return checkCommon(y.Name(), map[string]string{"isolation": ""}, []string{linearizable}, o)
 }
+
+// Isolation implements cluster.Isolated.
+func (Alone) Isolation(o cluster.Options) string { return isolation(o) }
 
 // Images implements cluster.Imaged. The programs are those that the project Embedded
 // Postgres Binaries (github.com/zonkyio/embedded-postgres-binaries) gives to Maven.

@@ -36,6 +36,7 @@ var (
 	_ cluster.Imaged      = System{}
 	_ cluster.Timed       = System{}
 	_ cluster.Lossy       = System{}
+	_ cluster.Isolated    = System{}
 	_ cluster.Informer    = System{}
 	_ cluster.Readiness   = System{}
 	_ cluster.Initializer = System{}
@@ -96,6 +97,18 @@ func enabled(o cluster.Options, name string) bool { return setting(o, name) == "
 var levels = map[string]string{
 	"serializable": "serializable", "repeatable-read": "repeatable read", "read-committed": "read committed",
 }
+
+// isolation is what PostgreSQL's documentation promises of a level. It does not say that
+// the order of serializable transactions is that of time.
+func isolation(o cluster.Options) string {
+	if level := setting(o, "isolation"); level != "repeatable-read" {
+		return level
+	}
+	return "snapshot-isolation"
+}
+
+// Isolation implements cluster.Isolated.
+func (System) Isolation(o cluster.Options) string { return isolation(o) }
 
 // release matches releases of Patroni.
 var release = regexp.MustCompile(`^[1-9]\d*\.\d+\.\d+$`)
