@@ -237,6 +237,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 				"--name=" + node.Name, "--data-dir=/data/etcd", "--initial-cluster-state=new", "--initial-cluster=" + strings.Join(peers, ","),
 				fmt.Sprintf("--listen-peer-urls=http://0.0.0.0:%d", peerPort), fmt.Sprintf("--initial-advertise-peer-urls=http://%s:%d", node.Host, peerPort),
 				fmt.Sprintf("--listen-client-urls=http://0.0.0.0:%d", etcdPort), fmt.Sprintf("--advertise-client-urls=http://%s:%d", node.Host, etcdPort),
+				"--heartbeat-interval=200", "--election-timeout=2000", // on a busy machine a leader is late
 				"--logger=zap", "--log-outputs=stderr",
 			}},
 			{Name: "patroni", Image: "postgres", User: who, Env: path, Pids: 1024, Entrypoint: []string{"python3"}, Args: []string{"-m", "patroni", "/data/patroni.yml"}},
