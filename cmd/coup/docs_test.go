@@ -84,7 +84,7 @@ func TestDocsThatAreWrong(t *testing.T) {
 		{"`coup run --no-such-flag`", "unknown flag: --no-such-flag"},
 		{"```\nbin/coup report\n```", "accepts 1 arg(s), received 0"},
 		{"```\ncoup run --nemesis kill:everyone\n```", "kill can't be aimed at"},
-		{"```\ncoup hunt --seeds 1-9 --workload bank\n```", "there is no workload"},
+		{"```\ncoup hunt --seeds 1-9 --workload shop\n```", "there is no workload"},
 		{"```\ncoup run --promise 'gap<5s' --promise 'gap<5'\n```", "gap<5"},
 		{"```\ncoup run --plan releases/0.yaml\n```", "no such file"},
 		{"```\nzcat h.gz | coup check --modle set -\n```", "unknown flag: --modle"},
