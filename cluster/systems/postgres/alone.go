@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"coup/cluster"
+	"coup/harness"
 	"coup/images"
 )
 
@@ -99,20 +100,13 @@ func (Alone) Open(a cluster.Access, _ string, o cluster.Options) (cluster.Conn, 
 
 // Ready implements cluster.Readiness.
 func (Alone) Ready(ctx context.Context, a cluster.Access, o cluster.Options) error {
-	return first(ctx, a, o, (*session).isPrimary)
+	return atPrimary(ctx, a, a.Nodes()[0].Name, o, func(context.Context, *session) error { return nil })
 }
 
 // Init implements cluster.Initializer.
 func (Alone) Init(ctx context.Context, a cluster.Access, o cluster.Options) error {
-	return first(ctx, a, o, func(s *session, ctx context.Context) error { return initialize(ctx, s) })
-}
-
-// first does something at the first node.
-func first(ctx context.Context, a cluster.Access, o cluster.Options, do func(s *session, ctx context.Context) error) error {
-	s, err := dial(ctx, a, a.Nodes()[0].Name, o)
-	if err != nil {
-		return err
+	if err := atPrimary(ctx, a, a.Nodes()[0].Name, o, initialize); err != nil {
+		return fmt.Errorf("%w: %w", harness.ErrFail, err) // what was made can be made again
 	}
-	defer s.end()
-	return do(s, ctx)
+	return nil
 }

@@ -246,18 +246,26 @@ func (System) Digest(ctx context.Context, a cluster.Access, node string, _ []str
 
 // Init implements cluster.Initializer.
 func (System) Init(ctx context.Context, a cluster.Access, o cluster.Options) error {
+	why := errReplica
 	for _, n := range a.Nodes() {
-		s, err := dial(ctx, a, n.Name, o)
-		if err != nil {
-			return err
-		}
-		if err = s.isPrimary(ctx); err == nil {
-			err = initialize(ctx, s)
-		}
-		s.end()
-		if !errors.Is(err, errReplica) {
-			return err
+		if err := atPrimary(ctx, a, n.Name, o, initialize); err == nil {
+			return nil
+		} else if !errors.Is(err, errReplica) {
+			why = err
 		}
 	}
-	return fmt.Errorf("%w: no node is the primary", harness.ErrFail)
+	return fmt.Errorf("%w: %w", harness.ErrFail, why) // what was made can be made again
+}
+
+// atPrimary does something at a node if that is the primary.
+func atPrimary(ctx context.Context, a cluster.Access, node string, o cluster.Options, do func(ctx context.Context, s *session) error) error {
+	s, err := dial(ctx, a, node, o)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	if err := s.isPrimary(ctx); err != nil {
+		return err
+	}
+	return do(ctx, s)
 }
