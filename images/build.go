@@ -140,7 +140,7 @@ func (r Recipe) write(ctx context.Context, o Options, to io.Writer) error {
 // and old modules work, and returns the binary.
 func (p GoProgram) build(ctx context.Context, o Options) ([]byte, error) {
 	if _, err := exec.LookPath("go"); err != nil {
-		return nil, errors.New("it is built with Go, and there is no go in PATH: install Go (https://go.dev/doc/install)")
+		return nil, missing("it is built with Go, and there is no go in PATH: install Go (https://go.dev/doc/install)")
 	}
 	dir, err := os.MkdirTemp("", "coup-image-")
 	if err != nil {

@@ -121,7 +121,7 @@ func aptOf(o Options) apt {
 // aptError.
 func (a apt) run(ctx context.Context, args ...string) ([]byte, error) {
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return nil, errors.New("it is made of Debian's packages, and there is no apt-get here: name an image of the system with --image REF")
+		return nil, missing("it is made of Debian's packages, and there is no apt-get here: name an image of the system with --image REF")
 	}
 	status := filepath.Join(a.dir, "state", "status")
 	for _, dir := range []string{"state", "lists/partial", "archives/partial"} {
@@ -215,7 +215,7 @@ func installs(simulated []byte) (closure []string) {
 // unpack writes the packages of a closure into an archive.
 func (a apt) unpack(ctx context.Context, o Options, closure []string, w *rootWriter) error {
 	if _, err := exec.LookPath("dpkg-deb"); err != nil {
-		return errors.New("it is made of Debian's packages, and there is no dpkg-deb here: name an image of the system with --image REF")
+		return missing("it is made of Debian's packages, and there is no dpkg-deb here: name an image of the system with --image REF")
 	}
 	o.say("fetching %d packages of Debian", len(closure))
 	if _, err := a.run(ctx, append([]string{"install", "--download-only"}, closure...)...); err != nil {

@@ -24,17 +24,13 @@ func (r *run) images(ctx context.Context, engine *docker.Engine) (map[string]str
 	ids := map[string]string{}
 	o := images.Options{Arch: engine.Arch(), Progress: r.rec.doing}
 	for _, recipe := range recipes {
-		if r.plan.Image == "" {
-			if recipe, err = images.Resolve(ctx, recipe, o); err != nil {
-				return nil, err
-			}
-		}
-		i := plan.Image{Name: recipe.Name, Reference: recipe.Reference()}
+		i := plan.Image{Name: recipe.Name, Reference: r.plan.Image, How: "it was named"}
 		if r.plan.Image != "" {
-			i.Reference, i.How = r.plan.Image, "it was named"
 			i.Digest, err = present(ctx, engine, i.Reference)
 		} else {
-			i.Digest, i.How, err = images.Ensure(ctx, engine, recipe, o)
+			var made images.Image
+			made, err = images.Obtain(ctx, engine, recipe, o)
+			i.Reference, i.Digest, i.How = made.Reference, made.ID, made.How
 		}
 		if err != nil {
 			return nil, err

@@ -3,9 +3,11 @@ package docker
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
@@ -48,6 +50,33 @@ func (e *Engine) image(ctx context.Context, ref string) (id string, ok bool, err
 		return "", false, nil
 	}
 	return "", false, err
+}
+
+// Pull pulls an image by its tag, with the engine's own credentials for registries, which
+// are none, and returns its id. progress is told what goes on.
+func (e *Engine) Pull(ctx context.Context, ref string, progress func(line string)) (id string, err error) {
+	res, err := e.c.ImagePull(ctx, ref, image.PullOptions{})
+	if err != nil {
+		return "", explain(err, e.c.DaemonHost())
+	}
+	defer res.Close()
+	for lines := json.NewDecoder(res); ; {
+		var said struct{ ID, Status, Error string }
+		switch err := lines.Decode(&said); {
+		case err == io.EOF:
+			id, ok, err := e.Image(ctx, ref)
+			if err == nil && !ok {
+				err = errors.New("the engine pulled it and does not have it")
+			}
+			return id, err
+		case err != nil:
+			return "", err
+		case said.Error != "":
+			return "", errors.New(said.Error)
+		case said.ID == "" || said.Status == "Pull complete": // and not each step of each layer
+			progress(strings.TrimSpace(said.ID + " " + said.Status))
+		}
+	}
 }
 
 // Import makes an image of a root file system, an archive in tar, and returns its id.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,11 +25,13 @@ func newImage() *cobra.Command {
 		Short: "Show and build the images of systems",
 		Long: `Show and build the images of systems other than the bundled one. No registry of images
 is needed: the go command builds them from Go modules, and apt from Debian's packages.
-Images are kept in the user's cache directory and on the engine. coup gc leaves them;
-docker image rm removes them from the engine. A run builds the images that it needs.`,
+Where there is no go or no apt, the project's own image is pulled by its tag. Images are
+kept in the user's cache directory and on the engine. coup gc leaves them; docker image rm
+removes them from the engine. A run builds or pulls the images that it needs.`,
 		Example: `  coup image list
   coup image build etcd
-  coup image build etcd@3.5.21`,
+  coup image build etcd@3.5.21
+  coup image pull etcd@3.5.21`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -44,7 +47,22 @@ docker image rm removes them from the engine. A run builds the images that it ne
 		Example: `  coup image build etcd@3.5.21`,
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return buildImages(cmd.Context(), cmd.OutOrStdout(), args[0])
+			return eachImage(cmd.Context(), cmd.OutOrStdout(), args[0], func(ctx context.Context, e *docker.Engine, r images.Recipe, o images.Options) (string, error) {
+				_, how, err := images.Ensure(ctx, e, r, o)
+				return how, err
+			})
+		},
+	}, &cobra.Command{
+		Use: "pull NAME[@VERSION]", Short: "Pull the project's own images of a system, by tag",
+		Long: `Pull the project's own images of a system, by tag. A run takes them if the engine has no
+image that was built here.`,
+		Example: `  coup image pull etcd@3.5.21`,
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return eachImage(cmd.Context(), cmd.OutOrStdout(), args[0], func(ctx context.Context, e *docker.Engine, r images.Recipe, o images.Options) (string, error) {
+				i, err := images.Pull(ctx, e, r, o)
+				return i.How, err
+			})
 		},
 	})
 	return cmd
@@ -64,7 +82,8 @@ func recipesOf(of string) ([]images.Recipe, error) {
 	return i.Images(cluster.Options{Version: version})
 }
 
-func buildImages(ctx context.Context, out io.Writer, of string) error {
+// eachImage does something with each image of NAME[@VERSION], and prints what came of it.
+func eachImage(ctx context.Context, out io.Writer, of string, do func(ctx context.Context, e *docker.Engine, r images.Recipe, o images.Options) (how string, err error)) error {
 	recipes, err := recipesOf(of)
 	if err != nil {
 		return usageError{err}
@@ -75,7 +94,7 @@ func buildImages(ctx context.Context, out io.Writer, of string) error {
 	}
 	defer e.Close()
 	for _, r := range recipes {
-		_, how, err := images.Ensure(ctx, e, r, images.Options{Progress: func(line string) { fmt.Fprintln(os.Stderr, line) }})
+		how, err := do(ctx, e, r, images.Options{Progress: func(line string) { fmt.Fprintln(os.Stderr, line) }})
 		if err != nil {
 			return err
 		}
@@ -105,7 +124,7 @@ func listImages(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "Systems, with the release that is run if none is named:")
+	fmt.Fprintln(w, "Systems, with the release that is run if none is named, and the project's own image of it:")
 	for _, name := range systems.Names() {
 		recipes, err := recipesOf(name)
 		if err != nil {
@@ -113,13 +132,16 @@ func listImages(ctx context.Context, out io.Writer) error {
 		}
 		for _, r := range recipes {
 			state := "built when a run needs it"
+			if _, ok, err := e.Image(ctx, r.Official); r.Official != "" && err == nil && ok {
+				state = "on the engine, the project's own"
+			}
 			if len(r.Debian) > 0 {
 				r.Version = "what Debian has"
 			}
 			if _, ok := there[r.Reference()]; ok || len(r.Debian) > 0 && anyOf(there, r.Name) {
 				state = "on the engine"
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\n", name, r.Version, state)
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", name, r.Version, state, cmp.Or(r.Official, "-"))
 		}
 	}
 	fmt.Fprintln(w, "\nOn the engine:")

@@ -116,7 +116,7 @@ func (System) Check(o cluster.Options) error {
 
 // Images implements cluster.Imaged.
 func (System) Images(cluster.Options) ([]images.Recipe, error) {
-	return []images.Recipe{{Name: "redis", Debian: []string{"redis-server", "redis-sentinel", "redis-tools", "bash", "coreutils", "dash"}}}, nil
+	return []images.Recipe{{Name: "redis", Official: "redis:7.0.15", Debian: []string{"redis-server", "redis-sentinel", "redis-tools", "bash", "coreutils", "dash"}}}, nil
 }
 
 // Pod implements cluster.System. Both programs rewrite their files, in which they keep
