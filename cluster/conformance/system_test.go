@@ -14,11 +14,14 @@ import (
 	"coup/cluster/conformance"
 	"coup/cluster/docker"
 	"coup/cluster/sim"
+	"coup/cluster/systems/consul"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
 	"coup/cluster/systems/primarybackup"
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
+	"coup/cluster/systems/rqlite"
 	"coup/harness"
 	"coup/images"
 	"coup/internal/testengine"
@@ -113,6 +116,21 @@ func TestSystemPostgres(t *testing.T) {
 	for name, settings := range map[string]map[string]string{"asynchronous": nil, "synchronous": {"synchronous": "true"}} {
 		t.Run(name, func(t *testing.T) { inContainers(t, postgres.System{}, cluster.Options{Settings: settings}) })
 	}
+}
+
+func TestSystemConsul(t *testing.T) {
+	chosen(t, "consul")
+	inContainers(t, consul.System{}, cluster.Options{})
+}
+
+func TestSystemNats(t *testing.T) {
+	chosen(t, "nats")
+	inContainers(t, nats.System{}, cluster.Options{})
+}
+
+func TestSystemRqlite(t *testing.T) {
+	chosen(t, "rqlite")
+	inContainers(t, rqlite.System{}, cluster.Options{})
 }
 
 func TestSystemRaft(t *testing.T) {

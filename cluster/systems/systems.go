@@ -10,20 +10,26 @@ import (
 	"strings"
 
 	"coup/cluster"
+	"coup/cluster/systems/consul"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
 	"coup/cluster/systems/primarybackup"
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
+	"coup/cluster/systems/rqlite"
 )
 
 var all = map[string]cluster.System{
+	"consul":         consul.System{},
 	"etcd":           etcd.System{},
+	"nats":           nats.System{},
 	"primary-backup": primarybackup.System{},
 	"postgres":       postgres.System{},
 	"postgres-alone": postgres.Alone{},
 	"raft":           raft.System{},
 	"redis":          redis.System{},
+	"rqlite":         rqlite.System{},
 }
 
 // Names lists the systems, sorted.
