@@ -129,7 +129,9 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 func (System) Timing(o cluster.Options) cluster.Timing {
 	heartbeat, _ := time.ParseDuration(flag(o, "raft-timeout"))
 	election, _ := time.ParseDuration(flag(o, "raft-election-timeout"))
-	return cluster.Timing{Start: time.Minute, Election: 30 * (heartbeat + election)}
+	return cluster.Timing{
+		Start: time.Minute, Restart: 3 * time.Second, Failover: 2 * (heartbeat + election), Election: 30 * (heartbeat + election),
+	}
 }
 
 // DefaultVersion is the release that is run if none is asked for.
