@@ -17,7 +17,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"time"
 )
 
@@ -39,6 +41,34 @@ type Access interface {
 	// error wraps ErrExec if the command ran and failed, and ErrUnavailable if the
 	// backend can't run commands.
 	Exec(ctx context.Context, node, container string, argv ...string) (output []byte, err error)
+}
+
+// Addressed is an [Access] to nodes that other programs than coup can reach, too.
+type Addressed interface {
+	// Address is the host:port at which a program on this machine reaches a port of a
+	// node, by the port's name. It stays the same until the cluster is closed.
+	Address(node, port string) (string, error)
+}
+
+// Accepts returns nil if a node accepts connections on a port. A proxy may accept one
+// though nothing listens behind it, and then ends it at once. ctx should end soon: a server
+// that waits for its client says nothing until then.
+func Accepts(ctx context.Context, a Access, node, port string) error {
+	c, err := a.Dial(ctx, node, port)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if t, ok := ctx.Deadline(); ok {
+		c.SetReadDeadline(t)
+	}
+	if _, err = c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil // the server has sent something, or waits for the client
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("it is closed at once")
+	}
+	return err
 }
 
 // ErrExec is wrapped by errors of commands that ran and failed.

@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"time"
+
+	"coup/harness"
 )
 
 // What a connection can do. A workload asks for what it needs.
@@ -10,6 +13,14 @@ import (
 // Errors of the operations below wrap harness.ErrFail where the operation
 // certainly did not happen; any other error means that nobody knows.
 // All values of one object are integers; a missing value is nil.
+
+// Universal is a connection that performs the operations of any workload, with values in
+// JSON as in history.jsonl. It needs no other interface.
+type Universal interface {
+	// Do performs op, whose Value is JSON when it is marshalled, and returns the value of
+	// its answer; nil if it has none.
+	Do(ctx context.Context, workload string, op harness.Op) (json.RawMessage, error)
+}
 
 // Register is a set of registers by key.
 type Register interface {

@@ -22,7 +22,7 @@ type Pod struct {
 	Containers []Container
 	Ports      []Port
 	Data       []Dir    // directories that outlive the processes
-	Files      []File   // written into Data before the containers start
+	Files      []File   // written before the containers start
 	Logs       []string // files within Data that are read beside the output, as they grow
 	// Sealed are the files in Data (as patterns of package path) whose checksums the
 	// program verifies when it starts: a flipped bit in them makes it end.
@@ -38,6 +38,7 @@ type Container struct {
 	Entrypoint []string // nil: the image's own
 	Args       []string // nil: the image's own
 	Env        []string // NAME=value
+	WorkDir    string   // where it starts; "": the image's own
 	User       string   // a name or UID, or with a group user:group; "": the image's own
 	// Capabilities of the kernel that the program needs, e.g. "SETUID"; usually none.
 	Capabilities []string
@@ -60,11 +61,12 @@ type Dir struct {
 	Path     string
 	UID, GID int         // the owner
 	Mode     fs.FileMode // 0: 0755
+	Filled   bool        // in the beginning, it holds what the image has there, and has the owner of that
 }
 
 // File is a file that a node finds when it starts.
 type File struct {
-	Path     string // within one of Pod.Data
+	Path     string // within one of Pod.Data, or anywhere if the containers are Writable
 	Content  []byte
 	UID, GID int
 	Mode     fs.FileMode // 0: 0644
@@ -109,8 +111,12 @@ func (p Pod) Check() error {
 		}
 	}
 	for _, f := range p.Files {
-		if p.DataOf(f.Path) == "" {
+		switch {
+		case p.DataOf(f.Path) != "":
+		case slices.ContainsFunc(p.Containers, func(c Container) bool { return !c.Writable }):
 			return fmt.Errorf("the file %s is in none of the directories for data", f.Path)
+		case !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "/":
+			return fmt.Errorf("%q is no absolute path of a file", f.Path)
 		}
 	}
 	for _, l := range p.Logs {

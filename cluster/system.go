@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"coup/harness"
@@ -41,6 +42,9 @@ type Options struct {
 	// Client names the client of a connection, the same in every run of a plan and
 	// unique within a run; "" for connections of the harness itself.
 	Client string
+	// Note takes a line that a client's own program writes about itself, for who looks for
+	// a mistake in it; nil: nobody does. It is safe for concurrent use.
+	Note func(line string)
 	// Seed makes the secrets of a run: see Secret. It is not stored with the run.
 	Seed []byte
 }
@@ -193,6 +197,28 @@ func RolesOf(sys System, n int, o Options) []Role {
 	return []Role{{Nodes: n}}
 }
 
+// Named is a System whose nodes have names of their own. Those of others are called n1,
+// n2, ...
+type Named interface {
+	// Names are the names of the n nodes, in the order of [Grouped].
+	Names(n int, o Options) []string
+}
+
+// NodesOf are the names and roles of the nodes of a cluster of n.
+func NodesOf(sys System, n int, o Options) (all []Node) {
+	for _, role := range RolesOf(sys, n, o) {
+		for range role.Nodes {
+			all = append(all, Node{Name: fmt.Sprintf("n%d", len(all)+1), Role: role.Name})
+		}
+	}
+	if named, ok := sys.(Named); ok {
+		for i, name := range named.Names(n, o) {
+			all[i].Name = name
+		}
+	}
+	return all
+}
+
 // Role is what some nodes of a cluster are for.
 type Role struct {
 	Name  string
@@ -204,6 +230,23 @@ type Imaged interface {
 	// Images are the images that its containers name, for the release that o asks for
 	// or else the default one.
 	Images(o Options) ([]images.Recipe, error)
+}
+
+// Local is a System whose containers run images that are on the engine already, or built
+// from directories of this machine.
+type Local interface {
+	Local() []LocalImage
+}
+
+// LocalImage is an image that containers name by its reference.
+type LocalImage struct {
+	Reference string
+	// Recipe makes the image, if the engine has none of that name; nil: nothing does.
+	Recipe *images.Recipe
+	// Context is the directory that the image is built from before each run; "": it is
+	// not built.
+	Context, Dockerfile, Target string
+	Args                        []string // NAME=value
 }
 
 // Planted is a System with deliberate mistakes that can be switched on.

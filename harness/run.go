@@ -37,7 +37,7 @@ type Test struct {
 //
 // It returns the first process number that was not used. The error is never
 // that of an operation, only of the harness: a line that could not be
-// recorded, a client that panicked.
+// recorded, a client that panicked or that is broken (see [ErrBroken]).
 //
 // There is no scheduler: each thread asks the generator itself, under one
 // lock. On a machine that costs no hand-over between threads; in a simulator,
@@ -184,6 +184,9 @@ func (l *loop) complete(thread int, client Client, op Op, value any, err error) 
 		op.Type, op.Error = Fail, err.Error()
 	default:
 		op.Type, op.Error = Info, err.Error()
+	}
+	if errors.Is(err, ErrBroken) {
+		l.fail(err)
 	}
 	if err := l.Record(&op); err != nil {
 		l.fail(err)

@@ -179,8 +179,11 @@ func Read(dir string) (stored plan.Stored, h *harness.History, notes []string, e
 			notes = append(notes, e.Message)
 		}
 	}
+	h.Nodes = slices.Clone(stored.Names)
 	for i := range stored.Plan.Nodes {
-		h.Nodes = append(h.Nodes, fmt.Sprintf("n%d", i+1))
+		if stored.Names == nil {
+			h.Nodes = append(h.Nodes, fmt.Sprintf("n%d", i+1))
+		}
 	}
 	slices.Sort(h.Nodes)
 	h.Tells = stored.Tells

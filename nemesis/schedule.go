@@ -16,8 +16,10 @@ type Spec struct{ Fault, Target string }
 
 func (s Spec) String() string { return s.Fault + ":" + s.Target }
 
-// ParseSpec reads "fault:target". Its errors say what there is.
-func ParseSpec(s string) (Spec, error) {
+// ParseSpec reads "fault:target". nodes are what the nodes of the cluster are called, and
+// their roles: a fault that can be aimed at every node can be aimed at any of them, by
+// name. Its errors say what there is.
+func ParseSpec(s string, nodes ...string) (Spec, error) {
 	name, target, _ := strings.Cut(s, ":")
 	f, ok := Faults[name]
 	if !ok {
@@ -26,8 +28,12 @@ func ParseSpec(s string) (Spec, error) {
 	if target == "" {
 		target = Random
 	}
-	if !slices.Contains(f.Targets, target) {
-		return Spec{}, fmt.Errorf("%s can't be aimed at %q (but at %s)", name, target, strings.Join(f.Targets, ", "))
+	targets := f.Targets
+	if slices.Contains(targets, All) {
+		targets = slices.Concat(targets, nodes)
+	}
+	if !slices.Contains(targets, target) {
+		return Spec{}, fmt.Errorf("%s can't be aimed at %q (but at %s)", name, target, strings.Join(targets, ", "))
 	}
 	return Spec{name, target}, nil
 }

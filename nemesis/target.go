@@ -11,7 +11,8 @@ import (
 )
 
 // The targets. Targets of nodes say which nodes are struck; for link faults they
-// mean the links between these nodes and the rest.
+// mean the links between these nodes and the rest. The name of a node is a target as well,
+// and that of a role, which stands for one node of it.
 const (
 	Leader   = "leader"   // the node that leads in the newest term
 	Follower = "follower" // one node that does not lead, as far as the nodes say
@@ -29,6 +30,9 @@ var (
 	nodeTargets = []string{Leader, Follower, Random, Minority, Majority, All}
 	linkTargets = []string{Leader, Follower, Random, Minority, Majority, All, Halves, Ring, Bridge}
 )
+
+// IsTarget reports whether a word is one of the targets above.
+func IsTarget(word string) bool { return slices.Contains(linkTargets, word) }
 
 // statusPatience is how long a node may take to say how it is. A node that is
 // dead, frozen or cut off does not answer at all.
@@ -114,6 +118,16 @@ func (n *Nemesis) names() (all []string) {
 	return all
 }
 
+// inRole are the nodes of a role.
+func (n *Nemesis) inRole(role string) (all []string) {
+	for _, node := range n.Cluster.Nodes() {
+		if role != "" && node.Role == role {
+			all = append(all, node.Name)
+		}
+	}
+	return all
+}
+
 // leaderless is how long a strike at a follower waits to hear who leads. If nobody
 // leads for so long, any node will do. After the same time, a strike at the leader also
 // accepts a leader that another strike has found: that strike often silences the leader
@@ -166,6 +180,14 @@ func (n *Nemesis) pick(ctx context.Context, s *strike) ([]string, error) {
 		return shuffled[:size/2+1], nil
 	case All:
 		return names, nil
+	}
+	if slices.Contains(names, target) {
+		return []string{target}, nil
+	}
+	if in := n.inRole(target); len(in) > 0 {
+		shuffled = slices.DeleteFunc(shuffled, func(node string) bool { return !slices.Contains(in, node) })
+		slices.SortStableFunc(shuffled, func(a, b string) int { return order(taken(a), taken(b)) })
+		return shuffled[:1], nil
 	}
 	return shuffled, nil // Halves, Ring, Bridge: the order is what counts
 }

@@ -11,12 +11,19 @@ import (
 // defaults are left out.
 func (p Plan) Command() string {
 	d := Default()
-	args := []string{"coup", "run", "--system", p.System, "--workload", p.Workload}
+	args := []string{"coup", "run"}
+	if p.Own == nil {
+		args = append(args, "--system", p.System)
+	}
 	add := func(differs bool, name string, value any) {
 		if differs {
 			args = append(args, "--"+name, shellQuote(fmt.Sprint(value)))
 		}
 	}
+	add(p.Own != nil, "compose", p.Compose)
+	add(p.Own != nil, "client", p.Client)
+	add(p.Leader != "", "leader", p.Leader)
+	add(true, "workload", p.Workload)
 	add(p.Backend != d.Backend, "backend", p.Backend)
 	add(p.Version != "", "system-version", p.Version)
 	add(p.Image != "", "image", p.Image)
@@ -28,7 +35,7 @@ func (p Plan) Command() string {
 	}
 	add(true, "nemesis", strings.Join(p.Nemesis, ","))
 	add(p.Interval != 0, "interval", p.Interval)
-	add(true, "nodes", p.Nodes)
+	add(p.Own == nil, "nodes", p.Nodes)
 	add(true, "time", p.Time)
 	add(true, "concurrency", p.Concurrency)
 	add(true, "rate", p.Rate)
@@ -79,7 +86,7 @@ func (p Plan) again(dir string) string {
 // Drawn reports whether the schedule and the operations of a plan are those that its
 // flags draw, and were not shrunk or written by hand.
 func (p Plan) Drawn() bool {
-	if p.Operations != nil {
+	if p.Operations != nil || p.Own != nil && p.Compose == "" {
 		return false
 	}
 	drawn := p

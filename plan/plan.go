@@ -22,7 +22,7 @@ import (
 	"coup/checker/conduct"
 	"coup/checker/promise"
 	"coup/cluster"
-	"coup/cluster/systems"
+	"coup/cluster/systems/own"
 	"coup/harness"
 	"coup/nemesis"
 	"coup/workloads"
@@ -40,6 +40,14 @@ type Plan struct {
 	Bug      string            `json:"bug,omitempty" yaml:"bug,omitempty"`           // a planted bug of the system
 	Reads    string            `json:"reads" yaml:"reads"`                           // linearizable, lease or stale
 	Settings map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"` // of the system's own
+
+	// A system that is made of a compose file and a client program, in place of System;
+	// see package own.
+	Compose string      `json:"compose,omitempty" yaml:"compose,omitempty"` // the file
+	Client  string      `json:"client,omitempty" yaml:"client,omitempty"`   // the client's command
+	Leader  string      `json:"leader,omitempty" yaml:"leader,omitempty"`   // a command that ends with 0 on the node that leads; "": as x-coup in the file says
+	Dir     string      `json:"dir,omitempty" yaml:"dir,omitempty"`         // where the client runs; "": where the plan is, or else where coup runs
+	Own     *own.Source `json:"own,omitempty" yaml:"own,omitempty"`         // what the compose file says; nil: it is read
 
 	Workload string `json:"workload" yaml:"workload"` // its name; several, with commas; or all that the system can do
 	// Consistency is what clients are promised; "": what the workload promises. See
@@ -138,7 +146,10 @@ func (p *Plan) ReadPlan(path string) error {
 	if err != nil {
 		return err
 	}
-	return p.parse(path, b)
+	if err := p.parse(path, b); err != nil {
+		return err
+	}
+	return p.beside(path)
 }
 
 func (p *Plan) parse(path string, b []byte) error {
@@ -182,6 +193,7 @@ const (
 	healPatience     = time.Minute // a list of operations may go on for as long after the load, and as ServeWithin says
 	shortestInterval = 200 * time.Millisecond
 	mostFaults       = 64
+	mostNodes        = 25
 	// A run of a day, the longest one, has 65,000 strikes if no interval is given. A
 	// schedule is held in memory and stored as a whole.
 	mostStrikes = 100_000
@@ -189,10 +201,15 @@ const (
 
 // Resolve checks the plan and draws its schedule if it has none yet.
 func (p *Plan) Resolve() error {
-	if err := p.splitVersion(); err != nil {
+	if p.Compose == "" && p.Own == nil {
+		if err := p.splitVersion(); err != nil {
+			return err
+		}
+	}
+	if err := p.readCompose(); err != nil {
 		return err
 	}
-	sys, err := systems.Find(p.System)
+	sys, err := p.FindSystem()
 	if err != nil {
 		return err
 	}
@@ -245,7 +262,7 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 		p.ServeWithin = max(d, Duration(t.Election), Duration(3*t.Failover))
 	}
 	if err := cmp.Or(
-		within("nodes", p.Nodes, 1, 25),
+		within("nodes", p.Nodes, 1, mostNodes),
 		within("time", p.Time, Duration(time.Second), Duration(24*time.Hour)),
 		within("concurrency", p.Concurrency, 1, 1000),
 		within("rate", p.Rate, 0, 1e6),
@@ -268,6 +285,9 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 	}
 	if (p.PauseEvery > 0) != (p.PauseFor > 0) {
 		return errors.New("a load that pauses needs both pause-every and pause-for")
+	}
+	if err := p.checkNames(sys); err != nil {
+		return err
 	}
 	if _, err := p.checkPromises(cluster.FactsOf(sys)); err != nil {
 		return err
@@ -331,7 +351,7 @@ func (p Plan) Judged() (workloads.Workload, error) {
 	if p.Consistency != "" {
 		return w.At(p.Consistency)
 	}
-	sys, err := systems.Find(p.System)
+	sys, err := p.FindSystem()
 	if err != nil { // it is none that coup knows by name
 		return w, nil
 	}
@@ -384,7 +404,7 @@ func within[T cmp.Ordered](name string, value, lo, hi T) error {
 
 // parseSpec reads "fault:target" and sees that backend and system have the fault.
 func (p *Plan) parseSpec(sys cluster.System, s string) (nemesis.Spec, error) {
-	spec, err := nemesis.ParseSpec(s)
+	spec, err := nemesis.ParseSpec(s, p.targets(sys)...)
 	if err != nil {
 		return spec, err
 	}
@@ -396,6 +416,31 @@ func (p *Plan) parseSpec(sys cluster.System, s string) (nemesis.Spec, error) {
 		return spec, fmt.Errorf("the fault %s is impossible with the backend %s: %w", spec, p.Backend, err)
 	}
 	return spec, nil
+}
+
+// checkNames fails for nodes that are called as what faults can be aimed at in general.
+func (p *Plan) checkNames(sys cluster.System) error {
+	for _, name := range p.targets(sys) {
+		if nemesis.IsTarget(name) {
+			return fmt.Errorf("a node can't be called %q, because faults can be aimed at %q in general: give it another name", name, name)
+		}
+	}
+	return nil
+}
+
+// targets are the names of nodes and roles that a fault can be aimed at.
+func (p *Plan) targets(sys cluster.System) (all []string) {
+	if p.Nodes < 1 || p.Nodes > mostNodes {
+		return nil
+	}
+	for _, n := range cluster.NodesOf(sys, p.Nodes, p.Options()) {
+		for _, name := range []string{n.Name, n.Role} {
+			if name != "" && !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
+	}
+	return all
 }
 
 func (p *Plan) drawSchedule(sys cluster.System) error {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"coup/cluster"
-	"coup/cluster/systems"
 	"coup/harness"
 )
 
@@ -32,6 +31,8 @@ type Stored struct {
 	Machines string `json:"machines,omitempty"`
 	CPUs     int    `json:"cpus"`
 
+	Names []string `json:"names,omitempty"` // of the nodes; none: n1, n2, ...
+
 	// Raft is the former name of Release, from the time when there was one system. Such
 	// files have no Tells and no Lease.
 	Raft string `json:"raft,omitempty"`
@@ -48,6 +49,11 @@ type Image struct {
 // Describe fills in what the system's nodes tell.
 func (s *Stored) Describe(sys cluster.System) {
 	s.Tells = append(harness.Facts{}, cluster.FactsOf(sys)...)
+	if _, named := sys.(cluster.Named); named {
+		for _, n := range cluster.NodesOf(sys, s.Plan.Nodes, s.Plan.Options()) {
+			s.Names = append(s.Names, n.Name)
+		}
+	}
 	s.Lease = Duration(cluster.TimingOf(sys, s.Plan.Options()).Lease)
 }
 
@@ -57,7 +63,7 @@ func (s *Stored) Mend() error {
 	if s.Tells != nil {
 		return nil
 	}
-	sys, err := systems.Find(s.Plan.System)
+	sys, err := s.Plan.FindSystem()
 	if err != nil {
 		return err
 	}

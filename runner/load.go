@@ -28,7 +28,7 @@ func (r *run) test(g harness.Generator, first int) harness.Test {
 			if err != nil {
 				return nil, err
 			}
-			if !r.work.Supports(c) {
+			if !r.work.Works(c) {
 				return nil, fmt.Errorf("%s can't do what the workload %s asks for", r.plan.System, r.plan.Workload)
 			}
 			return r.work.Client(c), nil

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"coup/cluster"
-	"coup/cluster/systems"
 	"coup/harness"
 	"coup/judge"
 	"coup/nemesis"
@@ -37,7 +36,7 @@ func Run(ctx, soft context.Context, p plan.Plan, o Options) (dir string, verdict
 	}
 	sys := o.System
 	if sys == nil {
-		if sys, err = systems.Find(p.System); err != nil {
+		if sys, err = p.FindSystem(); err != nil {
 			return "", verdict, err
 		}
 	}
@@ -96,6 +95,7 @@ type run struct {
 func newRun(p plan.Plan, sys cluster.System, work workloads.Workload, o Options, store *results.Run) *run {
 	r := &run{plan: p, options: p.Options(), sys: sys, work: work, o: o, store: store}
 	r.options.Seed = secretSeed(p)
+	r.options.Note = func(line string) { store.NodeLog(clientsLog, []byte(line)) } // as for a node's log
 	r.stored = plan.Stored{
 		Plan: p, Run: store.ID, Started: time.Now().UTC().Truncate(time.Second), Coup: "unknown",
 		Go: runtime.Version(), CPUs: runtime.NumCPU(),
@@ -109,6 +109,10 @@ func newRun(p plan.Plan, sys cluster.System, work workloads.Workload, o Options,
 	r.nodes = newNodes(sys, store, r.rec)
 	return r
 }
+
+// clientsLog is what the log of what clients say of themselves is called, among those of
+// the nodes.
+const clientsLog = "clients"
 
 // secretSeed is what the secrets of the run are made from. On simulated machines it
 // follows from the run's seed, as everything there.

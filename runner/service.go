@@ -3,10 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -108,24 +105,9 @@ func (r *run) portsAreOpen(ctx context.Context) error {
 	return nil
 }
 
-// isOpen dials a port. A proxy may accept a connection though nothing listens behind it,
-// and then ends it at once.
+// isOpen dials a port.
 func (r *run) isOpen(ctx context.Context, node, port string) error {
 	ctx, cancel := r.rt.WithTimeout(ctx, openPatience)
 	defer cancel()
-	c, err := r.cluster.Dial(ctx, node, port)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if t, ok := ctx.Deadline(); ok {
-		c.SetReadDeadline(t)
-	}
-	if _, err = c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil // the server has sent something, or waits for the client
-	}
-	if errors.Is(err, io.EOF) {
-		return errors.New("it is closed at once")
-	}
-	return err
+	return cluster.Accepts(ctx, r.cluster, node, port)
 }

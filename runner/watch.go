@@ -37,7 +37,8 @@ func (r *run) recordStates(all []cluster.Status) {
 // the same where each can tell by itself, or until they have had all the time that they
 // may take. It records their states.
 func (r *run) awaitAgreement(ctx context.Context) {
-	_, informs := r.sys.(cluster.Informer)
+	i, informs := r.sys.(cluster.Informer)
+	informs = informs && i.Tells().Has(harness.Position)
 	digester, digests := r.sys.(cluster.Digester)
 	if !informs && !digests {
 		return

@@ -2,6 +2,7 @@ package workloads
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,9 +69,20 @@ var listAppend = Workload{
 	},
 	Supports: supports[cluster.Transactions],
 	Decode:   model.DecodeListTxn,
+	Answers:  sameSteps,
 	Checkers: func() []harness.Checker { return []harness.Checker{transactions.Checker{}} },
 	Levels:   transactionLevels(),
 	Needs:    []string{"txn"},
+}
+
+// sameSteps fails if a transaction was answered with other steps than its own.
+func sameSteps(asked harness.Op, value any) error {
+	steps, answer := asked.Value.(model.Txn), value.(model.Txn)
+	same := func(a, b model.Micro) bool { return a.F == b.F && a.Key == b.Key && (a.F == "r" || a.Value == b.Value) }
+	if !slices.EqualFunc(steps, answer, same) {
+		return errors.New("it has other steps than the transaction")
+	}
+	return nil
 }
 
 const (

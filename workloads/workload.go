@@ -7,6 +7,7 @@ package workloads
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,7 +23,8 @@ import (
 
 // Workload is a kind of load together with the promise that it tests.
 type Workload struct {
-	Doc string // one line
+	Name string // as in All; [Find] sets it
+	Doc  string // one line
 	// Generator returns the operations of the load, without end.
 	Generator func(o Options) harness.Generator
 	// Final returns the operations that look at everything once more, when the
@@ -42,6 +44,9 @@ type Workload struct {
 	Decode   harness.Decoder
 	// Looks reports whether an operation only reads; nil: one named "read" does.
 	Looks func(op *harness.Operation) bool
+	// Answers says why a value is no answer to an invocation; nil: if Decode takes it, it
+	// is one.
+	Answers func(asked harness.Op, value any) error
 	// Checkers judge what the workload promises.
 	Checkers func() []harness.Checker
 	// Levels are what else the workload can be judged by, beside what Checkers do; see [Workload.At].
@@ -95,6 +100,7 @@ func Find(name string) (Workload, error) {
 		if !ok {
 			return w, fmt.Errorf("there is no workload %q (there are %s)", one, strings.Join(Names(), ", "))
 		}
+		w.Name = one
 		parts = append(parts, part{one, w})
 	}
 	if len(parts) == 1 {
@@ -138,7 +144,49 @@ type client struct {
 }
 
 func (c client) Invoke(ctx context.Context, op harness.Op) (any, error) {
+	if u, ok := c.Conn.(cluster.Universal); ok {
+		return c.w.universal(ctx, u, op)
+	}
 	return c.w.Invoke(ctx, c.Conn, op)
+}
+
+// Works reports whether a connection can do what the workload asks for.
+func (w Workload) Works(c cluster.Conn) bool {
+	_, ok := c.(cluster.Universal)
+	return ok || w.Supports(c)
+}
+
+// universal performs op through a connection that knows nothing of the workload. An
+// answer with a value that op can't have is no answer: the error wraps harness.ErrBroken.
+func (w Workload) universal(ctx context.Context, c cluster.Universal, op harness.Op) (any, error) {
+	for _, p := range w.parts { // of several, the one that the operation is of
+		if name, f := harness.Function(op.F); name == p.name {
+			op.F = f
+			return p.universal(ctx, c, op)
+		}
+	}
+	raw, err := c.Do(ctx, w.Name, op)
+	if err != nil {
+		return nil, err
+	}
+	value, err := w.Answer(op, raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", harness.ErrBroken, err)
+	}
+	return value, nil
+}
+
+// Answer is the value of an operation that was answered with raw. It fails if the
+// operation can't have that value.
+func (w Workload) Answer(op harness.Op, raw json.RawMessage) (any, error) {
+	value, err := w.Decode(harness.OK, op.F, raw)
+	if err == nil && w.Answers != nil {
+		err = w.Answers(op, value)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the value of %s: %w", op.F, err)
+	}
+	return value, nil
 }
 
 // Objects are the keys that an invocation works on.

@@ -127,11 +127,8 @@ func Up(ctx context.Context, e *Engine, cfg Config) (c *Cluster, err error) {
 		return c, err
 	}
 	roles := cluster.RolesOf(cfg.System, cfg.Nodes, cfg.Options)
-	for _, role := range roles {
-		for range role.Nodes {
-			name := fmt.Sprintf("n%d", len(c.nodes)+1)
-			c.nodes = append(c.nodes, &node{Node: cluster.Node{Name: name, Role: role.Name}, ports: map[int]string{}})
-		}
+	for _, n := range cluster.NodesOf(cfg.System, cfg.Nodes, cfg.Options) {
+		c.nodes = append(c.nodes, &node{Node: n, ports: map[int]string{}})
 	}
 	// A system is told its peers' addresses, so every sandbox starts first.
 	if err := c.each(ctx, c.nodes, c.startSandbox); err != nil {
@@ -201,7 +198,7 @@ func (c *Cluster) startSandbox(ctx context.Context, n *node) error {
 			SecurityOpt: []string{"no-new-privileges"}, PortBindings: published, Mounts: mounts,
 			NetworkMode: container.NetworkMode(c.net), LogConfig: container.LogConfig{Type: "none"},
 			Resources: container.Resources{Memory: sandboxMemory, PidsLimit: &pids},
-		}, nil, nil, c.name(n, "-sandbox"))
+		}, &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{c.net: {Aliases: aliases(n)}}}, nil, c.name(n, "-sandbox"))
 	if err != nil {
 		return err
 	}
@@ -246,6 +243,16 @@ func (c *Cluster) startSandbox(ctx context.Context, n *node) error {
 	return c.reachable(ctx, n)
 }
 
+// aliases are the names by which the other nodes find a node: its own, and that of its
+// role, which stands for all of them. The engine's own server answers, within each node.
+func aliases(n *node) []string {
+	all := []string{n.Name}
+	if n.Role != "" && n.Role != n.Name {
+		all = append(all, n.Role)
+	}
+	return all
+}
+
 // mounts are the pod's directories for data.
 func (c *Cluster) mounts(n *node, readOnly bool) (all []mount.Mount) {
 	for i, d := range n.pod.Data {
@@ -255,7 +262,7 @@ func (c *Cluster) mounts(n *node, readOnly bool) (all []mount.Mount) {
 		}
 		all = append(all, mount.Mount{
 			Type: mount.TypeVolume, Source: c.name(n, suffix), Target: d.Path, ReadOnly: readOnly,
-			VolumeOptions: &mount.VolumeOptions{Labels: c.labels(), NoCopy: true},
+			VolumeOptions: &mount.VolumeOptions{Labels: c.labels(), NoCopy: !d.Filled},
 		})
 	}
 	return all
@@ -275,7 +282,7 @@ func (c *Cluster) createPrograms(ctx context.Context, n *node) error {
 		p := &program{Container: described}
 		cfg := &container.Config{
 			Image: described.Image, Labels: c.labels(), Entrypoint: described.Entrypoint, Cmd: described.Args,
-			Env: described.Env, User: described.User, AttachStdout: true, AttachStderr: true,
+			Env: described.Env, User: described.User, WorkingDir: described.WorkDir, AttachStdout: true, AttachStderr: true,
 		}
 		if id, ok := c.cfg.Images[described.Image]; ok {
 			cfg.Image = id
@@ -337,18 +344,27 @@ func (c *Cluster) Nodes() []cluster.Node {
 
 // Dial implements cluster.Access.
 func (c *Cluster) Dial(ctx context.Context, name, port string) (net.Conn, error) {
-	n, err := c.node(name)
+	address, err := c.Address(name, port)
 	if err != nil {
 		return nil, err
+	}
+	return dial(ctx, address)
+}
+
+// Address implements cluster.Addressed.
+func (c *Cluster) Address(name, port string) (string, error) {
+	n, err := c.node(name)
+	if err != nil {
+		return "", err
 	}
 	p, err := n.pod.Port(port)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if p.Peers {
-		return nil, fmt.Errorf("the port %s of %s is for its peers alone", port, name)
+		return "", fmt.Errorf("the port %s of %s is for its peers alone", port, name)
 	}
-	return dial(ctx, n.ports[p.Number])
+	return n.ports[p.Number], nil
 }
 
 // DialAddress implements cluster.Access.
@@ -589,6 +605,12 @@ func (c *Cluster) Pause(ctx context.Context, name string) (string, error) {
 		stopped := len(all) > 0
 		for _, p := range all {
 			stopped = stopped && p.Stopped
+		}
+		// What Exec has started since then is to stop as well.
+		if !stopped && len(all) > 0 {
+			if err := n.agent.Signal(ctx, sandbox.SIGSTOP); err != nil {
+				return "", err
+			}
 		}
 		switch {
 		case stopped:

@@ -19,15 +19,35 @@ import (
 )
 
 // place sets the owners of the node's directories and writes the files that must be there
-// before its start. The node is locked, and none of its containers runs.
+// before its start. The node is locked, and none of its containers runs. Files outside of
+// the directories go into each container.
 //
 // The engine unpacks an archive into the volumes, which needs no shell in the image. But
 // into a container with a read-only root, it unpacks only below a volume, and ignores the
 // owner of the volume itself. So each node that needs files has one more container, which
 // is never started.
 func (c *Cluster) place(ctx context.Context, n *node) error {
-	archive, err := archiveOf(n.pod, n.placed)
+	within, outside := n.pod, n.pod
+	within.Files, outside.Files, outside.Data = nil, nil, nil
+	for _, f := range n.pod.Files {
+		if n.pod.DataOf(f.Path) != "" {
+			within.Files = append(within.Files, f)
+		} else {
+			outside.Files = append(outside.Files, f)
+		}
+	}
+	for _, p := range n.programs {
+		if archive, err := archiveOf(outside, n.placed); err != nil {
+			return err
+		} else if archive != nil {
+			if err := c.e.c.CopyToContainer(ctx, p.id, "/", archive, container.CopyToContainerOptions{}); err != nil {
+				return fmt.Errorf("files of the container %s: %w", p.Name, err)
+			}
+		}
+	}
+	archive, err := archiveOf(within, n.placed)
 	if err != nil || archive == nil {
+		n.placed = n.placed || err == nil
 		return err
 	}
 	if n.placer == "" {
@@ -78,8 +98,10 @@ func archiveOf(pod cluster.Pod, again bool) (io.Reader, error) {
 			continue
 		}
 		var above []string
-		for dir := path.Dir(f.Path); dir != pod.DataOf(f.Path); dir = path.Dir(dir) {
-			above = append(above, dir)
+		if in := pod.DataOf(f.Path); in != "" { // elsewhere, the engine makes those that lack
+			for dir := path.Dir(f.Path); dir != in; dir = path.Dir(dir) {
+				above = append(above, dir)
+			}
 		}
 		for _, dir := range slices.Backward(above) {
 			if err := add(tar.Header{Typeflag: tar.TypeDir, Name: dir[1:] + "/", Uid: f.UID, Gid: f.GID, Mode: 0o755}, nil); err != nil {

@@ -149,6 +149,9 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.StringVar(&p.System, "system", p.System, "the system under test, or NAME@VERSION (see coup list)")
 	f.StringVar(&p.Version, "system-version", p.Version, "the release of the system; empty: its default")
 	f.StringVar(&p.Image, "image", p.Image, "run this image, instead of the system's own; for systems that run one")
+	f.StringVar(&p.Compose, "compose", p.Compose, "test a system of your own: the services of this compose `FILE` are the nodes; needs --client")
+	f.StringVar(&p.Client, "client", p.Client, "the program that is the client of --compose, with its arguments; see coup init")
+	f.StringVar(&p.Leader, "leader", p.Leader, "with --compose: a command that is run within each node, and ends with 0 on the one that leads")
 	f.StringVar(&p.Bug, "bug", p.Bug, "switch a planted bug of the system on (see coup list)")
 	f.StringVar(&p.Reads, "reads", p.Reads, "mode of reads: linearizable, lease or stale")
 	f.StringToStringVar(&p.Settings, "set", p.Settings, "settings of the system, name=value,...")
@@ -199,6 +202,7 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 	redraw, other := false, false // draw the schedule again: for other faults; for another seed or time
 	unlist := false               // drop the list of operations, because another load is wanted
 	system := false               // another system is wanted, with versions and images of its own
+	compose := false              // another compose file is wanted
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		switch v := f.Value.(type) {
 		case pflag.SliceValue:
@@ -211,6 +215,7 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 		redraw = redraw || slices.Contains([]string{"nemesis", "interval"}, f.Name)
 		other = other || slices.Contains([]string{"time", "seed"}, f.Name)
 		system = system || f.Name == "system"
+		compose = compose || f.Name == "compose"
 		unlist = unlist || slices.Contains([]string{"workload", "rate", "keys", "ops-per-key", "pause-every", "pause-for"}, f.Name)
 	})
 	*p = plan.Default()
@@ -228,6 +233,10 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 	}
 	if system {
 		p.Version, p.Image = "", ""
+		p.Compose, p.Client, p.Leader, p.Dir, p.Own = "", "", "", "", nil
+	}
+	if compose { // paths of a flag are meant from here
+		p.Dir, p.Own = "", nil
 	}
 	if unlist {
 		p.Operations = nil
