@@ -28,7 +28,7 @@ var rooms = [][]string{
 	{"checker/..."},
 	{"cluster/systems/..."},
 	{"nemesis", "workloads"},
-	{"cluster/conformance"},
+	{"cluster/conformance", "cluster/clientcheck"},
 	{"results"},
 	{"results/report"},
 	{"plan"},

@@ -265,10 +265,13 @@ func (p *Program) gone(ctx context.Context, r Request) error {
 	return mistake("the client ended%s (%s): %s", during, p.cmd.ProcessState, words)
 }
 
+// EndInput closes the program's standard input.
+func (p *Program) EndInput() { p.in.Close() }
+
 // Ends closes the program's standard input and reports whether it ends of that before ctx
 // does.
 func (p *Program) Ends(ctx context.Context) bool {
-	p.in.Close()
+	p.EndInput()
 	select {
 	case <-p.ended:
 		return true
