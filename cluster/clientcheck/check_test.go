@@ -232,7 +232,7 @@ func TestMistakes(t *testing.T) {
 			t.Parallel()
 			o := Options{
 				Command: line.Command{Line: "env '" + mistakeVariable + "=" + mistake + "' '" + self + "'"}, Workload: register,
-				Nodes: []Node{{Name: "n1", Ports: []Port{{Number: "1", Address: server(t)}}}}, Works: true, Start: 5 * time.Second,
+				Nodes: []Node{{Name: "n1", Ports: []Port{{Number: "1", Address: server(t)}}}}, Works: true, Start: 5 * time.Second, Timeout: 300 * time.Millisecond,
 			}
 			var said []string
 			found, err := Run(t.Context(), o, func(what string) { said = append(said, what) })

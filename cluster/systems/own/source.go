@@ -48,7 +48,7 @@ const (
 func Read(ctx context.Context, path string) (Source, error) {
 	quiet()
 	dir := filepath.Dir(path)
-	o, err := cli.NewProjectOptions([]string{path}, cli.WithWorkingDirectory(dir), cli.WithOsEnv, cli.WithDotEnv, cli.WithDiscardEnvFile, cli.WithResolvedPaths(false))
+	o, err := cli.NewProjectOptions([]string{path}, cli.WithWorkingDirectory(dir), cli.WithOsEnv, cli.WithDotEnv, cli.WithDiscardEnvFile)
 	if err != nil {
 		return Source{}, composeError(path, err)
 	}
@@ -61,13 +61,14 @@ func Read(ctx context.Context, path string) (Source, error) {
 	if err != nil {
 		return Source{}, composeError(path, err)
 	}
-	text, err := p.MarshalYAML(types.WithSecretContent)
-	if err != nil {
-		return Source{}, composeError(path, err)
-	}
 	base, err := filepath.Abs(dir)
 	if err != nil {
 		return Source{}, err
+	}
+	relative(p, base)
+	text, err := p.MarshalYAML(types.WithSecretContent)
+	if err != nil {
+		return Source{}, composeError(path, err)
 	}
 	s := Source{Compose: string(text), Files: map[string]File{}, Base: base}
 	for _, named := range namedFiles(p) {
@@ -109,6 +110,34 @@ func substitute(text string, lookup template.Mapping) (string, error) {
 		}
 	}
 	return template.Substitute(text, lookup)
+}
+
+// relative makes the paths of files below base relative to it, as they were written.
+func relative(p *types.Project, base string) {
+	shorten := func(path *string) {
+		if under, err := filepath.Rel(base, *path); err == nil && filepath.IsAbs(*path) && filepath.IsLocal(under) {
+			*path = filepath.ToSlash(under)
+		}
+	}
+	for name, service := range p.Services {
+		for i := range service.Volumes {
+			if service.Volumes[i].Type == types.VolumeTypeBind {
+				shorten(&service.Volumes[i].Source)
+			}
+		}
+		if service.Build != nil {
+			shorten(&service.Build.Context)
+		}
+		p.Services[name] = service
+	}
+	for name, c := range p.Configs {
+		shorten(&c.File)
+		p.Configs[name] = c
+	}
+	for name, s := range p.Secrets {
+		shorten(&s.File)
+		p.Secrets[name] = s
+	}
 }
 
 // named is a file that a compose file names.
