@@ -116,7 +116,7 @@ func (r *run) trouble(ctx, loading, working context.Context, start time.Duration
 
 // awaitSuccesses returns when every function that the workload needs has succeeded once,
 // or when the time for that is over. Clients with a list of operations call nothing else;
-// then it returns when working ends.
+// then it returns when working ends, as it does if clients have ended because of an error.
 func (r *run) awaitSuccesses(ctx, working context.Context) {
 	listed := r.plan.Operations != nil
 	if listed {
@@ -126,7 +126,7 @@ func (r *run) awaitSuccesses(ctx, working context.Context) {
 	}
 	until := r.rt.Now() + time.Duration(r.plan.ServeWithin) + time.Second // a little more proves more
 	for {
-		if r.rec.serves() && (!listed || working.Err() != nil) || r.found.any() || r.rt.Now() > until || ctx.Err() != nil {
+		if r.rec.serves() && !listed || working.Err() != nil || r.found.any() || r.rt.Now() > until || ctx.Err() != nil {
 			return
 		}
 		harness.Sleep(ctx, r.rt, r.rt.Now()+20*time.Millisecond)
