@@ -8,7 +8,7 @@
 // A new system starts with [System]: four methods that every system must have.
 // Whatever else a system can do, it shows by implementing small interfaces: [Informer],
 // [EventReader], [Readiness], [Initializer], [Digester], [Lossy], [Timed], [Grouped],
-// [Imaged], [Planted], [Transferer], [Membership]. In the same way a cluster implements some of
+// [Named], [Imaged], [Local], [Planted], [Transferer], [Membership]. In the same way a cluster implements some of
 // the interfaces of [Capabilities]. Callers ask for an interface before they use it,
 // and say what can't be done without it.
 package cluster

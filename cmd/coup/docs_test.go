@@ -307,7 +307,7 @@ func checkCommand(args []string) error {
 	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
 		return err
 	}
-	if name := cmd.Name(); name != "run" && name != "hunt" || slices.Contains(rest, "NAME") || slices.Contains(dropped, "--plan") {
+	if name := cmd.Name(); name != "run" && name != "hunt" || slices.Contains(rest, "NAME") || slices.Contains(dropped, "--plan") || slices.Contains(rest, "--compose") {
 		return nil
 	}
 	plan := []string{"run", "--print-plan"}

@@ -68,6 +68,7 @@ func running(program string) (all []string) {
 // A compose file and a client, from nothing to a verdict: an image is built, services find
 // each other by name, configs are there, the health check and the leader are asked.
 func TestOwnSystem(t *testing.T) {
+	t.Parallel()
 	dir, program := ownSystem(t)
 	run := func(client, time string) (code int, stdout, stderr, at string) {
 		cmd, out, errs := command(t, "run", "--compose", filepath.Join(dir, "compose.yaml"), "--client", program+" client "+client,
