@@ -51,7 +51,7 @@ type leader struct {
 	pattern        *regexp.Regexp // of an output or a body; nil: all match
 	leads, follows *regexp.Regexp // of lines
 
-	asked asked // the commands
+	asked asked // by commands and HTTP
 
 	mu   sync.Mutex
 	said map[string]cluster.Status // by node: what its newest line says; only with lines
@@ -111,18 +111,24 @@ func (l *leader) status(ctx context.Context, a cluster.Access, node string) (clu
 		}
 		return cluster.Status{Role: following}
 	}
-	switch {
-	case l.log():
+	if l.log() {
 		return l.heard(node)
-	case l.command != nil:
-		return l.asked.ask(ctx, node, func(ctx context.Context) (cluster.Status, error) {
-			out, err := a.Exec(ctx, node, "", l.command...)
-			if errors.Is(err, cluster.ErrExec) {
-				return role(false), nil
-			}
-			return role(l.pattern == nil || l.pattern.Match(out)), err
-		})
 	}
+	return l.asked.ask(ctx, node, func(ctx context.Context) (cluster.Status, error) {
+		if l.command == nil {
+			leads, err := l.get(ctx, a, node)
+			return role(leads), err
+		}
+		out, err := a.Exec(ctx, node, "", l.command...)
+		if errors.Is(err, cluster.ErrExec) {
+			return role(false), nil
+		}
+		return role(l.pattern == nil || l.pattern.Match(out)), err
+	})
+}
+
+// get asks a node by HTTP whether it leads.
+func (l *leader) get(ctx context.Context, a cluster.Access, node string) (bool, error) {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -131,37 +137,37 @@ func (l *leader) status(ctx context.Context, a cluster.Access, node string) (clu
 	}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", node, l.port, l.path), nil)
 	if err != nil {
-		return cluster.Status{}, err
+		return false, err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return cluster.Status{}, err
+		return false, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	return role(res.StatusCode == http.StatusOK && (l.pattern == nil || l.pattern.Match(body))), err
+	return res.StatusCode == http.StatusOK && (l.pattern == nil || l.pattern.Match(body)), err
 }
 
 const (
-	commandTime = 5 * time.Second // for a command, which is a process that the engine starts
-	fresh       = 2 * time.Second // for so long, the newest result of a command counts
+	askTime = 5 * time.Second // for a command, which is a process that the engine starts, or an answer
+	fresh   = 2 * time.Second // for so long, the newest result counts
 )
 
-// asked runs one command at a time in each node: on a busy machine an engine takes longer to
-// start one than whoever asks can wait, who is then told the newest result.
+// asked asks each node one thing at a time: on a busy machine an engine takes longer to start
+// a command than whoever asks can wait, who is then told the newest result.
 type asked struct {
 	mu    sync.Mutex
 	nodes map[string]*lastAsked
 }
 
 type lastAsked struct {
-	running chan struct{} // closed when the command ends; nil: none runs
+	running chan struct{} // closed when the question is answered; nil: there is none
 	status  cluster.Status
 	err     error
-	at      time.Time // when it ended
+	at      time.Time // when it was answered
 }
 
-func (q *asked) ask(ctx context.Context, node string, command func(context.Context) (cluster.Status, error)) (cluster.Status, error) {
+func (q *asked) ask(ctx context.Context, node string, question func(context.Context) (cluster.Status, error)) (cluster.Status, error) {
 	q.mu.Lock()
 	if q.nodes == nil {
 		q.nodes = map[string]*lastAsked{}
@@ -174,9 +180,9 @@ func (q *asked) ask(ctx context.Context, node string, command func(context.Conte
 	if n.running == nil {
 		n.running = make(chan struct{})
 		go func(done chan struct{}) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTime)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 			defer cancel()
-			status, err := command(ctx)
+			status, err := question(ctx)
 			q.mu.Lock()
 			defer q.mu.Unlock()
 			n.status, n.err, n.at, n.running = status, err, time.Now(), nil
