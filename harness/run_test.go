@@ -179,3 +179,24 @@ func TestRunWaitsWithoutAWakeUp(t *testing.T) {
 		t.Fatalf("%d operations, want four that fail and one that succeeds: %v", len(ops), err)
 	}
 }
+
+// A client that is broken ends the run, whether it breaks when it is made or at work.
+func TestABrokenClientEndsTheRun(t *testing.T) {
+	broken := fmt.Errorf("%w: it says nothing", harness.ErrBroken)
+	for name, open := range map[string]func(int, int) (harness.Client, error){
+		"made": func(int, int) (harness.Client, error) { return nil, broken },
+		"at work": func(int, int) (harness.Client, error) {
+			return clientFunc(func(context.Context, harness.Op) (any, error) { return nil, broken }), nil
+		},
+	} {
+		ops, _, err := record(t, context.Background(), harness.Test{Concurrency: 2, Generator: gen.Func(reads), Open: open})
+		if !errors.Is(err, harness.ErrBroken) || len(ops) == 0 || len(ops) > 2 {
+			t.Errorf("%s: %v after %d operations", name, err, len(ops))
+		}
+		for _, op := range ops {
+			if op.Type == harness.OK {
+				t.Errorf("%s: %+v", name, op)
+			}
+		}
+	}
+}

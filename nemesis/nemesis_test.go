@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type fake struct {
 	frozen   map[string]bool
 	cuts     []cluster.Cut
 	leader   string
+	roles    map[string]string
 	term     uint64
 	out      map[string]cluster.Suffrage // of those that are no voters
 	mostOut  int                         // at a time, of all times
@@ -46,7 +48,7 @@ func newFake(n int) *fake {
 
 func (f *fake) Nodes() (all []cluster.Node) {
 	for _, n := range f.names {
-		all = append(all, cluster.Node{Name: n})
+		all = append(all, cluster.Node{Name: n, Role: f.roles[n]})
 	}
 	return all
 }
@@ -589,6 +591,46 @@ func TestParseSpec(t *testing.T) {
 		if _, err := ParseSpec(spec); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", spec, err, want)
 		}
+	}
+}
+
+// Nodes and roles are targets by their names, of the faults that can be aimed at every node.
+func TestTargetsByName(t *testing.T) {
+	nodes := []string{"db1", "web"}
+	for text, want := range map[string]Spec{"kill:db1": {"kill", "db1"}, "partition:web": {"partition", "web"}, "isolate-clients:web": {"isolate-clients", "web"}} {
+		if s, err := ParseSpec(text, nodes...); err != nil || s != want {
+			t.Errorf("%s: %v, %v", text, s, err)
+		}
+	}
+	for _, text := range []string{"kill:db2", "transfer:db1", "membership:db1"} {
+		if s, err := ParseSpec(text, nodes...); err == nil {
+			t.Errorf("%s is %v", text, s)
+		}
+	}
+	if !IsTarget(Leader) || !IsTarget(Ring) || IsTarget("db1") {
+		t.Error("what is a target in general is not known")
+	}
+	f := newFake(4)
+	f.roles = map[string]string{"n2": "keeper", "n3": "keeper"}
+	n := &Nemesis{Cluster: f, Runtime: harness.NewRuntime()}
+	seen := map[string]bool{}
+	for seed := range uint64(40) {
+		s := &strike{Entry: Entry{Fault: "kill", Target: "n4"}, rand: rand.New(rand.NewPCG(seed, 1))}
+		if got, err := n.pick(t.Context(), s); err != nil || !slices.Equal(got, []string{"n4"}) {
+			t.Errorf("n4: %v, %v", got, err)
+		}
+		s.Target = "keeper"
+		got, err := n.pick(t.Context(), s)
+		if err != nil || len(got) != 1 {
+			t.Fatalf("keeper: %v, %v", got, err)
+		}
+		seen[got[0]] = true
+	}
+	if !seen["n2"] || !seen["n3"] || len(seen) != 2 {
+		t.Errorf("of the keepers, these were struck: %v", seen)
+	}
+	if got := separate("n4", []string{"n4"}, n.names()); len(got) != 3 {
+		t.Errorf("links of n4: %v", got)
 	}
 }
 

@@ -3,15 +3,18 @@ package workloads_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"coup/checker"
+	"coup/checker/model"
 	"coup/checker/online"
 	"coup/cluster"
 	"coup/harness"
@@ -376,5 +379,60 @@ func TestAWorkloadSaysWhatItNeeds(t *testing.T) {
 	}
 	if _, err := workloads.Find("shop"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are bank, counter, list-append, lock, log, queue, register, set)", "shop") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// told is a connection that answers everything with one value.
+type told struct {
+	raw json.RawMessage
+	err error
+}
+
+func (told) Close() error { return nil }
+func (told) Node() string { return "n1" }
+func (c told) Do(_ context.Context, workload string, op harness.Op) (json.RawMessage, error) {
+	if workload == "" || op.F == "" {
+		return nil, errors.New("it is not said what to do")
+	}
+	return c.raw, c.err
+}
+
+// What a universal connection answers is taken as each workload takes it, and what it can't
+// take ends the run.
+func TestUniversal(t *testing.T) {
+	txn := model.Txn{{F: "append", Key: "k", Value: 1}, {F: "r", Key: "k"}}
+	for _, c := range []struct {
+		workload string
+		op       harness.Op
+		raw      string
+		want     any // nil: the client is broken
+	}{
+		{"register", harness.Op{F: "read"}, "5", model.Just(5)},
+		{"register", harness.Op{F: "read"}, "null", model.Maybe{}},
+		{"register", harness.Op{F: "read"}, "", nil},
+		{"register", harness.Op{F: "read"}, `"5"`, nil},
+		{"register", harness.Op{F: "write", Value: int64(5)}, "5", nil},
+		{"set", harness.Op{F: "read"}, "[1,2]", []int64{1, 2}},
+		{"set", harness.Op{F: "read"}, "", nil},
+		{"counter", harness.Op{F: "read"}, "null", nil},
+		{"list-append", harness.Op{F: "txn", Value: txn}, `[["append","k",1],["r","k",[1]]]`, model.Txn{txn[0], {F: "r", Key: "k", List: []int64{1}}}},
+		{"list-append", harness.Op{F: "txn", Value: txn}, `[["r","k",[1]]]`, nil},
+		{"list-append", harness.Op{F: "txn", Value: txn}, `[["append","k",2],["r","k",[2]]]`, nil},
+	} {
+		w, err := workloads.Find(c.workload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := told{raw: json.RawMessage(c.raw)}
+		if !w.Works(conn) {
+			t.Errorf("%s does not work with it", c.workload)
+		}
+		got, err := w.Client(conn).Invoke(t.Context(), c.op)
+		if c.want == nil && !errors.Is(err, harness.ErrBroken) || c.want != nil && (err != nil || !reflect.DeepEqual(got, c.want)) {
+			t.Errorf("%s %s answered with %s: %v, %v", c.workload, c.op.F, c.raw, got, err)
+		}
+		if _, err := w.Client(told{err: harness.ErrFail}).Invoke(t.Context(), c.op); !errors.Is(err, harness.ErrFail) {
+			t.Errorf("%s: %v", c.workload, err)
+		}
 	}
 }
