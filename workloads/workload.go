@@ -132,7 +132,7 @@ func Supported(sys cluster.System, o cluster.Options) ([]string, error) {
 
 // Client makes the client of one process from its connection.
 func (w Workload) Client(c cluster.Conn) harness.Client {
-	if w.Session != nil {
+	if _, universal := c.(cluster.Universal); w.Session != nil && !universal { // that knows of no sessions
 		c = w.Session(c)
 	}
 	return client{w, c}

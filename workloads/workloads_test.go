@@ -417,6 +417,7 @@ func TestUniversal(t *testing.T) {
 		{"counter", harness.Op{F: "read"}, "null", nil},
 		{"list-append", harness.Op{F: "txn", Value: txn}, `[["append","k",1],["r","k",[1]]]`, model.Txn{txn[0], {F: "r", Key: "k", List: []int64{1}}}},
 		{"list-append", harness.Op{F: "txn", Value: txn}, `[["r","k",[1]]]`, nil},
+		{"register,set", harness.Op{F: "set.read", Key: "set-k0"}, "[1]", []int64{1}},
 		{"list-append", harness.Op{F: "txn", Value: txn}, `[["append","k",2],["r","k",[2]]]`, nil},
 	} {
 		w, err := workloads.Find(c.workload)
