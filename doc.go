@@ -9,6 +9,7 @@
 //   - judge: from a run directory to a verdict and a report
 //   - runner: carries a plan out on a backend, and has it judged
 //   - search: many runs: hunt, replay, shrink, and the planted bugs
+//   - nightly: many plans, night after night: what is new
 //   - cmd/coup: the command line
 //
 // Start with README.md, and the chapters in docs/. To run a test from Go:

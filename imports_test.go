@@ -35,6 +35,7 @@ var rooms = [][]string{
 	{"judge"},
 	{"runner"},
 	{"search"},
+	{"nightly"},
 	{"internal/testbuild", "cmd/raftnode", "releases/..."},
 	{"internal/testengine", "internal/testnode"},
 	{"cmd/coup"},

@@ -24,7 +24,7 @@ func TestListedOperationsSurviveTheirFile(t *testing.T) {
 		t.Error("operations that are listed are taken for drawn ones")
 	}
 	txn := resolved(t, func(p *Plan) {
-		err := p.parse("plan.yaml", []byte(`
+		err := p.Parse("plan.yaml", []byte(`
 workload: list-append
 operations: [{at: 1s, client: 0, f: txn, value: [[append, k0, 1], [r, k1, null]]}]
 `))

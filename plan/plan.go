@@ -146,13 +146,14 @@ func (p *Plan) ReadPlan(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.parse(path, b); err != nil {
+	if err := p.Parse(path, b); err != nil {
 		return err
 	}
 	return p.beside(path)
 }
 
-func (p *Plan) parse(path string, b []byte) error {
+// Parse is ReadPlan for YAML that was read already; name is what errors call it.
+func (p *Plan) Parse(name string, b []byte) error {
 	read := *p
 	err := read.decode(b)
 	if errors.Is(err, io.EOF) { // an empty plan changes nothing; the decoder would clear it
@@ -164,9 +165,9 @@ func (p *Plan) parse(path string, b []byte) error {
 	}
 	var at yaml.Error
 	if errors.As(err, &at) && at.GetToken() != nil {
-		return fmt.Errorf("%s, line %d: %s", path, at.GetToken().Position.Line, at.GetMessage())
+		return fmt.Errorf("%s, line %d: %s", name, at.GetToken().Position.Line, at.GetMessage())
 	}
-	return fmt.Errorf("%s: %w", path, err)
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 // decode decodes YAML. The decoder panics over some files that are no YAML.

@@ -34,7 +34,7 @@ func TestAPlanSurvivesItsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := Default()
-	if err := got.parse("plan.yaml", out.Bytes()); err != nil {
+	if err := got.Parse("plan.yaml", out.Bytes()); err != nil {
 		t.Fatalf("%v in\n%s", err, out.String())
 	}
 	if err := got.Resolve(); err != nil {
@@ -53,7 +53,7 @@ func readBack(t *testing.T, want Plan) []Plan {
 		t.Fatal(err)
 	}
 	got := Default()
-	if err := got.parse("plan.yaml", out.Bytes()); err != nil {
+	if err := got.Parse("plan.yaml", out.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 	b, err := json.Marshal(Stored{Plan: want})
@@ -172,7 +172,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add([]byte("operations:\n- {at: 1s, client: 0, f: cas, key: k0, value: [null, 3]}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := Default()
-		if p.parse("plan.yaml", b) != nil || p.Resolve() != nil || len(p.Schedule) > 1000 { // seconds, and nothing new
+		if p.Parse("plan.yaml", b) != nil || p.Resolve() != nil || len(p.Schedule) > 1000 { // seconds, and nothing new
 			return
 		}
 		var out bytes.Buffer
@@ -180,7 +180,7 @@ func FuzzPlan(f *testing.F) {
 			t.Fatal(err)
 		}
 		again := Default()
-		if err := again.parse("again.yaml", out.Bytes()); err != nil {
+		if err := again.Parse("again.yaml", out.Bytes()); err != nil {
 			t.Fatalf("a plan that resolves can't be read back: %v\n%s", err, out.String())
 		}
 		if !slices.Equal(again.Operations, p.Operations) {

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +29,7 @@ type Replayed struct {
 // containers it is another run of the same schedule.
 func Replay(ctx, soft context.Context, dir string, o runner.Options) (Replayed, error) {
 	var r Replayed
-	var before, after plan.Stored
+	var before plan.Stored
 	if err := results.ReadJSON(dir, results.PlanFile, &before); err != nil {
 		return r, &judge.InputError{Err: err}
 	}
@@ -40,31 +41,38 @@ func Replay(ctx, soft context.Context, dir string, o runner.Options) (Replayed, 
 	if r.Dir, r.Verdict, err = runner.Run(ctx, soft, p, o); err != nil || p.Backend != "sim" {
 		return r, err
 	}
-	if err := results.ReadJSON(r.Dir, results.PlanFile, &after); err != nil {
-		return r, err
+	r.Differs, err = Differs(dir, r.Dir)
+	if r.Differs != "" && soft.Err() != nil {
+		r.Differs += ": the replay was interrupted"
+	}
+	return r, err
+}
+
+// Differs says how a simulated run, in the directory again, differs from the one in dir; ""
+// if the two are equal to the byte.
+func Differs(dir, again string) (string, error) {
+	var before, after plan.Stored
+	err := errors.Join(results.ReadJSON(dir, results.PlanFile, &before), results.ReadJSON(again, results.PlanFile, &after))
+	if err != nil {
+		return "", err
 	}
 	for _, name := range []string{results.HistoryFile, results.EventsFile, "what the machines held in the end"} {
 		same := before.Machines == after.Machines
 		if strings.HasSuffix(name, ".jsonl") {
-			if same, err = sameFile(filepath.Join(dir, name), filepath.Join(r.Dir, name)); err != nil {
-				return r, err
+			if same, err = sameFile(filepath.Join(dir, name), filepath.Join(again, name)); err != nil {
+				return "", err
 			}
 		}
-		if same {
-			continue
-		}
-		r.Differs = name + " is not as recorded"
 		switch {
-		case soft.Err() != nil:
-			r.Differs += ": the replay was interrupted"
+		case same:
+			continue
 		case before.Module != after.Module:
-			r.Differs += fmt.Sprintf(": it was recorded with another program of the nodes (%.12s, this is %.12s); only the coup, or the --node, that recorded a run can repeat it", before.Module, after.Module)
+			return fmt.Sprintf("%s is not as recorded: it was recorded with another program of the nodes (%.12s, this is %.12s); only the coup, or the --node, that recorded a run can repeat it", name, before.Module, after.Module), nil
 		default:
-			r.Differs += ": it was interrupted, or recorded by another build of coup"
+			return name + " is not as recorded: it was interrupted, or recorded by another build of coup", nil
 		}
-		return r, nil
 	}
-	return r, nil
+	return "", nil
 }
 
 func sameFile(a, b string) (bool, error) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,50 +29,98 @@ const supervised = "COUP_SUPERVISED"
 // supervise runs this command line in a child and returns its exit code. ok is false if the
 // child could not be started; then the command has to run in this process.
 func supervise() (code int, ok bool) {
-	self, err := os.Executable()
-	if err != nil {
-		return 0, false
-	}
-	heard, said, err := os.Pipe()
-	if err != nil {
-		return 0, false
-	}
-	lives, life, err := os.Pipe() // life is closed when this process ends, however it does
-	if err != nil {
-		return 0, false
-	}
-	child := exec.Command(self, os.Args[1:]...)
-	child.Args[0] = os.Args[0]
-	child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
-	child.ExtraFiles = []*os.File{said, lives}
-	child.Env = append(os.Environ(), fmt.Sprintf("%s=3 4 %d %d", supervised, inode(said.Fd()), inode(lives.Fd())))
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	if err := child.Start(); err != nil {
+	p, err := startProgram(os.Args[1:], func(child *exec.Cmd) {
+		child.Args[0] = os.Args[0]
+		child.Stdin, child.Stdout, child.Stderr = os.Stdin, os.Stdout, os.Stderr
+	})
+	if err != nil {
 		signal.Stop(signals)
 		return 0, false
 	}
-	said.Close()
-	lives.Close()
-	defer life.Close()
 	go func() {
 		for s := range signals {
-			child.Process.Signal(s) // it may have ended
+			p.Process.Signal(s) // it may have ended
 		}
 	}()
+	code, err = p.wait()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "coup: %v\n", err)
+	}
+	return code, true
+}
+
+// program is a process of coup that tells how it ends, and does not outlive this one.
+type program struct {
+	*exec.Cmd
+	heard, life *os.File
+}
+
+// startProgram starts coup with arguments.
+func startProgram(args []string, prepare func(*exec.Cmd)) (p program, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return p, err
+	}
+	heard, said, err := os.Pipe()
+	if err != nil {
+		return p, err
+	}
+	defer said.Close()
+	lives, life, err := os.Pipe() // life is closed when this process ends, however it does
+	if err != nil {
+		heard.Close()
+		return p, err
+	}
+	defer lives.Close()
+	p = program{exec.Command(self, args...), heard, life}
+	p.ExtraFiles = []*os.File{said, lives}
+	p.Env = append(os.Environ(), fmt.Sprintf("%s=3 4 %d %d", supervised, inode(said.Fd()), inode(lives.Fd())))
+	prepare(p.Cmd)
+	if err = p.Start(); err != nil {
+		heard.Close()
+		life.Close()
+	}
+	return p, err
+}
+
+// wait waits for its end. An error says that it ended in the middle of its work.
+func (p program) wait() (code int, err error) {
+	defer p.heard.Close()
+	defer p.life.Close()
 	answer := make([]byte, 1)
-	_, unsaid := io.ReadFull(heard, answer)
-	err = child.Wait()
+	_, unsaid := io.ReadFull(p.heard, answer)
+	err = p.Wait()
 	if unsaid == nil {
-		return int(answer[0]), true
+		return int(answer[0]), nil
 	}
 	how := "ended"
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
 		how = "ended with " + ended.String()
 	}
-	fmt.Fprintf(os.Stderr, "coup: the program %s in the middle of its work: a defect of coup, or the machine ran out of memory. Please report it, with the lines above and the command.\n", how)
-	return exitHarness, true
+	return exitHarness, fmt.Errorf("the program %s in the middle of its work: a defect of coup, or the machine ran out of memory. Please report it, with the lines above and the command", how)
+}
+
+// runCoup runs coup with arguments to its end, and writes what it says to out. When soft ends it is
+// interrupted, and when ctx ends it is killed. It has a group of its own, so that a
+// terminal does not interrupt it as well.
+func runCoup(ctx, soft context.Context, out io.Writer, args ...string) (code int, err error) {
+	p, err := startProgram(args, func(child *exec.Cmd) {
+		child.Stdout, child.Stderr = out, out
+		child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer context.AfterFunc(soft, func() { p.Process.Signal(os.Interrupt) })()
+	defer context.AfterFunc(ctx, func() { p.Process.Kill() })()
+	code, unsaid := p.wait()
+	if unsaid != nil {
+		fmt.Fprintf(out, "\ncoup: %v\n", unsaid)
+	}
+	return code, nil
 }
 
 // child is what a supervised process knows of its parent; the zero value is that of a

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"coup/nightly"
+)
+
+func newNightly(soft context.Context) *cobra.Command {
+	var (
+		shard string
+		o     nightly.Options
+	)
+	cmd := &cobra.Command{
+		Use:   "nightly FILE...",
+		Short: "Run many plans, night after night, and tell what is new",
+		Long: `Run all cells of a file: plans, with what each is expected to show. Simulated runs use
+all processors; runs in containers go beside them, one at a time. A failure that nobody
+knows is looked at closely: on simulated machines it is replayed, shrunk and traced, in
+containers it is run again.
+
+The folder of the nights (--out) gets one folder for each night, with a page
+(index.html), status.json, night.json, junit.xml, summary.md, and the runs that failed. A night
+that was interrupted or killed goes on when the same command is given again.
+Several files are as one that includes them all.
+
+Chapter 10 of the documents tells of the file, the classes and what is kept.
+
+Exit codes: 0 nothing is new and enough was run, 1 something is new (a failure, a
+contrast that is gone, a known failure that needs a look), 2 it proves too little, 254 wrong usage or a file that can't be read, 255 nothing is
+new, but cells could not be run, or coup itself failed.`,
+		Example: `  coup nightly nights/coup.yaml
+  coup nightly --shard 2/4 nights/coup.yaml
+  coup nightly nights/etcd.yaml nights/redis.yaml`,
+		Args: usageArgs(cobra.MinimumNArgs(1)),
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Out, "out", "", "the folder of the nights; if not given, runs/nights/NAME of the file")
+	f.StringVar(&shard, "shard", "", "run only this part of the cells, e.g. 2/4")
+	f.IntVar(&o.Workers, "workers", runtime.NumCPU(), "simulated runs at a time")
+	f.BoolVar(&o.Fresh, "fresh", false, "begin a new night, also if the last one was not finished")
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		if n, err := fmt.Sscanf(shard+" ", "%d/%d ", &o.Shard, &o.Shards); shard != "" && (n != 2 || err != nil || o.Shard < 1 || o.Shard > o.Shards || o.Shards > 1000) {
+			return usageError{fmt.Errorf("a shard is given as 2/4, not %q", shard)}
+		}
+		if o.Workers < 1 {
+			return usageError{fmt.Errorf("workers must be 1 or more, not %d", o.Workers)}
+		}
+		if o.Out == "" {
+			spec, err := nightly.Read("", files...)
+			if err != nil {
+				return usageError{err}
+			}
+			o.Out = filepath.Join("runs", "nights", spec.Name)
+		}
+		o.Build = strings.Join(strings.Fields(version()), " ")
+		o.Command = func(ctx, soft context.Context, args ...string) (nightly.Ended, error) {
+			var said tail
+			code, err := runCoup(ctx, soft, &said, args...)
+			return nightly.Ended{Code: code, Said: said.String()}, err
+		}
+		o.Say = func(line string) { fmt.Fprintln(os.Stderr, line) }
+		r, err := nightly.Run(cmd.Context(), soft, files, o)
+		var input *nightly.InputError
+		if errors.As(err, &input) {
+			return usageError{err}
+		}
+		if r.ID != "" {
+			printNight(cmd.OutOrStdout(), filepath.Join(o.Out, r.ID), r)
+		}
+		if err != nil {
+			return err
+		}
+		if r.Status.Code != nightly.CodeGreen {
+			return exitCode(r.Status.Code)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// printNight shows a night as a table, and why it ends as it does.
+func printNight(w io.Writer, dir string, r nightly.Report) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "cell\texpected\tverdict\tclass\truns\tacknowledged\tfailovers\tmedian\tworst\tlongest outage")
+	for _, row := range r.Table() {
+		fmt.Fprintln(table, strings.Join(row, "\t"))
+	}
+	table.Flush()
+	for _, why := range r.Status.Why {
+		fmt.Fprintf(w, "%s\n", why)
+	}
+	fmt.Fprintf(w, "%s\npage: %s\n", r.Status.Sentence, filepath.Join(dir, nightly.PageFile))
+}
+
+// tail keeps the end of what is written to it. Safe for concurrent use.
+type tail struct {
+	mu  sync.Mutex
+	end []byte
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	const most = 64 << 10
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.end = append(t.end, b...)
+	if n := len(t.end); n > most {
+		t.end = append([]byte(nil), t.end[n-most/2:]...)
+	}
+	return len(b), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.end)
+}
