@@ -11,8 +11,8 @@ import (
 	"coup/plan"
 )
 
-// files writes files into a folder and returns the path of the first one.
-func files(t *testing.T, nameAndText ...string) string {
+// inFolder writes files into a folder and returns the path of the first one.
+func inFolder(t *testing.T, nameAndText ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i := 0; i < len(nameAndText); i += 2 {
@@ -24,7 +24,7 @@ func files(t *testing.T, nameAndText ...string) string {
 }
 
 func TestMatrix(t *testing.T) {
-	spec, err := Read("night", files(t, "m.yaml", `
+	spec, err := Read("night", inFolder(t, "m.yaml", `
 plan: {nodes: 3, time: 5s}
 matrix:
   name: m
@@ -62,7 +62,7 @@ matrix:
 
 // One cell that makes no sense is the matter of that cell.
 func TestCellsWithProblems(t *testing.T) {
-	spec, err := Read("night", files(t, "a.yaml", `
+	spec, err := Read("night", inFolder(t, "a.yaml", `
 budget: 1h
 must: {cells: 90%, operations: 100, faults: 3, run: ["good*"]}
 keep: {size: 200MB, failures: 48h}
@@ -119,7 +119,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		"matrix: {axes: {nodes: [1]}, seeds: 9-1}": "seeds are written",
 		"\x00{[": "",
 	} {
-		_, err := Read("night", files(t, "a.yaml", text))
+		_, err := Read("night", inFolder(t, "a.yaml", text))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
@@ -131,7 +131,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 
 func TestSeeds(t *testing.T) {
 	read := func(night, draws string) [][]uint64 {
-		spec, err := Read(night, files(t, "a.yaml", `
+		spec, err := Read(night, inFolder(t, "a.yaml", `
 cells:
   - {name: docker, plan: {backend: docker}, `+draws+`}
   - {name: sim, plan: {backend: sim}, `+draws+`}
@@ -157,7 +157,7 @@ cells:
 }
 
 func TestKnown(t *testing.T) {
-	path := files(t, "known.yaml", `
+	path := inFolder(t, "known.yaml", `
 - {fingerprint: "transactions: G1*", link: "https://example.com/1", where: ["raft/*"], until: 2030-01-01}
 - {fingerprint: set: lost (a+b)? in quiet, link: x}
 `)
@@ -193,7 +193,7 @@ func TestKnown(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"- {fingerprint: x}", "- {link: x}", "- {fingerprint: '*', link: x}", "- {fingerprint: x, link: y, until: soon}", "a: b"} {
-		if _, err := ReadKnown(files(t, "k.yaml", text)); err == nil {
+		if _, err := ReadKnown(inFolder(t, "k.yaml", text)); err == nil {
 			t.Errorf("%q is taken", text)
 		}
 	}

@@ -157,7 +157,7 @@ func showsEach(p plan.Plan, again int) (harness.Validity, string, int, string) {
 }
 
 func TestOneOfEachClass(t *testing.T) {
-	path := files(t, "night.yaml", oneOfEach, "known.yaml", `
+	path := inFolder(t, "night.yaml", oneOfEach, "known.yaml", `
 - {fingerprint: "set: stale", link: "https://example.com/7"}
 - {fingerprint: "set: never seen", link: x, unseen-nights: 1}
 - {fingerprint: "set: hidden", link: x, until: 2001-01-01}
@@ -252,7 +252,7 @@ func TestExitCodes(t *testing.T) {
 		}, CodeNews, "b is new"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := tryNight(t, t.Context(), files(t, "a.yaml", c.file), t.TempDir(), &pretender{shows: c.shows}, nil)
+			r, err := tryNight(t, t.Context(), inFolder(t, "a.yaml", c.file), t.TempDir(), &pretender{shows: c.shows}, nil)
 			if err != nil || r.Status.Code != c.code || !strings.Contains(strings.Join(r.Status.Why, "\n"), c.why) || (c.code == 0) != (len(r.Status.Why) == 0) {
 				t.Errorf("%v: %+v", err, r.Status)
 			}
@@ -262,7 +262,7 @@ func TestExitCodes(t *testing.T) {
 
 // A night that is interrupted again and again comes to the same as one that was left alone.
 func TestGoesOn(t *testing.T) {
-	path := files(t, "night.yaml", strings.Replace(oneOfEach, "known: known.yaml", "", 1))
+	path := inFolder(t, "night.yaml", strings.Replace(oneOfEach, "known: known.yaml", "", 1))
 	whole, err := tryNight(t, t.Context(), path, t.TempDir(), &pretender{shows: showsEach}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -312,7 +312,7 @@ func TestGoesOn(t *testing.T) {
 }
 
 func TestOtherCellsAreAnotherNight(t *testing.T) {
-	path := files(t, "a.yaml", "plan: {backend: sim}\ncells: [{name: a, fresh: 3}, {name: b}]")
+	path := inFolder(t, "a.yaml", "plan: {backend: sim}\ncells: [{name: a, fresh: 3}, {name: b}]")
 	out := t.TempDir()
 	soft, cancel := context.WithCancel(t.Context())
 	f := &pretender{}
@@ -337,7 +337,7 @@ func TestOtherCellsAreAnotherNight(t *testing.T) {
 
 // What a full disk ended goes on, and is no matter of the cell that met it.
 func TestDiskFull(t *testing.T) {
-	path := files(t, "a.yaml", "plan: {backend: sim}\ncells: [{name: a}, {name: b}, {name: c}]")
+	path := inFolder(t, "a.yaml", "plan: {backend: sim}\ncells: [{name: a}, {name: b}, {name: c}]")
 	out := t.TempDir()
 	f := &pretender{shows: all(harness.Valid, "")}
 	full := func(ctx, soft context.Context, args ...string) (Ended, error) {
@@ -363,7 +363,7 @@ func TestOneNightAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	_, err = tryNight(t, t.Context(), files(t, "a.yaml", "cells: [{name: a}]"), out, &pretender{shows: all(harness.Valid, "")}, nil)
+	_, err = tryNight(t, t.Context(), inFolder(t, "a.yaml", "cells: [{name: a}]"), out, &pretender{shows: all(harness.Valid, "")}, nil)
 	if err == nil || !strings.Contains(err.Error(), "another night") {
 		t.Error(err)
 	}
@@ -371,7 +371,7 @@ func TestOneNightAtATime(t *testing.T) {
 
 func TestLessThanUsual(t *testing.T) {
 	out := t.TempDir()
-	path := files(t, "a.yaml", "plan: {backend: sim}\ncells: [{name: a}, {name: b}, {name: c}, {name: d}]")
+	path := inFolder(t, "a.yaml", "plan: {backend: sim}\ncells: [{name: a}, {name: b}, {name: c}, {name: d}]")
 	f := &pretender{shows: all(harness.Valid, "")}
 	for night := range 3 {
 		if r, err := tryNight(t, t.Context(), path, out, f, nil); err != nil || r.Status.Code != CodeGreen {
@@ -386,7 +386,7 @@ func TestLessThanUsual(t *testing.T) {
 }
 
 func TestShards(t *testing.T) {
-	path := files(t, "a.yaml", "plan: {backend: sim}\nmust: {operations: 450}\ncells: [{name: a}, {name: b}, {name: c}, {name: d}, {name: e}]")
+	path := inFolder(t, "a.yaml", "plan: {backend: sim}\nmust: {operations: 450}\ncells: [{name: a}, {name: b}, {name: c}, {name: d}, {name: e}]")
 	var seen []string
 	for shard := 1; shard <= 2; shard++ {
 		r, err := tryNight(t, t.Context(), path, t.TempDir(), &pretender{shows: all(harness.Valid, "")}, func(o *Options) { o.Shard, o.Shards = shard, 2 })

@@ -10,8 +10,11 @@ import (
 
 // write writes everything that a night leaves beside its runs.
 func write(dir string, r Report, past []Report) error {
+	t := trendsOf(r, past)
 	return errors.Join(
 		results.WriteJSON(dir, ReportFile, r),
+		results.WriteFile(dir, PageFile, func(w io.Writer) error { return writePage(w, r, t) }),
+		results.WriteFile(dir, SummaryFile, func(w io.Writer) error { return writeSummary(w, r, t) }),
 		results.WriteFile(dir, JUnitFile, func(w io.Writer) error { return writeJUnit(w, r) }),
 		results.WriteJSON(dir, StatusFile, r.Status), // last: who sees it finds the others
 	)

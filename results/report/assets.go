@@ -71,6 +71,15 @@ var loadAssets = sync.OnceValues(func() (assets, error) {
 	}, nil
 })
 
+// Style is the style sheet that all pages of coup begin with.
+func Style() (string, error) { return concat("css/", []string{"page.css"}) }
+
+// Policy is the content security policy of a page with one style and one script, which loads
+// nothing else.
+func Policy(style, script string) string {
+	return fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'", hashSource(script), hashSource(style))
+}
+
 func concat(dir string, names []string) (string, error) {
 	var b strings.Builder
 	for _, name := range names {
