@@ -4,7 +4,10 @@
 # make linux   the program for nodes in containers, for other systems than Linux (ARCH=arm64)
 # make cross   does coup compile for macOS and Windows?
 # make toolchain RELEASE=go1.26.0  builds with another release of Go, which is fetched, and runs that
-# make systems the contract for each system that needs an image (minutes; SYSTEMS=redis for one)
+# make systems the contract for each system that needs an image (minutes; SYSTEMS=redis for one). With
+#              TABLE=1, in place of it, the table of nights/*.yaml: what each promises, and where it does not
+# make contract  the contract alone, also with TABLE=1
+# make night   coup's own night (hours; NIGHT=nights/redis.yaml for another one)
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
@@ -22,7 +25,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # What makes simulated machines fast.
 FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
-.PHONY: build linux cross run engine toolchain test lint unit systems wall wall-sim node raft-releases bench bench-checker fuzz clean stories
+.PHONY: build linux cross run engine toolchain test lint unit contract systems night wall wall-sim node raft-releases bench bench-checker fuzz clean stories
 
 build:
 	@mkdir -p bin
@@ -65,6 +68,7 @@ lint:
 	@flags="$(FLAGS)" && set -x && $(GO) vet $$flags ./cluster/sim/...
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./cluster/raftnode/... ./cluster/sim/guest ./cmd/raftnode
 	$(GO) tool staticcheck ./...
+	$(GO) tool actionlint nights/ci/github.yaml
 
 # The race detector watches all packages; containers get a binary without it.
 unit:
@@ -74,8 +78,23 @@ unit:
 
 # Images are built first where the engine has them not.
 SYSTEMS ?= all
-systems:
+contract:
 	@flags="$(FLAGS)" && set -x && COUP_TEST_SYSTEMS="$(SYSTEMS)" $(GO) test $$flags -count=1 -timeout 60m -v -run 'TestSystem[A-Z][a-z]*$$' ./cluster/conformance
+
+# A night of the systems' files is a table: the verdict beside what was expected, operations, failovers, outages.
+NIGHTS = $(if $(filter all,$(SYSTEMS)),$(filter-out nights/coup.yaml,$(wildcard nights/*.yaml)),nights/$(SYSTEMS).yaml)
+ifdef TABLE
+systems: build
+	bin/coup nightly --out runs/nights/systems $(NIGHTS) $(ARGS)
+else
+systems: contract
+endif
+
+NIGHT ?= nights/coup.yaml
+night: build
+	@# The nodes of old releases that it names.
+	@for r in $$(sed -n 's|.*bin/raft-\(.*\)\.wasm.*|\1|p' $(NIGHT)); do [ -e bin/raft-$$r.wasm ] || releases/build $$r || exit 1; done
+	bin/coup nightly $(NIGHT) $(ARGS)
 
 wall: build
 	bin/coup wall $(ARGS)

@@ -32,7 +32,7 @@ type Report struct {
 	Keep       Keep      `json:"keep"`
 	Entries    []Known   `json:"known_entries,omitempty"`
 	NamedCells []string  `json:"names"`             // of all cells
-	Lacking    []string  `json:"lacking,omitempty"` // shards that are not there, in a night that was merged
+	Lacking    []string  `json:"lacking,omitempty"` // what is not there of a night that was merged, in words
 
 	Status   Status       `json:"status"`
 	Outcomes []Outcome    `json:"cells"`
@@ -163,7 +163,7 @@ func (r Report) tooLittle(s Status, past []Report) (why []string) {
 		part = 1 / float64(r.Shards)
 	}
 	for _, lacking := range r.Lacking {
-		why = append(why, fmt.Sprintf("shard %s is not there", lacking))
+		why = append(why, lacking)
 	}
 	ran := len(r.Outcomes) - s.Counts[NotRun] - s.Counts[Broken]
 	wanted := float64(len(r.NamedCells)) * part

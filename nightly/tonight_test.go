@@ -425,3 +425,75 @@ func TestInOrder(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+func TestMerge(t *testing.T) {
+	path := inFolder(t, "night.yaml", strings.Replace(oneOfEach, "known: known.yaml", "", 1))
+	whole, err := tryNight(t, t.Context(), path, t.TempDir(), &pretender{shows: showsEach}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirs []string
+	for shard := 1; shard <= 3; shard++ {
+		dirs = append(dirs, t.TempDir())
+		if _, err := tryNight(t, t.Context(), path, dirs[shard-1], &pretender{shows: showsEach}, func(o *Options) { o.Shard, o.Shards = shard, 3 }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := t.TempDir()
+	merged, err := Merge(append(dirs, dirs[0]), out) // the first shard is given twice
+	if err != nil {
+		t.Fatal(err)
+	}
+	if merged.Status.Sentence != whole.Status.Sentence || merged.Status.Operations != whole.Status.Operations || merged.Status.Code != whole.Status.Code {
+		t.Errorf("%+v\nwhole %+v", merged.Status, whole.Status)
+	}
+	for i, o := range merged.Outcomes {
+		if o.Cell != whole.Outcomes[i].Cell || o.Class != whole.Outcomes[i].Class {
+			t.Errorf("%s is %s, not %s", o.Cell, o.Class, whole.Outcomes[i].Class)
+		}
+		for _, f := range o.Failures {
+			if _, err := os.Stat(filepath.Join(out, merged.ID, f.Dir, results.VerdictFile)); f.Error == "" && err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if lacking, err := Merge(dirs[1:], out); err != nil || !strings.Contains(strings.Join(lacking.Status.Why, "\n"), "shard 1 of 3 is not there") || lacking.ID == merged.ID {
+		t.Errorf("%v: %+v", err, lacking.Status)
+	}
+	other := t.TempDir()
+	if _, err := tryNight(t, t.Context(), inFolder(t, "night.yaml", "cells: [{name: a}]"), other, &pretender{shows: all(harness.Valid, "")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, dirs := range [][]string{{dirs[0], other}, {t.TempDir()}} {
+		if _, err := Merge(dirs, t.TempDir()); err == nil {
+			t.Errorf("%v is merged", dirs)
+		}
+	}
+}
+
+func TestPrune(t *testing.T) {
+	out := t.TempDir()
+	path := inFolder(t, "a.yaml", "plan: {backend: docker, workload: set}\nlook: {again: 1}\nkeep: {nights: 3, failures: 24h}\ncells: [{name: a}]")
+	var ids []string
+	for range 5 {
+		r, err := tryNight(t, t.Context(), path, out, &pretender{shows: all(harness.Invalid, "x")}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, r.ID)
+	}
+	left, _ := filepath.Glob(filepath.Join(out, "[0-9]*", ReportFile))
+	if len(left) != 3 || filepath.Base(filepath.Dir(left[0])) != ids[2] {
+		t.Errorf("%v of %v", left, ids)
+	}
+	runs := func() int {
+		all, _ := filepath.Glob(filepath.Join(out, "[0-9]*", runsDir))
+		return len(all)
+	}
+	if runs() != 3 {
+		t.Errorf("%d nights keep their runs", runs())
+	}
+	if err := prune(out, Keep{90, plan.Duration(24 * time.Hour), 1}, time.Now()); err != nil || runs() != 1 {
+		t.Errorf("%v: beyond the size, %d nights keep their runs", err, runs())
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +65,7 @@ new, but cells could not be run, or coup itself failed.`,
 			}
 			o.Out = filepath.Join("runs", "nights", spec.Name)
 		}
-		o.Build = strings.Join(strings.Fields(version()), " ")
+		o.Build = build()
 		o.Command = func(ctx, soft context.Context, args ...string) (nightly.Ended, error) {
 			var said tail
 			code, err := runCoup(ctx, soft, &said, args...)
@@ -72,22 +73,58 @@ new, but cells could not be run, or coup itself failed.`,
 		}
 		o.Say = func(line string) { fmt.Fprintln(os.Stderr, line) }
 		r, err := nightly.Run(cmd.Context(), soft, files, o)
-		var input *nightly.InputError
-		if errors.As(err, &input) {
-			return usageError{err}
-		}
-		if r.ID != "" {
-			printNight(cmd.OutOrStdout(), filepath.Join(o.Out, r.ID), r)
-		}
-		if err != nil {
-			return err
-		}
-		if r.Status.Code != nightly.CodeGreen {
-			return exitCode(r.Status.Code)
-		}
-		return nil
+		return endNight(cmd.OutOrStdout(), o.Out, r, err)
+	}
+	cmd.AddCommand(newMerge())
+	return cmd
+}
+
+func newMerge() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "merge DIR...",
+		Short: "Make one night of its shards",
+		Long: `Make one night of several that ran a shard each, on any machines. Each DIR is the folder of
+a night, or holds one. The merged night goes into --out, beside the nights before.
+A shard that is lacking is told, and then the night is not green.
+
+Exit codes: those of coup nightly.`,
+		Example: `  coup nightly merge --out nights shard-1 shard-2 shard-3`,
+		Args:    usageArgs(cobra.MinimumNArgs(1)),
+	}
+	cmd.Flags().StringVar(&out, "out", filepath.Join("runs", "nights", "merged"), "the folder of the nights")
+	cmd.RunE = func(cmd *cobra.Command, dirs []string) error {
+		r, err := nightly.Merge(dirs, out)
+		return endNight(cmd.OutOrStdout(), out, r, err)
 	}
 	return cmd
+}
+
+// build names what this coup was built from, and the program itself: a night goes on only with the same.
+func build() string {
+	said := strings.Split(strings.TrimSpace(version()), "\n")
+	said = said[:min(3, len(said))]
+	if self, err := os.Executable(); err == nil {
+		if b, err := os.ReadFile(self); err == nil {
+			said = append(said, fmt.Sprintf("program %.12x", sha256.Sum256(b)))
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// endNight shows a night and ends with its exit code.
+func endNight(w io.Writer, out string, r nightly.Report, err error) error {
+	var input *nightly.InputError
+	if errors.As(err, &input) {
+		return usageError{err}
+	}
+	if r.ID != "" {
+		printNight(w, filepath.Join(out, r.ID), r)
+	}
+	if err == nil && r.Status.Code != nightly.CodeGreen {
+		err = exitCode(r.Status.Code)
+	}
+	return err
 }
 
 // printNight shows a night as a table, and why it ends as it does.
