@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,9 @@ import (
 func prune(out string, k Keep, now time.Time) error {
 	past, err := Past(out)
 	if err != nil {
+		return err
+	}
+	if err := dropUnfinished(out, past); err != nil {
 		return err
 	}
 	for len(past) > max(1, k.Nights) {
@@ -41,6 +45,19 @@ func prune(out string, k Keep, now time.Time) error {
 		size -= its
 	}
 	return nil
+}
+
+// dropUnfinished removes nights that were given up: those that are not over, and older than one that is.
+func dropUnfinished(out string, past []Report) error {
+	begun, err := filepath.Glob(filepath.Join(out, "[0-9]*", BegunFile))
+	for _, file := range begun {
+		id := filepath.Base(filepath.Dir(file))
+		over := slices.ContainsFunc(past, func(r Report) bool { return r.ID == id })
+		if err == nil && !over && len(past) > 0 && id < past[len(past)-1].ID {
+			err = os.RemoveAll(filepath.Dir(file))
+		}
+	}
+	return err
 }
 
 // sizeOf is the size of all files below a folder; 0 if it is not there.

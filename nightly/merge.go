@@ -67,20 +67,11 @@ func Merge(dirs []string, out string) (Report, error) {
 	if unfinished { // what is not over now will not be
 		merged.Ended = time.Now().UTC().Truncate(time.Second)
 	}
-	merged.ID = merged.Began.Format("20060102-150405")
+	merged.ID = nextID(out, merged.Began)
 	dir := filepath.Join(out, merged.ID)
-	for i := 2; ; i++ {
-		err := os.Mkdir(dir, 0o755)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return Report{}, err
-		}
-		merged.ID = fmt.Sprintf("%s-%d", merged.Began.Format("20060102-150405"), i)
-		dir = filepath.Join(out, merged.ID)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return Report{}, err
 	}
-	past = slices.DeleteFunc(past, func(r Report) bool { return r.ID >= merged.ID })
 	found := map[string]Outcome{}
 	for i, p := range parts {
 		for _, o := range p.Outcomes {

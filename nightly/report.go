@@ -162,9 +162,7 @@ func (r Report) tooLittle(s Status, past []Report) (why []string) {
 	if r.Shards > 0 {
 		part = 1 / float64(r.Shards)
 	}
-	for _, lacking := range r.Lacking {
-		why = append(why, lacking)
-	}
+	why = append(why, r.Lacking...)
 	ran := len(r.Outcomes) - s.Counts[NotRun] - s.Counts[Broken]
 	wanted := float64(len(r.NamedCells)) * part
 	if least := wanted * float64(r.Must.Cells) / 100; float64(ran) < least-1 || ran == 0 {

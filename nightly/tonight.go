@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -136,7 +135,7 @@ func (n *night) begin(paths []string) error {
 		return err
 	}
 	now := time.Now().UTC().Truncate(time.Second)
-	b := begun{ID: now.Format("20060102-150405"), Began: now}
+	b := begun{ID: nextID(n.o.Out, now), Began: now}
 	last := lastBegun(n.o.Out)
 	goesOn := false
 	if last.ID != "" && !n.o.Fresh && !slices.ContainsFunc(n.past, func(r Report) bool { return r.ID == last.ID }) {
@@ -151,17 +150,6 @@ func (n *night) begin(paths []string) error {
 		return &InputError{err}
 	}
 	n.dir = filepath.Join(n.o.Out, b.ID)
-	for i := 2; !goesOn; i++ {
-		err := os.Mkdir(n.dir, 0o755)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		b.ID = fmt.Sprintf("%s-%d", now.Format("20060102-150405"), i)
-		n.dir = filepath.Join(n.o.Out, b.ID)
-	}
 	if err := os.MkdirAll(filepath.Join(n.dir, recordsDir), 0o755); err != nil {
 		return err
 	}
@@ -198,6 +186,20 @@ func digest(of ...any) string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])
+}
+
+// idLayout is how a night is named: by when it began.
+const idLayout = "20060102-150405"
+
+// nextID names a night so that it comes after all others of a folder.
+func nextID(out string, now time.Time) string {
+	all, _ := filepath.Glob(filepath.Join(out, "[0-9]*")) // the pattern is well formed
+	for _, dir := range all {
+		if t, err := time.Parse(idLayout, filepath.Base(dir)); err == nil && !t.Before(now.Truncate(time.Second)) {
+			now = t.Add(time.Second)
+		}
+	}
+	return now.Format(idLayout)
 }
 
 func lastBegun(out string) (b begun) {
