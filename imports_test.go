@@ -36,6 +36,7 @@ var rooms = [][]string{
 	{"runner"},
 	{"search"},
 	{"nightly"},
+	{"nightly/serve"},
 	{"internal/testbuild", "cmd/raftnode", "releases/..."},
 	{"internal/testengine", "internal/testnode"},
 	{"cmd/coup"},
