@@ -19,6 +19,9 @@ var bank = Workload{
 	Final: func([]string) harness.Generator {
 		return gen.Retry([]harness.Op{{F: "read"}}, succeeded)
 	},
+	// There is one bank.
+	Keys: func(harness.Op) []string { return nil },
+	Owns: func(string) bool { return false },
 	Invoke: func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
 		b := c.(cluster.Bank)
 		switch op.F {
