@@ -71,7 +71,9 @@ func TestExploreKeepsWhatIsNamed(t *testing.T) {
 		}
 		p := unexplored("raft", plan.Simulated, seed)
 		p.Workload, p.Nodes, p.Settings = "queue", 7, map[string]string{"trailing": "77"}
-		fixed, err := Explore(p, func(field string) bool { return slices.Contains([]string{"workload", "nodes", "pause-every", "pause-for"}, field) })
+		fixed, err := Explore(p, func(field string) bool {
+			return slices.Contains([]string{"workload", "nodes", "pause-every", "pause-for"}, field)
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ type Hunted struct {
 	Dir         string           `json:"dir,omitempty"` // kept unless the run was valid
 	Sentence    string           `json:"sentence"`
 	Drawn       string           `json:"drawn,omitempty"` // the command that runs the plan that was drawn for the seed
-	Simulated   time.Duration    `json:"simulated"` // how long the run was, by its own clock
+	Simulated   time.Duration    `json:"simulated"`       // how long the run was, by its own clock
 	Error       string           `json:"error,omitempty"`
 }
 
