@@ -49,6 +49,8 @@ type Members struct {
 
 // Membership is a system whose members can be changed while it runs.
 type Membership interface {
+	// CanSetMember returns why members can't be changed with these options; nil if they can.
+	CanSetMember(o Options) error
 	// SetMember asks leader to give node the suffrage as, waits until the change is
 	// committed, and returns the members after it. If node has that suffrage already,
 	// nothing is changed. An error that wraps ErrPending says that leader has begun the

@@ -36,6 +36,7 @@ type System interface {
 // Options are what a run can ask of a system.
 type Options struct {
 	Version  string            // the release to run; "": the system's default
+	Image    string            // the image that takes the place of the system's own, or ""
 	Bug      string            // the planted bug to switch on, or ""
 	Reads    string            // the mode of reads: linearizable (""), lease or stale
 	Settings map[string]string // settings of the system's own, e.g. heartbeat=500ms

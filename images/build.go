@@ -164,8 +164,10 @@ func (p GoProgram) build(ctx context.Context, o Options) ([]byte, error) {
 	target := p.Package
 	if p.Main != "" {
 		target = "."
-		if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(p.Main), 0o644); err != nil {
-			return nil, err
+		for i, source := range append([]string{p.Main}, p.More...) {
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("main%d.go", i)), []byte(source), 0o644); err != nil {
+				return nil, err
+			}
 		}
 	}
 	o.say("fetching %s", module)

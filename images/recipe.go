@@ -47,6 +47,7 @@ type GoProgram struct {
 	Version string // of the module, e.g. v3.5.21
 	// Main is a source file of package main that uses the module; "": Package is built.
 	Main    string   `json:",omitempty"`
+	More    []string `json:",omitempty"` // source files beside Main
 	Package string   `json:",omitempty"`
 	Replace []string `json:",omitempty"` // replace directives of go.mod, OLD=NEW@VERSION
 	Tags    string   `json:",omitempty"`

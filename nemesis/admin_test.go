@@ -36,10 +36,14 @@ func TestFaultsThatASystemCannotHave(t *testing.T) {
 		{"membership", able, 2, "it needs 3"},
 		{"membership", plain{able}, 3, "the members of fake can't be changed"},
 	} {
-		err := Faults[c.fault].Needs(c.sys, c.nodes)
+		err := Faults[c.fault].Needs(c.sys, c.nodes, cluster.Options{})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s with %d nodes: %v, want %q", c.fault, c.nodes, err, c.want)
 		}
+	}
+	membership := Spec{"membership", Random}
+	if err := Faults["membership"].Available(membership, able, nil, 3, cluster.Options{Image: "other"}); err == nil || err.Error() != "not in this image" {
+		t.Errorf("membership in an image in which it is impossible: %v", err)
 	}
 }
 
@@ -269,13 +273,13 @@ func TestNobodyTellsWhoLeads(t *testing.T) {
 		if len(missed) != 1 || !strings.Contains(missed[0], "can't be asked who leads") {
 			t.Errorf("missed: %v", missed)
 		}
-		if err := Faults["kill"].Available(spec, n.System, nil, 3); err == nil || !strings.Contains(err.Error(), "can't be asked who leads") {
+		if err := Faults["kill"].Available(spec, n.System, nil, 3, cluster.Options{}); err == nil || !strings.Contains(err.Error(), "can't be asked who leads") {
 			t.Errorf("available: %v", err)
 		}
-		if err := Faults["kill"].Available(Spec{"kill", Random}, n.System, nil, 3); err != nil {
+		if err := Faults["kill"].Available(Spec{"kill", Random}, n.System, nil, 3, cluster.Options{}); err != nil {
 			t.Error(err)
 		}
-		if err := Faults["crash"].Available(Spec{"crash", Random}, n.System, nil, 3); err == nil {
+		if err := Faults["crash"].Available(Spec{"crash", Random}, n.System, nil, 3, cluster.Options{}); err == nil {
 			t.Error("a fault of power is available where no machine has power of its own")
 		}
 	})

@@ -18,9 +18,13 @@ const (
 	Rejoin = "rejoin" // removed, taken back at once, but without a vote until the strike ends
 )
 
-func needsMembership(sys cluster.System, nodes int) error {
-	if _, ok := sys.(cluster.Membership); !ok {
+func needsMembership(sys cluster.System, nodes int, o cluster.Options) error {
+	m, ok := sys.(cluster.Membership)
+	if !ok {
 		return fmt.Errorf("the members of %s can't be changed while it runs", sys.Name())
+	}
+	if err := m.CanSetMember(o); err != nil {
+		return err
 	}
 	// With two voters, a leader that removes itself may be the only node that knows
 	// of it. Then neither node can be elected in hashicorp/raft, and nobody could heal

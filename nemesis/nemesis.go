@@ -40,9 +40,9 @@ type Fault struct {
 	Asks    cluster.Capability // what it needs of the cluster; "": what every cluster can do
 	Modes   []string           // the ways in which it can strike, if there are several
 	Part    string             // the part of a machine that it hits, one strike at a time: disk, clock, processor; "": its processes, or links
-	// Needs returns why this system, or a cluster of so many nodes, can't have the
-	// fault. If Needs is nil, all can. [Fault.Available] calls it.
-	Needs func(sys cluster.System, nodes int) error
+	// Needs returns why this system with these options, or a cluster of so many nodes,
+	// can't have the fault. If Needs is nil, all can. [Fault.Available] calls it.
+	Needs func(sys cluster.System, nodes int, o cluster.Options) error
 	// Persists: a strike that other strikes keep from having an effect, or from
 	// healing, tries again with the same victims until the schedule ends, because it
 	// may have done half of its work.
@@ -84,7 +84,7 @@ var Faults = map[string]Fault{
 
 // Available returns why the fault can't hit this target: because of the backend, or
 // because of the system. It returns nil if it can. No cluster has to run for that.
-func (f Fault) Available(spec Spec, sys cluster.System, can cluster.Capabilities, nodes int) error {
+func (f Fault) Available(spec Spec, sys cluster.System, can cluster.Capabilities, nodes int, o cluster.Options) error {
 	if !can.Has(f.Asks) {
 		return fmt.Errorf("its nodes have no %s of their own, as simulated machines do (--backend sim)", f.Asks)
 	}
@@ -94,7 +94,7 @@ func (f Fault) Available(spec Spec, sys cluster.System, can cluster.Capabilities
 		}
 	}
 	if f.Needs != nil {
-		return f.Needs(sys, nodes)
+		return f.Needs(sys, nodes, o)
 	}
 	return nil
 }

@@ -206,6 +206,13 @@ func (s fakeSystem) TransferLeader(_ context.Context, _ cluster.Access, leader, 
 	return "", nil
 }
 
+func (s fakeSystem) CanSetMember(o cluster.Options) error {
+	if o.Image != "" {
+		return errors.New("not in this image")
+	}
+	return nil
+}
+
 func (s fakeSystem) SetMember(_ context.Context, _ cluster.Access, leader, node string, as cluster.Suffrage) (m cluster.Members, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -583,7 +590,7 @@ func TestParseSpec(t *testing.T) {
 		t.Errorf("kill alone: %v, %v", s, err)
 	}
 	for spec, want := range map[string]string{
-		"kil:leader":   `there is no fault "kil" (there are bandwidth, bit-rot, clock-drift, clock-jump, crash, delay,`,
+		"kil:leader":   fmt.Sprintf(`there is no fault "kil" (there are %s)`, strings.Join(FaultNames(), ", ")),
 		"kill:halves":  `kill can't be aimed at "halves" (but at leader,`,
 		"":             `there is no fault ""`,
 		"partition:x:": `partition can't be aimed at "x:"`,

@@ -8,7 +8,7 @@ import (
 	"coup/harness"
 )
 
-func needsPromoter(sys cluster.System, nodes int) error {
+func needsPromoter(sys cluster.System, nodes int, _ cluster.Options) error {
 	if _, ok := sys.(cluster.Promoter); !ok {
 		return fmt.Errorf("nobody is promoted by hand in %s", sys.Name())
 	}

@@ -14,7 +14,7 @@ import (
 // hashicorp/raft gives up a transfer after the election timeout.
 const adminPatience = 5 * time.Second
 
-func needsTransfer(sys cluster.System, nodes int) error {
+func needsTransfer(sys cluster.System, nodes int, _ cluster.Options) error {
 	if _, ok := sys.(cluster.Transferer); !ok {
 		return fmt.Errorf("the leader of %s can't be told to hand the lead over", sys.Name())
 	}

@@ -13,11 +13,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
 	"coup/checker/conduct"
 	"coup/checker/promise"
@@ -165,9 +167,51 @@ func (p *Plan) Parse(name string, b []byte) error {
 	}
 	var at yaml.Error
 	if errors.As(err, &at) && at.GetToken() != nil {
-		return fmt.Errorf("%s, line %d: %s", name, at.GetToken().Position.Line, at.GetMessage())
+		return fmt.Errorf("%s, line %d: %s", name, at.GetToken().Position.Line, inWords(at))
 	}
 	return fmt.Errorf("%s: %w", name, err)
+}
+
+// inWords says what is wrong with a plan. The decoder speaks of the types of Go.
+func inWords(err yaml.Error) string {
+	kind := reflect.Invalid
+	var value *yaml.TypeError
+	var large *yaml.OverflowError
+	var node *yaml.UnexpectedNodeTypeError
+	switch {
+	case errors.As(err, &value):
+		kind = value.DstType.Kind()
+	case errors.As(err, &large):
+		kind = large.DstType.Kind()
+	case errors.As(err, &node) && node.Expected == ast.SequenceType:
+		kind = reflect.Slice
+	case errors.As(err, &node) && node.Expected == ast.MappingType:
+		kind = reflect.Map
+	}
+	want := ""
+	switch kind {
+	case reflect.Slice:
+		want = "a list, such as [a, b]"
+	case reflect.Map, reflect.Struct:
+		want = "names with values, such as {name: value}"
+	case reflect.String:
+		want = "one word or text"
+	case reflect.Bool:
+		want = "true or false"
+	case reflect.Float64:
+		want = "a number"
+	case reflect.Int, reflect.Int64:
+		want = "a whole number"
+	case reflect.Uint, reflect.Uint64:
+		want = "a whole number, 0 or more"
+	default:
+		return err.GetMessage()
+	}
+	got := err.GetToken().Value
+	if words, ok := map[string]string{"[": "a list", "-": "a list", "{": "names with values"}[got]; ok {
+		got = words
+	}
+	return fmt.Sprintf("here must be %s, not %s", want, got)
 }
 
 // decode decodes YAML. The decoder panics over some files that are no YAML.
@@ -413,7 +457,7 @@ func (p *Plan) parseSpec(sys cluster.System, s string) (nemesis.Spec, error) {
 	if err != nil {
 		return spec, err
 	}
-	if err := nemesis.Faults[spec.Fault].Available(spec, sys, can, p.Nodes); err != nil {
+	if err := nemesis.Faults[spec.Fault].Available(spec, sys, can, p.Nodes, p.Options()); err != nil {
 		return spec, fmt.Errorf("the fault %s is impossible with the backend %s: %w", spec, p.Backend, err)
 	}
 	return spec, nil
@@ -487,5 +531,5 @@ func (p Plan) Options() cluster.Options {
 	if reads == "linearizable" {
 		reads = ""
 	}
-	return cluster.Options{Version: p.Version, Bug: p.Bug, Reads: reads, Settings: p.Settings}
+	return cluster.Options{Version: p.Version, Image: p.Image, Bug: p.Bug, Reads: reads, Settings: p.Settings}
 }

@@ -228,3 +228,25 @@ func TestAScheduleOfOnesOwn(t *testing.T) {
 		t.Error("a schedule that was cut down is taken for a drawn one")
 	}
 }
+
+// What is wrong with a plan is said in words, and not in types of Go.
+func TestWrongKindsInWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"\nnodes: three":    "line 2: here must be a whole number, not three",
+		"nodes: [3]":        "line 1: here must be a whole number, not a list",
+		"seed: -4":          "line 1: here must be a whole number, 0 or more, not -4",
+		"rate: fast":        "line 1: here must be a number, not fast",
+		"system: {a: b}":    "line 1: here must be one word or text, not names with values",
+		"nemesis: 3":        "line 1: here must be a list, such as [a, b], not 3",
+		"settings: [a]":     "line 1: here must be names with values, such as {name: value}, not a list",
+		"schedule: [{at: x": "x.yaml, line 1: ",
+		"time: soon":        `"soon" is not a duration such as 30s or 1m30s`,
+		"nodez: 3":          `line 1: unknown field "nodez"`,
+	} {
+		var p Plan
+		err := p.Parse("x.yaml", []byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "unmarshal") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}

@@ -98,7 +98,7 @@ func (d drawing) faults(p *plan.Plan, sys cluster.System) error {
 	for _, name := range nemesis.FaultNames() {
 		f := nemesis.Faults[name]
 		for _, target := range f.Targets {
-			if spec := (nemesis.Spec{Fault: name, Target: target}); f.Available(spec, sys, can, p.Nodes) == nil {
+			if spec := (nemesis.Spec{Fault: name, Target: target}); f.Available(spec, sys, can, p.Nodes, p.Options()) == nil {
 				targets[name] = append(targets[name], spec)
 			}
 		}

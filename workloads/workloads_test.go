@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -377,7 +378,8 @@ func TestAWorkloadSaysWhatItNeeds(t *testing.T) {
 			t.Errorf("%s: an unknown function: %v", name, err)
 		}
 	}
-	if _, err := workloads.Find("shop"); err == nil || err.Error() != fmt.Sprintf("there is no workload %q (there are bank, counter, list-append, lock, log, queue, register, set)", "shop") {
+	want := fmt.Sprintf("there is no workload %q (there are %s)", "dance", strings.Join(workloads.Names(), ", "))
+	if _, err := workloads.Find("dance"); err == nil || err.Error() != want {
 		t.Errorf("error %v", err)
 	}
 }

@@ -51,6 +51,14 @@ func (l liar) TransferLeader(ctx context.Context, a cluster.Access, leader, to s
 	return l.System.TransferLeader(ctx, a, leader, to)
 }
 
+// SetMember implements cluster.Membership.
+func (l liar) SetMember(ctx context.Context, a cluster.Access, leader, node string, as cluster.Suffrage) (cluster.Members, error) {
+	if l.lie == "nobody leaves" && as == cluster.Absent {
+		as = cluster.Nonvoter
+	}
+	return l.System.SetMember(ctx, a, leader, node, as)
+}
+
 // Status implements cluster.Informer.
 func (l liar) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
 	s, err := l.System.Status(ctx, a, node)
@@ -147,6 +155,7 @@ func TestLiesAreFound(t *testing.T) {
 		"it connects before it is asked":         "what clients can do is known before anything runs",
 		"it can do less than it seems":           "can do the workload register if that was said before",
 		"transfers":                              "the leader hands the lead over",
+		"nobody leaves":                          "is absent: {",
 		"tells no term":                          "every node tells what it is said to tell",
 		"all lead":                               "one leader is found",
 		"a cas that failed saw what it expected": "cas from a value on a register without one saw",

@@ -43,6 +43,7 @@ func CheckSystem(ctx context.Context, rt harness.Runtime, sys cluster.System, c 
 	k.errors()
 	k.memory()
 	k.transfer()
+	k.membership()
 	k.digests()
 	return errors.Join(k.errs...)
 }
@@ -779,6 +780,70 @@ func (k *contract) transfer() {
 		now, ok := k.led()
 		return ok && now == to
 	})
+}
+
+// membership checks that a node, and the leader too, is made no member, a member without a
+// vote and a voter again, that a node which is out can be restarted, and that in the end
+// it has what the others have.
+func (k *contract) membership() {
+	m, ok := k.sys.(cluster.Membership)
+	if !ok || m.CanSetMember(k.o) != nil {
+		return
+	}
+	k.serves()
+	leader, ok := k.led()
+	k.expect("a leader is found before the members change", ok)
+	for i, victim := range []string{k.nodes[(slices.Index(k.nodes, leader)+1)%len(k.nodes)], leader} {
+		others := slices.DeleteFunc(slices.Clone(k.nodes), func(n string) bool { return n == victim })
+		conn := k.open(others[0])
+		if conn == nil {
+			return
+		}
+		todo, key := attempts(conn), fmt.Sprint("members-", i)
+		v := int64(0)
+		set := func(as cluster.Suffrage, want cluster.Members) {
+			var got cluster.Members
+			k.eventually(fmt.Sprintf("%s is made %s", victim, as), func() bool {
+				by, _ := nemesis.LeaderOf(nemesis.Statuses(k.ctx, k.rt, k.sys, k.c))
+				return by != "" && k.within(opTimeout, func(ctx context.Context) (err error) {
+					got, err = m.SetMember(ctx, k.c, by, victim, as)
+					return err
+				}) == nil
+			})
+			k.same(fmt.Sprintf("the members when %s is %s", victim, as), got, want)
+			v++
+			for _, a := range todo {
+				k.must(a.name+" after members have changed", func(ctx context.Context) error { return a.do(ctx, conn, key, v) })
+			}
+		}
+		out, learner, all := cluster.Members{Voters: others}, cluster.Members{Voters: others, Nonvoters: []string{victim}}, cluster.Members{Voters: k.nodes}
+		set(cluster.Absent, out)
+		set(cluster.Absent, out)
+		if _, err := k.c.Kill(k.ctx, victim); err != nil {
+			k.errs = append(k.errs, fmt.Errorf("kill %s, which is no member: %w", victim, err))
+		}
+		k.expect("a node that is no member starts", k.c.Start(k.ctx, victim) == nil)
+		set(cluster.Nonvoter, learner)
+		set(cluster.Voter, all)
+		set(cluster.Nonvoter, learner)
+		set(cluster.Voter, all)
+		conn.Close()
+		k.serves()
+		if conn = k.open(victim); conn == nil {
+			return
+		}
+		for _, a := range todo {
+			for value := range v {
+				there := false
+				k.must("look at "+victim, func(ctx context.Context) (err error) {
+					there, err = a.happened(ctx, conn, key, value+1)
+					return err
+				})
+				k.expect(fmt.Sprintf("%s, a voter again, has what a %s has done meanwhile", victim, a.name), there || k.o.Reads == "stale")
+			}
+		}
+		conn.Close()
+	}
 }
 
 // digests checks that all nodes hold the same when nobody writes, and that a digest

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"coup/harness"
 )
@@ -181,17 +182,34 @@ either way), 254 wrong usage, 255 coup itself or its environment failed.`,
 		return cmd.Help()
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		return usageError{fmt.Errorf("%w (see %s --help)", inWords(err), cmd.CommandPath())}
 	})
 	root.AddCommand(newRun(soft), newWall(soft), newCheck(), newReport(), newList(), newGC(), newImage(), newNode(), newSandbox(), newStuck(), newReplay(soft), newHunt(soft), newShrink(soft), newHuntWorker(soft), newClientCheck(soft), newInit(), newNightly(soft), newServe(soft), newCompare())
 	return root
+}
+
+// inWords says of a flag's value that is no number what the flag takes, instead of what
+// the parser says. Flags of coup's own types have words of their own.
+func inWords(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	want := map[string]string{
+		"int": "a whole number", "int64": "a whole number", "uint": "a whole number, 0 or more", "uint64": "a whole number, 0 or more",
+		"float64": "a number", "bool": "true or false",
+	}[invalid.GetFlag().Value.Type()]
+	if want == "" {
+		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
+	}
+	return fmt.Errorf("--%s is %s, not %q", invalid.GetFlag().Name, want, invalid.GetValue())
 }
 
 // usageArgs makes what an argument check complains of wrong usage.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+			return usageError{fmt.Errorf("%w (see %s --help)", inWords(err), cmd.CommandPath())}
 		}
 		return nil
 	}

@@ -70,6 +70,19 @@ func TestPod(t *testing.T) {
 	}
 }
 
+func TestMembersComeBackInOwnImages(t *testing.T) {
+	if err := (System{}).CanSetMember(cluster.Options{Version: "3.5.21"}); err != nil {
+		t.Error(err)
+	}
+	if err := (System{}).CanSetMember(cluster.Options{Image: "some/etcd"}); err == nil {
+		t.Error("an image of etcd's own has the keeper")
+	}
+	r, err := System{}.Images(cluster.Options{})
+	if err != nil || !strings.Contains(strings.Join(r[0].Programs[0].More, ""), "func main()") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 func TestImages(t *testing.T) {
 	for version, module := range map[string]string{
 		"": "go.etcd.io/etcd/server/v3@v" + DefaultVersion, "v3.5.2": "go.etcd.io/etcd/server/v3@v3.5.2",

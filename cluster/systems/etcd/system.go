@@ -8,6 +8,7 @@
 package etcd
 
 import (
+	_ "embed"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,7 @@ var (
 	_ cluster.EventReader = System{}
 	_ cluster.Digester    = System{}
 	_ cluster.Transferer  = System{}
+	_ cluster.Membership  = System{}
 )
 
 const (
@@ -53,7 +55,7 @@ var flags = map[string]string{
 	"snapshot-count": "", "pre-vote": "", "quota-backend-bytes": "", "max-request-bytes": "",
 	"auto-compaction-mode": "", "auto-compaction-retention": "",
 	"backend-batch-interval": "", "backend-batch-limit": "", "unsafe-no-fsync": "",
-	"log-level": "",
+	"log-level": "", "strict-reconfig-check": "false", // true: within 5 s of a fault no member is added
 }
 
 const (
@@ -107,17 +109,19 @@ func number(o cluster.Options, name string) (int64, error) {
 	return n, nil
 }
 
+func peerURL(n cluster.Node) string { return fmt.Sprintf("http://%s:%d", n.Host, peerPort) }
+
 // Pod implements cluster.System.
 func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
 	var peers []string
 	for _, n := range all {
-		peers = append(peers, fmt.Sprintf("%s=http://%s:%d", n.Name, n.Host, peerPort))
+		peers = append(peers, n.Name+"="+peerURL(n))
 	}
 	args := []string{
 		"--name=" + node.Name, "--data-dir=" + dataDir + "/etcd",
 		"--initial-cluster=" + strings.Join(peers, ","), "--initial-cluster-state=new",
 		fmt.Sprintf("--listen-peer-urls=http://0.0.0.0:%d", peerPort),
-		fmt.Sprintf("--initial-advertise-peer-urls=http://%s:%d", node.Host, peerPort),
+		"--initial-advertise-peer-urls=" + peerURL(node),
 		fmt.Sprintf("--listen-client-urls=http://0.0.0.0:%d", clientPort),
 		fmt.Sprintf("--advertise-client-urls=http://%s:%d", node.Host, clientPort),
 		"--logger=zap", "--log-outputs=stderr",
@@ -158,6 +162,11 @@ var pseudo = map[string]string{
 	"3.4.14": "v0.5.0-alpha.5.0.20201125193152-8a03d2e9614b",
 }
 
+// keeper is the program that starts etcd: see package keeper.
+//
+//go:embed keeper/keeper.go
+var keeper string
+
 // Images implements cluster.Imaged.
 func (System) Images(o cluster.Options) ([]images.Recipe, error) {
 	version := strings.TrimPrefix(o.Version, "v")
@@ -166,7 +175,8 @@ func (System) Images(o cluster.Options) ([]images.Recipe, error) {
 	}
 	program := images.GoProgram{
 		Path: "/usr/local/bin/etcd", Module: "go.etcd.io/etcd/server/v3", Version: "v" + version,
-		Main: "package main\n\nimport (\n\t\"os\"\n\n\t\"go.etcd.io/etcd/server/v3/etcdmain\"\n)\n\nfunc main() { etcdmain.Main(os.Args) }\n",
+		Main: "package main\n\nimport (\n\t\"os\"\n\n\t\"go.etcd.io/etcd/server/v3/etcdmain\"\n)\n\nfunc etcd() { etcdmain.Main(os.Args) }\n",
+		More: []string{keeper},
 	}
 	parts := strings.Split(version, ".")
 	switch minor, err := strconv.Atoi(slices.Concat(parts, []string{"", ""})[1]); {
@@ -178,7 +188,7 @@ func (System) Images(o cluster.Options) ([]images.Recipe, error) {
 			return nil, fmt.Errorf("of etcd 3.4 only the releases %s are to be had as a Go module, not %s", strings.Join(slices.Sorted(maps.Keys(pseudo)), ", "), version)
 		}
 		program.Module, program.Version = "go.etcd.io/etcd", module
-		program.Main = "package main\n\nimport \"go.etcd.io/etcd/etcdmain\"\n\nfunc main() { etcdmain.Main() }\n"
+		program.Main = "package main\n\nimport \"go.etcd.io/etcd/etcdmain\"\n\nfunc etcd() { etcdmain.Main() }\n"
 		// Its client is written for the gRPC of its time.
 		program.Replace = []string{"google.golang.org/grpc=google.golang.org/grpc@v1.26.0"}
 	}

@@ -25,6 +25,9 @@ func (System) TransferLeader(ctx context.Context, a cluster.Access, leader, to s
 	return t.Refused, err
 }
 
+// CanSetMember implements cluster.Membership.
+func (System) CanSetMember(cluster.Options) error { return nil }
+
 // SetMember implements cluster.Membership.
 func (System) SetMember(ctx context.Context, a cluster.Access, leader, node string, as cluster.Suffrage) (cluster.Members, error) {
 	var m raftnode.Members

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,8 +80,26 @@ func (System) Check(o cluster.Options) error {
 			return fmt.Errorf("system raft has no setting %q; known are %s", name, strings.Join(settings, ", "))
 		}
 	}
-	return raftnode.CheckArgs(alone(o))
+	err := raftnode.CheckArgs(alone(o))
+	if err == nil {
+		return nil
+	}
+	// The node's own words of a value that can't be read are those of a parser.
+	if m := unreadable.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s is %s, not %s", m[2], cmp.Or(kinds[m[2]], "a duration such as 500ms"), m[1])
+	}
+	return err
 }
+
+var unreadable = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([a-z-]+): `)
+
+// kinds are what the settings are that are no durations.
+var kinds = map[string]string{
+	"snapshot-threshold": whole, "trailing": whole, "state-every": whole, "in-flight": whole,
+	"forward": "true or false", "trust-verify": "true or false", "fast-heartbeat": "true or false",
+}
+
+const whole = "a whole number, 0 or more"
 
 // alone are the arguments of a node that is the only one.
 func alone(o cluster.Options) []string {
