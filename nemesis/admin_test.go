@@ -195,6 +195,22 @@ func TestMembershipPersists(t *testing.T) {
 	})
 }
 
+// What keeps one node out may be that another one has no vote yet.
+func TestReinstateGivesEachItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(5)
+		f.one, f.out = true, map[string]cluster.Suffrage{"n2": cluster.Absent, "n4": cluster.Nonvoter}
+		n := &Nemesis{Cluster: f, System: fakeSystem{f}, Runtime: harness.NewRuntime(), unseated: true, Record: func(harness.Event) {}}
+		if err := n.Reinstate(t.Context()); err != nil || len(f.out) > 0 {
+			t.Errorf("%v, out %v", err, f.out)
+		}
+		f.out, f.stubborn = map[string]cluster.Suffrage{"n2": cluster.Absent}, true
+		if err := n.Reinstate(t.Context()); err == nil || !strings.Contains(err.Error(), "n") {
+			t.Errorf("nobody obeys, and all is well: %v", err)
+		}
+	})
+}
+
 // A strike that has begun and then finds no leader any more is none.
 func TestALeaderThatGoesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

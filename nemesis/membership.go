@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,10 +183,22 @@ func (n *Nemesis) Reinstate(ctx context.Context) error {
 	}
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
-	for _, node := range n.names() {
-		if _, err := n.setMember(ctx, node, cluster.Voter, harness.Forever); err != nil {
-			return err
+	// A system may refuse a node until another one has its vote back (etcd has one learner
+	// at a time), so that each gets its turn again.
+	out := n.names()
+	for {
+		var failed error
+		out = slices.DeleteFunc(out, func(node string) bool {
+			turn, cancel := n.Runtime.WithTimeout(ctx, 2*adminPatience)
+			defer cancel()
+			_, err := n.setMember(turn, node, cluster.Voter, harness.Forever)
+			if err != nil {
+				failed = err
+			}
+			return err == nil
+		})
+		if failed == nil || ctx.Err() != nil {
+			return failed
 		}
 	}
-	return nil
 }

@@ -35,6 +35,7 @@ type fake struct {
 	stubborn bool                        // faults do not bite
 	proving  time.Duration               // how long a probe takes
 	refuse   func() error                // what a change of members comes to; nil: it succeeds
+	one      bool                        // one member without a vote at a time
 	fleeting bool                        // the leader leads until it has said so once
 }
 
@@ -225,6 +226,11 @@ func (s fakeSystem) SetMember(_ context.Context, _ cluster.Access, leader, node 
 	case s.refuse != nil:
 		if err := s.refuse(); err != nil {
 			return m, err
+		}
+	}
+	for other, is := range s.out {
+		if s.one && is == cluster.Nonvoter && other != node && s.out[node] == cluster.Absent {
+			return m, fmt.Errorf("%w: too many learners", harness.ErrFail)
 		}
 	}
 	if s.out[node] = as; as == cluster.Voter {
