@@ -44,6 +44,15 @@ type Queue interface {
 	Dequeue(ctx context.Context, key string) (*int64, error)
 }
 
+// Messages is a set of queues by key that hand every message out at least once: in any
+// order, and once more if the first client may not have got it.
+type Messages interface {
+	Publish(ctx context.Context, key string, v int64) error
+	// Consume takes a message; nil if there is none to hand out now. A message is gone
+	// only if a client got it: an error means that somebody will get it later.
+	Consume(ctx context.Context, key string) (*int64, error)
+}
+
 // Counter is a number that is added to.
 type Counter interface {
 	CounterAdd(ctx context.Context, key string, delta int64) error

@@ -20,15 +20,7 @@ var queue = Workload{
 			return gen.LimitHappened(o.OpsPerKey, counting{f: "enqueue", share: 0.55, other: "dequeue"})
 		})
 	},
-	Final: func(keys []string) harness.Generator {
-		var ops []harness.Op
-		for _, k := range keys {
-			ops = append(ops, harness.Op{F: "dequeue", Key: k})
-		}
-		return gen.Retry(ops, func(op harness.Op) bool {
-			return op.Type == harness.OK && !op.Value.(model.Maybe).Set // empty
-		})
-	},
+	Final: drainAll,
 	Invoke: func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
 		q := c.(cluster.Queue)
 		switch op.F {
@@ -46,4 +38,15 @@ var queue = Workload{
 		return []harness.Checker{elements.Queue{}, linearizable.Checker{Model: model.Queue()}}
 	},
 	Needs: []string{"enqueue", "dequeue"},
+}
+
+// drainAll takes from each queue until it is empty.
+func drainAll(keys []string) harness.Generator {
+	var ops []harness.Op
+	for _, k := range keys {
+		ops = append(ops, harness.Op{F: "dequeue", Key: k})
+	}
+	return gen.Retry(ops, func(op harness.Op) bool {
+		return op.Type == harness.OK && !op.Value.(model.Maybe).Set // empty
+	})
 }

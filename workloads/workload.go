@@ -84,6 +84,7 @@ var All = map[string]Workload{
 	"register":    register,
 	"set":         set,
 	"queue":       queue,
+	"messages":    messages,
 	"counter":     counter,
 	"list-append": listAppend,
 	"lock":        lock,

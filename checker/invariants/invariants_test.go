@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"coup/checker/internal/testhistory"
 	"coup/checker/invariants"
@@ -134,6 +135,43 @@ func TestTotalQueueThatWasNotDrained(t *testing.T) {
 		{"it may still be there", []string{`0 ok enqueue 1`, `0 ok enqueue 2`, `1 ok dequeue 2`}, harness.Valid, ""},
 		{"from nowhere", []string{`0 ok enqueue 1`, `1 ok dequeue 3`}, harness.Invalid, "unexpected"},
 	})
+}
+
+// With a time to settle, an element is lost only if its queue was found empty so long after
+// the last enqueue.
+func TestTotalQueueThatWasDrained(t *testing.T) {
+	const second = time.Second
+	put := func(key string, v int64, at time.Duration, how harness.Type) harness.Operation {
+		return harness.Operation{F: "enqueue", Key: key, Input: v, Type: how, Start: at, End: at}
+	}
+	took := func(key string, v model.Maybe, at time.Duration) harness.Operation {
+		return harness.Operation{F: "dequeue", Key: key, Output: v, Type: harness.OK, Start: at, End: at}
+	}
+	one := model.Maybe{Set: true, Int: 1}
+	for _, c := range []struct {
+		name string
+		want harness.Validity
+		ops  []harness.Operation
+	}{
+		{"it came out", harness.Valid, []harness.Operation{put("a", 1, 0, harness.OK), took("a", one, second)}},
+		{"nobody looked", harness.Unknown, []harness.Operation{put("a", 1, 0, harness.OK), put("a", 2, 0, harness.OK), took("a", one, second)}},
+		{"empty too early", harness.Unknown, []harness.Operation{put("a", 1, 0, harness.OK), took("a", model.Maybe{}, 4*second)}},
+		{"empty in the end", harness.Invalid, []harness.Operation{put("a", 1, 0, harness.OK), took("a", model.Maybe{}, second), took("a", model.Maybe{}, 5*second)}},
+		{"an enqueue after that", harness.Unknown, []harness.Operation{put("a", 1, 0, harness.OK), took("a", model.Maybe{}, 6*second), put("a", 2, 2*second, harness.Info)}},
+		{"a failed one is none", harness.Invalid, []harness.Operation{put("a", 1, 0, harness.OK), put("a", 2, 2*second, harness.Fail), took("a", model.Maybe{}, 6*second)}},
+		{"another queue was drained", harness.Unknown, []harness.Operation{put("a", 1, 0, harness.OK), took("b", model.Maybe{}, 9*second)}},
+		{"one of two was drained", harness.Invalid, []harness.Operation{put("a", 1, 0, harness.OK), put("b", 1, 0, harness.OK), took("b", model.Maybe{}, 9*second)}},
+		{"it came late", harness.Valid, []harness.Operation{put("a", 1, 0, harness.OK), took("a", model.Maybe{}, second), took("a", one, 3*second), took("a", one, 4*second)}},
+		{"out of nowhere, drained or not", harness.Invalid, []harness.Operation{put("a", 2, 0, harness.Info), took("a", one, second)}},
+	} {
+		for i := range c.ops {
+			c.ops[i].Call, c.ops[i].Return = 2*i, 2*i+1
+		}
+		r, err := invariants.TotalQueue{Settle: 5 * second}.Check(t.Context(), &harness.History{Operations: c.ops})
+		if err != nil || r.Valid != c.want {
+			t.Errorf("%s: %v, %s, want %v (%v)", c.name, r.Valid, r.Summary, c.want, err)
+		}
+	}
 }
 
 func TestUniqueIDs(t *testing.T) {

@@ -143,6 +143,10 @@ func judgeSet(f *findings, key string, ops []*harness.Operation) {
 type TotalQueue struct {
 	// Undrained says that the queue was not drained: what did not come out may be in it.
 	Undrained bool
+	// Settle, if it is not 0, is how long an element may be in nobody's hands that a client
+	// has not taken in the end. An element is lost only if its queue was found empty so long
+	// after the last enqueue, and otherwise nobody knows.
+	Settle time.Duration
 }
 
 // Name implements [harness.Checker].
@@ -155,7 +159,8 @@ func (q TotalQueue) Check(_ context.Context, h *harness.History) (harness.Result
 		return harness.Result{Checker: q.Name()}, err
 	}
 	f := find(m, h, "lost", "unexpected")
-	f.allow("duplicated", "recovered")
+	f.allow("duplicated", "recovered", "undrained")
+	drained := q.drained(h)
 	type element struct {
 		value                  int64
 		attempts, acknowledged int
@@ -213,6 +218,8 @@ func (q TotalQueue) Check(_ context.Context, h *harness.History) (harness.Result
 			}
 			if e.out < e.acknowledged && q.Undrained {
 				f.Counts["left"]++
+			} else if e.out < e.acknowledged && !drained(key) {
+				f.add("undrained", key, fmt.Sprintf("%d was acknowledged and has not come out, and nobody found the queue empty in the end.", e.value))
 			} else if e.out < e.acknowledged {
 				f.add("lost", key, fmt.Sprintf("%d was acknowledged %s and came out %s.", e.value, story.Times(e.acknowledged), story.Times(e.out)), e.lastPut)
 			}
@@ -226,10 +233,28 @@ func (q TotalQueue) Check(_ context.Context, h *harness.History) (harness.Result
 		fine = fmt.Sprintf("Of %d acknowledged elements %d did not come out, and may still be in the queue.", f.Counts["acknowledged"], f.Counts["left"])
 	}
 	r := f.result(q.Name(), "Elements went wrong", fine)
+	if n := f.Numbers["undrained"]; r.Valid == harness.Valid && n > 0 {
+		r.Valid, r.Summary = harness.Unknown, fmt.Sprintf("%s did not come out of queues that nobody found empty in the end.", story.Plural(n, "element"))
+	}
 	if r.Valid == harness.Valid && f.Counts["attempts"] == 0 {
 		r.Valid, r.Summary = harness.Unknown, "Nobody put anything into the queue."
 	}
 	return r, nil
+}
+
+// drained tells of the queues that were found empty long enough after the last enqueue.
+func (q TotalQueue) drained(h *harness.History) func(key string) bool {
+	put, empty := map[string]time.Duration{}, map[string]time.Duration{}
+	for _, op := range h.Operations {
+		got, _ := op.Output.(model.Maybe)
+		switch {
+		case op.F == "enqueue" && op.Type != harness.Fail:
+			put[op.Key] = max(put[op.Key], op.Start, op.End)
+		case op.F == "dequeue" && op.Type == harness.OK && !got.Set:
+			empty[op.Key] = max(empty[op.Key], op.Start)
+		}
+	}
+	return func(key string) bool { return q.Settle == 0 || empty[key] >= put[key]+q.Settle }
 }
 
 // UniqueIDs checks that no id was given twice (Jepsen's unique-ids).

@@ -19,6 +19,7 @@ import (
 	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
 	"coup/cluster/systems/primarybackup"
+	"coup/cluster/systems/rabbitmq"
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 	"coup/cluster/systems/rqlite"
@@ -131,6 +132,11 @@ func TestSystemNats(t *testing.T) {
 func TestSystemRqlite(t *testing.T) {
 	chosen(t, "rqlite")
 	inContainers(t, rqlite.System{}, cluster.Options{})
+}
+
+func TestSystemRabbitmq(t *testing.T) {
+	chosen(t, "rabbitmq")
+	inContainers(t, rabbitmq.System{}, cluster.Options{})
 }
 
 func TestSystemRaft(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
 	"coup/cluster/systems/primarybackup"
+	"coup/cluster/systems/rabbitmq"
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 	"coup/cluster/systems/rqlite"
@@ -29,6 +30,7 @@ var all = map[string]cluster.System{
 	"postgres-alone": postgres.Alone{},
 	"raft":           raft.System{},
 	"redis":          redis.System{},
+	"rabbitmq":       rabbitmq.System{},
 	"rqlite":         rqlite.System{},
 }
 
