@@ -8,6 +8,7 @@
 #              TABLE=1, in place of it, the table of nights/*.yaml: what each promises, and where it does not
 # make contract  the contract alone, also with TABLE=1
 # make night   coup's own night (hours; NIGHT=nights/redis.yaml for another one)
+# make bugs    reported defects of etcd, NATS, PostgreSQL and others: found where they are, not where they are mended
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
@@ -25,7 +26,7 @@ WASM      = cluster/sim/node/raftnode.wasm.gz
 # What makes simulated machines fast.
 FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
-.PHONY: build linux cross run engine toolchain test lint unit contract systems night wall wall-sim node raft-releases bench bench-checker fuzz clean stories
+.PHONY: build linux cross run engine toolchain test lint unit contract systems night wall wall-sim node raft-releases bench bench-checker fuzz clean stories bugs
 
 build:
 	@mkdir -p bin
@@ -82,7 +83,7 @@ contract:
 	@flags="$(FLAGS)" && set -x && COUP_TEST_SYSTEMS="$(SYSTEMS)" $(GO) test $$flags -count=1 -timeout 60m -v -run 'TestSystem[A-Z][a-z]*$$' ./cluster/conformance
 
 # A night of the systems' files is a table: the verdict beside what was expected, operations, failovers, outages.
-NIGHTS = $(if $(filter all,$(SYSTEMS)),$(filter-out nights/coup.yaml,$(wildcard nights/*.yaml)),nights/$(SYSTEMS).yaml)
+NIGHTS = $(if $(filter all,$(SYSTEMS)),$(filter-out nights/coup.yaml nights/bugs.yaml,$(wildcard nights/*.yaml)),nights/$(SYSTEMS).yaml)
 ifdef TABLE
 systems: build
 	bin/coup nightly --out runs/nights/systems $(NIGHTS) $(ARGS)
@@ -95,6 +96,10 @@ night: build
 	@# The nodes of old releases that it names.
 	@for r in $$(sed -n 's|.*bin/raft-\(.*\)\.wasm.*|\1|p' $(NIGHT)); do [ -e bin/raft-$$r.wasm ] || releases/build $$r || exit 1; done
 	bin/coup nightly $(NIGHT) $(ARGS)
+
+# Reported defects of other systems: are they found, and not where they are mended?
+bugs: build
+	bin/coup nightly --out runs/nights/bugs nights/bugs.yaml $(ARGS)
 
 wall: build
 	bin/coup wall $(ARGS)
