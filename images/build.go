@@ -128,6 +128,11 @@ func (r Recipe) write(ctx context.Context, o Options, to io.Writer) error {
 			return err
 		}
 	}
+	if r.Java != nil {
+		if err := r.Java.write(ctx, o, w); err != nil {
+			return err
+		}
+	}
 	if len(r.Closure) > 0 {
 		if err := aptOf(o).unpack(ctx, o, r.Closure, w); err != nil {
 			return err
@@ -284,8 +289,13 @@ var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 
 // check says what is wrong with a recipe.
 func (r Recipe) check() error {
-	if r.Name == "" || r.Version == "" && len(r.Debian) == 0 || len(r.Programs)+len(r.Debian)+len(r.Wheels)+len(r.Archives) == 0 {
+	if r.Name == "" || r.Version == "" && len(r.Debian) == 0 || len(r.Programs)+len(r.Debian)+len(r.Wheels)+len(r.Archives) == 0 && r.Java == nil {
 		return errors.New("a recipe needs a name, a version and something to build")
+	}
+	if r.Java != nil {
+		if err := r.Java.check(); err != nil {
+			return fmt.Errorf("%s: %w", r, err)
+		}
 	}
 	for _, p := range r.Debian {
 		if !packageName.MatchString(p) {
@@ -353,8 +363,12 @@ func Ensure(ctx context.Context, e Engine, r Recipe, o Options) (id, how string,
 	defer root.Close()
 	o.say("importing %s", ref)
 	changes := []string{"LABEL " + Label + "=" + r.Name + "-" + r.Version}
-	if len(r.Debian) > 0 {
-		changes = append(changes, "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "ENV LANG=C.UTF-8")
+	if len(r.Closure) > 0 {
+		commands := "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+		if r.Java != nil {
+			commands = javaDir + "/bin:" + commands
+		}
+		changes = append(changes, "ENV PATH="+commands, "ENV LANG=C.UTF-8")
 	}
 	id, err = e.Import(ctx, ref, root, "made by coup", changes...)
 	if err != nil {

@@ -29,19 +29,27 @@ const resolutionAge = 24 * time.Hour
 var debianArch = map[string]string{"386": "i386", "arm": "armhf", "ppc64le": "ppc64el", "mips64le": "mips64el"}
 
 // Resolve returns the recipe with everything in it that it leaves to the day on which it
-// is asked: the versions of Debian's packages, and with them its own if it names none. A recipe without
-// packages, and one that is resolved, stay as they are. What apt has said is kept for
-// a day, and for longer where apt can't be asked any more. Its errors are one line: what
-// is wrong and what to do.
+// is asked: the versions of Debian's packages, and with them its own if it names none, and
+// the release of the JDK. A recipe without these, and one that is resolved, stay as they
+// are. What apt has said is kept for a day, and for longer where apt can't be asked any
+// more. Its errors are one line: what is wrong and what to do.
 func Resolve(ctx context.Context, r Recipe, o Options) (_ Recipe, err error) {
-	if len(r.Debian) == 0 || len(r.Closure) > 0 {
+	packages := r.packages()
+	if len(packages) == 0 || len(r.Closure) > 0 {
 		return r, nil
+	}
+	if r.Java != nil {
+		java := *r.Java
+		if java.JDK, _, err = jdk(ctx); err != nil {
+			return r, fmt.Errorf("the image of %s: %w", r, err)
+		}
+		r.Java = &java
 	}
 	if o, err = o.complete(); err != nil {
 		return r, err
 	}
 	a := aptOf(o)
-	sum := sha256.Sum256([]byte(strings.Join(r.Debian, " ")))
+	sum := sha256.Sum256([]byte(strings.Join(packages, " ")))
 	kept := filepath.Join(a.dir, hex.EncodeToString(sum[:6])+".closure")
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
 		return r, fmt.Errorf("nowhere to keep images: %w", err)
@@ -53,7 +61,7 @@ func Resolve(ctx context.Context, r Recipe, o Options) (_ Recipe, err error) {
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	before, err := os.Stat(kept)
 	if err != nil || time.Since(before.ModTime()) > resolutionAge {
-		switch closure, asked := a.closure(ctx, o, r.Debian); {
+		switch closure, asked := a.closure(ctx, o, packages); {
 		case asked == nil:
 			err = os.WriteFile(kept, []byte(strings.Join(closure, "\n")), 0o644)
 		case err == nil && ctx.Err() == nil:
@@ -71,11 +79,19 @@ func Resolve(ctx context.Context, r Recipe, o Options) (_ Recipe, err error) {
 	}
 	r.Closure = strings.Split(string(text), "\n")
 	for _, p := range r.Closure {
-		if version, ok := strings.CutPrefix(p, r.Debian[0]+"="); ok && r.Version == "" {
+		if version, ok := strings.CutPrefix(p, packages[0]+"="); ok && r.Version == "" {
 			r.Version = upstream(version)
 		}
 	}
 	return r, nil
+}
+
+// packages are the packages of Debian that the recipe names, and those of its Java runtime.
+func (r Recipe) packages() []string {
+	if r.Java == nil {
+		return r.Debian
+	}
+	return slices.Concat(r.Debian, javaNeeds)
 }
 
 // forget makes the next [Resolve] ask apt anew.

@@ -1,6 +1,6 @@
 // Package images builds the images of systems under test without a registry of images:
-// from Go modules, by the go command, from Debian's packages, by apt, and in part from
-// Python's packages, by pip, and from archives, by Maven.
+// from Go modules, by the go command, from Debian's packages, by apt, from jars, by Maven, on a
+// Java runtime made by jlink, and in part from Python's packages, by pip, and from archives, by Maven.
 //
 // Start with a [Recipe], which says as data what an image holds, and [Build] or [Ensure].
 // Images are cached by a hash of the recipe, which is also a part of their name.
@@ -32,6 +32,8 @@ type Recipe struct {
 	Wheels []string `json:",omitempty"`
 	// Archives are programs that Maven fetches.
 	Archives []Archive `json:",omitempty"`
+	// Java is a Java runtime with jars.
+	Java *Java `json:",omitempty"`
 	// Closure are the packages with their versions, as [Resolve] finds them: NAME=VERSION.
 	Closure []string `json:",omitempty"`
 	// Official is the reference of the project's own image of this release, with the

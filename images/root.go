@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +21,9 @@ type rootWriter struct {
 	tar  *tar.Writer
 	made map[string]byte // the type of each entry, by its absolute path
 }
+
+// epoch is the time of everything in an image.
+var epoch = time.Unix(0, 0)
 
 // merged are the directories that are links into /usr, as in Debian since release 12.
 var merged = []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
@@ -70,7 +76,7 @@ func (w *rootWriter) header(at string, h *tar.Header) error {
 	if h.Typeflag == tar.TypeDir {
 		h.Name += "/"
 	}
-	h.ModTime = time.Unix(0, 0)
+	h.ModTime = epoch
 	return w.tar.WriteHeader(h)
 }
 
@@ -87,6 +93,41 @@ func (w *rootWriter) file(at string, mode int64, content []byte) error {
 	}
 	_, err := w.tar.Write(content)
 	return err
+}
+
+// tree copies a directory of this machine with all that is in it; the owner is root.
+func (w *rootWriter) tree(dir, at string) error {
+	return filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, file)
+		if err != nil {
+			return err
+		}
+		to := path.Join(at, filepath.ToSlash(name))
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		switch {
+		case e.IsDir():
+			return w.directory(to, 0o755)
+		case info.Mode().IsRegular():
+			content, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			return w.file(to, int64(info.Mode().Perm()|0o444), content)
+		case info.Mode()&fs.ModeSymlink != 0:
+			link, err := os.Readlink(file)
+			if err != nil {
+				return err
+			}
+			return w.header(to, &tar.Header{Typeflag: tar.TypeSymlink, Mode: 0o777, Linkname: filepath.ToSlash(link)})
+		}
+		return fmt.Errorf("%s is of a kind that an image can't hold (%v)", file, info.Mode())
+	})
 }
 
 // add copies what is in an archive to below a directory.

@@ -24,9 +24,9 @@ func newImage() *cobra.Command {
 		Use:   "image",
 		Short: "Show and build the images of systems",
 		Long: `Show and build the images of systems other than the bundled one. No registry of images
-is needed: the go command builds them from Go modules, and apt from Debian's packages.
-Where there is no go or no apt, the project's own image is pulled by its tag. Images are
-kept in the user's cache directory and on the engine. coup gc leaves them; docker image rm
+is needed: the go command builds them from Go modules, apt from Debian's packages, and
+jlink and Maven from jars. Where these are missing, the project's own image is pulled by its tag.
+Images are kept in the user's cache directory and on the engine. coup gc leaves them; docker image rm
 removes them from the engine. A run builds or pulls the images that it needs.`,
 		Example: `  coup image list
   coup image build etcd
@@ -103,10 +103,10 @@ func eachImage(ctx context.Context, out io.Writer, of string, do func(ctx contex
 	return nil
 }
 
-// anyOf reports whether some release of a system is among the images on the engine.
-func anyOf(there map[string]string, name string) bool {
+// anyOf reports whether an image on the engine has a label that begins so.
+func anyOf(there map[string]string, prefix string) bool {
 	for _, label := range there {
-		if strings.HasPrefix(label, name+"-") {
+		if strings.HasPrefix(label, prefix) {
 			return true
 		}
 	}
@@ -135,13 +135,12 @@ func listImages(ctx context.Context, out io.Writer) error {
 			if _, ok, err := e.Image(ctx, r.Official); r.Official != "" && err == nil && ok {
 				state = "on the engine, the project's own"
 			}
-			if len(r.Debian) > 0 {
-				r.Version = "what Debian has"
-			}
-			if _, ok := there[r.Reference()]; ok || len(r.Debian) > 0 && anyOf(there, r.Name) {
+			// What is resolved when it is built has no reference before.
+			resolved := len(r.Debian) == 0 && r.Java == nil
+			if _, ok := there[r.Reference()]; ok || !resolved && anyOf(there, r.Name+"-"+r.Version) {
 				state = "on the engine"
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", name, r.Version, state, cmp.Or(r.Official, "-"))
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", name, cmp.Or(r.Version, "what Debian has"), state, cmp.Or(r.Official, "-"))
 		}
 	}
 	fmt.Fprintln(w, "\nOn the engine:")
