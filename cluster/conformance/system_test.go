@@ -23,6 +23,7 @@ import (
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 	"coup/cluster/systems/rqlite"
+	"coup/cluster/systems/zookeeper"
 	"coup/harness"
 	"coup/images"
 	"coup/internal/testengine"
@@ -137,6 +138,11 @@ func TestSystemRqlite(t *testing.T) {
 func TestSystemRabbitmq(t *testing.T) {
 	chosen(t, "rabbitmq")
 	inContainers(t, rabbitmq.System{}, cluster.Options{})
+}
+
+func TestSystemZookeeper(t *testing.T) {
+	chosen(t, "zookeeper")
+	inContainers(t, zookeeper.System{}, cluster.Options{})
 }
 
 func TestSystemRaft(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 	"coup/cluster/systems/rqlite"
+	"coup/cluster/systems/zookeeper"
 )
 
 var all = map[string]cluster.System{
@@ -32,6 +33,7 @@ var all = map[string]cluster.System{
 	"redis":          redis.System{},
 	"rabbitmq":       rabbitmq.System{},
 	"rqlite":         rqlite.System{},
+	"zookeeper":      zookeeper.System{},
 }
 
 // Names lists the systems, sorted.
