@@ -54,9 +54,10 @@ const patience = 2 * time.Minute
 
 func (k *check) eventually(what string, holds func() bool) {
 	pause := 20 * time.Millisecond
-	for until := k.rt.Now() + patience; !holds(); pause = min(pause*5/4, time.Second) {
+	wait := max(patience, cluster.TimingOf(k.sys, cluster.Options{}).Start)
+	for until := k.rt.Now() + wait; !holds(); pause = min(pause*5/4, time.Second) {
 		if k.rt.Now() > until || k.ctx.Err() != nil {
-			k.expect(fmt.Sprintf("%s, within %v", what, patience), false)
+			k.expect(fmt.Sprintf("%s, within %v", what, wait), false)
 			return
 		}
 		harness.Sleep(k.ctx, k.rt, k.rt.Now()+pause)

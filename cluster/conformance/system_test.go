@@ -16,6 +16,7 @@ import (
 	"coup/cluster/sim"
 	"coup/cluster/systems/consul"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/kafka"
 	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
 	"coup/cluster/systems/primarybackup"
@@ -138,6 +139,11 @@ func TestSystemRqlite(t *testing.T) {
 func TestSystemRabbitmq(t *testing.T) {
 	chosen(t, "rabbitmq")
 	inContainers(t, rabbitmq.System{}, cluster.Options{})
+}
+
+func TestSystemKafka(t *testing.T) {
+	chosen(t, "kafka")
+	inContainers(t, kafka.System{}, cluster.Options{})
 }
 
 func TestSystemZookeeper(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"coup/cluster"
 	"coup/cluster/systems/consul"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/kafka"
 	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
 	"coup/cluster/systems/primarybackup"
@@ -25,6 +26,7 @@ import (
 var all = map[string]cluster.System{
 	"consul":         consul.System{},
 	"etcd":           etcd.System{},
+	"kafka":          kafka.System{},
 	"nats":           nats.System{},
 	"primary-backup": primarybackup.System{},
 	"postgres":       postgres.System{},
