@@ -195,7 +195,7 @@ func (System) Images(o cluster.Options) ([]images.Recipe, error) {
 	if _, err := fmt.Sscanf(version, "%d.%d.", &major, &minor); err != nil || major < 3 || major == 3 && minor < 9 {
 		return nil, fmt.Errorf("%q is no release of kafka from 3.9.0 on, such as %s", o.Version, DefaultVersion)
 	}
-	return []images.Recipe{{Name: "kafka", Version: version, Java: &images.Java{
+	return []images.Recipe{{Name: "kafka", Version: version, Official: "apache/kafka:" + version, Java: &images.Java{
 		Dir: libDir, Jars: []string{"org.apache.kafka:kafka_2.13:" + version, "org.slf4j:slf4j-simple:1.7.36"},
 	}}}, nil
 }

@@ -167,7 +167,7 @@ func (System) Images(o cluster.Options) ([]images.Recipe, error) {
 	if minor >= 9 {
 		logging = "org.slf4j:slf4j-simple:2.0.13"
 	}
-	return []images.Recipe{{Name: "zookeeper", Version: v, Java: &images.Java{
+	return []images.Recipe{{Name: "zookeeper", Version: v, Official: "zookeeper:" + v, Java: &images.Java{
 		Dir: libDir, Jars: append(jars, logging),
 		Without: []string{"*-osx-*.jar", "*-windows-*.jar", "*-aarch_64.jar", "netty-tcnative-*.jar", "logback-*.jar", "slf4j-log4j*.jar", "slf4j-reload4j*.jar"},
 	}}}, nil
