@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"coup/cluster"
@@ -48,10 +49,10 @@ func hangsUp(t *testing.T) string {
 }
 
 func TestDo(t *testing.T) {
-	posts := 0
+	var posts atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
-			posts++
+			posts.Add(1)
 		}
 		b, _ := io.ReadAll(r.Body)
 		switch r.URL.Path {
@@ -81,23 +82,23 @@ func TestDo(t *testing.T) {
 		t.Errorf("%+v, %v", answer, err)
 	}
 	for path, code := range map[string]int{"/none": 404, "/moved": 307, "/cut": 0, "/words": 0, "/hangup": 0} {
-		before := posts
+		before := posts.Load()
 		err := c.Do(t.Context(), http.MethodPost, path, nil, &answer)
 		var said *StatusError
-		if errors.As(err, &said) != (code > 0) || code > 0 && said.Code != code || err == nil || errors.Is(err, harness.ErrFail) || posts != before+1 {
-			t.Errorf("%s: %v, asked %d times", path, err, posts-before)
+		if errors.As(err, &said) != (code > 0) || code > 0 && said.Code != code || err == nil || errors.Is(err, harness.ErrFail) || posts.Load() != before+1 {
+			t.Errorf("%s: %v, asked %d times", path, err, posts.Load()-before)
 		}
 	}
 	// What may have an effect is sent to a node only that answers.
-	for path, sent := range map[string]int{"/hangup": 1, "/echo": 0} {
+	for path, sent := range map[string]int64{"/hangup": 1, "/echo": 0} {
 		down := path == "/echo"
 		at := New(access{address: s.Listener.Addr().String()}, "n1", "http")
 		if down {
 			at = New(access{address: hangsUp(t)}, "n1", "http")
 		}
-		before := posts
-		if err := at.Do(t.Context(), http.MethodPost, path, []byte("x"), nil); err == nil || errors.Is(err, harness.ErrFail) != down || posts != before+sent {
-			t.Errorf("%s: %v, %d sent", path, err, posts-before)
+		before := posts.Load()
+		if err := at.Do(t.Context(), http.MethodPost, path, []byte("x"), nil); err == nil || errors.Is(err, harness.ErrFail) != down || posts.Load() != before+sent {
+			t.Errorf("%s: %v, %d sent", path, err, posts.Load()-before)
 		}
 	}
 	lost := New(access{}, "n2", "http")
