@@ -36,8 +36,8 @@ type Recipe struct {
 	Java *Java `json:",omitempty"`
 	// Closure are the packages with their versions, as [Resolve] finds them: NAME=VERSION.
 	Closure []string `json:",omitempty"`
-	// Official is the reference of the project's own image of this release, with the
-	// registry that has it: for machines on which the recipe can't be carried out. It has the
+	// Official is the reference of the project's own image of this release, where the engine's
+	// default registry has it: for machines on which the recipe can't be carried out. It has the
 	// programs in its PATH. "": there is none. It is no part of what is built.
 	Official string `json:"-"`
 }

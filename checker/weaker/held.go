@@ -78,7 +78,7 @@ func (c Held) Check(ctx context.Context, h *harness.History) (harness.Result, er
 	case s.Reads == 0:
 		r.Summary = "No read succeeded."
 	case s.Stale == 0:
-		r.Summary = fmt.Sprintf("None of %s showed an old value.", story.Plural(s.Reads, "read"))
+		r.Summary = fmt.Sprintf("Of %s, none showed for certain what an earlier write had replaced.", story.Plural(s.Reads, "read"))
 	default:
 		r.Summary = fmt.Sprintf("%d of %s showed an old value: at most %s and %s old, half of them no more than %s.",
 			s.Stale, story.Plural(s.Reads, "read"), story.Seconds(s.MaxTime), story.Plural(s.MaxVersions, "version"), story.Seconds(s.Half))

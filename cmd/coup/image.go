@@ -31,7 +31,7 @@ removes them from the engine. A run builds or pulls the images that it needs.`,
 		Example: `  coup image list
   coup image build etcd
   coup image build etcd@3.5.21
-  coup image pull etcd@3.5.21`,
+  coup image pull nats@2.10.29`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -56,7 +56,7 @@ removes them from the engine. A run builds or pulls the images that it needs.`,
 		Use: "pull NAME[@VERSION]", Short: "Pull the project's own images of a system, by tag",
 		Long: `Pull the project's own images of a system, by tag. A run takes them if the engine has no
 image that was built here.`,
-		Example: `  coup image pull etcd@3.5.21`,
+		Example: `  coup image pull nats@2.10.29`,
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return eachImage(cmd.Context(), cmd.OutOrStdout(), args[0], func(ctx context.Context, e *docker.Engine, r images.Recipe, o images.Options) (string, error) {
