@@ -24,6 +24,7 @@ import (
 	"coup/checker/conduct"
 	"coup/checker/promise"
 	"coup/cluster"
+	"coup/cluster/systems"
 	"coup/cluster/systems/own"
 	"coup/harness"
 	"coup/nemesis"
@@ -384,6 +385,21 @@ func (p *Plan) checkWorkload(sys cluster.System) error {
 		return fmt.Errorf("workload %s: %w", p.Workload, err)
 	}
 	return nil
+}
+
+// UsualWorkload is the workload for a plan in which nobody has named one: that of the
+// default plan if the system can do it, and otherwise the first that it can do.
+func (p Plan) UsualWorkload() string {
+	name, _, _ := strings.Cut(p.System, "@")
+	sys, err := systems.Find(name)
+	if err != nil { // that is told when the plan is resolved
+		return p.Workload
+	}
+	can, err := workloads.Supported(sys, p.Options())
+	if err != nil || len(can) == 0 || slices.Contains(can, p.Workload) {
+		return p.Workload
+	}
+	return can[0]
 }
 
 // Judged is the plan's workload, judged by its consistency. If it names none, transactions

@@ -84,3 +84,15 @@ func TestWorkloadsOfAPlan(t *testing.T) {
 		}
 	}
 }
+
+func TestUsualWorkload(t *testing.T) {
+	for system, want := range map[string]string{
+		"raft": "register", "etcd@3.5.21": "register", "kafka": "log", "rabbitmq": "messages", "none that is known": "register",
+	} {
+		p := Default()
+		p.System = system
+		if got := p.UsualWorkload(); got != want {
+			t.Errorf("of %s: %s, want %s", system, got, want)
+		}
+	}
+}

@@ -73,6 +73,9 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		if err := fromFile(cmd, &p, file); err != nil {
 			return usageError{err}
 		}
+		if file == "" && !cmd.Flags().Changed("workload") {
+			p.Workload = p.UsualWorkload()
+		}
 		if !print && file == "" && !cmd.Flags().Changed("backend") {
 			if p.Backend = "sim"; !cmd.Flags().Changed("node") {
 				p.Backend = chooseBackend(cmd.Context(), p)
