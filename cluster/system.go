@@ -26,10 +26,9 @@ type System interface {
 	// ports, images and roles must not depend on them.
 	Pod(node Node, all []Node, o Options) Pod
 	// Open makes a client of node. What the client can do it shows by implementing
-	// [Register], [Set], [Queue], [Messages], [Counter], [Lock], [Logs],
-	// [Bank] or [Transactions]. Open is lazy: it
-	// talks to nobody, and the first operation connects. So what a system can do is known
-	// before anything runs; see [Shown].
+	// [Register], [Set], [Queue], [Messages], [Counter], [Lock], [Logs], [Bank] or
+	// [Transactions]. Open is lazy: it talks to nobody, and the first operation connects. So
+	// what a system can do is known before anything runs; see [Shown].
 	Open(a Access, node string, o Options) (Conn, error)
 }
 

@@ -51,12 +51,7 @@ var settings = map[string]string{
 	"lock-ttl":        "2s", // after which a session that is not renewed is over
 }
 
-func setting(o cluster.Options, name string) string {
-	if v, ok := o.Settings[name]; ok {
-		return v
-	}
-	return settings[name]
-}
+func setting(o cluster.Options, name string) string { return o.Setting(name, settings) }
 
 // ttl is the setting lock-ttl, which Check has found good.
 func ttl(o cluster.Options) time.Duration {
@@ -75,10 +70,8 @@ func (s System) Check(o cluster.Options) error {
 	if _, ok := queries[o.Reads]; !ok {
 		return fmt.Errorf("unknown mode of reads %q; consul has linearizable, lease (its default) and stale", o.Reads)
 	}
-	for name := range o.Settings {
-		if _, ok := settings[name]; !ok {
-			return fmt.Errorf("system consul has no setting %q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
-		}
+	if err := o.CheckSettings("consul", slices.Sorted(maps.Keys(settings))...); err != nil {
+		return err
 	}
 	if n, err := strconv.Atoi(setting(o, "raft-multiplier")); err != nil || n < 1 || n > 10 {
 		return fmt.Errorf("raft-multiplier is 1 to 10, not %q", setting(o, "raft-multiplier"))

@@ -74,10 +74,8 @@ func (s System) Check(o cluster.Options) error {
 	if o.Reads != "" && o.Reads != linearizable && o.Reads != stale {
 		return fmt.Errorf("unknown mode of reads %q; etcd has linearizable and stale", o.Reads)
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if _, ok := flags[name]; !ok && name != lockTTL {
-			return fmt.Errorf("system etcd has no setting %q; known are %s, %s", name, strings.Join(slices.Sorted(maps.Keys(flags)), ", "), lockTTL)
-		}
+	if err := o.CheckSettings("etcd", append(slices.Sorted(maps.Keys(flags)), lockTTL)...); err != nil {
+		return err
 	}
 	for _, name := range []string{"heartbeat-interval", "election-timeout", lockTTL} {
 		if _, err := number(o, name); err != nil {
@@ -127,11 +125,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		"--logger=zap", "--log-outputs=stderr",
 	}
 	for _, name := range slices.Sorted(maps.Keys(flags)) {
-		value, ok := o.Settings[name]
-		if !ok {
-			value = flags[name]
-		}
-		if value != "" {
+		if value := o.Setting(name, flags); value != "" {
 			args = append(args, "--"+name+"="+value)
 		}
 	}

@@ -55,12 +55,7 @@ var settings = map[string]string{
 	"replica-lag":     "2000",  // milliseconds after which a replica that lags is no longer in sync; Kafka's default is 30000
 }
 
-func setting(o cluster.Options, name string) string {
-	if v, ok := o.Settings[name]; ok {
-		return v
-	}
-	return settings[name]
-}
+func setting(o cluster.Options, name string) string { return o.Setting(name, settings) }
 
 // number is a setting that Check has found good.
 func number(o cluster.Options, name string) int64 {
@@ -90,12 +85,12 @@ func (s System) Check(o cluster.Options) error {
 	if !slices.Contains([]string{"", linearizable, stale}, o.Reads) {
 		return fmt.Errorf("unknown mode of reads %q; kafka has linearizable and stale", o.Reads)
 	}
+	if err := o.CheckSettings("kafka", slices.Sorted(maps.Keys(settings))...); err != nil {
+		return err
+	}
 	words := map[string][]string{"acks": {"all", "1"}, "unclean": {"true", "false"}}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
 		value := o.Settings[name]
-		if _, ok := settings[name]; !ok {
-			return fmt.Errorf("system kafka has no setting %q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
-		}
 		if of, ok := words[name]; ok {
 			if !slices.Contains(of, value) {
 				return fmt.Errorf("%s is %s, not %q", name, strings.Join(of, " or "), value)

@@ -56,12 +56,7 @@ var settings = map[string]string{
 	"sync-interval": "2m", // how often written messages are synced to the disk, or "always"
 }
 
-func setting(o cluster.Options, name string) string {
-	if v, ok := o.Settings[name]; ok {
-		return v
-	}
-	return settings[name]
-}
+func setting(o cluster.Options, name string) string { return o.Setting(name, settings) }
 
 // Name implements cluster.System.
 func (System) Name() string { return "nats" }
@@ -74,10 +69,8 @@ func (s System) Check(o cluster.Options) error {
 	if !slices.Contains([]string{"", linearizable, lease, stale}, o.Reads) {
 		return fmt.Errorf("unknown mode of reads %q; nats has linearizable, lease and stale", o.Reads)
 	}
-	for name := range o.Settings {
-		if _, ok := settings[name]; !ok {
-			return fmt.Errorf("system nats has no setting %q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
-		}
+	if err := o.CheckSettings("nats", slices.Sorted(maps.Keys(settings))...); err != nil {
+		return err
 	}
 	if r := setting(o, "replicas"); !slices.Contains([]string{"1", "3", "5"}, r) {
 		return fmt.Errorf("replicas is 1, 3 or 5, not %q", r)

@@ -76,13 +76,10 @@ var settings = map[string]string{
 var newer = map[string]string{"ttl": "20", "loop-wait": "2", "retry-timeout": "3"}
 
 func setting(o cluster.Options, name string) string {
-	if v, ok := o.Settings[name]; ok {
-		return v
+	if _, ok := newer[name]; ok && o.Settings["patroni"] != "" {
+		return o.Setting(name, newer)
 	}
-	if v, ok := newer[name]; ok && o.Settings["patroni"] != "" {
-		return v
-	}
-	return settings[name]
+	return o.Setting(name, settings)
 }
 
 // number and enabled are settings that Check has found good.
@@ -153,10 +150,8 @@ func checkCommon(name string, known map[string]string, modes []string, o cluster
 	if o.Bug != "" {
 		return fmt.Errorf("%s has no planted bug %q", name, o.Bug)
 	}
-	for _, s := range slices.Sorted(maps.Keys(o.Settings)) {
-		if _, ok := known[s]; !ok {
-			return fmt.Errorf("system %s has no setting %q; known are %s", name, s, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
-		}
+	if err := o.CheckSettings(name, slices.Sorted(maps.Keys(known))...); err != nil {
+		return err
 	}
 	if _, ok := levels[setting(o, "isolation")]; !ok {
 		return fmt.Errorf("isolation is %s, not %q", strings.Join(slices.Sorted(maps.Keys(levels)), ", "), setting(o, "isolation"))

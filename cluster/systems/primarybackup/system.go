@@ -8,9 +8,6 @@ package primarybackup
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"coup/cluster"
@@ -33,26 +30,21 @@ func (s System) Check(o cluster.Options) error {
 	if o.Bug != "" {
 		return fmt.Errorf("system primary-backup has no planted bugs: it needs none")
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if !slices.Contains(settings, name) {
-			return fmt.Errorf("system primary-backup has no setting %q; known are %s", name, strings.Join(settings, ", "))
-		}
+	if err := o.CheckSettings("primary-backup", settings...); err != nil {
+		return err
 	}
 	if err := (raft.System{}).Check(cluster.Options{Version: o.Version, Reads: o.Reads}); err != nil {
 		return err
 	}
 	three := []cluster.Node{{Name: "n1", Host: "n1"}, {Name: "n2", Host: "n2"}, {Name: "n3", Host: "n3"}}
-	return raftnode.CheckArgs(s.Pod(three[0], three, o).Containers[0].Args)
+	return raft.CheckArguments(s.Pod(three[0], three, o).Containers[0].Args)
 }
 
 // Pod implements cluster.System.
 func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
-	copies := o.Settings["copies"]
-	o.Settings = maps.Clone(o.Settings)
-	delete(o.Settings, "copies")
 	pod := raft.System{}.Pod(node, all, o)
 	args := append(pod.Containers[0].Args, "--replication="+raftnode.ByPrimaryBackup)
-	if copies != "" {
+	if copies := o.Settings["copies"]; copies != "" {
 		args = append(args, "--copies="+copies)
 	}
 	pod.Containers[0].Name, pod.Containers[0].Args = "backup", args

@@ -16,6 +16,8 @@ func TestCheck(t *testing.T) {
 		{cluster.Options{Reads: "stale", Settings: map[string]string{"copies": "1", "heartbeat": "200ms"}}, ""},
 		{cluster.Options{Settings: map[string]string{"copies": "3"}}, "copies"},
 		{cluster.Options{Settings: map[string]string{"copies": "x"}}, "copies"},
+		{cluster.Options{Settings: map[string]string{"copies": "many"}}, "a whole number"},
+		{cluster.Options{Settings: map[string]string{"heartbeat": "abc"}}, "a duration such as 500ms"},
 		{cluster.Options{Settings: map[string]string{"lease": "1s"}}, `no setting "lease"`},
 		{cluster.Options{Reads: "dirty"}, "unknown mode of reads"},
 		{cluster.Options{Bug: "no-sync"}, "no planted bugs"},

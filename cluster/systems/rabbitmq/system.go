@@ -80,11 +80,11 @@ func (System) Check(o cluster.Options) error {
 	case o.Reads != "" && o.Reads != "linearizable":
 		return fmt.Errorf("rabbitmq has no mode of reads %q", o.Reads)
 	}
+	if err := o.CheckSettings("rabbitmq", slices.Sorted(maps.Keys(settings))...); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		values, ok := settings[name]
-		if !ok {
-			return fmt.Errorf("system rabbitmq has no setting %q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
-		}
+		values := settings[name]
 		if !slices.Contains(values, o.Settings[name]) {
 			return fmt.Errorf("%s is one of %s, not %q", name, strings.Join(values, ", "), o.Settings[name])
 		}

@@ -75,12 +75,15 @@ func (System) Check(o cluster.Options) error {
 	default:
 		return fmt.Errorf("unknown mode of reads %q; known are linearizable, lease, stale", o.Reads)
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if !slices.Contains(settings, name) {
-			return fmt.Errorf("system raft has no setting %q; known are %s", name, strings.Join(settings, ", "))
-		}
+	if err := o.CheckSettings("raft", settings...); err != nil {
+		return err
 	}
-	err := raftnode.CheckArgs(alone(o))
+	return CheckArguments(alone(o))
+}
+
+// CheckArguments says in plain words what is wrong with the arguments of a node.
+func CheckArguments(args []string) error {
+	err := raftnode.CheckArgs(args)
 	if err == nil {
 		return nil
 	}
@@ -95,7 +98,7 @@ var unreadable = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:f
 
 // kinds are what the settings are that are no durations.
 var kinds = map[string]string{
-	"snapshot-threshold": whole, "trailing": whole, "state-every": whole, "in-flight": whole,
+	"snapshot-threshold": whole, "trailing": whole, "state-every": whole, "in-flight": whole, "copies": whole,
 	"forward": "true or false", "trust-verify": "true or false", "fast-heartbeat": "true or false",
 }
 

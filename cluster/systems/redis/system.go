@@ -57,12 +57,7 @@ var settings = map[string]string{
 	"lock-ttl":             "1s",       // after which a lock that is not renewed passes to others
 }
 
-func setting(o cluster.Options, name string) string {
-	if v, ok := o.Settings[name]; ok {
-		return v
-	}
-	return settings[name]
-}
+func setting(o cluster.Options, name string) string { return o.Setting(name, settings) }
 
 // number and duration are settings that Check has found good.
 func number(o cluster.Options, name string) int {
@@ -93,12 +88,11 @@ func (System) Check(o cluster.Options) error {
 	case o.Reads != "" && o.Reads != "linearizable":
 		return fmt.Errorf("unknown mode of reads %q; clients of redis read from the master alone: linearizable", o.Reads)
 	}
+	if err := o.CheckSettings("redis", slices.Sorted(maps.Keys(settings))...); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		standard, ok := settings[name]
-		if !ok {
-			return fmt.Errorf("system redis has no setting %q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
-		}
-		value := o.Settings[name]
+		standard, value := settings[name], o.Settings[name]
 		if name == "appendfsync" {
 			if !slices.Contains([]string{"always", "everysec", "no"}, value) {
 				return fmt.Errorf("appendfsync is always, everysec or no, not %q", value)

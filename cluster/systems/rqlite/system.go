@@ -63,12 +63,7 @@ func levelOf(o cluster.Options) string {
 	return modes[o.Reads]
 }
 
-func flag(o cluster.Options, name string) string {
-	if v, ok := o.Settings[name]; ok {
-		return v
-	}
-	return flags[name]
-}
+func flag(o cluster.Options, name string) string { return o.Setting(name, flags) }
 
 // Name implements cluster.System.
 func (System) Name() string { return "rqlite" }
@@ -81,13 +76,11 @@ func (s System) Check(o cluster.Options) error {
 	if _, ok := modes[o.Reads]; !ok {
 		return fmt.Errorf("unknown mode of reads %q; rqlite has linearizable, lease (its weak) and stale (its none)", o.Reads)
 	}
-	for name, value := range o.Settings {
-		if _, ok := flags[name]; !ok && name != level {
-			return fmt.Errorf("system rqlite has no setting %q; known are %s, %s", name, level, strings.Join(slices.Sorted(maps.Keys(flags)), ", "))
-		}
-		if name == level && !slices.Contains(levels, value) {
-			return fmt.Errorf("level is one of %s, not %q", strings.Join(levels, ", "), value)
-		}
+	if err := o.CheckSettings("rqlite", append([]string{level}, slices.Sorted(maps.Keys(flags))...)...); err != nil {
+		return err
+	}
+	if value, ok := o.Settings[level]; ok && !slices.Contains(levels, value) {
+		return fmt.Errorf("level is one of %s, not %q", strings.Join(levels, ", "), value)
 	}
 	if l := o.Settings[level]; l != "" && o.Reads != "" && o.Reads != "linearizable" && modes[o.Reads] != l {
 		return fmt.Errorf("reads %s are of level %s, not %s: leave one of them out", o.Reads, modes[o.Reads], l)

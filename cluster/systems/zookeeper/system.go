@@ -58,11 +58,7 @@ var settings = map[string]string{
 
 // number is a setting that Check has found good.
 func number(o cluster.Options, name string) int64 {
-	value, ok := o.Settings[name]
-	if !ok {
-		value = settings[name]
-	}
-	n, _ := strconv.ParseInt(value, 10, 32)
+	n, _ := strconv.ParseInt(o.Setting(name, settings), 10, 32)
 	return n
 }
 
@@ -77,10 +73,10 @@ func (s System) Check(o cluster.Options) error {
 	if !slices.Contains([]string{"", linearizable, lease, stale}, o.Reads) {
 		return fmt.Errorf("unknown mode of reads %q; zookeeper has linearizable, lease and stale", o.Reads)
 	}
+	if err := o.CheckSettings("zookeeper", slices.Sorted(maps.Keys(settings))...); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if _, ok := settings[name]; !ok {
-			return fmt.Errorf("system zookeeper has no setting %q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
-		}
 		if n, err := strconv.ParseInt(o.Settings[name], 10, 32); err != nil || n <= 0 {
 			return fmt.Errorf("%s is a whole number above 0, not %q", name, o.Settings[name])
 		}
