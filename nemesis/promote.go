@@ -46,8 +46,8 @@ func promote(ctx context.Context, n *Nemesis, s *strike) (func(context.Context) 
 }
 
 // forsaken is the follower that has come furthest in the log of the newest leader that any
-// of them knows, if no follower that answered hears of a
-// leader; otherwise its Node is "". term is the newest that any node has told.
+// of them knows, if no follower that answered hears of a leader; otherwise its Node is "".
+// term is the newest that any node has told.
 func forsaken(all []cluster.Status) (best cluster.Status, term uint64) {
 	for _, s := range all {
 		term = max(term, s.Term)

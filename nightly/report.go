@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"coup/checker/story"
 	"coup/results"
 )
 
@@ -137,14 +138,7 @@ func sentence(s Status, cells int) string {
 	if !s.Finished {
 		head += " so far"
 	}
-	return fmt.Sprintf("%s: of %s, %s.", head, plural(cells, "cell"), strings.Join(said, ", "))
-}
-
-func plural(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
+	return fmt.Sprintf("%s: of %s, %s.", head, story.Plural(cells, "cell"), strings.Join(said, ", "))
 }
 
 // A night has to do at least this share of what was usual in so many nights before.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"coup/checker/story"
 	"coup/harness"
 	"coup/harness/timeline"
 )
@@ -161,7 +162,7 @@ func sidesOf(nodes []string, cut []harness.Link) (sides [][]string) {
 		side := left[:1:1]
 		left = left[1:]
 		for i := 0; i < len(side); i++ {
-			left = slices.DeleteFunc(slices.Clone(left), func(n string) bool {
+			left = slices.DeleteFunc(left, func(n string) bool {
 				reached := !isCut[harness.Link{From: side[i], To: n}] && !isCut[harness.Link{From: n, To: side[i]}]
 				if reached {
 					side = append(side, n)
@@ -326,13 +327,13 @@ func (d PartitionDetails) sentence() string {
 			agrees[s.Majority][s.Agrees]++
 		}
 	}
-	said := fmt.Sprintf("In %s the larger side answered %d of %d operations, the others %d of %d.", several(len(d.Partitions), "partition"), large.OK, large.All(), small.OK, small.All())
+	said := fmt.Sprintf("In %s the larger side answered %d of %d operations, the others %d of %d.", story.Plural(len(d.Partitions), "partition"), large.OK, large.All(), small.OK, small.All())
 	var wrong []string
 	if n := agrees[false][Contradicts]; n > 0 {
-		wrong = append(wrong, fmt.Sprintf("a smaller side %s", times(n)))
+		wrong = append(wrong, fmt.Sprintf("a smaller side %s", story.Times(n)))
 	}
 	if n := agrees[true][Contradicts]; n > 0 {
-		wrong = append(wrong, fmt.Sprintf("the larger side %s", times(n)))
+		wrong = append(wrong, fmt.Sprintf("the larger side %s", story.Times(n)))
 	}
 	undecided := agrees[true][NotDecided] + agrees[false][NotDecided]
 	switch {
@@ -342,21 +343,7 @@ func (d PartitionDetails) sentence() string {
 		said += " No answer contradicts the rest."
 	}
 	if undecided > 0 {
-		said += fmt.Sprintf(" Of %s it is not decided whether their answers do.", several(undecided, "side"))
+		said += fmt.Sprintf(" Of %s it is not decided whether their answers do.", story.Plural(undecided, "side"))
 	}
 	return said
-}
-
-func times(n int) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
-}
-
-func several(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

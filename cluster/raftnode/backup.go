@@ -68,8 +68,7 @@ func startBackup(cfg Config) (*backup, error) {
 	b.events = newEmitter(cfg.ID, b.cfg.Events)
 	b.fsm = newFSM("", b.events, cfg.StateEvery)
 	b.ctx, b.stop = context.WithCancel(context.Background())
-	n := &Node{cfg: cfg}
-	b.asker = newAsker(n.dial)
+	b.asker = newAsker(cfg.dial)
 	if err := b.restore(); err != nil {
 		b.stop()
 		cfg.Listener.Close()

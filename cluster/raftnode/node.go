@@ -151,7 +151,7 @@ func Start(cfg Config) (*Node, error) {
 	n.events = newEmitter(cfg.ID, n.cfg.Events)
 	n.fsm = newFSM(cfg.Bug, n.events, cfg.StateEvery)
 	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.asker = newAsker(n.dial)
+	n.asker = newAsker(cfg.dial)
 
 	if err := n.startRaft(); err != nil {
 		n.stop()
@@ -235,10 +235,10 @@ func (n *Node) bootstrap() error {
 	return n.cfg.Logs.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: data})
 }
 
-func (n *Node) dial(ctx context.Context, name string) (net.Conn, error) {
-	for _, p := range n.cfg.Peers {
+func (c Config) dial(ctx context.Context, name string) (net.Conn, error) {
+	for _, p := range c.Peers {
 		if p.Name == name {
-			return n.cfg.Dial(ctx, p)
+			return c.Dial(ctx, p)
 		}
 	}
 	return nil, fmt.Errorf("no peer is called %q", name)
