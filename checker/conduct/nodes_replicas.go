@@ -209,6 +209,9 @@ func (c Replicas) withoutPositions(h *harness.History, looks []timeline.Look) ha
 		r.Summary = fmt.Sprintf("In the end all nodes held the same: %s said so one by one.", story.Plural(len(d.Final), "node"))
 	case unhealed:
 		r.Valid, r.Summary = harness.Unknown, "Not everything was healed, and the nodes did not hold the same in the end."
+	case dying(h.Events, last.Time-within) != "":
+		r.Valid = harness.Unknown
+		r.Summary = fmt.Sprintf("The nodes did not hold the same in the end, but %s ended by itself while they should have come to agree.", dying(h.Events, last.Time-within))
 	case waited < within:
 		r.Valid = harness.Unknown
 		r.Summary = fmt.Sprintf("The nodes did not hold the same in the end; they had only %s to agree, and may take %s.", story.Seconds(waited), story.Seconds(within))
@@ -224,4 +227,14 @@ func (c Replicas) withoutPositions(h *harness.History, looks []timeline.Look) ha
 		}}
 	}
 	return r
+}
+
+// dying is the first node that ended by itself at or after from; "" if none did.
+func dying(events []harness.Event, from time.Duration) string {
+	for _, e := range events {
+		if e.Kind == harness.ExitEvent && e.Time >= from {
+			return e.Node
+		}
+	}
+	return ""
 }

@@ -68,6 +68,10 @@ func TestReplicasWithoutPositions(t *testing.T) {
 	}{
 		{"equal at once", harness.Valid, "3 nodes said so", run(digests(2*sec, "a", "a", "a"))},
 		{"equal in time", harness.Valid, "held the same", run(digests(2*sec, "a", "b", "c"), digests(9*sec, "c", "c", "c"))},
+		{"different, and a node had ended", harness.Unknown, "n2 ended by itself", run(digests(2*sec, "a", "a", "b"),
+			[]harness.Event{{Time: 5 * sec, Kind: harness.ExitEvent, Node: "n2", Message: "exit status 137"}}, digests(13*sec, "a", "a", "b"))},
+		{"different, and a node had ended long before", harness.Invalid, "n1 and n3 did not hold the same", run(digests(2*sec, "a", "a", "b"),
+			[]harness.Event{{Time: 5 * sec, Kind: harness.ExitEvent, Node: "n2", Message: "exit status 137"}}, digests(17*sec, "a", "a", "b"))},
 		{"different when the time is over", harness.Invalid, "n1 and n3 did not hold the same", run(digests(2*sec, "a", "a", "b"), digests(13*sec, "a", "a", "b"))},
 		{"different, and there was no time", harness.Unknown, "only 10.000 s", run(digests(2*sec, "a", "a", "b"), digests(12*sec, "a", "a", "b"))},
 		{"two differ, one is silent", harness.Invalid, "n1 and n2", run(digests(2*sec, "a", "b", ""), digests(13*sec, "a", "b", ""))},
