@@ -22,6 +22,7 @@ type Generator interface {
 	// Next returns an operation (F, Key, Value) for m.Process, and what follows
 	// it. A nil Generator means that there is nothing left, and the operation
 	// is ignored. An operation whose Time lies in the future is invoked then.
+	// One with Due belongs to an open-loop load, see [Op].
 	// An operation without F means "nothing for you now": the process is asked
 	// again after the next completion, or at Op.Time if that is set.
 	Next(m Moment) (Op, Generator)

@@ -41,6 +41,10 @@ func AppendOp(b []byte, op *Op) ([]byte, error) {
 		b = append(b, `,"error":`...)
 		b = appendString(b, op.Error)
 	}
+	if op.Due != 0 {
+		b = append(b, `,"due":`...)
+		b = strconv.AppendInt(b, int64(op.Due), 10)
+	}
 	return append(b, '}', '\n'), nil
 }
 
@@ -94,6 +98,7 @@ func ParseOp(line []byte) (Op, error) {
 		Value   json.RawMessage `json:"value"`
 		Node    string          `json:"node"`
 		Error   string          `json:"error"`
+		Due     int64           `json:"due"`
 	}
 	if err := json.Unmarshal(line, &in); err != nil {
 		return Op{}, fmt.Errorf("not an operation: %w", err)
@@ -107,13 +112,15 @@ func ParseOp(line []byte) (Op, error) {
 		return Op{}, errors.New(`an operation needs a "type": invoke, ok, fail or info`)
 	case in.F == "":
 		return Op{}, errors.New(`an operation needs an "f", the name of its function`)
+	case in.Due < 0 || in.Due > *in.Time:
+		return Op{}, errors.New(`"due" is when an operation should have begun, in nanoseconds since the start: no later than it did`)
 	}
 	if in.Value == nil {
 		in.Value = json.RawMessage("null")
 	}
 	return Op{
 		Time: time.Duration(*in.Time), Process: *in.Process, Type: *in.Type, F: in.F, Key: in.Key,
-		Value: in.Value, Node: in.Node, Error: in.Error,
+		Value: in.Value, Node: in.Node, Error: in.Error, Due: time.Duration(in.Due),
 	}, nil
 }
 
@@ -201,7 +208,7 @@ func ReadOperations(r io.Reader, decode Decoder) (ops []Operation, torn bool, er
 			open[op.Process] = len(ops)
 			ops = append(ops, Operation{
 				Process: op.Process, F: one(op.F), Key: one(op.Key), Input: input, Type: Info,
-				Call: n, Return: Open, Start: op.Time, Line: n, Index: -1,
+				Call: n, Return: Open, Start: op.Time, Due: op.Due, Line: n, Index: -1,
 			})
 			return nil
 		}

@@ -64,6 +64,9 @@ type Op struct {
 	Value   any
 	Node    string // the node that was asked (completions: that answered last)
 	Error   string // for fail and info: what went wrong
+	// Due is when an operation of an open-loop load should have begun; 0: its load is
+	// none, and it began when a process was free for it. Only invocations have it.
+	Due time.Duration
 }
 
 // Function splits the name of a function in a load of several workloads, such as
@@ -96,12 +99,24 @@ type Operation struct {
 	Return  int
 	Start   time.Duration // when it was invoked
 	End     time.Duration // when it completed (for Info: when the process gave up)
+	Due     time.Duration // when it should have begun, in an open-loop load; else 0
 	Node    string
 	Error   string
 	// Line is where the invocation stands in the file that the history was read
 	// from, counted from 1; 0 if it was not read from one. Index is the number
 	// that a history of another tool gives it (:index); -1 if it gives none.
 	Line, Index int
+}
+
+// Latency is how long whoever asked had to wait: in an open-loop load from the moment at
+// which the operation should have begun. Otherwise a system that stands still would delay
+// few operations, and the many that could not begin meanwhile would not count (what Gil
+// Tene calls coordinated omission).
+func (o *Operation) Latency() time.Duration {
+	if o.Due > 0 {
+		return o.End - o.Due
+	}
+	return o.End - o.Start
 }
 
 // Beginning is the Process of operations that nobody performed: they stand for

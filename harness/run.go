@@ -61,6 +61,10 @@ func Run(ctx, soft context.Context, t Test) (nextProcess int, err error) {
 	return l.next, l.err
 }
 
+// errShed is how an operation of an open-loop load ends that waits for a process as long
+// as it may take altogether: whoever wanted it has gone.
+var errShed = errors.New("not begun: no process was free for it in time")
+
 type loop struct {
 	Test
 	soft context.Context
@@ -95,9 +99,16 @@ func (l *loop) thread(ctx context.Context, thread int) {
 		if !ok {
 			return
 		}
-		value, err := l.invoke(ctx, thread, &client, op)
+		var value any
+		var err error
+		shed := op.Due > 0 && op.Time-op.Due > l.Timeout
+		if shed {
+			err = fmt.Errorf("%w: %w", ErrFail, errShed)
+		} else {
+			value, err = l.invoke(ctx, thread, &client, op)
+		}
 		ended := l.complete(thread, client, op, value, err)
-		if ended != OK && l.Backoff > 0 {
+		if ended != OK && l.Backoff > 0 && !shed {
 			Sleep(l.soft, l.Runtime, l.Runtime.Now()+l.Backoff)
 		}
 		if ended == Info {
@@ -173,7 +184,7 @@ func (l *loop) invoke(ctx context.Context, thread int, client *Client, op Op) (a
 func (l *loop) complete(thread int, client Client, op Op, value any, err error) Type {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	op.Time = l.Runtime.Now()
+	op.Time, op.Due = l.Runtime.Now(), 0
 	if client != nil {
 		op.Node = client.Node()
 	}

@@ -200,3 +200,41 @@ func TestABrokenClientEndsTheRun(t *testing.T) {
 		}
 	}
 }
+
+// In an open-loop load operations are due whether or not earlier ones were answered. What
+// waits too long for a process is not begun any more.
+func TestOpenLoop(t *testing.T) {
+	due := []time.Duration{1, 2, 3}
+	g := gen.Func(func(m harness.Moment) harness.Op {
+		if len(due) == 0 {
+			return harness.Op{Time: harness.Forever}
+		}
+		d := due[0]
+		due = due[1:]
+		return harness.Op{F: "read", Key: "a", Time: d, Due: d}
+	})
+	soft, end := context.WithCancel(context.Background())
+	calls := 0
+	ops, _, err := record(t, soft, harness.Test{
+		Concurrency: 1, Generator: g, Timeout: 50 * time.Millisecond,
+		Open: func(int, int) (harness.Client, error) {
+			return clientFunc(func(context.Context, harness.Op) (any, error) {
+				calls++
+				time.AfterFunc(200*time.Millisecond, end)
+				time.Sleep(60 * time.Millisecond) // longer than the others may wait
+				return int64(1), nil
+			}), nil
+		},
+	})
+	if err != nil || len(ops) != 3 || calls != 1 {
+		t.Fatalf("%d operations, %d of them invoked: %v", len(ops), calls, err)
+	}
+	if ops[0].Type != harness.OK || ops[0].Due != 1 || ops[0].Latency() != ops[0].End-1 {
+		t.Errorf("the first: %+v", ops[0])
+	}
+	for _, op := range ops[1:] {
+		if op.Type != harness.Fail || !strings.Contains(op.Error, "no process was free") || op.Latency() < 50*time.Millisecond {
+			t.Errorf("one that waited: %+v", op)
+		}
+	}
+}

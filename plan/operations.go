@@ -92,12 +92,20 @@ func (p *Plan) checkOperations() error {
 	return nil
 }
 
+func (p Plan) workloadOptions() workloads.Options {
+	return workloads.Options{Keys: p.Keys, OpsPerKey: p.OpsPerKey}
+}
+
 // Generator returns the operations of a load that begins at from: the listed ones, or
 // else those that the workload draws.
 func (p Plan) Generator(w workloads.Workload, from time.Duration) (harness.Generator, error) {
+	if p.Operations == nil && p.Arrivals != "" {
+		stages, err := p.stages()
+		return gen.Arrivals(from, stages, w.Generator(p.workloadOptions())), err
+	}
 	if p.Operations == nil {
 		pauses := gen.DrawPauses(p.Seed, time.Duration(p.PauseEvery), time.Duration(p.PauseFor), from, from+time.Duration(p.Time))
-		return gen.Pauses(pauses, gen.Rate(p.Rate, w.Generator(workloads.Options{Keys: p.Keys, OpsPerKey: p.OpsPerKey}))), nil
+		return gen.Pauses(pauses, gen.Rate(p.Rate, w.Generator(p.workloadOptions()))), nil
 	}
 	of := make([][]harness.Op, p.Concurrency)
 	for _, o := range p.Operations {

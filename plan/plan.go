@@ -58,10 +58,14 @@ type Plan struct {
 	Consistency string   `json:"consistency,omitempty" yaml:"consistency,omitempty"`
 	Time        Duration `json:"time" yaml:"time"` // how long the load lasts
 	Concurrency int      `json:"concurrency" yaml:"concurrency"`
-	Rate        float64  `json:"rate" yaml:"rate"`       // operations per second; 0: as fast as they are answered
-	Timeout     Duration `json:"timeout" yaml:"timeout"` // of one operation
-	Keys        int      `json:"keys" yaml:"keys"`       // objects in use at a time
-	OpsPerKey   int      `json:"ops-per-key" yaml:"ops-per-key"`
+	Rate        float64  `json:"rate" yaml:"rate"` // operations per second; 0: as fast as they are answered
+	// Arrivals make an open-loop load in place of Rate: operations per second that are due
+	// whether or not earlier ones were answered, as one number, a ramp (100..2000), or
+	// several of either, with commas, each for an equal part of Time. "": it is none.
+	Arrivals  string   `json:"arrivals,omitempty" yaml:"arrivals,omitempty"`
+	Timeout   Duration `json:"timeout" yaml:"timeout"` // of one operation
+	Keys      int      `json:"keys" yaml:"keys"`       // objects in use at a time
+	OpsPerKey int      `json:"ops-per-key" yaml:"ops-per-key"`
 
 	// The load pauses for PauseFor, PauseEvery after the pause before. Both are averages;
 	// the lengths are drawn from Seed. 0: it never pauses.
@@ -328,6 +332,9 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 	}
 	if len(p.Nemesis) > mostFaults {
 		return fmt.Errorf("nemesis names %d faults, and %d are the most", len(p.Nemesis), mostFaults)
+	}
+	if err := p.checkArrivals(); err != nil {
+		return err
 	}
 	if (p.PauseEvery > 0) != (p.PauseFor > 0) {
 		return errors.New("a load that pauses needs both pause-every and pause-for")

@@ -104,8 +104,8 @@ func latency(p Promise, h *harness.History) (measured, error) {
 		if op.Type != harness.OK {
 			continue
 		}
-		took = append(took, op.End-op.Start)
-		if slowest == nil || op.End-op.Start > slowest.End-slowest.Start {
+		took = append(took, op.Latency())
+		if slowest == nil || op.Latency() > slowest.Latency() {
 			slowest = op
 		}
 	}
@@ -124,7 +124,7 @@ func latency(p Promise, h *harness.History) (measured, error) {
 		text:  fmt.Sprintf(" over %s", story.Plural(len(took), p.of())),
 		story: []string{
 			fmt.Sprintf("Of %s that succeeded %d did not keep within it.", story.Plural(len(took), p.of()), over),
-			fmt.Sprintf("The slowest, a %s by process %d, began at %s and took %s.", slowest.F, slowest.Process, story.Seconds(slowest.Start), story.Seconds(slowest.End-slowest.Start)),
+			fmt.Sprintf("The slowest, a %s by process %d, was asked for at %s and took %s.", slowest.F, slowest.Process, story.Seconds(slowest.End-slowest.Latency()), story.Seconds(slowest.Latency())),
 		},
 	}, nil
 }

@@ -68,7 +68,7 @@ func TestPromises(t *testing.T) {
 		{"gap < 4s", harness.Invalid, 4.141, "kill:leader at n1"},
 		{"read gap<5s", harness.Valid, 4.141, ""},
 		{"max<=210ms", harness.Valid, 0.210, ""},
-		{"max<210ms", harness.Invalid, 0.210, "began at 20.900 s"},
+		{"max<210ms", harness.Invalid, 0.210, "asked for at 20.900 s"},
 		{"median<150ms", harness.Valid, 0.125, ""},
 		{"read p50<100ms", harness.Invalid, 0.125, ""},
 		{"p100<1s", harness.Valid, 0.210, ""},

@@ -39,7 +39,7 @@ func newRun(soft context.Context) *cobra.Command {
 (--plan), or from the directory of an earlier run (--plan runs/latest); flags
 override the file. The same plan and seed draw the same operations and the same
 schedule of faults. A file may also list both (schedule, operations), as the plans
-of coup shrink do. --workload, --rate, --keys and --ops-per-key drop the list of
+of coup shrink do. --workload, --rate, --arrivals, --keys and --ops-per-key drop the list of
 operations.
 
 --workload all, or several names with commas, runs workloads at once, in one history in
@@ -166,6 +166,7 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.TextVar(&p.Time, "time", p.Time, "how long the load lasts, at most 24h")
 	f.IntVar(&p.Concurrency, "concurrency", p.Concurrency, "processes that work at a time")
 	f.Float64Var(&p.Rate, "rate", p.Rate, "operations per second of all processes; 0: as fast as they are answered")
+	f.StringVar(&p.Arrivals, "arrivals", p.Arrivals, "operations per second that are due whether or not earlier ones were answered (an open-loop load), in place of --rate: 500, a ramp 100..2000, or several with commas, each for an equal part of --time. Latencies count from when an operation was due")
 	f.TextVar(&p.Timeout, "timeout", p.Timeout, "how long a process waits for an operation")
 	f.IntVar(&p.Keys, "keys", p.Keys, "objects in use at a time")
 	f.IntVar(&p.OpsPerKey, "ops-per-key", p.OpsPerKey, "operations on an object before a new one takes its place")
@@ -219,7 +220,7 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 		other = other || slices.Contains([]string{"time", "seed"}, f.Name)
 		system = system || f.Name == "system"
 		compose = compose || f.Name == "compose"
-		unlist = unlist || slices.Contains([]string{"workload", "rate", "keys", "ops-per-key", "pause-every", "pause-for"}, f.Name)
+		unlist = unlist || slices.Contains([]string{"workload", "rate", "arrivals", "keys", "ops-per-key", "pause-every", "pause-for"}, f.Name)
 	})
 	*p = plan.Default()
 	if info, err := os.Stat(file); err == nil && info.IsDir() {

@@ -10,6 +10,7 @@
 package gen
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -136,6 +137,76 @@ func (r rate) Next(m harness.Moment) (harness.Op, harness.Generator) {
 
 func (r rate) Update(m harness.Moment, op harness.Op) harness.Generator {
 	return rate{r.interval, r.due, r.g.Update(m, op)}
+}
+
+// Stage is a part of an open-loop load: for as long as it lasts, the rate goes evenly from
+// one number of operations a second to another.
+type Stage struct {
+	For      time.Duration
+	From, To float64
+}
+
+// Arrivals makes the operations of g an open-loop load that begins at start: each is due
+// at a moment that does not depend on how earlier ones fare (a Poisson process whose rate
+// follows the stages; after the last one its last rate goes on). An operation for which no
+// process is free then begins when one is, and keeps its moment as its Due.
+func Arrivals(start time.Duration, stages []Stage, g harness.Generator) harness.Generator {
+	return arrivals{start: start, stages: stages, g: g}
+}
+
+type arrivals struct {
+	start, due time.Duration // due: of the next operation, since the start of the run; 0: not drawn yet
+	stages     []Stage
+	g          harness.Generator
+}
+
+func (a arrivals) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	op, g := a.g.Next(m)
+	if g != nil && op.F != "" {
+		if a.due == 0 {
+			a.due = a.after(a.start, m.Rand.ExpFloat64())
+		}
+		op.Time = max(op.Time, a.due)
+		op.Due = op.Time
+		a.due = a.after(a.due, m.Rand.ExpFloat64())
+	}
+	return op, wrap(g, func(g harness.Generator) harness.Generator { a.g = g; return a })
+}
+
+func (a arrivals) Update(m harness.Moment, op harness.Op) harness.Generator {
+	a.g = a.g.Update(m, op)
+	return a
+}
+
+// after is the moment until which n operations are expected after t. With n drawn from the
+// exponential distribution it is the next arrival of a Poisson process with a rate that
+// changes (Cinlar: Introduction to Stochastic Processes, 1975, by inversion).
+func (a arrivals) after(t time.Duration, n float64) time.Duration {
+	end, last := a.start, 0.0
+	for _, s := range a.stages {
+		begin := end
+		end, last = begin+s.For, s.To
+		if t >= end {
+			continue
+		}
+		slope := (s.To - s.From) / s.For.Seconds()
+		rate, left := s.From+slope*(t-begin).Seconds(), (end - t).Seconds()
+		if expected := (rate + s.To) / 2 * left; n > expected {
+			t, n = end, n-expected
+			continue
+		}
+		return t + seconds(2*n/(rate+math.Sqrt(max(0, rate*rate+2*slope*n))))
+	}
+	return t + seconds(n/last)
+}
+
+// seconds is a duration, at least a nanosecond so that time goes on, and at most a year.
+func seconds(s float64) time.Duration {
+	const year = 365 * 24 * time.Hour
+	if !(s < year.Seconds()) {
+		return year
+	}
+	return max(1, time.Duration(s*float64(time.Second)))
 }
 
 func wrap(g harness.Generator, f func(harness.Generator) harness.Generator) harness.Generator {

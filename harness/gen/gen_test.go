@@ -2,6 +2,7 @@ package gen_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -233,5 +234,31 @@ func TestDrawPauses(t *testing.T) {
 	}
 	if gen.DrawPauses(1, 0, time.Second, 0, time.Minute) != nil {
 		t.Error("pauses were drawn for a load that has none")
+	}
+}
+
+// The number of arrivals follows the rate, however the operations fare.
+func TestArrivals(t *testing.T) {
+	g := gen.Arrivals(10*time.Second, []gen.Stage{{10 * time.Second, 100, 100}, {10 * time.Second, 100, 300}, {10 * time.Second, 0, 0}, {time.Second, 50, 50}}, count("read"))
+	in := make([]int, 5) // operations due in each of five times of 10 s, from 10 s on
+	r := rand.New(rand.NewPCG(1, 2))
+	last := time.Duration(0)
+	for n := 0; last < 60*time.Second; n++ {
+		var op harness.Op
+		// The process is free only long after the operation is due.
+		op, g = g.Next(harness.Moment{Time: 45 * time.Second, Rand: r})
+		if op.Due <= last || op.Time != op.Due {
+			t.Fatalf("operation %d at %v is due at %v, the one before at %v", n, op.Time, op.Due, last)
+		}
+		last = op.Due
+		if i := int((op.Due - 10*time.Second) / (10 * time.Second)); i < len(in) {
+			in[i]++
+		}
+	}
+	// A Poisson count of mean m is within 5 * sqrt(m) of it, but for once in a million.
+	for i, want := range []float64{1000, 2000, 0, 500, 500} {
+		if d := math.Abs(float64(in[i]) - want); d > 5*math.Sqrt(want) {
+			t.Errorf("%d operations in part %d, expected %.0f", in[i], i+1, want)
+		}
 	}
 }

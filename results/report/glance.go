@@ -59,7 +59,7 @@ func gatherFigures(in *Input, p *page) []figure {
 		switch op := &in.Operations[i]; op.Type {
 		case harness.OK:
 			ok++
-			latencies = append(latencies, op.End-op.Start)
+			latencies = append(latencies, op.Latency())
 		case harness.Fail:
 			fail++
 		default:

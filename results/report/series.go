@@ -99,7 +99,7 @@ func gatherLatencies(ops []harness.Operation, end time.Duration) latencies {
 	for i := range ops {
 		if op := &ops[i]; op.Type == harness.OK {
 			at := b.of(op.Start)
-			took[at] = append(took[at], op.End-op.Start)
+			took[at] = append(took[at], op.Latency())
 		}
 	}
 	l := latencies{b.middles(), make([]seconds, b.n), make([]seconds, b.n), make([]seconds, b.n)}
