@@ -96,6 +96,9 @@ const (
 
 func (n *Node) handler() http.Handler {
 	mux := operationsOf(n.ctx, n.do)
+	mux.HandleFunc("POST "+PathReadIndex, func(w http.ResponseWriter, r *http.Request) {
+		serveOperation(n.ctx, w, r, readIndex, func(ctx context.Context, _ Request, _ operation) (Response, *Failure) { return n.tellIndex(ctx) })
+	})
 	mux.HandleFunc("POST "+PathTransfer, n.serveTransfer)
 	mux.HandleFunc("POST "+PathMember, n.serveMember)
 	mux.HandleFunc("GET "+PathStatus, func(w http.ResponseWriter, r *http.Request) {
@@ -181,6 +184,9 @@ func decodeRequest(body io.Reader) (Request, error) {
 func (n *Node) do(ctx context.Context, req Request, op operation) (Response, *Failure) {
 	if op.read {
 		return n.read(ctx, req, op)
+	}
+	if n.cfg.Cache > 0 {
+		n.recent.forget(req.Key)
 	}
 	return n.route(ctx, req, op, func(ctx context.Context) (Response, *Failure) {
 		return n.write(ctx, req, op)

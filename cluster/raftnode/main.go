@@ -157,6 +157,10 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.DurationVar(&f.Hold, "hold", f.Hold, "how long a request is tried again when there is no leader, or none that can be reached")
 	fs.DurationVar(&f.Retry, "retry", f.Retry, "without a commit, until a command is proposed again")
 	fs.Uint64Var(&f.StateEvery, "state-every", f.StateEvery, "announce the state's digest at every so-many-th position; 0: never")
+	fs.BoolVar(&f.FollowerReads, "follower-reads", false, "a follower answers linearizable reads, once it has all that the leader says is committed")
+	fs.StringVar(&f.Acknowledge, "acknowledge", f.Acknowledge, "a write is answered when a majority has it, or, unsafe, when the leader has")
+	fs.DurationVar(&f.Cache, "cache", 0, "unsafe: how long a node answers a read with what it answered before; 0s: never")
+	fs.IntVar(&f.Batch, "batch", f.Batch, "entries of the log in one message, at most")
 	fs.BoolVar(&f.TrustVerify, "trust-verify", false, "unsafe: take hashicorp/raft's VerifyLeader at its word, which counts old answers")
 	fs.IntVar(&f.inFlight, "in-flight", inFlight, "so many messages to a follower may be under way, as raft's MaxRPCsInFlight; with few, 2 at least, replication can get stuck for good (hashicorp/raft#612)")
 	fs.BoolVar(&f.FastHeartbeat, "fast-heartbeat", false, "unsafe: handle heartbeats beside raft's main loop (hashicorp/raft#695)")
@@ -204,6 +208,15 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	}
 	if f.Copies < 0 || f.Copies >= len(f.peers) {
 		return nil, fmt.Errorf("--copies must be 0 to %d, as many as there are backups", len(f.peers)-1)
+	}
+	if f.Acknowledge != ByMajority && f.Acknowledge != ByLeader {
+		return nil, fmt.Errorf("--acknowledge: %q is neither %s nor %s", f.Acknowledge, ByMajority, ByLeader)
+	}
+	if f.Batch < 1 || f.Batch > mostBatch {
+		return nil, fmt.Errorf("--batch must be 1 to %d", mostBatch)
+	}
+	if f.Cache < 0 {
+		return nil, errors.New("--cache must not be negative")
 	}
 	if f.inFlight < simulated.LeastInFlight {
 		return nil, fmt.Errorf("--in-flight must be %d or more", simulated.LeastInFlight)

@@ -56,6 +56,8 @@ type Settings struct {
 	Retry      time.Duration // without a commit, until a command is proposed again
 	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
 
+	Levers
+
 	Replication string // ByRaft or ByPrimaryBackup
 	Copies      int    // of primary-backup: backups that must have a write before it is answered
 
@@ -80,6 +82,8 @@ func DefaultSettings() Settings {
 		Retry:      200 * time.Millisecond,
 		StateEvery: 100,
 
+		Levers: defaultLevers(),
+
 		Replication: ByRaft,
 	}
 }
@@ -97,6 +101,7 @@ func (s Settings) raft(id string) (*raft.Config, error) {
 	c.SnapshotThreshold = s.SnapshotThreshold
 	c.SnapshotInterval = s.SnapshotInterval
 	c.TrailingLogs = s.Trailing
+	c.MaxAppendEntries = s.Batch
 	plain(c)
 	if err := raft.ValidateConfig(c); err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
@@ -127,6 +132,7 @@ type Node struct {
 	changed broadcast     // fires when the role or the leader may have changed
 	marking chan struct{} // held by the request that proposes the first entry of a term
 	believe atomic.Bool   // was elected and has heard of no other leader since (stale-leader-read)
+	recent  answers       // (with Levers.Cache)
 	dirty   proposals     // (dirty-read)
 	stuck   atomic.Bool   // a transfer has failed (stuck-transfer)
 	lease   wallLease     // (lease-wall-clock)

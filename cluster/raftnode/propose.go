@@ -24,6 +24,9 @@ func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
 	if f := n.enqueue(ctx, c, outcomes); f != nil {
 		return result{}, f
 	}
+	if n.answersAtOnce(c) {
+		return result{}, nil
+	}
 	again := time.NewTimer(n.cfg.Retry)
 	defer again.Stop()
 	var early <-chan time.Time

@@ -22,6 +22,22 @@ func (n *Node) read(ctx context.Context, req Request, op operation) (Response, *
 	if n.cfg.Bug.is(LeaseWallClock) && n.lease.holds() {
 		return n.look(req, op), nil
 	}
+	if resp, ok := n.recent.fresh(op.name, req.Key, n.cfg.Cache); ok && !req.Forwarded {
+		return resp, nil
+	}
+	asked := time.Now()
+	resp, f := n.readNow(ctx, req, op)
+	if f == nil && n.cfg.Cache > 0 && req.Key != "" {
+		n.recent.keep(op.name, req.Key, resp, asked)
+	}
+	return resp, f
+}
+
+// readNow asks for the newest state.
+func (n *Node) readNow(ctx context.Context, req Request, op operation) (Response, *Failure) {
+	if resp, ok := n.readHere(ctx, req, op); ok {
+		return resp, nil
+	}
 	return n.route(ctx, req, op, func(ctx context.Context) (Response, *Failure) {
 		if n.cfg.Bug.is(DirtyRead) {
 			if v, ok := n.dirty.newest(req.Key); ok && op.name == PathRegisterRead {

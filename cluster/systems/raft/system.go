@@ -43,6 +43,7 @@ var settings = []string{
 	"heartbeat", "election", "lease", "commit", "rpc-timeout",
 	"snapshot-threshold", "snapshot-interval", "trailing",
 	"forward", "hold", "retry", "state-every", "log-level",
+	"follower-reads", "acknowledge", "cache", "batch",
 	"trust-verify", "fast-heartbeat", "in-flight",
 }
 
@@ -50,6 +51,8 @@ var settings = []string{
 // about (fast-heartbeat, in-flight) are left out.
 func (System) Tunings() map[string][]string {
 	return map[string][]string{
+		"batch":              {"1"},
+		"follower-reads":     {"true"},
 		"forward":            {"true"},
 		"heartbeat":          {"250ms", "1s"},
 		"retry":              {"50ms", "500ms"},
@@ -98,8 +101,9 @@ var unreadable = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:f
 
 // kinds are what the settings are that are no durations.
 var kinds = map[string]string{
-	"snapshot-threshold": whole, "trailing": whole, "state-every": whole, "in-flight": whole, "copies": whole,
-	"forward": "true or false", "trust-verify": "true or false", "fast-heartbeat": "true or false",
+	"snapshot-threshold": whole, "trailing": whole, "state-every": whole, "in-flight": whole, "copies": whole, "batch": whole,
+	"follower-reads": "true or false",
+	"forward":        "true or false", "trust-verify": "true or false", "fast-heartbeat": "true or false",
 }
 
 const whole = "a whole number, 0 or more"
