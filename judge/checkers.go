@@ -68,7 +68,7 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 	}
 	within := time.Duration(p.ServeWithin)
 	all = append(all, conduct.Liveness{Within: within, Conditional: w.Conditional}, conduct.CatchUp{Within: within})
-	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
+	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Lag{}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
 }
 
 // overtime is what a deposed leader may take beside its lease: on real machines

@@ -3,6 +3,8 @@ package promise
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -313,5 +315,48 @@ func leaderless(p Promise, h *harness.History) (measured, error) {
 		text:  fmt.Sprintf(" at %s, from %s to %s", worst.node, story.Seconds(worst.from), story.Seconds(worst.to)),
 		story: append([]string{fmt.Sprintf("Whenever %s was asked from %s to %s, it knew of no leader: for %s.", worst.node,
 			story.Seconds(worst.from), story.Seconds(worst.to), story.Seconds(s.Length()))}, during(h, s)...),
+	}, nil
+}
+
+// lag is the longest time for which a node was behind the newest position of the log that
+// any node told.
+func lag(p Promise, h *harness.History) (measured, error) {
+	from, _ := timeline.Load(h)
+	stretches := []timeline.Stretch{{From: from, To: timeline.LastEvent(h)}}
+	if p.healed {
+		stretches, _ = timeline.Quiet(h)
+	}
+	var worst struct {
+		node string
+		conduct.Behind
+		at time.Duration
+	}
+	looks := 0
+	for _, s := range stretches {
+		for l := range conduct.LagsOf(h, s.From, s.To) {
+			looks++
+			for _, node := range slices.Sorted(maps.Keys(l.Nodes)) {
+				b := l.Nodes[node]
+				if p.healed {
+					b.Time = min(b.Time, l.Time-s.From) // while something was broken a node may be behind
+				}
+				if b.Time > worst.Time {
+					worst.node, worst.Behind, worst.at = node, b, l.Time
+				}
+			}
+		}
+	}
+	if looks == 0 {
+		return measured{}, fmt.Errorf("%w: no node was asked where in the log it is", errNothing)
+	}
+	if worst.node == "" {
+		return measured{text: fmt.Sprintf(", as far as %s tell", story.Plural(looks, "look"))}, nil
+	}
+	s := timeline.Stretch{From: worst.at - worst.Time, To: worst.at}
+	return measured{
+		value: worst.Time.Seconds(),
+		text:  fmt.Sprintf(" at %s, until %s", worst.node, story.Seconds(worst.at)),
+		story: append([]string{fmt.Sprintf("At %s %s was behind by %s: another node had been beyond its position since %s, for %s.", story.Seconds(worst.at),
+			worst.node, story.Plural(int(worst.Entries), "position"), story.Seconds(s.From), story.Seconds(worst.Time))}, during(h, s)...),
 	}, nil
 }

@@ -17,6 +17,7 @@
 //	elections<=2/fault           calls for an election, from a fault to the next one
 //	leaders<=1/fault             changes of leader, likewise
 //	leaderless<5s after healing  how long a node knew of no leader
+//	lag<2s after healing         how long a node was behind the newest position of the log
 package promise
 
 import (
@@ -72,6 +73,7 @@ var errNothing = errors.New("nothing to measure")
 // metrics are all that can be promised, those with the longest names first.
 func metrics() []metric {
 	return []metric{
+		{name: "lag", unit: seconds, healed: true, needs: harness.Facts{harness.Position}, measure: lag},
 		{name: "leaderless", unit: seconds, healed: true, needs: harness.Facts{harness.Leader}, measure: leaderless},
 		{name: "throughput", unit: perSecond, function: true, measure: throughput},
 		{name: "elections", unit: number, perFault: true, needs: harness.Facts{harness.Events}, measure: elections},
@@ -134,7 +136,7 @@ func Parse(text string) (Promise, error) {
 	}
 	switch {
 	case len(words) > 0 || p.metric.name == "" && named == "":
-		return fail("there is no metric %q; there are gap, p99 (any percentile, median, max), ok, throughput, failover p99, elections, leaders, leaderless", m[1])
+		return fail("there is no metric %q; there are gap, p99 (any percentile, median, max), ok, throughput, failover p99, elections, leaders, leaderless, lag", m[1])
 	case p.metric.quantile && named == "":
 		return fail("say which: %s max, %s median, %s p99", p.metric.name, p.metric.name, p.metric.name)
 	case !p.metric.quantile && named != "":

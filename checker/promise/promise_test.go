@@ -200,3 +200,30 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestLag(t *testing.T) {
+	h := &harness.History{Events: []harness.Event{{Kind: harness.PhaseEvent, Message: "load"}}}
+	for i := range 10 {
+		at := time.Duration(i) * 250 * time.Millisecond
+		for node, applied := range map[string]int{"n1": 10 + i, "n2": 10 + max(0, i-4)} { // n2 is a second behind
+			h.Events = append(h.Events, harness.Event{Kind: harness.StateEvent, Time: at, Node: node, Role: "follower", Applied: uint64(applied)})
+		}
+	}
+	for text, valid := range map[string]harness.Validity{"lag<2s": harness.Valid, "lag<700ms": harness.Invalid, "lag<900ms": harness.Valid} {
+		p, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Check(t.Context(), h)
+		if err != nil || r.Valid != valid || !strings.Contains(r.Summary, "0.750 s at n2") {
+			t.Errorf("%s: %v %s, %v", text, r.Valid, r.Summary, err)
+		}
+	}
+	p, err := Parse("lag<2s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := p.Check(t.Context(), sample()); err != nil || r.Valid != harness.NotJudged {
+		t.Errorf("of nodes without positions: %v %s, %v", r.Valid, r.Summary, err)
+	}
+}

@@ -51,6 +51,11 @@ func Looks(h *harness.History) []Look {
 	return looks(h, func(e harness.Event, phase harness.Phase) bool { return phase == harness.PhaseAgree })
 }
 
+// AllLooks returns all looks of the run, in order.
+func AllLooks(h *harness.History) []Look {
+	return looks(h, func(harness.Event, harness.Phase) bool { return true })
+}
+
 // Digests returns what nodes said, one by one, that they hold when they were asked for
 // a digest in the phase "agree", in order.
 func Digests(h *harness.History) []Look {
