@@ -193,7 +193,7 @@ func TestLiesAreFound(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				found = conformance.CheckSystem(ctx, w, sys, c, cluster.Options{})
+				found = conformance.CheckSystem(ctx, w, sys, c, cluster.Options{}, t.Logf)
 				return c.Close(ctx)
 			})
 			if err != nil {

@@ -21,30 +21,31 @@ import (
 // healed.
 //
 // It waits for what must come true; for what must not happen, it looks once. So no outcome
-// depends on the speed of the machine.
-func CheckSystem(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Cluster, o cluster.Options) error {
-	k := &contract{check: check{ctx: ctx, rt: rt, sys: sys, c: c}, o: o}
+// depends on the speed of the machine. How long each step took, and what was found in it,
+// goes to log as it happens: a test that runs out of time has said where.
+func CheckSystem(ctx context.Context, rt harness.Runtime, sys cluster.System, c cluster.Cluster, o cluster.Options, log func(format string, args ...any)) error {
+	k := &contract{check: check{ctx: ctx, rt: rt, sys: sys, c: c}, o: o, log: log}
 	for _, n := range c.Nodes() {
 		k.nodes = append(k.nodes, n.Name)
 	}
 	if len(k.nodes) < 3 {
 		return errors.New("conformance: a cluster of three nodes is needed")
 	}
-	k.description()
-	k.serves()
+	k.step("description", k.description)
+	k.step("start", k.serves)
 	if len(k.errs) > 0 { // all other checks would fail for the same reason
 		return errors.Join(k.errs...)
 	}
 	for i, n := range k.nodes {
-		k.operations(n, fmt.Sprint("at-", i))
+		k.step("operations at "+n, func() { k.operations(n, fmt.Sprint("at-", i)) })
 	}
-	k.together()
-	k.leader()
+	k.step("clients together", k.together)
+	k.step("leader", k.leader)
 	k.errors()
-	k.memory()
-	k.transfer()
-	k.membership()
-	k.digests()
+	k.step("memory", k.memory)
+	k.step("transfer", k.transfer)
+	k.step("membership", k.membership)
+	k.step("digests", k.digests)
 	return errors.Join(k.errs...)
 }
 
@@ -55,6 +56,18 @@ type contract struct {
 	n int // connections that were opened
 	// supported are the workloads that the system said it can do before anything ran.
 	supported []string
+	log       func(format string, args ...any)
+	logged    int // errors that were logged
+}
+
+// step is a part of the contract, which is timed.
+func (k *contract) step(name string, do func()) {
+	begun := k.rt.Now()
+	do()
+	k.log("%s: %.1f s", name, (k.rt.Now() - begun).Seconds())
+	for ; k.logged < len(k.errs); k.logged++ {
+		k.log("%v", k.errs[k.logged])
+	}
 }
 
 // opTimeout bounds an operation that has to succeed, on a machine that is busy, and
@@ -702,63 +715,65 @@ func (k *contract) errors() {
 			return others(func(n string) error { _, err := k.c.Pause(k.ctx, n); return err })
 		}, func() error { return others(func(n string) error { return k.c.Resume(k.ctx, n) }) }, true},
 	} {
-		if leader, ok := k.led(); ok {
-			victim = leader
-		}
-		warm, cold := k.open(victim), k.open(victim)
-		if warm == nil || cold == nil {
-			return
-		}
-		key := "broken-" + f.name
-		todo := attempts(warm)
-		for _, a := range todo { // the one connection is in use already
-			k.must(a.name, func(ctx context.Context) error { return a.do(ctx, warm, key, 1) })
-		}
-		if err := f.breaks(); err != nil {
-			k.errs = append(k.errs, fmt.Errorf("%s %s: %w", victim, f.name, err))
-			continue
-		}
-		type outcome struct {
-			attempt
-			value int64
-			err   error
-		}
-		var all []outcome
-		for i, conn := range []cluster.Conn{warm, cold, warm} {
-			for _, a := range todo {
-				begun := k.rt.Now()
-				value := int64(10 + i)
-				err := k.within(lostTimeout, func(ctx context.Context) error { return a.do(ctx, conn, key, value) })
-				all = append(all, outcome{a, value, err})
-				// One that promises less may take writes alone.
-				alone := f.promises && cluster.LosesOf(k.sys, k.o) != ""
-				k.expect(fmt.Sprintf("a %s at a node that is %s does not succeed", a.name, f.name), err != nil || conn.Node() != victim || alone)
-				k.expect(fmt.Sprintf("a %s at a node that is %s ends soon after its deadline", a.name, f.name), k.rt.Now()-begun < lostTimeout+patience/4)
+		k.step("errors of a node that is "+f.name, func() {
+			if leader, ok := k.led(); ok {
+				victim = leader
 			}
-		}
-		if err := f.heals(); err != nil {
-			k.errs = append(k.errs, fmt.Errorf("%s is no longer %s: %w", victim, f.name, err))
-		}
-		k.serves()
-		// What is still on its way has to arrive first.
-		if again := k.open(victim); again != nil {
-			for _, a := range todo {
-				k.must(fmt.Sprintf("%s at a node that was %s", a.name, f.name), func(ctx context.Context) error { return a.do(ctx, again, key, 99) })
+			warm, cold := k.open(victim), k.open(victim)
+			if warm == nil || cold == nil {
+				return
 			}
-			for _, done := range all {
-				var there bool
-				k.must("look", func(ctx context.Context) (err error) {
-					there, err = done.happened(ctx, again, key, done.value)
-					return err
-				})
-				if errors.Is(done.err, harness.ErrFail) {
-					k.expect(fmt.Sprintf("a %s at a node that was %s did not happen, as was said (%v)", done.name, f.name, done.err), !there)
+			key := "broken-" + f.name
+			todo := attempts(warm)
+			for _, a := range todo { // the one connection is in use already
+				k.must(a.name, func(ctx context.Context) error { return a.do(ctx, warm, key, 1) })
+			}
+			if err := f.breaks(); err != nil {
+				k.errs = append(k.errs, fmt.Errorf("%s %s: %w", victim, f.name, err))
+				return
+			}
+			type outcome struct {
+				attempt
+				value int64
+				err   error
+			}
+			var all []outcome
+			for i, conn := range []cluster.Conn{warm, cold, warm} {
+				for _, a := range todo {
+					begun := k.rt.Now()
+					value := int64(10 + i)
+					err := k.within(lostTimeout, func(ctx context.Context) error { return a.do(ctx, conn, key, value) })
+					all = append(all, outcome{a, value, err})
+					// One that promises less may take writes alone.
+					alone := f.promises && cluster.LosesOf(k.sys, k.o) != ""
+					k.expect(fmt.Sprintf("a %s at a node that is %s does not succeed", a.name, f.name), err != nil || conn.Node() != victim || alone)
+					k.expect(fmt.Sprintf("a %s at a node that is %s ends soon after its deadline", a.name, f.name), k.rt.Now()-begun < lostTimeout+patience/4)
 				}
 			}
-			again.Close()
-		}
-		warm.Close()
-		cold.Close()
+			if err := f.heals(); err != nil {
+				k.errs = append(k.errs, fmt.Errorf("%s is no longer %s: %w", victim, f.name, err))
+			}
+			k.serves()
+			// What is still on its way has to arrive first.
+			if again := k.open(victim); again != nil {
+				for _, a := range todo {
+					k.must(fmt.Sprintf("%s at a node that was %s", a.name, f.name), func(ctx context.Context) error { return a.do(ctx, again, key, 99) })
+				}
+				for _, done := range all {
+					var there bool
+					k.must("look", func(ctx context.Context) (err error) {
+						there, err = done.happened(ctx, again, key, done.value)
+						return err
+					})
+					if errors.Is(done.err, harness.ErrFail) {
+						k.expect(fmt.Sprintf("a %s at a node that was %s did not happen, as was said (%v)", done.name, f.name, done.err), !there)
+					}
+				}
+				again.Close()
+			}
+			warm.Close()
+			cold.Close()
+		})
 	}
 }
 

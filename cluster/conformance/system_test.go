@@ -50,7 +50,7 @@ func inContainers(t *testing.T, sys cluster.System, o cluster.Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := conformance.CheckSystem(ctx, harness.NewRuntime(), sys, c, o); err != nil {
+	if err := conformance.CheckSystem(ctx, harness.NewRuntime(), sys, c, o, func(format string, args ...any) { t.Logf("CONTRACT "+format, args...) }); err != nil {
 		t.Error(err)
 	}
 	if err := c.Close(context.Background()); err != nil {
@@ -173,7 +173,7 @@ func simulated(t *testing.T, sys cluster.System) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(conformance.CheckSystem(ctx, w, sys, c, cluster.Options{}), c.Close(ctx))
+		return errors.Join(conformance.CheckSystem(ctx, w, sys, c, cluster.Options{}, t.Logf), c.Close(ctx))
 	})
 	if err != nil {
 		t.Error(err)
