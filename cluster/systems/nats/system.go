@@ -41,6 +41,9 @@ const (
 	clusterPort = 6222
 	monitorPort = 8222
 	config      = "/data/nats.conf"
+	// memory is what a node may have, and GOMEMLIMIT nine tenths of it, as the project's own
+	// chart for Kubernetes recommends.
+	memory = 2 << 30
 )
 
 // The modes of reads.
@@ -99,7 +102,10 @@ cluster { name: coup, port: %d, routes: [%s] }
 jetstream { store_dir: /data, max_mem: 64M, max_file: 4G, sync_interval: %q }
 `, node.Name, clientPort, monitorPort, clusterPort, strings.Join(routes, ", "), setting(o, "sync-interval"))
 	return cluster.Pod{
-		Containers: []cluster.Container{{Name: "nats", Image: "nats", Entrypoint: []string{"nats-server"}, Args: []string{"-c", config}}},
+		Containers: []cluster.Container{{
+			Name: "nats", Image: "nats", Entrypoint: []string{"nats-server"}, Args: []string{"-c", config},
+			Memory: memory, Env: []string{fmt.Sprint("GOMEMLIMIT=", memory/10*9)},
+		}},
 		Ports: []cluster.Port{
 			{Name: "clients", Number: clientPort}, {Name: "monitor", Number: monitorPort},
 			{Name: "cluster", Number: clusterPort, Peers: true},
