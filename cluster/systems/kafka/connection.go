@@ -173,6 +173,7 @@ type connection struct {
 	home, node string
 	o          cluster.Options
 	client     *client // nil: not connected
+	member     *member // nil: it has not consumed yet
 	// ends are the ends of partitions that were marked for the operation with the context asked: they are as
 	// good for all that it reads.
 	asked context.Context
@@ -196,6 +197,10 @@ func (c *connection) Node() string { return c.node }
 // Close implements cluster.Conn.
 func (c *connection) Close() error {
 	c.drop()
+	if c.member != nil {
+		c.member.leave()
+		c.member = nil
+	}
 	return nil
 }
 

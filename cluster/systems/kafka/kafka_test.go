@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"coup/cluster"
 	"coup/harness"
 )
@@ -149,5 +151,43 @@ func TestNobodyThere(t *testing.T) {
 	}
 	if _, err := (System{}).Status(ctx, nobody{}, "nobody"); err == nil {
 		t.Error("a node that there is not has a status")
+	}
+}
+
+// What is committed leaves out nothing that was not handed out.
+func TestAssigned(t *testing.T) {
+	record := func(offset int64, key, value string) *kgo.Record {
+		return &kgo.Record{Offset: offset, Key: []byte(key), Value: []byte(value)}
+	}
+	m := &member{has: map[int32]*assigned{3: {}}}
+	if _, _, done, here := m.take(2, "a", 0); done || here {
+		t.Error("a partition of somebody else is empty")
+	}
+	if _, _, done, here := m.take(3, "a", 1); done || !here {
+		t.Error("a partition is empty of which nothing was fetched")
+	}
+	m.has[3].add([]*kgo.Record{record(4, "a", "1"), record(5, "b", "2"), record(6, "a", ""), record(7, "a", "3")})
+	for _, want := range []struct {
+		key    string
+		end    int64
+		value  string // "": none
+		commit int64
+		done   bool
+	}{
+		{"b", 8, "2", 4, true}, // the first record is still to be handed out
+		{"b", 8, "", 4, true},
+		{"b", 9, "", 4, false},
+		{"a", 7, "1", 7, true}, // the mark between needs no hand
+		{"a", unmarked, "3", 8, true},
+		{"a", unmarked, "", 8, false},
+	} {
+		r, commit, done, _ := m.take(3, want.key, want.end)
+		got := ""
+		if r != nil {
+			got = string(r.Value)
+		}
+		if got != want.value || commit != want.commit || done != want.done {
+			t.Errorf("%+v: got %q, commit %d, done %v", want, got, commit, done)
+		}
 	}
 }
