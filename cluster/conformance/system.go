@@ -758,9 +758,9 @@ func (k *contract) errors() {
 			if again := k.open(victim); again != nil {
 				for _, a := range todo {
 					// Nodes may find only now that their connections to each other are dead; then nobody knows of a write or two.
-				k.eventually(fmt.Sprintf("a %s succeeds at a node that was %s", a.name, f.name), func() bool {
-					return k.within(opTimeout, func(ctx context.Context) error { return a.do(ctx, again, key, 99) }) == nil
-				})
+					k.eventually(fmt.Sprintf("a %s succeeds at a node that was %s", a.name, f.name), func() bool {
+						return k.within(opTimeout, func(ctx context.Context) error { return a.do(ctx, again, key, 99) }) == nil
+					})
 				}
 				for _, done := range all {
 					var there bool
