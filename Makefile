@@ -8,7 +8,8 @@
 #              TABLE=1, in place of it, the table of nights/*.yaml: what each promises, and where it does not
 # make contract  the contract alone, also with TABLE=1
 # make night   coup's own night (hours; NIGHT=nights/redis.yaml for another one)
-# make bugs    reported defects of etcd, NATS, PostgreSQL and others: found where they are, not where they are mended
+# make bugs    reported defects of etcd, NATS, PostgreSQL and others: found where they are, not where they
+#              are mended (an hour and more; ROWS='etcd*' for some of them, RUNS=1 for a look)
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
@@ -101,8 +102,9 @@ night: build
 	bin/coup nightly $(NIGHT) $(ARGS)
 
 # Reported defects of other systems: are they found, and not where they are mended?
+RUNS ?= 5
 bugs: build
-	bin/coup nightly --out runs/nights/bugs nights/bugs.yaml $(ARGS)
+	bin/coup bugs --runs $(RUNS) $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 
 wall: build
 	bin/coup wall $(ARGS)

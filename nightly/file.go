@@ -80,6 +80,7 @@ type Cell struct {
 	Name    string    `json:"name"`
 	Expect  Expect    `json:"expect"`
 	Why     string    `json:"why,omitempty"`
+	Defect  *Defect   `json:"defect,omitempty"`
 	Plan    plan.Plan `json:"plan"`           // not resolved
 	Node    string    `json:"node,omitempty"` // the program of simulated nodes; "": the bundled one
 	Seeds   []uint64  `json:"seeds"`
@@ -95,6 +96,17 @@ type listed struct {
 	Plan   words  `yaml:"plan"`
 	Node   string `yaml:"node"` // the program of simulated nodes, as for coup run --node
 	Draws  `yaml:",inline"`
+
+	// A reported defect has a link, and what is run to show that it is not there.
+	Link    string  `yaml:"link"`
+	Without without `yaml:"without"`
+}
+
+// without is what a defect does not show in: a release, a setting. It becomes a cell of its
+// own, the control, with the plan of the first one, which Plan changes.
+type without struct {
+	Name string `yaml:"name"`
+	Plan words  `yaml:"plan"`
 }
 
 // Draws says how often a cell is run.
@@ -342,7 +354,15 @@ func (r *reader) file(path string) (File, error) {
 				err = fmt.Errorf("%w (make node builds such a program)", missing)
 			}
 		}
-		r.add(Cell{Name: l.Name, Expect: l.Expect, Why: l.Why, Node: l.Node}, l.Draws, err, append(layers, l.Plan)...)
+		layers = append(layers, l.Plan)
+		c := Cell{Name: l.Name, Expect: l.Expect, Why: l.Why, Node: l.Node}
+		if l.Without.Name == "" {
+			r.add(c, l.Draws, err, layers...)
+			continue
+		}
+		c.Defect = &Defect{Link: l.Link, Without: l.Without.Name, Control: l.Name + ", not in " + l.Without.Name}
+		r.add(c, l.Draws, err, layers...)
+		r.add(Cell{Name: c.Defect.Control, Why: "the same without the defect", Node: l.Node}, l.Draws, err, append(slices.Clone(layers), l.Without.Plan)...)
 	}
 	for _, m := range f.Matrix {
 		if err := r.matrix(f, m); err != nil {

@@ -47,6 +47,8 @@ type Outcome struct {
 	Seconds  float64  `json:"seconds"`           // that they took
 	Figures  Figures  `json:"figures"`           // of all its runs
 	Failures []Record `json:"failures,omitempty"`
+
+	Defect *Defect `json:"defect,omitempty"` // if it is to show one
 }
 
 // classOf is the class of a single run of a cell.
@@ -72,7 +74,7 @@ func classOf(c Cell, r *Record, known []Known, now time.Time) Class {
 func outcomeOf(c Cell, records []*Record, known []Known, now time.Time) Outcome {
 	o := Outcome{Cell: c.Name, Expect: c.Expect, Why: c.Why, Backend: c.Plan.Backend, Workload: c.Plan.Workload,
 		System: strings.TrimSuffix(c.Plan.System+"@"+c.Plan.Version, "@"), Faults: c.Plan.Nemesis, Digest: digest(c.Plan, c.Node),
-		Runs: len(records), Wanted: len(c.Seeds), Class: NotRun, Says: "Not run."}
+		Runs: len(records), Wanted: len(c.Seeds), Class: NotRun, Says: "Not run.", Defect: c.Defect.seenIn(c, records)}
 	var worst *Record
 	seen := map[Class]int{}
 	verdict := harness.Valid

@@ -28,6 +28,7 @@ type Record struct {
 	Valid       harness.Validity `json:"valid"`
 	Error       string           `json:"error,omitempty"` // why there is no verdict: coup itself or its environment failed
 	Sentence    string           `json:"sentence,omitempty"`
+	Found       float64          `json:"found,omitempty"` // seconds of the load until a violation was seen, or all of it
 	Fingerprint string           `json:"fingerprint,omitempty"`
 	Dir         string           `json:"dir,omitempty"`     // of the run, from the folder of the night; "" if it was not kept
 	Command     string           `json:"command,omitempty"` // that runs it again
@@ -190,6 +191,11 @@ func (r *Record) look(night, folder string) bool {
 		return false
 	}
 	r.Valid, r.Sentence, r.Fingerprint, r.Figures = v.Valid, v.Sentence(), search.Fingerprint(v, dir), figuresOf(v)
+	if v.Valid == harness.Invalid {
+		if found, _, err := search.TillFound(dir); err == nil {
+			r.Found = millis(found)
+		}
+	}
 	var stored plan.Stored
 	if results.ReadJSON(dir, results.PlanFile, &stored) == nil {
 		r.Command = stored.Again(dir)

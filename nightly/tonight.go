@@ -28,7 +28,10 @@ type Options struct {
 	Shard, Shards int    // only the cells of this part, from 1, of so many; 0: all
 	Workers       int    // simulated runs at a time; 0: as many as there are processors
 	Fresh         bool   // begin a new night, also if the last one was not finished
-	Build         string // what this coup was built from
+	// Only these cells, or patterns of cells, each with its control; empty: all.
+	Only  []string
+	Runs  int    // of each cell, with the seeds from 1 on; 0: what the files say
+	Build string // what this coup was built from
 	// Command runs coup with arguments, to its end. When soft ends it interrupts it, when ctx
 	// ends it kills it. It must not outlive this process.
 	Command func(ctx, soft context.Context, args ...string) (Ended, error)
@@ -139,14 +142,14 @@ func (n *night) begin(paths []string) error {
 	last := lastBegun(n.o.Out)
 	goesOn := false
 	if last.ID != "" && !n.o.Fresh && !slices.ContainsFunc(n.past, func(r Report) bool { return r.ID == last.ID }) {
-		if n.spec, err = Read(last.ID, paths...); err != nil {
+		if n.spec, err = n.read(last.ID, paths); err != nil {
 			return &InputError{err}
 		}
 		goesOn = n.digest() == last.Digest
 	}
 	if goesOn {
 		b = last
-	} else if n.spec, err = Read(b.ID, paths...); err != nil {
+	} else if n.spec, err = n.read(b.ID, paths); err != nil {
 		return &InputError{err}
 	}
 	n.dir = filepath.Join(n.o.Out, b.ID)
@@ -167,6 +170,15 @@ func (n *night) begin(paths []string) error {
 		Began: b.Began, Must: n.spec.Must, Keep: n.spec.Keep, Entries: n.spec.Known, NamedCells: names(n.spec.Cells)}
 	pointLatest(n.o.Out, b.ID)
 	return n.writeAll()
+}
+
+// read reads the files of the night, as its options change them.
+func (n *night) read(id string, paths []string) (Spec, error) {
+	spec, err := Read(id, paths...)
+	if err != nil {
+		return spec, err
+	}
+	return spec.chosen(n.o.Only, n.o.Runs)
 }
 
 func names(cells []Cell) (all []string) {

@@ -23,6 +23,18 @@ func tillViolation(dir string) (after time.Duration, h *harness.History, err err
 	return 0, h, nil
 }
 
+// TillFound reads the run in dir, in which a violation was found, and how long the load
+// lasted until it was seen: until it ended the load, or as long as the load was, if only
+// the checkers saw it.
+func TillFound(dir string) (time.Duration, *harness.History, error) {
+	after, h, err := tillViolation(dir)
+	if err != nil || after > 0 {
+		return after, h, err
+	}
+	from, to := timeline.Load(h)
+	return to - from, h, nil
+}
+
 // lasted is how long a recorded run took, by its own clock.
 func lasted(dir string) (time.Duration, error) {
 	_, h, _, err := judge.Read(dir)

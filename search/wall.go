@@ -41,14 +41,11 @@ func TryBug(ctx, soft context.Context, p plan.Plan, bug cluster.Bug, o runner.Op
 		return t, err
 	}
 	t.Found = t.Verdict.Valid == harness.Invalid
-	found, h, err := tillViolation(t.Dir)
-	if err != nil {
+	var h *harness.History
+	if t.After, h, err = TillFound(t.Dir); err != nil {
 		return t, err
 	}
-	from, to := timeline.Load(h)
-	if t.After = to - from; found > 0 {
-		t.After = found
-	}
+	from, _ := timeline.Load(h)
 	for _, op := range h.Operations {
 		if op.Start < from+t.After {
 			t.Operations++

@@ -65,14 +65,7 @@ new, but cells could not be run, or coup itself failed.`,
 			}
 			o.Out = filepath.Join("runs", "nights", spec.Name)
 		}
-		o.Build = build()
-		o.Command = func(ctx, soft context.Context, args ...string) (nightly.Ended, error) {
-			var said tail
-			code, err := runCoup(ctx, soft, &said, args...)
-			return nightly.Ended{Code: code, Said: said.String()}, err
-		}
-		o.Say = func(line string) { fmt.Fprintln(os.Stderr, line) }
-		r, err := nightly.Run(cmd.Context(), soft, files, o)
+		r, err := runNight(cmd.Context(), soft, files, o)
 		return endNight(cmd.OutOrStdout(), o.Out, r, err)
 	}
 	cmd.AddCommand(newMerge())

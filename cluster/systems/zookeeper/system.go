@@ -47,14 +47,18 @@ const (
 	stale        = "stale"        // the read alone
 )
 
-// settings are what can be set, with its default, each a whole number above 0.
+// settings are what can be set, with its default, each a whole number above 0 but for
+// txn-log-sync.
 var settings = map[string]string{
 	"tick":            "500",    // milliseconds: the unit of the others
 	"init-limit":      "8",      // ticks that followers may take to find the leader and get what they lack
 	"sync-limit":      "3",      // ticks without a word after which a follower and a leader give each other up
 	"snap-count":      "100000", // transactions from one snapshot to the next
 	"session-timeout": "3000",   // milliseconds after which a session is over that nobody hears of, and with it its locks
+	txnLogSync:        "true",   // a leader may bring a follower up to date from its log on disk, as by default (zookeeper.snapshotSizeFactor)
 }
+
+const txnLogSync = "txn-log-sync"
 
 // number is a setting that Check has found good.
 func number(o cluster.Options, name string) int64 {
@@ -76,7 +80,13 @@ func (s System) Check(o cluster.Options) error {
 	if err := o.CheckSettings("zookeeper", slices.Sorted(maps.Keys(settings))...); err != nil {
 		return err
 	}
+	if v := o.Setting(txnLogSync, settings); v != "true" && v != "false" {
+		return fmt.Errorf("%s is true or false, not %q", txnLogSync, v)
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
+		if name == txnLogSync {
+			continue
+		}
 		if n, err := strconv.ParseInt(o.Settings[name], 10, 32); err != nil || n <= 0 {
 			return fmt.Errorf("%s is a whole number above 0, not %q", name, o.Settings[name])
 		}
@@ -103,6 +113,10 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		}
 	}
 	version := version(o)
+	snapshotSizeFactor := "0.33" // ZooKeeper's default
+	if o.Setting(txnLogSync, settings) == "false" {
+		snapshotSizeFactor = "-1"
+	}
 	return cluster.Pod{
 		Containers: []cluster.Container{{
 			Name: "zookeeper", Image: "zookeeper", Entrypoint: []string{"java"},
@@ -111,6 +125,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 				// A follower tries five times to reach a leader, which may not listen yet on a
 				// busy machine. Otherwise the leader waits in vain until init-limit is over.
 				"-Dzookeeper.leaderConnectDelayDuringRetryMs=250",
+				"-Dzookeeper.snapshotSizeFactor=" + snapshotSizeFactor,
 				"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
 				"-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper.server.NIOServerCnxn=warn", // a line for each question of who leads
 				// Where the image of coup and the official one have their jars.
