@@ -71,18 +71,24 @@ func (s Spec) chosen(only []string, runs int) (Spec, error) {
 	if len(only) == 0 {
 		return s, nil
 	}
-	controls := map[string]bool{}
+	controls := map[string]string{} // the cells that have one, by its name
 	for _, c := range s.Cells {
-		if c.Defect != nil && anyMatches(only, c.Name) {
-			controls[c.Defect.Control] = true
+		if c.Defect != nil {
+			controls[c.Defect.Control] = c.Name
+		}
+	}
+	var known []string
+	for _, c := range s.Cells {
+		if controls[c.Name] == "" {
+			known = append(known, c.Name)
 		}
 	}
 	for _, pattern := range only {
-		if !slices.ContainsFunc(s.Cells, func(c Cell) bool { return matches(pattern, c.Name) }) {
-			return s, fmt.Errorf("there is no %s among the cells: %s", pattern, strings.Join(names(s.Cells), "; "))
+		if !slices.ContainsFunc(known, func(name string) bool { return matches(pattern, name) }) {
+			return s, fmt.Errorf("there is no cell %s (there are %s)", pattern, strings.Join(known, ", "))
 		}
 	}
-	s.Cells = slices.DeleteFunc(s.Cells, func(c Cell) bool { return !controls[c.Name] && !anyMatches(only, c.Name) })
+	s.Cells = slices.DeleteFunc(s.Cells, func(c Cell) bool { return !anyMatches(only, cmp.Or(controls[c.Name], c.Name)) })
 	return s, nil
 }
 

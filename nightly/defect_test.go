@@ -87,11 +87,11 @@ func TestDefects(t *testing.T) {
 	}
 
 	// Some of them come with their controls, and nothing else.
-	if r := try(1, "f*"); len(r.Outcomes) != 2 || r.Outcomes[1].Cell != "found, not in 3.5.2" || r.Outcomes[1].Expect != ExpectValid {
+	if r := try(1, "f*"); len(r.Outcomes) != 2 || r.Outcomes[1].Cell != "found, control" || r.Outcomes[1].Expect != ExpectValid {
 		t.Errorf("%+v", r.Outcomes)
 	}
 	_, err := tryNight(t, context.Background(), file, t.TempDir(), &pretender{shows: showsDefects}, func(o *Options) { o.Only = []string{"nothing*"} })
-	if err == nil || !strings.Contains(err.Error(), "there is no nothing*") {
+	if err == nil || !strings.Contains(err.Error(), "there is no cell nothing*") {
 		t.Errorf("%v", err)
 	}
 }

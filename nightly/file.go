@@ -360,7 +360,7 @@ func (r *reader) file(path string) (File, error) {
 			r.add(c, l.Draws, err, layers...)
 			continue
 		}
-		c.Defect = &Defect{Link: l.Link, Without: l.Without.Name, Control: l.Name + ", not in " + l.Without.Name}
+		c.Defect = &Defect{Link: l.Link, Without: l.Without.Name, Control: l.Name + ", control"}
 		r.add(c, l.Draws, err, layers...)
 		r.add(Cell{Name: c.Defect.Control, Why: "the same without the defect", Node: l.Node}, l.Draws, err, append(slices.Clone(layers), l.Without.Plan)...)
 	}
