@@ -9,7 +9,7 @@
 # make contract  the contract alone, also with TABLE=1
 # make night   coup's own night (hours; NIGHT=nights/redis.yaml for another one)
 # make bugs    reported defects of etcd, NATS, PostgreSQL and others: found where they are, not where they
-#              are mended (an hour and more; ROWS='etcd*' for some of them, RUNS=1 for a look)
+#              are mended (an hour and more; ROWS='etcd*' for some of them, RUNS=1 CONTROLS=1 for a look)
 # make wall    does coup see every planted bug? (long; ARGS="--runs 1" for a look)
 # make wall-sim  the same on simulated machines, with the bugs that only they show
 # make node RAFT=1.3.5  the bundled node with another release of hashicorp/raft
@@ -102,9 +102,10 @@ night: build
 	bin/coup nightly $(NIGHT) $(ARGS)
 
 # Reported defects of other systems: are they found, and not where they are mended?
-RUNS ?= 5
+RUNS     ?= 5
+CONTROLS ?= 2
 bugs: build
-	bin/coup bugs --runs $(RUNS) $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
+	bin/coup bugs --runs $(RUNS) --controls $(CONTROLS) $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 
 wall: build
 	bin/coup wall $(ARGS)

@@ -58,24 +58,30 @@ func withOf(p plan.Plan) string {
 	return strings.Join(words, " ")
 }
 
-// chosen are only some of the cells, each with so many runs. Patterns are as in Must.
-func (s Spec) chosen(only []string, runs int) (Spec, error) {
-	if runs > 0 {
-		for i := range s.Cells {
-			s.Cells[i].Seeds = nil
-			for seed := range uint64(runs) {
-				s.Cells[i].Seeds = append(s.Cells[i].Seeds, seed+1)
-			}
-		}
-	}
-	if len(only) == 0 {
-		return s, nil
-	}
+// chosen are only some of the cells, with so many runs of each, and of each control.
+// Patterns are as in Must.
+func (s Spec) chosen(only []string, runs, controlRuns int) (Spec, error) {
 	controls := map[string]string{} // the cells that have one, by its name
 	for _, c := range s.Cells {
 		if c.Defect != nil {
 			controls[c.Defect.Control] = c.Name
 		}
+	}
+	for i, c := range s.Cells {
+		n := runs
+		if controls[c.Name] != "" {
+			n = controlRuns
+		}
+		if n == 0 {
+			continue
+		}
+		s.Cells[i].Seeds = nil
+		for seed := range uint64(n) {
+			s.Cells[i].Seeds = append(s.Cells[i].Seeds, seed+1)
+		}
+	}
+	if len(only) == 0 {
+		return s, nil
 	}
 	var known []string
 	for _, c := range s.Cells {

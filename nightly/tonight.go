@@ -29,9 +29,11 @@ type Options struct {
 	Workers       int    // simulated runs at a time; 0: as many as there are processors
 	Fresh         bool   // begin a new night, also if the last one was not finished
 	// Only these cells, or patterns of cells, each with its control; empty: all.
-	Only  []string
-	Runs  int    // of each cell, with the seeds from 1 on; 0: what the files say
-	Build string // what this coup was built from
+	Only []string
+	// Runs of each cell, and of each that is the control of a defect, with the seeds from 1
+	// on; 0: what the files say.
+	Runs, ControlRuns int
+	Build             string // what this coup was built from
 	// Command runs coup with arguments, to its end. When soft ends it interrupts it, when ctx
 	// ends it kills it. It must not outlive this process.
 	Command func(ctx, soft context.Context, args ...string) (Ended, error)
@@ -178,7 +180,7 @@ func (n *night) read(id string, paths []string) (Spec, error) {
 	if err != nil {
 		return spec, err
 	}
-	return spec.chosen(n.o.Only, n.o.Runs)
+	return spec.chosen(n.o.Only, n.o.Runs, n.o.ControlRuns)
 }
 
 func names(cells []Cell) (all []string) {

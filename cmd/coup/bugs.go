@@ -25,8 +25,8 @@ func newBugs(soft context.Context) *cobra.Command {
 		Use:   "bugs [FILE]",
 		Short: "Run reported defects of systems: found where they are, not where they are not",
 		Long: `Run the defects of a file (nights/bugs.yaml, if none is given): each in a release or with a
-setting that has it, and in one that has not, so often as --runs says, with the seeds from
-1 on. A run looks for a defect until it is found, or its time is over.
+setting that has it, --runs times, and in one that has not, --controls times, with the seeds
+from 1 on. A run looks for a defect until it is found, or its time is over.
 
 The time until a defect is found counts from the start of the load to the moment at which
 the violation ended the load; where only the checkers see it in the end, it is the whole load.
@@ -38,18 +38,19 @@ Exit codes: 0 each was found within --within by the median of its runs, and was 
 where it is not; 1 one was not; 2 too little is proved; 254 wrong usage, 255 coup
 itself or its environment failed.`,
 		Example: `  coup bugs
-  coup bugs --rows 'etcd*,postgres*' --runs 1`,
+  coup bugs --rows 'etcd*,postgres*' --runs 1 --controls 1`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.Runs, "runs", 5, "runs of each defect, and so many without it")
+	f.IntVar(&o.Runs, "runs", 5, "runs of each defect")
+	f.IntVar(&o.ControlRuns, "controls", 2, "runs of each without the defect")
 	f.StringSliceVar(&o.Only, "rows", nil, "only these defects, * stands for anything")
 	f.DurationVar(&within, "within", 5*time.Minute, "how long the load may last until a defect is found, by the median of its runs")
 	f.StringVar(&o.Out, "out", filepath.Join("runs", "nights", "bugs"), "the folder of the nights")
 	f.BoolVar(&o.Fresh, "fresh", false, "begin anew, also if the last night was not finished")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
-		if o.Runs < 1 {
-			return usageError{fmt.Errorf("runs must be 1 or more, not %d", o.Runs)}
+		if o.Runs < 1 || o.ControlRuns < 1 {
+			return usageError{fmt.Errorf("runs and controls must be 1 or more, not %d and %d", o.Runs, o.ControlRuns)}
 		}
 		if len(files) == 0 {
 			files = []string{filepath.Join("nights", "bugs.yaml")}
