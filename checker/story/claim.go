@@ -55,6 +55,31 @@ func brings(op *harness.Operation, v int64) bool {
 	return false
 }
 
+// Bringing are the operations of a history that bring one of a few values into a
+// register, or were to bring it. Of the history of a register [NotBegun], [Gone], [Spent]
+// and [BothReplaced] ask for no others than those that bring their values.
+func Bringing(whole []*harness.Operation, values []int64) (bring []*harness.Operation) {
+	bits := uint64(0) // of a value its last six bits say at once that mostly it is none of them
+	for _, v := range values {
+		bits |= 1 << (v & 63)
+	}
+	for _, op := range whole {
+		var v int64
+		switch in := op.Input.(type) {
+		case int64:
+			v = in
+		case model.CAS:
+			v = in.To
+		default:
+			continue
+		}
+		if bits>>(v&63)&1 != 0 && slices.Contains(values, v) {
+			bring = append(bring, op)
+		}
+	}
+	return bring
+}
+
 // happens says whether op may have taken effect as what it was to be: it neither
 // failed nor was a compare-and-set that saw another value.
 func happens(op *harness.Operation) bool {
