@@ -105,9 +105,9 @@ func conclusion(m model.Model, ops []harness.Operation) string {
 	n := performed(ops)
 	switch {
 	case len(ops) == 1:
-		return fmt.Sprintf("No %s can answer so.", m.Name)
+		return fmt.Sprintf("No correct %s can give this answer.", story.Noun(m))
 	case n == 1:
-		return fmt.Sprintf("No %s that begins so can answer so.", m.Name)
+		return fmt.Sprintf("No correct %s that begins like this can give this answer.", story.Noun(m))
 	}
 	s := fmt.Sprintf("No order of these %d operations explains all the answers, where each takes effect at one moment between its start and its end", n)
 	for i := range ops {

@@ -26,7 +26,8 @@ func why(m model.Model, ops []harness.Operation, whole []*harness.Operation) sto
 	view := model.Pointers(ops)
 	switch m.Kind {
 	case model.RegisterKind:
-		whyRegister(view, whole, holds)
+		// Many claims are looked at, and all of them ask only who brings certain values.
+		whyRegister(view, story.Bringing(whole, valuesOf(view)), holds)
 	case model.SetKind, model.ListKind:
 		whySet(m, view, whole, holds)
 	case model.QueueKind, model.StackKind, model.PriorityKind, model.BagKind:
@@ -40,13 +41,30 @@ func why(m model.Model, ops []harness.Operation, whole []*harness.Operation) sto
 	return found
 }
 
-func whyRegister(ops, whole []*harness.Operation, holds func(story.Claim) bool) {
+// valuesOf are the values of a register that operations wrote, were to write or saw.
+func valuesOf(ops []*harness.Operation) (values []int64) {
+	for _, op := range ops {
+		r := model.RegisterEffectOf(op)
+		if r.Observes && r.Saw.Set {
+			values = append(values, r.Saw.Int)
+		}
+		if r.Writes {
+			values = append(values, r.To)
+		}
+	}
+	return values
+}
+
+// whyRegister is for registers. bring are those operations of the whole history that
+// bring a value of ops, or were to bring one.
+func whyRegister(ops, bring []*harness.Operation, holds func(story.Claim) bool) {
+	likely := func(c story.Claim) bool { return c.Holds(bring) && holds(c) }
 	effects := make([]model.RegisterEffect, len(ops))
 	for i, op := range ops {
 		effects[i] = model.RegisterEffectOf(op)
 	}
 	for i, f := range effects {
-		if f.Observes && f.Saw.Set && holds(story.NotBegunBy(whole, f.Saw.Int, ops[i])) {
+		if f.Observes && f.Saw.Set && likely(story.NotBegunBy(bring, f.Saw.Int, ops[i])) {
 			return
 		}
 	}
@@ -58,15 +76,15 @@ func whyRegister(ops, whole []*harness.Operation, holds func(story.Claim) bool) 
 			if i == j || ops[j].Return > ops[i].Call || !g.Writes && (!g.Observes || !g.Saw.Set) {
 				continue
 			}
-			c := story.GoneBy(whole, ops[i], ops[j])
+			c := story.GoneBy(bring, ops[i], ops[j])
 			if c.Saw == model.Just(c.Other) {
 				continue
 			}
-			if holds(c) {
+			if likely(c) {
 				return
 			}
 			for _, seen := range ops {
-				if holds(story.Spent{Gone: c, Seen: seen}) {
+				if likely(story.Spent{Gone: c, Seen: seen}) {
 					return
 				}
 			}
@@ -77,7 +95,7 @@ func whyRegister(ops, whole []*harness.Operation, holds func(story.Claim) bool) 
 		if !f.Observes || !f.Writes || f.Saw == model.Just(f.To) {
 			continue
 		}
-		if other := taken[f.Saw]; other != nil && holds(story.BothReplaced{Value: f.Saw, Ops: [2]*harness.Operation{other, ops[i]}}) {
+		if other := taken[f.Saw]; other != nil && likely(story.BothReplaced{Value: f.Saw, Ops: [2]*harness.Operation{other, ops[i]}}) {
 			return
 		}
 		taken[f.Saw] = ops[i]

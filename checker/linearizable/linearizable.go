@@ -151,7 +151,7 @@ func (l Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 	}
 	r.Valid = harness.Worst(verdicts...)
 	r.Details = d
-	r.Summary = d.summary(performed(h.Operations))
+	r.Summary = d.summary(l.Model, performed(h.Operations))
 	if worst != nil {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
@@ -180,8 +180,12 @@ func (l Checker) Check(ctx context.Context, h *harness.History) (harness.Result,
 	return r, nil
 }
 
-func (d Details) summary(n int) string {
-	objects := story.Plural(d.Keys, d.Model)
+func (d Details) summary(m model.Model, n int) string {
+	object := story.Noun(m)
+	if m.Kind == model.KVKind {
+		object = "key" // each is an object by itself
+	}
+	objects := story.Plural(d.Keys, object)
 	var unknown []string
 	for _, u := range d.Unknown {
 		unknown = append(unknown, u.Key)

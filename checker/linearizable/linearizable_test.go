@@ -208,7 +208,7 @@ func TestPriorityQueueHistories(t *testing.T) {
 			[insert 2] [delete-min -> 2] [delete-min -> 1]
 			[insert 1                                    ]`, ""},
 		{"out of order", harness.Invalid, `
-			[insert 2] [insert 1] [delete-min -> 2] [delete-min -> 1]`, "inserted 1 into the priority-queue"},
+			[insert 2] [insert 1] [delete-min -> 2] [delete-min -> 1]`, "inserted 1 into the priority queue"},
 		{"left over", harness.Invalid, `[insert 2] [insert 1] [delete-min -> 2]`, ""},
 		{"larger left over", harness.Valid, `[insert 2] [insert 1] [delete-min -> 1]`, ""},
 		{"lost", harness.Invalid, `[insert 1] [delete-min -> nil]`, ""},
@@ -266,7 +266,7 @@ func TestLockHistories(t *testing.T) {
 			                         [acquire -> 2] [release]`, ""},
 		{"two holders", harness.Invalid, `
 			[acquire -> 1]                [release]
-			               [acquire -> 2]`, "At 0.028 s processes 0 and 1 both held the lock: process 0 had been given it by 0.013 s, "},
+			               [acquire -> 2]`, "At 0.028 s processes 0 and 1 both held the lock: process 0 had been given it by 0.013 s and "},
 		{"never given back", harness.Invalid, `
 			[acquire]
 			           [acquire]`, "both held the lock"},

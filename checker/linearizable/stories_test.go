@@ -47,9 +47,17 @@ type sentence struct {
 	true func(r *reader, words []string) bool
 }
 
+// name is what objects of a model are called in sentences.
+func name(m model.Model) string {
+	if m.Kind == model.KVKind {
+		return "key-value store"
+	}
+	return strings.ReplaceAll(m.Name, "-", " ")
+}
+
 func form(s string) *regexp.Regexp {
 	s = strings.NewReplacer(
-		"TIMES", `(once|\d+ times)`, "TIME", `(\d+\.\d{3} s)`, "NUM", `(-?\d+)`, "VALUE", `(-?\d+|nothing)`, "OBJECT", `the [a-z-]+`,
+		"TIMES", `(once|\d+ times)`, "TIME", `(\d+\.\d{3} s)`, "NUM", `(-?\d+)`, "VALUE", `(-?\d+|nothing)`, "OBJECT", `the [a-z -]+`,
 		"EXCEPT", `(?:, except in (one|\d+) attempts? that failed)?`,
 	).Replace(s)
 	return regexp.MustCompile("^(?:" + s + ")$")
@@ -196,7 +204,7 @@ var sentences = []sentence{
 	{form(`Processes NUM and NUM both found OBJECT empty and wrote to it\.`), func(r *reader, w []string) bool {
 		return r.bothReplaced(number(w[1]), number(w[2]), model.Maybe{})
 	}},
-	{form(`NUM stands twice in what process NUM read at TIME\.`), func(r *reader, w []string) bool {
+	{form(`NUM stands more than once in what process NUM read at TIME\.`), func(r *reader, w []string) bool {
 		n := 0
 		for _, v := range r.endingAt(seconds(w[3])).Output.([]int64) {
 			if v == number(w[1]) {
@@ -219,7 +227,7 @@ var sentences = []sentence{
 		again := form(`; the read of process NUM at TIME shows it again`).FindStringSubmatch(w[5])
 		return again != nil && shows(r.endingAt(seconds(again[2])), v) && r.endingAt(seconds(again[2])).Start > read.Start
 	}},
-	{form(`By TIME NUM had come out TIMES, and nobody had begun to put it in more than TIMESEXCEPT\.`), func(r *reader, w []string) bool {
+	{form(`By TIME, NUM had come out TIMES, and nobody had begun to put it in(?: more than TIMES)?EXCEPT\.`), func(r *reader, w []string) bool {
 		by, v := seconds(w[1]), number(w[2])
 		in, out := int64(0), int64(0)
 		if r.failedBefore(r.bring(v, false), by) != number(w[5]) {
@@ -313,7 +321,7 @@ var sentences = []sentence{
 			return op.Output == any(number(w[4])) && op.Process == int(number(w[3])) && op.End < then.Start && number(w[4]) > number(w[2])
 		})
 	}},
-	{form(`(?:By TIME|From TIME to TIME) NUM (acquire|release)s? (?:had succeeded, and|began and succeeded, while) (no|only one|only NUM) (acquire|release)s? (?:had begunEXCEPT\.|(?:was|were) under wayEXCEPT; one has to come between any two of them\.)`), func(r *reader, w []string) bool {
+	{form(`(?:By TIME|From TIME to TIME), NUM (acquire|release)s? (?:had succeeded, and|began and succeeded, while) (no|only one|only NUM) (acquire|release)s? (?:had begunEXCEPT\.|(?:was|were) under wayEXCEPT; one has to come between any two of them\.)`), func(r *reader, w []string) bool {
 		from, to := time.Duration(-1), seconds(w[1]+w[3])
 		if w[2] != "" {
 			from = seconds(w[2])
@@ -337,7 +345,7 @@ var sentences = []sentence{
 		}
 		return w[5] != w[8] && failed == number(w[9]+w[10]) && did == number(w[4]) && other == number(w[6]) && did > most
 	}},
-	{form(`Process NUM did not hold OBJECT when its (renew|release) at TIME succeeded\.`), func(r *reader, w []string) bool {
+	{form(`Process NUM did not hold OBJECT when its (renewal|release) at TIME succeeded\.`), func(r *reader, w []string) bool {
 		did := r.endingAt(seconds(w[3]))
 		last := ""
 		for _, op := range r.ops {
@@ -345,7 +353,7 @@ var sentences = []sentence{
 				last = op.F
 			}
 		}
-		return last != "acquire" && did.F == w[2] && did.Process == int(number(w[1]))
+		return last != "acquire" && did.F == strings.TrimSuffix(w[2], "al") && did.Process == int(number(w[1]))
 	}},
 	{form(`Processes NUM and NUM were both given token NUM\.`), func(r *reader, w []string) bool {
 		a, b := r.given(w[1], w[3]), r.given(w[2], w[3])
@@ -361,11 +369,11 @@ var sentences = []sentence{
 		}
 		return false
 	}},
-	{form(`At TIME processes NUM and NUM both held OBJECT: process NUM had been given it by TIME, and had neither begun to release it nor had its lease run out\.`), func(r *reader, w []string) bool {
+	{form(`At TIME processes NUM and NUM both held OBJECT: process NUM had been given it by TIME and had not begun to release it, nor had its lease run out\.`), func(r *reader, w []string) bool {
 		at, first := r.endingAt(seconds(w[1])), r.endingAt(seconds(w[5]))
 		return first.Process == int(number(w[2])) && at.Process == int(number(w[3])) && first.End < at.End && at.F == "acquire" && r.holds(first, at.End) && r.holds(at, at.End)
 	}},
-	{form(`Process NUM held OBJECT at least from TIME to TIME, since its (renew|release) succeeded; in that time process NUM was given it\.`), func(r *reader, w []string) bool {
+	{form(`Process NUM held OBJECT at least from TIME to TIME, since its (renewal|release) succeeded; in that time process NUM was given it\.`), func(r *reader, w []string) bool {
 		first, proof := r.endingAt(seconds(w[2])), r.startingAt(seconds(w[3]))
 		for _, op := range r.ops {
 			if op.Process == first.Process && op.Start > first.End && op.Start < proof.Start && op.F != "renew" && op.Type != harness.Fail {
@@ -401,7 +409,7 @@ var sentences = []sentence{
 		}
 		return bad.Process == int(number(w[1])) && w[3] == r.m.Describe(bad) && decided(at) == harness.Invalid && decided(at-1) == harness.Valid
 	}},
-	{form(`No OBJECT can answer so\.|No [a-z-]+ can answer so\.`), (*reader).unexplained},
+	{form(`No correct [a-z -]+ can give this answer\.`), (*reader).unexplained},
 	{form(`No order of these NUM operations explains all the answers, where each takes effect at one moment between its start and its end(, or, if that was not told, at any moment after its start or never)?\.`), func(r *reader, w []string) bool {
 		n := len(r.told)
 		if r.m.Kind == model.MutexKind && n == 0 { // one line says it
@@ -529,7 +537,7 @@ func (r *reader) operation(w []string) bool {
 		if to == "permits of" && in == 1 {
 			to = "permit of"
 		}
-		want = did(past, op.F, open) + fmt.Sprintf(" %d %s the %s", in, cmp.Or(to, "to"), r.m.Name)
+		want = did(past, op.F, open) + fmt.Sprintf(" %d %s the %s", in, cmp.Or(to, "to"), name(r.m))
 		if !open {
 			want += ", acknowledged"
 		}
@@ -539,7 +547,7 @@ func (r *reader) operation(w []string) bool {
 			return false
 		}
 		to := map[string]string{"put": "into"}[op.F]
-		want = did(past, op.F, open) + fmt.Sprintf(" %q %s the %s", in, cmp.Or(to, "to"), r.m.Name)
+		want = did(past, op.F, open) + fmt.Sprintf(" %q %s the %s", in, cmp.Or(to, "to"), name(r.m))
 		if !open {
 			want += ", acknowledged"
 		}
@@ -563,7 +571,7 @@ func (r *reader) operation(w []string) bool {
 			want = "began to " + strings.TrimSuffix(strings.ReplaceAll(want, "wrote", "write"), ", acknowledged")
 		}
 	case model.CAS:
-		change := fmt.Sprintf("the %s from %s to %d by compare-and-set", r.m.Name, in.From, in.To)
+		change := fmt.Sprintf("the %s from %s to %d by compare-and-set", name(r.m), in.From, in.To)
 		switch saw := op.Output.(type) {
 		case model.Maybe:
 			want = did("changed ", "change ", open) + change
@@ -581,11 +589,11 @@ func (r *reader) operation(w []string) bool {
 			want = did("?", "change ", open) + change
 		}
 	case nil:
-		name := "the " + r.m.Name
+		name := "the " + name(r.m)
 		asks := map[string][2]string{
-			"read": {"read " + name, "read " + name}, "get": {"read " + name, "get " + name}, "dequeue": {"dequeued from " + name, "dequeue from " + name},
+			"read": {"read " + name, "read " + name}, "get": {"read " + name, "read " + name}, "dequeue": {"dequeued from " + name, "dequeue from " + name},
 			"pop": {"popped from " + name, "pop from " + name}, "delete-min": {"took the smallest out of " + name, "take the smallest out of " + name},
-			"acquire": {"acquired " + name, "acquire " + name}, "release": {"released " + name, "release " + name}, "renew": {"renewed its lease of " + name, "renew " + name},
+			"acquire": {"acquired " + name, "acquire " + name}, "release": {"released " + name, "release " + name}, "renew": {"renewed its lease of " + name, "renew its lease of " + name},
 		}[op.F]
 		want = did(asks[0], asks[1], open)
 		if open {

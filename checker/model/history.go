@@ -21,18 +21,35 @@ func (m Model) Partition(ops []harness.Operation) []Object {
 	}
 	byKey := map[string]int{}
 	var objects []Object
+	var sizes []int
+	of := make([]int32, len(ops)) // of each operation its object, -1 if it constrains nothing
+	last := -1                    // mostly the next operation is on the same object
 	for i := range ops {
 		op := &ops[i]
-		k, known := byKey[op.Key]
-		if !known {
-			k = len(objects)
-			byKey[op.Key] = k
-			objects = append(objects, Object{Key: op.Key})
+		if last < 0 || objects[last].Key != op.Key {
+			k, known := byKey[op.Key]
+			if !known {
+				k = len(objects)
+				byKey[op.Key] = k
+				objects, sizes = append(objects, Object{Key: op.Key}), append(sizes, 0)
+			}
+			last = k
 		}
-		if op.Type == harness.Fail || op.Type != harness.OK && m.OnlyReads(op) {
-			continue
+		of[i] = -1
+		if op.Type == harness.OK || op.Type != harness.Fail && !m.OnlyReads(op) {
+			of[i] = int32(last)
+			sizes[last]++
 		}
-		objects[k].Ops = append(objects[k].Ops, op)
+	}
+	for k := range objects {
+		if sizes[k] > 0 {
+			objects[k].Ops = make([]*harness.Operation, 0, sizes[k])
+		}
+	}
+	for i, k := range of {
+		if k >= 0 {
+			objects[k].Ops = append(objects[k].Ops, &ops[i])
+		}
 	}
 	return objects
 }
@@ -42,7 +59,13 @@ func (m Model) Whole(ops []harness.Operation, key string) []*harness.Operation {
 	if m.prepare != nil {
 		ops = m.prepare(ops)
 	}
-	var whole []*harness.Operation
+	n := 0
+	for i := range ops {
+		if ops[i].Key == key {
+			n++
+		}
+	}
+	whole := make([]*harness.Operation, 0, n)
 	for i := range ops {
 		if ops[i].Key == key {
 			whole = append(whole, &ops[i])
@@ -54,24 +77,37 @@ func (m Model) Whole(ops []harness.Operation, key string) []*harness.Operation {
 // CheckTypes makes sure that the values are what the model understands, so that
 // a history that was decoded for another model is an error and not a panic.
 func (m Model) CheckTypes(ops []harness.Operation) error {
-	for i := range ops {
-		if err := m.CheckType(&ops[i]); err != nil {
-			return fmt.Errorf("%s of process %d at %.3f s: %w", ops[i].F, ops[i].Process, ops[i].Start.Seconds(), err)
-		}
+	if n, err := m.understood(ops); err != nil {
+		return fmt.Errorf("%s of process %d at %.3f s: %w", ops[n].F, ops[n].Process, ops[n].Start.Seconds(), err)
 	}
 	return nil
 }
 
 // CheckType does the same for one operation.
-func (m Model) CheckType(op *harness.Operation) (err error) {
+func (m Model) CheckType(op *harness.Operation) error {
+	_, err := m.understood([]harness.Operation{*op})
+	return err
+}
+
+// understood finds the first operation that the model does not understand, and says why.
+func (m Model) understood(ops []harness.Operation) (n int, err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			op := &ops[n]
 			err = fmt.Errorf("the model %s does not understand input %v, output %v: %v", m.Name, op.Input, op.Output, p)
 		}
 	}()
-	m.Step(m.Init, op)
-	m.OnlyReads(op)
-	return nil
+	look := m.look
+	if look == nil {
+		look = func(op *harness.Operation) {
+			m.Step(m.Init, op)
+			m.OnlyReads(op)
+		}
+	}
+	for ; n < len(ops); n++ {
+		look(&ops[n])
+	}
+	return n, nil
 }
 
 // Settled is a copy of op that says of an open operation no more than that it is open.

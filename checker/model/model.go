@@ -37,6 +37,9 @@ type Model struct {
 
 	// Personal says that Step also looks at which process performs op, and when.
 	Personal bool
+	// look panics where Step would because of the values of op, but performs nothing.
+	// Optional: it makes checking faster.
+	look func(op *harness.Operation)
 	// prepare adds to a history what only its times tell. Optional.
 	prepare func([]harness.Operation) []harness.Operation
 

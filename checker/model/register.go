@@ -31,6 +31,7 @@ func Register() Model {
 		Text:     registerText,
 		Parts:    registerParts,
 		Kind:     RegisterKind,
+		look:     func(op *harness.Operation) { RegisterEffectOf(op) },
 	}
 }
 

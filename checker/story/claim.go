@@ -55,6 +55,31 @@ func brings(op *harness.Operation, v int64) bool {
 	return false
 }
 
+// Bringing are the operations of a history that bring one of a few values into a
+// register, or were to bring it. Of the history of a register [NotBegun], [Gone], [Spent]
+// and [BothReplaced] ask for no others than those that bring their values.
+func Bringing(whole []*harness.Operation, values []int64) (bring []*harness.Operation) {
+	bits := uint64(0) // of a value its last six bits say at once that mostly it is none of them
+	for _, v := range values {
+		bits |= 1 << (v & 63)
+	}
+	for _, op := range whole {
+		var v int64
+		switch in := op.Input.(type) {
+		case int64:
+			v = in
+		case model.CAS:
+			v = in.To
+		default:
+			continue
+		}
+		if bits>>(v&63)&1 != 0 && slices.Contains(values, v) {
+			bring = append(bring, op)
+		}
+	}
+	return bring
+}
+
 // happens says whether op may have taken effect as what it was to be: it neither
 // failed nor was a compare-and-set that saw another value.
 func happens(op *harness.Operation) bool {
@@ -155,10 +180,10 @@ func (c Gone) Text(t Teller) string {
 		when = "At " + t.start(c.Read)
 	}
 	if !c.Saw.Set {
-		return fmt.Sprintf("%s, %s was no longer empty: %d was there by %s.", when, t.name(c.Read), c.Other, t.end(c.By))
+		return fmt.Sprintf("%s, %s was no longer empty: %d was there %s.", when, t.name(c.Read), c.Other, t.by(c.By))
 	}
-	return fmt.Sprintf("%s, %s was gone: %d was there by %s, and from %s to %s nobody was writing %s to %s%s.",
-		when, c.Saw, c.Other, t.end(c.By), t.start(c.Since), t.end(c.Read), c.Saw, t.name(c.Read), except(c.Failed))
+	return fmt.Sprintf("%s, %s was gone: %d was there %s, and from %s to %s nobody was writing %s to %s%s.",
+		when, c.Saw, c.Other, t.by(c.By), t.start(c.Since), t.end(c.Read), c.Saw, t.name(c.Read), except(c.Failed))
 }
 
 // Holds implements [Claim].
@@ -235,8 +260,8 @@ func (c Spent) Text(t Teller) string {
 	if !t.Timed {
 		when = "At " + t.start(c.Read)
 	}
-	return fmt.Sprintf("%s, %s was gone: it was written only once and was there by %s, and %d was there at some time from %s to %s.",
-		when, c.Saw, t.end(c.Seen), c.Other, t.start(c.Since), t.end(c.By))
+	return fmt.Sprintf("%s, %s was gone: it was written only once and was there %s, and %d was there at some time from %s to %s.",
+		when, c.Saw, t.by(c.Seen), c.Other, t.start(c.Since), t.end(c.By))
 }
 
 // Holds implements [Claim].
@@ -291,7 +316,7 @@ type Twice struct {
 
 // Text implements [Claim].
 func (c Twice) Text(t Teller) string {
-	return fmt.Sprintf("%d stands twice in what process %d read at %s.", c.Value, c.Read.Process, t.end(c.Read))
+	return fmt.Sprintf("%d stands more than once in what process %d read at %s.", c.Value, c.Read.Process, t.end(c.Read))
 }
 
 // Holds implements [Claim].
@@ -320,7 +345,7 @@ type Missing struct {
 
 // Text implements [Claim].
 func (c Missing) Text(t Teller) string {
-	s := fmt.Sprintf("%d was in %s by %s, before process %d began to read at %s, and is missing in its answer", c.Value, t.name(c.Read), t.end(c.By), c.Read.Process, t.start(c.Read))
+	s := fmt.Sprintf("%d was in %s %s, before process %d began to read at %s, and is missing in its answer", c.Value, t.name(c.Read), t.by(c.By), c.Read.Process, t.start(c.Read))
 	if c.Again == nil {
 		return s + " and ever after."
 	}
@@ -374,7 +399,11 @@ func TooOftenBy(whole []*harness.Operation, v int64, by *harness.Operation) TooO
 
 // Text implements [Claim].
 func (c TooOften) Text(t Teller) string {
-	return fmt.Sprintf("By %s %d had come out %s, and nobody had begun to put it in more than %s%s.", t.end(c.By), c.Value, Times(c.Out), Times(c.In), except(c.Failed))
+	more := ""
+	if c.In > 0 {
+		more = " more than " + Times(c.In)
+	}
+	return fmt.Sprintf("By %s, %d had come out %s, and nobody had begun to put it in%s%s.", t.end(c.By), c.Value, Times(c.Out), more, except(c.Failed))
 }
 
 // Holds implements [Claim].
@@ -749,9 +778,9 @@ func (c Crowded) Text(t Teller) string {
 		few, under = "only one "+other, "was"
 	}
 	if c.From == nil {
-		return fmt.Sprintf("By %s %s had succeeded, and %s had begun%s.", t.end(c.To), Plural(c.Did, did), few, except(c.Failed))
+		return fmt.Sprintf("By %s, %s had succeeded, and %s had begun%s.", t.end(c.To), Plural(c.Did, did), few, except(c.Failed))
 	}
-	return fmt.Sprintf("From %s to %s %s began and succeeded, while %s %s under way%s; one has to come between any two of them.",
+	return fmt.Sprintf("From %s to %s, %s began and succeeded, while %s %s under way%s; one has to come between any two of them.",
 		t.start(c.From), t.end(c.To), Plural(c.Did, did), few, under, except(c.Failed))
 }
 
@@ -760,12 +789,20 @@ func (c Crowded) Holds(whole []*harness.Operation) bool {
 	return c.Did > c.allowed() && c == CrowdedIn(whole, c.F, c.From, c.To)
 }
 
+// noun is what a function of a lock is called.
+func noun(f string) string {
+	if f == "renew" {
+		return "renewal"
+	}
+	return f
+}
+
 // NotHeld is the claim that a process did something with a lock that it did not hold.
 type NotHeld struct{ Op *harness.Operation }
 
 // Text implements [Claim].
 func (c NotHeld) Text(t Teller) string {
-	return fmt.Sprintf("Process %d did not hold %s when its %s at %s succeeded.", c.Op.Process, t.name(c.Op), c.Op.F, t.end(c.Op))
+	return fmt.Sprintf("Process %d did not hold %s when its %s at %s succeeded.", c.Op.Process, t.name(c.Op), noun(c.Op.F), t.end(c.Op))
 }
 
 // Holds implements [Claim].
@@ -809,7 +846,7 @@ type BothHeld struct {
 
 // Text implements [Claim].
 func (c BothHeld) Text(t Teller) string {
-	return fmt.Sprintf("At %s processes %d and %d both held %s: process %d had been given it by %s, and had neither begun to release it nor had its lease run out.",
+	return fmt.Sprintf("At %s processes %d and %d both held %s: process %d had been given it by %s and had not begun to release it, nor had its lease run out.",
 		t.end(c.Then), c.First.Process, c.Then.Process, t.name(c.Then), c.First.Process, t.end(c.First))
 }
 
@@ -828,7 +865,7 @@ type HeldOn struct {
 // Text implements [Claim].
 func (c HeldOn) Text(t Teller) string {
 	return fmt.Sprintf("Process %d held %s at least from %s to %s, since its %s succeeded; in that time process %d was given it.",
-		c.First.Process, t.name(c.First), t.end(c.First), t.start(c.Proof), c.Proof.F, c.Then.Process)
+		c.First.Process, t.name(c.First), t.end(c.First), t.start(c.Proof), noun(c.Proof.F), c.Then.Process)
 }
 
 // Holds implements [Claim].

@@ -67,9 +67,17 @@ func (t Teller) name(op *harness.Operation) string { return NameOf(t.Model, op.K
 // NameOf names an object: its key, or "the register" where there is only one.
 func NameOf(m model.Model, key string) string {
 	if key == "" {
-		return "the " + m.Name
+		return "the " + Noun(m)
 	}
 	return key
+}
+
+// Noun is what an object of the model is called, in the words of a sentence.
+func Noun(m model.Model) string {
+	if m.Kind == model.KVKind {
+		return "key-value store"
+	}
+	return strings.ReplaceAll(m.Name, "-", " ")
 }
 
 // start is the moment at which op began: a time, where there is one.
@@ -94,6 +102,14 @@ func (t Teller) end(op *harness.Operation) string {
 	default:
 		return "the end of " + t.reference(op)
 	}
+}
+
+// by says that something was so when op ended.
+func (t Teller) by(op *harness.Operation) string {
+	if op.Process == harness.Beginning {
+		return "at the beginning"
+	}
+	return "by " + t.end(op)
 }
 
 // reference names an operation of which no time is known.
@@ -335,6 +351,12 @@ func wish(op *harness.Operation, object string) string {
 			return op.F + " from " + object
 		case "delete-min":
 			return "take the smallest out of " + object
+		case "get":
+			return "read " + object
+		case "generate":
+			return "ask for an id"
+		case "renew":
+			return "renew its lease of " + object
 		}
 		return op.F + " " + object
 	}

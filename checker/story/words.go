@@ -25,10 +25,19 @@ func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	if strings.HasSuffix(noun, "x") {
-		noun += "e"
+	return fmt.Sprintf("%d %s", n, plural(noun))
+}
+
+func plural(noun string) string {
+	for _, hiss := range []string{"s", "x", "z", "ch", "sh"} {
+		if strings.HasSuffix(noun, hiss) {
+			return noun + "es"
+		}
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	if stem, ends := strings.CutSuffix(noun, "y"); ends && !strings.HasSuffix(stem, "a") && !strings.HasSuffix(stem, "e") && !strings.HasSuffix(stem, "o") {
+		return stem + "ies"
+	}
+	return noun + "s"
 }
 
 // List writes the first few names, quoted, and says how many more there are.
