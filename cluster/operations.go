@@ -132,3 +132,26 @@ type Grant struct {
 	// at which the client asked; 0: never.
 	Lease time.Duration
 }
+
+// Storage is a set of directories by key. In each are objects by name: some bytes each,
+// that are written and read as a whole.
+type Storage interface {
+	// WriteObject makes content the object of that name, in place of any that was there.
+	// Who reads meanwhile, or after a write that broke off, sees all of it or nothing of
+	// it: a system whose writes can be seen half done writes under a name outside of
+	// the directory, and renames.
+	WriteObject(ctx context.Context, dir, name string, content []byte) error
+	// AppendObject adds content to the end of an object. Its error wraps harness.ErrFail
+	// if there is none of that name.
+	AppendObject(ctx context.Context, dir, name string, content []byte) error
+	// ReadObject returns the whole object; found is false if there is none of that name.
+	ReadObject(ctx context.Context, dir, name string) (content []byte, found bool, err error)
+	// ListObjects returns the names of all objects of a directory, in any order; none if
+	// there is no such directory.
+	ListObjects(ctx context.Context, dir string) ([]string, error)
+	// RenameObject gives an object another name in the same directory, in place of any
+	// object that has it: at one moment, so that nobody sees it under both names or under
+	// none. Its error wraps harness.ErrFail if there is no object of the name from. A
+	// system that never renames onto a name in use may fail then.
+	RenameObject(ctx context.Context, dir, from, to string) error
+}
