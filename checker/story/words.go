@@ -28,6 +28,9 @@ func Plural(n int, noun string) string {
 	if strings.HasSuffix(noun, "x") {
 		noun += "e"
 	}
+	if n := len(noun) - 1; noun[n] == 'y' && !strings.ContainsRune("aeiou", rune(noun[n-1])) {
+		noun = noun[:n] + "ie"
+	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
