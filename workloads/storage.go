@@ -79,9 +79,9 @@ var storage = Workload{
 	Conditional: []string{"append", "rename"}, // there may be no object
 }
 
-// blockSize is the size of a block in bytes: larger than what systems keep a checksum of,
-// and than a page, so that a block can be torn.
-const blockSize = 4 << 10
+// blockSize is the size of a block in bytes: more than what systems keep one checksum of,
+// so that a block can be torn.
+const blockSize = 1 << 10
 
 // A block is its number, as 8 bytes, then bytes that follow from it, and the checksum of
 // all that, as 4 bytes.
@@ -127,8 +127,8 @@ func blocks(content []byte) []int64 {
 func objectNames() []string { return []string{"a", "b", "c", "d"} }
 
 const (
-	mostBlocks = 4  // of a write
-	longObject = 12 // to an object of so many blocks nothing is appended
+	mostBlocks = 4 // of a write
+	longObject = 8 // to an object of so many blocks nothing is appended
 )
 
 // storageOps mixes the operations on one directory. It appends to objects that there

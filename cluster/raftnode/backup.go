@@ -251,10 +251,7 @@ func (b *backup) do(ctx context.Context, req Request, op operation) (resp Respon
 		b.fsm.view(func(s *state) { resp = op.look(s, req) })
 		return resp, nil
 	}
-	c := command{
-		Op: op.command, Key: req.Key, Value: req.Value, From: req.From, Txn: req.Txn,
-		Client: req.Client, Seq: req.Seq, Retry: req.Retry,
-	}
+	c := commandOf(req, op)
 	epoch := b.epoch
 	l := &raft.Log{Index: b.last + 1, Term: epoch, Type: raft.LogCommand, Data: c.encode()}
 	if err := b.cfg.Logs.StoreLog(l); err != nil {

@@ -34,6 +34,11 @@ const (
 	AbortedAppend     Bug = "aborted-append"
 	StuckTransfer     Bug = "stuck-transfer"
 	ShutdownOnRemove  Bug = "shutdown-on-remove"
+	TornObject        Bug = "torn-object"
+	FracturedObject   Bug = "fractured-object"
+	CopyRename        Bug = "copy-rename"
+	StaleAppend       Bug = "stale-append"
+	StaleList         Bug = "stale-list"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -68,6 +73,11 @@ var Bugs = []BugDoc{
 	{AbortedAppend, "a transaction that takes longer than 100 ms to commit is called aborted and stays in the log"},
 	{StuckTransfer, "a leader that was told to hand the lead over, and could not, goes on to think that it is doing so, and refuses all writes"},
 	{ShutdownOnRemove, "a leader that is removed shuts its raft down, as is hashicorp/raft's default, and is of no use when it is taken back"},
+	{TornObject, "an object is written in place, part by part, and not as a whole once all parts are there"},
+	{FracturedObject, "an object is read part by part, each at a moment of its own"},
+	{CopyRename, "a rename copies the object in one entry of the log and removes the old one in another"},
+	{StaleAppend, "an append takes the length of the object from the leader's state, and then writes there through the log"},
+	{StaleList, "every node answers the list of a directory from its own state"},
 }
 
 // ParseBug finds a planted bug by name.

@@ -24,9 +24,10 @@ type command struct {
 	Op     string
 	Key    string
 	Value  int64
-	From   *int64  // what a cas expects; nil: nothing
-	Txn    []Micro // the steps of a transaction
-	Client string  // with Seq, the command's identity
+	From   *int64        // what a cas expects; nil: nothing
+	Txn    []Micro       // the steps of a transaction
+	Object objectCommand // of an operation on objects
+	Client string        // with Seq, the command's identity
 	Seq    uint64
 	Retry  bool  // was proposed before
 	At     int64 // when it was proposed, in Unix nanoseconds (local-clock-apply)
@@ -100,6 +101,9 @@ func (c *coder) command(m *command) {
 	c.Uint(&m.Seq)
 	c.Bool(&m.Retry)
 	c.Int(&m.At)
+	if onObject(m.Op) {
+		c.object(&m.Object)
+	}
 }
 
 // result is what applying a command gave.
@@ -124,7 +128,7 @@ func (r refusal) failure() *Failure {
 	switch r {
 	case "":
 		return nil
-	case refusedExpired, refusedOp:
+	case refusedExpired, refusedOp, refusedMissing:
 		return &Failure{Reason: string(r), Happened: DidNotHappen, final: true}
 	default:
 		// An earlier proposal of the same command may have been applied.

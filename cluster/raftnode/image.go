@@ -10,15 +10,17 @@ import (
 
 // image is a state as it stands in a snapshot.
 type image struct {
-	Index     uint64                `json:"index"`
-	Term      uint64                `json:"term"`
-	Registers map[string]int64      `json:"registers"`
-	Sets      map[string][]int64    `json:"sets"`
-	Queues    map[string]queueImage `json:"queues"`
-	Counters  map[string]int64      `json:"counters"`
-	Lists     map[string][]int64    `json:"lists"`
-	Sessions  []session             `json:"sessions"` // by the time of their last command, the oldest first
-	Evicted   uint64                `json:"evicted"`
+	Index     uint64                       `json:"index"`
+	Term      uint64                       `json:"term"`
+	Registers map[string]int64             `json:"registers"`
+	Sets      map[string][]int64           `json:"sets"`
+	Queues    map[string]queueImage        `json:"queues"`
+	Counters  map[string]int64             `json:"counters"`
+	Lists     map[string][]int64           `json:"lists"`
+	Objects   map[string]map[string][]byte `json:"objects,omitempty"` // by directory and name
+	Uploads   []upload                     `json:"uploads,omitempty"` // sorted by client
+	Sessions  []session                    `json:"sessions"`          // by the time of their last command, the oldest first
+	Evicted   uint64                       `json:"evicted"`
 }
 
 type queueImage struct {
@@ -53,6 +55,7 @@ func (s *state) image() *image {
 	for key := range s.lists {
 		im.Lists[key] = s.list(key)
 	}
+	s.objects.image(im)
 	for e := s.recent.Front(); e != nil; e = e.Next() {
 		im.Sessions = append(im.Sessions, *e.Value.(*session))
 	}
@@ -86,6 +89,7 @@ func (im *image) state() *state {
 			s.appendTo(key, v)
 		}
 	}
+	s.restoreObjects(im)
 	for i := range im.Sessions {
 		n := im.Sessions[i]
 		s.sessions[n.Client] = s.recent.PushBack(&n)

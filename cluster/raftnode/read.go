@@ -22,6 +22,9 @@ func (n *Node) read(ctx context.Context, req Request, op operation) (Response, *
 	if n.cfg.Bug.is(LeaseWallClock) && n.lease.holds() {
 		return n.look(req, op), nil
 	}
+	if n.cfg.Bug.is(StaleList) && op.name == PathObjectList {
+		return n.look(req, op), nil
+	}
 	return n.route(ctx, req, op, func(ctx context.Context) (Response, *Failure) {
 		if n.cfg.Bug.is(DirtyRead) {
 			if v, ok := n.dirty.newest(req.Key); ok && op.name == PathRegisterRead {
@@ -30,6 +33,9 @@ func (n *Node) read(ctx context.Context, req Request, op operation) (Response, *
 		}
 		if n.cfg.Bug.is(FracturedRead) && op.name == PathTxnRead {
 			return n.fractured(ctx, req, op)
+		}
+		if n.cfg.Bug.is(FracturedObject) && op.name == PathObjectRead {
+			return n.fracturedObject(ctx, req, op)
 		}
 		if f := n.confirm(ctx, req.Reads != Lease); f != nil {
 			return Response{}, f
