@@ -155,3 +155,28 @@ type Storage interface {
 	// system that never renames onto a name in use may fail then.
 	RenameObject(ctx context.Context, dir, from, to string) error
 }
+
+// Cache is a set of entries by key, each a copy of what is stored elsewhere (its origin), for
+// a while. Who finds no entry fills it, if nobody else does: at most one client at a
+// time has the lease to fill a key, so that not all of them ask the origin at once.
+// An invalidation says that the origin has changed.
+type Cache interface {
+	// CacheGet returns the entry. If there is none, the client may be given the lease to fill it,
+	// which lasts as long as it asks for, counted from the moment at which it asks, unless the key is
+	// filled or invalidated before.
+	CacheGet(ctx context.Context, key string, lease time.Duration) (Cached, error)
+	// CacheFill stores an entry for the time ttl at most, and ends the lease, which is named by its
+	// token. Its error wraps harness.ErrFail if the client does not have the lease any more.
+	CacheFill(ctx context.Context, key string, token, v int64, ttl time.Duration) error
+	// CacheInvalidate removes the entry and ends the lease, if there are any: what was read from the origin
+	// before is not to be seen in the cache any more.
+	CacheInvalidate(ctx context.Context, key string) error
+}
+
+// Cached is what a cache answers.
+type Cached struct {
+	Value *int64 // the entry; nil: there is none
+	// Token names the lease that the client was given to fill the entry; nil: it was not, because
+	// somebody else has it.
+	Token *int64
+}

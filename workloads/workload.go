@@ -91,6 +91,7 @@ var All = map[string]Workload{
 	"log":         logs,
 	"bank":        bank,
 	"storage":     storage,
+	"cache":       cache,
 }
 
 // Find returns the workload of that name, or of several names with commas between them,

@@ -20,6 +20,7 @@ type Request struct {
 	Txn   []Micro `json:"txn,omitempty"`  // the steps of a transaction
 	// Object is the object that it is about; Key is its directory.
 	Object *Object `json:"object,omitempty"`
+	Cached *Cached `json:"cached,omitempty"` // of an operation on the cache
 	// Client and Seq identify a write: the same pair is applied once. A client
 	// counts its writes up and has one of them open at a time.
 	Client string `json:"client,omitempty"`
@@ -41,6 +42,7 @@ type Response struct {
 	Values []int64 `json:"values,omitempty"` // a set's elements, ascending
 	Txn    []Micro `json:"txn,omitempty"`    // the steps of a transaction, with what its reads saw
 	Object *Object `json:"object,omitempty"` // what an operation on objects saw
+	Cached *Cached `json:"cached,omitempty"` // the lease that a get from the cache gave
 }
 
 // The paths of the operations.
@@ -94,7 +96,7 @@ var operations = []operation{
 }
 
 // allOperations are those of all kinds of objects.
-func allOperations() []operation { return slices.Concat(operations, objectOperations) }
+func allOperations() []operation { return slices.Concat(operations, objectOperations, cacheOperations) }
 
 const (
 	defaultTimeout = 5 * time.Second
@@ -131,6 +133,9 @@ func serveOperation(life context.Context, w http.ResponseWriter, r *http.Request
 	}
 	if err == nil && strings.HasPrefix(op.name, "/object/") {
 		err = checkObject(req, op.name)
+	}
+	if err == nil && onCache(op.command) {
+		err = checkCache(req, op.name)
 	}
 	if err != nil {
 		answer(w, http.StatusBadRequest, didNotHappen(err.Error()))
@@ -192,6 +197,11 @@ func decodeRequest(body io.Reader) (Request, error) {
 func (n *Node) do(ctx context.Context, req Request, op operation) (Response, *Failure) {
 	if op.read {
 		return n.read(ctx, req, op)
+	}
+	if n.cfg.Bug.is(CacheFollower) && op.command == opCacheGet {
+		if v := n.cacheFollower(req.Key); v != nil {
+			return Response{Value: v}, nil
+		}
 	}
 	return n.route(ctx, req, op, func(ctx context.Context) (Response, *Failure) {
 		return n.write(ctx, req, op)

@@ -39,6 +39,11 @@ const (
 	CopyRename        Bug = "copy-rename"
 	StaleAppend       Bug = "stale-append"
 	StaleList         Bug = "stale-list"
+	FillWithoutLease  Bug = "fill-without-lease"
+	LateFill          Bug = "late-fill"
+	RestartedTTL      Bug = "restarted-ttl"
+	CacheFollower     Bug = "cache-follower"
+	CacheWallClock    Bug = "cache-wall-clock"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -78,6 +83,11 @@ var Bugs = []BugDoc{
 	{CopyRename, "a rename copies the object in one entry of the log and removes the old one in another"},
 	{StaleAppend, "an append takes the length of the object from the leader's state, and then writes there through the log"},
 	{StaleList, "every node answers the list of a directory from its own state"},
+	{FillWithoutLease, "whoever finds no entry in the cache may fill it, and all of them do"},
+	{LateFill, "an invalidation removes the entry of the cache and not the lease of who is filling it with what it read before"},
+	{RestartedTTL, "a new leader takes the entries of the cache to live as long again as when they were filled"},
+	{CacheFollower, "every node answers from its own state of the cache"},
+	{CacheWallClock, "each leader goes by its own wall clock to know when an entry of the cache has come to its end"},
 }
 
 // ParseBug finds a planted bug by name.

@@ -214,6 +214,12 @@ func (s *state) keepOver(im *image) *state {
 		}
 		im.Objects[dir] = names
 	}
+	for key, e := range mine.Cache {
+		if im.Cache == nil {
+			im.Cache = map[string]cacheEntry{}
+		}
+		im.Cache[key] = e
+	}
 	return im.state()
 }
 

@@ -19,7 +19,9 @@ type image struct {
 	Lists     map[string][]int64           `json:"lists"`
 	Objects   map[string]map[string][]byte `json:"objects,omitempty"` // by directory and name
 	Uploads   []upload                     `json:"uploads,omitempty"` // sorted by client
-	Sessions  []session                    `json:"sessions"`          // by the time of their last command, the oldest first
+	Cache     map[string]cacheEntry        `json:"cache,omitempty"`
+	Leases    int64                        `json:"leases,omitempty"`
+	Sessions  []session                    `json:"sessions"` // by the time of their last command, the oldest first
 	Evicted   uint64                       `json:"evicted"`
 }
 
@@ -41,6 +43,8 @@ func (s *state) image() *image {
 		Lists:     make(map[string][]int64, len(s.lists)),
 		Sessions:  make([]session, 0, len(s.sessions)),
 		Evicted:   s.evicted,
+		Cache:     maps.Clone(s.cache),
+		Leases:    s.leases,
 	}
 	for key, set := range s.sets {
 		all := make([]int64, 0, len(set))
@@ -90,6 +94,10 @@ func (im *image) state() *state {
 		}
 	}
 	s.restoreObjects(im)
+	s.leases = im.Leases
+	for key, e := range im.Cache {
+		s.setCache(key, e)
+	}
 	for i := range im.Sessions {
 		n := im.Sessions[i]
 		s.sessions[n.Client] = s.recent.PushBack(&n)

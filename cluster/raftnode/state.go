@@ -21,6 +21,8 @@ type state struct {
 	counters    map[string]int64
 	lists       map[string][]int64 // elements are never changed, only added
 	objects     objects
+	cache       map[string]cacheEntry
+	leases      int64                    // how many were given
 	sessions    map[string]*list.Element // of *session
 	recent      *list.List               // the same, by the time of their last command, the oldest first
 	evicted     uint64                   // how many sessions were forgotten
@@ -48,6 +50,7 @@ func newState() *state {
 		counters:  map[string]int64{},
 		lists:     map[string][]int64{},
 		objects:   newObjects(),
+		cache:     map[string]cacheEntry{},
 		sessions:  map[string]*list.Element{},
 		recent:    list.New(),
 	}
@@ -130,6 +133,9 @@ func (s *state) perform(c command) result {
 	default:
 		if onObject(c.Op) {
 			return s.performObject(c)
+		}
+		if onCache(c.Op) {
+			return s.performCache(c)
 		}
 		return result{Refused: refusedOp}
 	}

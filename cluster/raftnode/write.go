@@ -11,7 +11,7 @@ func commandOf(req Request, op operation) command {
 	o := req.object()
 	return command{
 		Op: op.command, Key: req.Key, Value: req.Value, From: req.From, Txn: req.Txn,
-		Object: objectCommand{o.Name, o.To, o.Content},
+		Object: objectCommand{o.Name, o.To, o.Content}, Cache: cacheOf(req),
 		Client: req.Client, Seq: req.Seq, Retry: req.Retry,
 	}
 }
@@ -24,6 +24,8 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 	}
 	var decided *int64
 	switch {
+	case onCache(c.Op):
+		return n.cacheWrite(ctx, c)
 	case c.Op == opCAS && n.cfg.Bug.is(CASOutsideLog):
 		n.fsm.view(func(s *state) { decided = s.register(c.Key) })
 		if !equal(decided, c.From) {
@@ -61,5 +63,5 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 	if decided != nil {
 		return Response{Value: decided}, nil
 	}
-	return Response{Value: r.Value, Txn: r.Txn}, nil
+	return r.response(), nil
 }

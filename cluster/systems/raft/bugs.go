@@ -40,6 +40,11 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.CopyRename:        {"storage", []string{"kill:leader"}},
 	raftnode.StaleAppend:       {"storage", []string{"pause:follower", "kill:leader"}},
 	raftnode.StaleList:         {"storage", []string{"partition:follower"}},
+	raftnode.FillWithoutLease:  {"cache", []string{"kill:leader"}},
+	raftnode.LateFill:          {"cache", []string{"kill:leader"}},
+	raftnode.RestartedTTL:      {"cache", []string{"kill:leader", "partition:leader"}},
+	raftnode.CacheFollower:     {"cache", []string{"partition:follower"}},
+	raftnode.CacheWallClock:    {"cache", []string{"clock-jump:all"}},
 }
 
 // Bugs implements cluster.System.
