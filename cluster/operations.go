@@ -132,3 +132,51 @@ type Grant struct {
 	// at which the client asked; 0: never.
 	Lease time.Duration
 }
+
+// Storage is a set of directories by key. In each are objects by name: some bytes each,
+// that are written and read as a whole.
+type Storage interface {
+	// WriteObject makes content the object of that name, in place of any that was there.
+	// Who reads meanwhile, or after a write that broke off, sees all of it or nothing of
+	// it: a system whose writes can be seen half done writes under a name outside of
+	// the directory, and renames.
+	WriteObject(ctx context.Context, dir, name string, content []byte) error
+	// AppendObject adds content to the end of an object. Its error wraps harness.ErrFail
+	// if there is none of that name.
+	AppendObject(ctx context.Context, dir, name string, content []byte) error
+	// ReadObject returns the whole object; found is false if there is none of that name.
+	ReadObject(ctx context.Context, dir, name string) (content []byte, found bool, err error)
+	// ListObjects returns the names of all objects of a directory, in any order; none if
+	// there is no such directory.
+	ListObjects(ctx context.Context, dir string) ([]string, error)
+	// RenameObject gives an object another name in the same directory, in place of any
+	// object that has it: at one moment, so that nobody sees it under both names or under
+	// none. Its error wraps harness.ErrFail if there is no object of the name from. A
+	// system that never renames onto a name in use may fail then.
+	RenameObject(ctx context.Context, dir, from, to string) error
+}
+
+// Cache is a set of entries by key, each a copy of what is stored elsewhere (its origin), for
+// a while. Who finds no entry fills it, if nobody else does: at most one client at a
+// time has the lease to fill a key, so that not all of them ask the origin at once.
+// An invalidation says that the origin has changed.
+type Cache interface {
+	// CacheGet returns the entry. If there is none, the client may be given the lease to fill it,
+	// which lasts as long as it asks for, counted from the moment at which it asks, unless the key is
+	// filled or invalidated before.
+	CacheGet(ctx context.Context, key string, lease time.Duration) (Cached, error)
+	// CacheFill stores an entry for the time ttl at most, and ends the lease, which is named by its
+	// token. Its error wraps harness.ErrFail if the client does not have the lease any more.
+	CacheFill(ctx context.Context, key string, token, v int64, ttl time.Duration) error
+	// CacheInvalidate removes the entry and ends the lease, if there are any: what was read from the origin
+	// before is not to be seen in the cache any more.
+	CacheInvalidate(ctx context.Context, key string) error
+}
+
+// Cached is what a cache answers.
+type Cached struct {
+	Value *int64 // the entry; nil: there is none
+	// Token names the lease that the client was given to fill the entry; nil: it was not, because
+	// somebody else has it.
+	Token *int64
+}

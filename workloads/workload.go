@@ -90,6 +90,8 @@ var All = map[string]Workload{
 	"lock":        lock,
 	"log":         logs,
 	"bank":        bank,
+	"storage":     storage,
+	"cache":       cache,
 }
 
 // Find returns the workload of that name, or of several names with commas between them,

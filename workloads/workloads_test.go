@@ -32,6 +32,8 @@ type memory struct {
 	counters  map[string]int64
 	accounts  map[string]int64
 	locks     map[string]holding
+	dirs      map[string]map[string][]byte
+	cached    map[string]cached
 	calls     int
 	broken    string // the function that goes wrong now and then
 }
@@ -41,7 +43,7 @@ func newMemory(broken string) *memory {
 	for _, a := range cluster.BankAccounts() {
 		accounts[a] = cluster.BankBalance
 	}
-	return &memory{accounts: accounts, registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, broken: broken}
+	return &memory{accounts: accounts, registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, dirs: map[string]map[string][]byte{}, cached: map[string]cached{}, broken: broken}
 }
 
 // holding is who holds a lock, and the token of the last one who did.
@@ -265,6 +267,120 @@ func (c conn) Balances(context.Context) (map[string]int64, error) {
 	return all, nil
 }
 
+func (c conn) dir(key string) map[string][]byte {
+	if c.dirs[key] == nil {
+		c.dirs[key] = map[string][]byte{}
+	}
+	return c.dirs[key]
+}
+
+func (c conn) WriteObject(_ context.Context, dir, name string, content []byte) error {
+	wrong := c.wrong("put")
+	defer c.mu.Unlock()
+	content = bytes.Clone(content)
+	if wrong { // what was there shows through
+		copy(content, c.dir(dir)[name][:min(len(c.dir(dir)[name]), 100)])
+		content = append(content, 0)
+	}
+	c.dir(dir)[name] = content
+	return nil
+}
+
+func (c conn) AppendObject(_ context.Context, dir, name string, content []byte) error {
+	wrong := c.wrong("append")
+	defer c.mu.Unlock()
+	have, found := c.dir(dir)[name]
+	if !found {
+		return fmt.Errorf("%w: there is none", harness.ErrFail)
+	}
+	if wrong { // over the last block
+		have = have[:len(have)-len(content)]
+	}
+	c.dir(dir)[name] = append(bytes.Clone(have), content...)
+	return nil
+}
+
+func (c conn) ReadObject(_ context.Context, dir, name string) ([]byte, bool, error) {
+	wrong := c.wrong("look")
+	defer c.mu.Unlock()
+	have, found := c.dir(dir)[name]
+	if wrong && found {
+		return have[:len(have)-1], found, nil
+	}
+	return have, found, nil
+}
+
+func (c conn) ListObjects(_ context.Context, dir string) (names []string, err error) {
+	wrong := c.wrong("list")
+	defer c.mu.Unlock()
+	for name := range c.dir(dir) {
+		if !wrong {
+			names = append(names, name)
+		}
+		wrong = false // one is left out
+	}
+	return names, nil
+}
+
+func (c conn) RenameObject(_ context.Context, dir, from, to string) error {
+	wrong := c.wrong("rename")
+	defer c.mu.Unlock()
+	have, found := c.dir(dir)[from]
+	if !found {
+		return fmt.Errorf("%w: there is none", harness.ErrFail)
+	}
+	c.dir(dir)[to] = have
+	if !wrong { // or it is there twice
+		delete(c.dir(dir), from)
+	}
+	return nil
+}
+
+// cached is an entry of the cache, and the lease to fill it.
+type cached struct {
+	value *int64
+	ends  time.Time
+	token int64 // of the lease; 0: there is none
+	until time.Time
+}
+
+func (c conn) CacheGet(_ context.Context, key string, lease time.Duration) (cluster.Cached, error) {
+	time.Sleep(150 * time.Millisecond)
+	c.wrong("get")
+	now := time.Now()
+	defer c.mu.Unlock()
+	e := c.cached[key]
+	switch {
+	case e.value != nil && (now.Before(e.ends) || c.broken == "get"): // that is over
+		return cluster.Cached{Value: e.value}, nil
+	case e.token != 0 && now.Before(e.until) && c.broken != "lease":
+		return cluster.Cached{}, nil
+	}
+	token := int64(c.calls)
+	c.cached[key] = cached{token: token, until: now.Add(lease)}
+	return cluster.Cached{Token: &token}, nil
+}
+
+func (c conn) CacheFill(_ context.Context, key string, token, v int64, ttl time.Duration) error {
+	time.Sleep(150 * time.Millisecond)
+	c.wrong("fill") // or the lease is not looked at
+	defer c.mu.Unlock()
+	if c.cached[key].token != token && c.broken != "fill" {
+		return fmt.Errorf("%w: the lease is over", harness.ErrFail)
+	}
+	c.cached[key] = cached{value: &v, ends: time.Now().Add(ttl)}
+	return nil
+}
+
+func (c conn) CacheInvalidate(_ context.Context, key string) error {
+	wrong := c.wrong("invalidate")
+	defer c.mu.Unlock()
+	if !wrong {
+		delete(c.cached, key)
+	}
+	return nil
+}
+
 // judge runs the workload against memory that breaks the function broken, and
 // judges what was recorded with the workload's own checkers.
 func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
@@ -349,13 +465,15 @@ func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
 		// What it appends gets lost, and what it reads is old.
 		"list-append": {"txn"},
 		"bank":        {"transfer", "read"},
+		"storage":     {"put", "append", "look", "list", "rename"},
+		"cache":       {"get", "lease", "fill", "invalidate"},
 	}
 	for _, name := range workloads.Names() {
 		w, err := workloads.Find(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := !slices.Contains([]string{"bank", "lock", "log", "messages"}, name); want && w.Monitor() == nil {
+		if want := !slices.Contains([]string{"bank", "cache", "lock", "log", "messages", "storage"}, name); want && w.Monitor() == nil {
 			t.Errorf("the workload %s is not watched while it runs", name)
 		}
 		t.Run(name, func(t *testing.T) {

@@ -144,7 +144,7 @@ func Lock() Model {
 		},
 		Parts:    lockParts,
 		Personal: true,
-		prepare:  withLapses,
+		prepare:  func(ops []harness.Operation) []harness.Operation { return withLapses(ops, lockLease) },
 		Kind:     LockKind,
 	}
 }
@@ -187,12 +187,20 @@ func lockParts(ops []harness.Operation) [][]int {
 	return parts
 }
 
-// withLapses adds an operation for the end of each lease that was granted. It may take
+// lockLease is how long the lease lasts that op was granted on a lock; 0: there is no end.
+func lockLease(op *harness.Operation) time.Duration {
+	if op.Type != harness.OK || op.F != "acquire" && op.F != "renew" {
+		return 0
+	}
+	return Granted(op).Lease
+}
+
+// withLapses adds an operation for the end of each lease that was granted, as leaseOf says. It may take
 // effect at any moment after the lease is over, or never. A lease counts from the
 // moment at which the process asked for it, since the lock may count from then on. The
 // clock is the one that measured the history. Clocks of nodes may run a little faster,
 // so leases must be longer than that difference. Positions are numbered anew.
-func withLapses(ops []harness.Operation) []harness.Operation {
+func withLapses(ops []harness.Operation, leaseOf func(*harness.Operation) time.Duration) []harness.Operation {
 	type mark struct {
 		at   int // the position
 		time time.Duration
@@ -221,10 +229,11 @@ func withLapses(ops []harness.Operation) []harness.Operation {
 	whole := slices.Clone(ops)
 	for i := range ops {
 		op := &ops[i]
-		if op.Type != harness.OK || op.F != "acquire" && op.F != "renew" || Granted(op).Lease == 0 {
+		lease := leaseOf(op)
+		if lease == 0 {
 			continue
 		}
-		due := op.Start + Granted(op).Lease
+		due := op.Start + lease
 		if due < op.Start {
 			continue // it lasts beyond all time
 		}

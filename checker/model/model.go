@@ -29,6 +29,9 @@ type Model struct {
 	Blind func(op *harness.Operation) bool
 	// Text writes op for people. Optional.
 	Text func(op *harness.Operation) string
+	// Words tells op in a sentence about the object: what a completed one did, what one of
+	// unknown outcome was to do, and what it got, "" if nothing. Optional.
+	Words func(op *harness.Operation, object string) (did, wish, got string)
 	// Parts are the pieces that a failing history can be cut down by: sets of
 	// operations, each of which can be taken out of any history that the model
 	// explains so that the rest is still explained. An operation in no part

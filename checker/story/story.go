@@ -169,15 +169,15 @@ func (d Did) Text(t Teller) string {
 	if t.Timed {
 		at = " at " + Seconds(op.End)
 	}
+	wished, did, got := t.words(op, object, d.Shown)
 	switch {
 	case d.Late:
-		b.WriteString("began to " + wish(op, object))
+		b.WriteString("began to " + wished)
 		if op.Node != "" {
 			b.WriteString(" through " + op.Node)
 		}
 		b.WriteString(", which was answered" + at)
 	case op.Type == harness.OK:
-		did, got := deed(op, object, d.Shown)
 		b.WriteString(did)
 		switch {
 		case op.Node != "" && got != "":
@@ -191,7 +191,7 @@ func (d Did) Text(t Teller) string {
 			b.WriteString(", acknowledged" + at)
 		}
 	default:
-		b.WriteString("began to " + wish(op, object))
+		b.WriteString("began to " + wished)
 		if op.Node != "" {
 			b.WriteString(" through " + op.Node)
 		}
@@ -206,6 +206,16 @@ func (d Did) Text(t Teller) string {
 	}
 	b.WriteByte('.')
 	return b.String()
+}
+
+// words tell what an operation was to do, what it did if it completed, and what it got.
+func (t Teller) words(op *harness.Operation, object string, shown []int64) (wished, did, got string) {
+	if t.Model.Words != nil {
+		did, wished, got = t.Model.Words(op, object)
+		return wished, did, got
+	}
+	did, got = deed(op, object, shown)
+	return wish(op, object), did, got
 }
 
 // atBeginning tells what an object held before anybody did anything.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,9 @@ type Request struct {
 	Value int64   `json:"value,omitempty"`
 	From  *int64  `json:"from,omitempty"` // what a cas expects; absent: no value
 	Txn   []Micro `json:"txn,omitempty"`  // the steps of a transaction
+	// Object is the object that it is about; Key is its directory.
+	Object *Object `json:"object,omitempty"`
+	Cached *Cached `json:"cached,omitempty"` // of an operation on the cache
 	// Client and Seq identify a write: the same pair is applied once. A client
 	// counts its writes up and has one of them open at a time.
 	Client string `json:"client,omitempty"`
@@ -36,6 +41,8 @@ type Response struct {
 	Value  *int64  `json:"value"`
 	Values []int64 `json:"values,omitempty"` // a set's elements, ascending
 	Txn    []Micro `json:"txn,omitempty"`    // the steps of a transaction, with what its reads saw
+	Object *Object `json:"object,omitempty"` // what an operation on objects saw
+	Cached *Cached `json:"cached,omitempty"` // the lease that a get from the cache gave
 }
 
 // The paths of the operations.
@@ -88,6 +95,9 @@ var operations = []operation{
 	}},
 }
 
+// allOperations are those of all kinds of objects.
+func allOperations() []operation { return slices.Concat(operations, objectOperations, cacheOperations) }
+
 const (
 	defaultTimeout = 5 * time.Second
 	maxTimeout     = time.Minute
@@ -113,7 +123,7 @@ type perform func(ctx context.Context, req Request, op operation) (Response, *Fa
 // operationsOf serves the operations of clients while the node lives.
 func operationsOf(life context.Context, do perform) *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, op := range operations {
+	for _, op := range allOperations() {
 		mux.HandleFunc("POST "+op.name, func(w http.ResponseWriter, r *http.Request) { serveOperation(life, w, r, op, do) })
 	}
 	return mux
@@ -123,6 +133,12 @@ func serveOperation(life context.Context, w http.ResponseWriter, r *http.Request
 	req, err := decodeRequest(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil && (op.name == PathTxn || op.name == PathTxnRead) {
 		err = checkTxn(req.Txn, op.read)
+	}
+	if err == nil && strings.HasPrefix(op.name, "/object/") {
+		err = checkObject(req, op.name)
+	}
+	if err == nil && onCache(op.command) {
+		err = checkCache(req, op.name)
 	}
 	if err != nil {
 		answer(w, http.StatusBadRequest, didNotHappen(err.Error()))
@@ -187,6 +203,11 @@ func (n *Node) do(ctx context.Context, req Request, op operation) (Response, *Fa
 	}
 	if n.cfg.Cache > 0 {
 		n.recent.forget(req.Key)
+	}
+	if n.cfg.Bug.is(CacheFollower) && op.command == opCacheGet {
+		if v := n.cacheFollower(req.Key); v != nil {
+			return Response{Value: v}, nil
+		}
 	}
 	return n.route(ctx, req, op, func(ctx context.Context) (Response, *Failure) {
 		return n.write(ctx, req, op)

@@ -48,6 +48,7 @@ type backup struct {
 	serving chan struct{} // closed when the server has ended
 	ctx     context.Context
 	stop    context.CancelFunc
+	started time.Time
 	changed broadcast // fires when the log or the role has changed, or a copy has arrived
 
 	mu      sync.Mutex // guards all below, and the log
@@ -61,7 +62,7 @@ type backup struct {
 
 // startBackup runs a node until Close, as [Start] does.
 func startBackup(cfg Config) (*backup, error) {
-	b := &backup{cfg: cfg, serving: make(chan struct{}), copied: map[string]uint64{}}
+	b := &backup{cfg: cfg, started: time.Now(), serving: make(chan struct{}), copied: map[string]uint64{}}
 	if b.cfg.Events == nil {
 		b.cfg.Events = io.Discard
 	}
@@ -251,11 +252,9 @@ func (b *backup) do(ctx context.Context, req Request, op operation) (resp Respon
 		b.fsm.view(func(s *state) { resp = op.look(s, req) })
 		return resp, nil
 	}
-	c := command{
-		Op: op.command, Key: req.Key, Value: req.Value, From: req.From, Txn: req.Txn,
-		Client: req.Client, Seq: req.Seq, Retry: req.Retry,
-	}
+	c := commandOf(req, op)
 	epoch := b.epoch
+	c.Cache.Now = stamp{epoch, int64(time.Since(b.started))}
 	l := &raft.Log{Index: b.last + 1, Term: epoch, Type: raft.LogCommand, Data: c.encode()}
 	if err := b.cfg.Logs.StoreLog(l); err != nil {
 		b.mu.Unlock()
@@ -271,7 +270,7 @@ func (b *backup) do(ctx context.Context, req Request, op operation) (resp Respon
 	if f := b.awaitCopies(ctx, epoch, l.Index); f != nil {
 		return Response{}, f
 	}
-	return Response{Value: r.Value, Txn: r.Txn}, nil
+	return r.response(), nil
 }
 
 // awaitCopies returns when so many backups as the settings ask for have the entry.

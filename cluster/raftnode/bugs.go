@@ -34,6 +34,16 @@ const (
 	AbortedAppend     Bug = "aborted-append"
 	StuckTransfer     Bug = "stuck-transfer"
 	ShutdownOnRemove  Bug = "shutdown-on-remove"
+	TornObject        Bug = "torn-object"
+	FracturedObject   Bug = "fractured-object"
+	CopyRename        Bug = "copy-rename"
+	StaleAppend       Bug = "stale-append"
+	StaleList         Bug = "stale-list"
+	FillWithoutLease  Bug = "fill-without-lease"
+	LateFill          Bug = "late-fill"
+	RestartedTTL      Bug = "restarted-ttl"
+	CacheFollower     Bug = "cache-follower"
+	CacheWallClock    Bug = "cache-wall-clock"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -68,6 +78,16 @@ var Bugs = []BugDoc{
 	{AbortedAppend, "a transaction that takes longer than 100 ms to commit is called aborted and stays in the log"},
 	{StuckTransfer, "a leader that was told to hand the lead over, and could not, goes on to think that it is doing so, and refuses all writes"},
 	{ShutdownOnRemove, "a leader that is removed shuts its raft down, as is hashicorp/raft's default, and is of no use when it is taken back"},
+	{TornObject, "an object is written in place, part by part, and not as a whole once all parts are there"},
+	{FracturedObject, "an object is read part by part, each at a moment of its own"},
+	{CopyRename, "a rename copies the object in one entry of the log and removes the old one in another"},
+	{StaleAppend, "an append takes the length of the object from the leader's state, and then writes there through the log"},
+	{StaleList, "every node answers the list of a directory from its own state"},
+	{FillWithoutLease, "whoever finds no entry in the cache may fill it, and all of them do"},
+	{LateFill, "an invalidation removes the entry of the cache and not the lease of who is filling it with what it read before"},
+	{RestartedTTL, "a new leader takes the entries of the cache to live as long again as when they were filled"},
+	{CacheFollower, "every node answers from its own state of the cache"},
+	{CacheWallClock, "each leader goes by its own wall clock to know when an entry of the cache has come to its end"},
 }
 
 // ParseBug finds a planted bug by name.

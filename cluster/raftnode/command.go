@@ -24,9 +24,11 @@ type command struct {
 	Op     string
 	Key    string
 	Value  int64
-	From   *int64  // what a cas expects; nil: nothing
-	Txn    []Micro // the steps of a transaction
-	Client string  // with Seq, the command's identity
+	From   *int64        // what a cas expects; nil: nothing
+	Txn    []Micro       // the steps of a transaction
+	Object objectCommand // of an operation on objects
+	Cache  cacheCommand  // of an operation on the cache
+	Client string        // with Seq, the command's identity
 	Seq    uint64
 	Retry  bool  // was proposed before
 	At     int64 // when it was proposed, in Unix nanoseconds (local-clock-apply)
@@ -100,14 +102,30 @@ func (c *coder) command(m *command) {
 	c.Uint(&m.Seq)
 	c.Bool(&m.Retry)
 	c.Int(&m.At)
+	if onObject(m.Op) {
+		c.object(&m.Object)
+	}
+	if onCache(m.Op) {
+		c.cache(&m.Cache)
+	}
 }
 
 // result is what applying a command gave.
 type result struct {
 	Value *int64  `json:"v,omitempty"` // what a cas saw, what a dequeue took
 	Txn   []Micro `json:"x,omitempty"` // what a transaction saw
+	Token *int64  `json:"t,omitempty"` // of the lease to fill an entry of the cache
 	// Refused says why the command was not applied.
 	Refused refusal `json:"r,omitempty"`
+}
+
+// response is what a client is told of a command that was applied.
+func (r result) response() Response {
+	resp := Response{Value: r.Value, Txn: r.Txn}
+	if r.Token != nil {
+		resp.Cached = &Cached{Token: r.Token}
+	}
+	return resp
 }
 
 type refusal string
@@ -124,7 +142,7 @@ func (r refusal) failure() *Failure {
 	switch r {
 	case "":
 		return nil
-	case refusedExpired, refusedOp:
+	case refusedExpired, refusedOp, refusedMissing, refusedLease:
 		return &Failure{Reason: string(r), Happened: DidNotHappen, final: true}
 	default:
 		// An earlier proposal of the same command may have been applied.

@@ -12,6 +12,7 @@ var someCommands = []command{
 	{Op: opNoop},
 	{Op: opWrite, Key: "k", Value: -7, Client: "p1", Seq: 3, Retry: true, At: 1 << 60},
 	{Op: opCAS, Key: "ключ", From: ptr(0), Value: 1},
+	{Op: opObjectPart, Key: "d", Value: 3, Client: "p2", Seq: 9, Object: objectCommand{Name: "a", To: "b", Content: []byte{0, 1}}},
 	{Op: opTxn, Client: "p1", Seq: 1 << 63, Txn: []Micro{{F: MicroAppend, Key: "a", Value: 5}, {F: MicroRead, Key: "b"}}},
 }
 

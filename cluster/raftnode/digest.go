@@ -42,6 +42,9 @@ func sessionFact(s *session) uint64 {
 	if s.Result.Value != nil {
 		set, value = 1, uint64(*s.Result.Value)
 	}
+	if s.Result.Token != nil {
+		value += fact('k', "", uint64(*s.Result.Token))
+	}
 	for i, m := range s.Result.Txn {
 		// A list only grows: its length says what it held.
 		value += fact('t', m.F+" "+m.Key, uint64(i), uint64(m.Value), uint64(len(m.List)))

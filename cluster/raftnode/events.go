@@ -143,6 +143,7 @@ func (n *Node) observe(r *raft.Raft) {
 			if data == raft.Leader {
 				n.believe.Store(true)
 				n.fsm.led.Store(term)
+				n.elected.Store(int64(time.Since(n.started)))
 			}
 			n.events.emit(Event{Kind: EventRole, Role: role, Term: term})
 			n.changed.fire()

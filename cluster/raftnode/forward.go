@@ -65,11 +65,13 @@ func DecodeAnswer(status int, body io.Reader) (Response, *Failure) {
 			Value  json.RawMessage `json:"value"` // absent only from what is no answer
 			Values []int64         `json:"values"`
 			Txn    []Micro         `json:"txn"`
+			Object *Object         `json:"object"`
+			Cached *Cached         `json:"cached"`
 		}
 		if err := json.Unmarshal(b, &got); err != nil {
 			return Response{}, mayHaveHappened("answer is garbled: " + err.Error())
 		}
-		r := Response{Values: got.Values, Txn: got.Txn}
+		r := Response{Values: got.Values, Txn: got.Txn, Object: got.Object, Cached: got.Cached}
 		if err := json.Unmarshal(got.Value, &r.Value); err != nil {
 			return Response{}, mayHaveHappened("answer has no proper value: " + err.Error())
 		}

@@ -208,6 +208,18 @@ func (s *state) keepOver(im *image) *state {
 	for key, v := range mine.Lists {
 		im.Lists[key] = v
 	}
+	for dir, names := range mine.Objects {
+		if im.Objects == nil {
+			im.Objects = map[string]map[string][]byte{}
+		}
+		im.Objects[dir] = names
+	}
+	for key, e := range mine.Cache {
+		if im.Cache == nil {
+			im.Cache = map[string]cacheEntry{}
+		}
+		im.Cache[key] = e
+	}
 	return im.state()
 }
 

@@ -10,15 +10,19 @@ import (
 
 // image is a state as it stands in a snapshot.
 type image struct {
-	Index     uint64                `json:"index"`
-	Term      uint64                `json:"term"`
-	Registers map[string]int64      `json:"registers"`
-	Sets      map[string][]int64    `json:"sets"`
-	Queues    map[string]queueImage `json:"queues"`
-	Counters  map[string]int64      `json:"counters"`
-	Lists     map[string][]int64    `json:"lists"`
-	Sessions  []session             `json:"sessions"` // by the time of their last command, the oldest first
-	Evicted   uint64                `json:"evicted"`
+	Index     uint64                       `json:"index"`
+	Term      uint64                       `json:"term"`
+	Registers map[string]int64             `json:"registers"`
+	Sets      map[string][]int64           `json:"sets"`
+	Queues    map[string]queueImage        `json:"queues"`
+	Counters  map[string]int64             `json:"counters"`
+	Lists     map[string][]int64           `json:"lists"`
+	Objects   map[string]map[string][]byte `json:"objects,omitempty"` // by directory and name
+	Uploads   []upload                     `json:"uploads,omitempty"` // sorted by client
+	Cache     map[string]cacheEntry        `json:"cache,omitempty"`
+	Leases    int64                        `json:"leases,omitempty"`
+	Sessions  []session                    `json:"sessions"` // by the time of their last command, the oldest first
+	Evicted   uint64                       `json:"evicted"`
 }
 
 type queueImage struct {
@@ -39,6 +43,8 @@ func (s *state) image() *image {
 		Lists:     make(map[string][]int64, len(s.lists)),
 		Sessions:  make([]session, 0, len(s.sessions)),
 		Evicted:   s.evicted,
+		Cache:     maps.Clone(s.cache),
+		Leases:    s.leases,
 	}
 	for key, set := range s.sets {
 		all := make([]int64, 0, len(set))
@@ -53,6 +59,7 @@ func (s *state) image() *image {
 	for key := range s.lists {
 		im.Lists[key] = s.list(key)
 	}
+	s.objects.image(im)
 	for e := s.recent.Front(); e != nil; e = e.Next() {
 		im.Sessions = append(im.Sessions, *e.Value.(*session))
 	}
@@ -85,6 +92,11 @@ func (im *image) state() *state {
 		for _, v := range list {
 			s.appendTo(key, v)
 		}
+	}
+	s.restoreObjects(im)
+	s.leases = im.Leases
+	for key, e := range im.Cache {
+		s.setCache(key, e)
 	}
 	for i := range im.Sessions {
 		n := im.Sessions[i]

@@ -17,8 +17,8 @@ type Levers struct {
 	// Acknowledge is when a write is answered: ByMajority, or ByLeader, whose copies are
 	// asynchronous. What needs a result of the state machine waits for the majority.
 	Acknowledge string
-	// Cache is how long a node answers a read with what it answered before; 0: never. A
-	// write by way of the same node ends it.
+	// Cache is how long a node answers a read of a register, set or counter with what it
+	// answered before; 0: never. A write by way of the same node ends it.
 	Cache time.Duration
 	// Batch bounds the entries of the log in one message.
 	Batch int
@@ -79,6 +79,11 @@ func (n *Node) answersAtOnce(c command) bool {
 	return false
 }
 
+// cached reports whether answers to op are kept: the key alone says what is asked for.
+func cached(op operation) bool {
+	return op.name == PathRegisterRead || op.name == PathSetRead || op.name == PathCounterRead
+}
+
 // answers are what a node answered lately. Safe for concurrent use.
 type answers struct {
 	mu  sync.Mutex
@@ -97,9 +102,6 @@ const mostAnswers = 10_000
 
 // fresh is an answer that is no older than within.
 func (a *answers) fresh(path, key string, within time.Duration) (Response, bool) {
-	if within == 0 {
-		return Response{}, false
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k, ok := a.all[answered{path, key}]

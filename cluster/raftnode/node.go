@@ -129,6 +129,8 @@ type Node struct {
 	ctx       context.Context
 	stop      context.CancelFunc
 
+	started time.Time     // what this leader's clock counts from (see stamp)
+	elected atomic.Int64  // when it was elected last, by that clock (restarted-ttl)
 	changed broadcast     // fires when the role or the leader may have changed
 	marking chan struct{} // held by the request that proposes the first entry of a term
 	believe atomic.Bool   // was elected and has heard of no other leader since (stale-leader-read)
@@ -144,6 +146,7 @@ type Node struct {
 func Start(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg:       cfg,
+		started:   time.Now(),
 		transport: newTransport(cfg.Transport, cfg.FastHeartbeat),
 		serving:   make(chan struct{}),
 		marking:   make(chan struct{}, 1),

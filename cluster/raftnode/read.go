@@ -22,12 +22,18 @@ func (n *Node) read(ctx context.Context, req Request, op operation) (Response, *
 	if n.cfg.Bug.is(LeaseWallClock) && n.lease.holds() {
 		return n.look(req, op), nil
 	}
-	if resp, ok := n.recent.fresh(op.name, req.Key, n.cfg.Cache); ok && !req.Forwarded {
+	if n.cfg.Bug.is(StaleList) && op.name == PathObjectList {
+		return n.look(req, op), nil
+	}
+	if n.cfg.Cache == 0 || req.Forwarded || !cached(op) {
+		return n.readNow(ctx, req, op)
+	}
+	if resp, ok := n.recent.fresh(op.name, req.Key, n.cfg.Cache); ok {
 		return resp, nil
 	}
 	asked := time.Now()
 	resp, f := n.readNow(ctx, req, op)
-	if f == nil && n.cfg.Cache > 0 && req.Key != "" {
+	if f == nil {
 		n.recent.keep(op.name, req.Key, resp, asked)
 	}
 	return resp, f
@@ -46,6 +52,9 @@ func (n *Node) readNow(ctx context.Context, req Request, op operation) (Response
 		}
 		if n.cfg.Bug.is(FracturedRead) && op.name == PathTxnRead {
 			return n.fractured(ctx, req, op)
+		}
+		if n.cfg.Bug.is(FracturedObject) && op.name == PathObjectRead {
+			return n.fracturedObject(ctx, req, op)
 		}
 		if f := n.confirm(ctx, req.Reads != Lease); f != nil {
 			return Response{}, f

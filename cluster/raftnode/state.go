@@ -19,7 +19,10 @@ type state struct {
 	sets        map[string]map[int64]struct{}
 	queues      map[string]*queue
 	counters    map[string]int64
-	lists       map[string][]int64       // elements are never changed, only added
+	lists       map[string][]int64 // elements are never changed, only added
+	objects     objects
+	cache       map[string]cacheEntry
+	leases      int64                    // how many were given
 	sessions    map[string]*list.Element // of *session
 	recent      *list.List               // the same, by the time of their last command, the oldest first
 	evicted     uint64                   // how many sessions were forgotten
@@ -46,6 +49,8 @@ func newState() *state {
 		queues:    map[string]*queue{},
 		counters:  map[string]int64{},
 		lists:     map[string][]int64{},
+		objects:   newObjects(),
+		cache:     map[string]cacheEntry{},
 		sessions:  map[string]*list.Element{},
 		recent:    list.New(),
 	}
@@ -55,7 +60,7 @@ func (s *state) hash() string { return fmt.Sprintf("%016x", s.sum) }
 
 // apply performs c, but only once, even if c is in the log several times.
 func (s *state) apply(c command, bug Bug) result {
-	if c.Client == "" || bug.is(DoubleApply) {
+	if c.Client == "" || bug.is(DoubleApply) || c.Op == opObjectPart {
 		return s.perform(c)
 	}
 	e, known := s.sessions[c.Client]
@@ -126,6 +131,12 @@ func (s *state) perform(c command) result {
 	case opTxn:
 		return result{Txn: s.transact(c.Txn)}
 	default:
+		if onObject(c.Op) {
+			return s.performObject(c)
+		}
+		if onCache(c.Op) {
+			return s.performCache(c)
+		}
 		return result{Refused: refusedOp}
 	}
 	return result{}

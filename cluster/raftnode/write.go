@@ -6,17 +6,26 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// write proposes an operation's command on the leader.
-func (n *Node) write(ctx context.Context, req Request, op operation) (Response, *Failure) {
-	c := command{
+// commandOf is the command of an operation that a client asks for.
+func commandOf(req Request, op operation) command {
+	o := req.object()
+	return command{
 		Op: op.command, Key: req.Key, Value: req.Value, From: req.From, Txn: req.Txn,
+		Object: objectCommand{o.Name, o.To, o.Content}, Cache: cacheOf(req),
 		Client: req.Client, Seq: req.Seq, Retry: req.Retry,
 	}
+}
+
+// write proposes an operation's command on the leader.
+func (n *Node) write(ctx context.Context, req Request, op operation) (Response, *Failure) {
+	c := commandOf(req, op)
 	if n.stuck.Load() {
 		return Response{}, didNotHappen(raft.ErrLeadershipTransferInProgress.Error())
 	}
 	var decided *int64
 	switch {
+	case onCache(c.Op):
+		return n.cacheWrite(ctx, c)
 	case c.Op == opCAS && n.cfg.Bug.is(CASOutsideLog):
 		n.fsm.view(func(s *state) { decided = s.register(c.Key) })
 		if !equal(decided, c.From) {
@@ -29,6 +38,15 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 			return Response{}, nil
 		}
 		c.Op, c.Value = opTake, *decided
+	case c.Op == opObjectPut && len(c.Object.Content) > partSize:
+		return Response{}, n.writeObject(ctx, c)
+	case c.Op == opObjectRename && n.cfg.Bug.is(CopyRename):
+		return Response{}, n.copyRename(ctx, c)
+	case c.Op == opObjectAppend && n.cfg.Bug.is(StaleAppend):
+		var have []byte
+		n.fsm.view(func(s *state) { have, _ = s.objects.read(c.Key, c.Object.Name) })
+		at := int64(len(have))
+		c.From = &at
 	case c.Op == opTxn && n.cfg.Bug.is(TornTransaction):
 		r, f := n.torn(ctx, c)
 		return Response{Txn: r.Txn}, f
@@ -45,5 +63,5 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 	if decided != nil {
 		return Response{Value: decided}, nil
 	}
-	return Response{Value: r.Value, Txn: r.Txn}, nil
+	return r.response(), nil
 }

@@ -35,6 +35,16 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.AbortedAppend:     {"list-append", []string{"loss:majority", "pause:leader"}},
 	raftnode.StuckTransfer:     {"register", []string{"transfer:random", "transfer:random", "pause:follower", "kill:follower"}},
 	raftnode.ShutdownOnRemove:  {"register", []string{"membership:leader"}},
+	raftnode.TornObject:        {"storage", []string{"kill:leader"}},
+	raftnode.FracturedObject:   {"storage", []string{"kill:leader"}},
+	raftnode.CopyRename:        {"storage", []string{"kill:leader"}},
+	raftnode.StaleAppend:       {"storage", []string{"pause:follower", "kill:leader"}},
+	raftnode.StaleList:         {"storage", []string{"partition:follower"}},
+	raftnode.FillWithoutLease:  {"cache", []string{"kill:leader"}},
+	raftnode.LateFill:          {"cache", []string{"kill:leader"}},
+	raftnode.RestartedTTL:      {"cache", []string{"kill:leader", "partition:leader"}},
+	raftnode.CacheFollower:     {"cache", []string{"partition:follower"}},
+	raftnode.CacheWallClock:    {"cache", []string{"clock-jump:all"}},
 }
 
 // Bugs implements cluster.System.
