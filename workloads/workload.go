@@ -90,6 +90,7 @@ var All = map[string]Workload{
 	"lock":        lock,
 	"log":         logs,
 	"bank":        bank,
+	"tasks":       tasks,
 }
 
 // Find returns the workload of that name, or of several names with commas between them,

@@ -48,6 +48,7 @@ type backup struct {
 	serving chan struct{} // closed when the server has ended
 	ctx     context.Context
 	stop    context.CancelFunc
+	clock   logClock
 	changed broadcast // fires when the log or the role has changed, or a copy has arrived
 
 	mu      sync.Mutex // guards all below, and the log
@@ -256,6 +257,10 @@ func (b *backup) do(ctx context.Context, req Request, op operation) (resp Respon
 		Client: req.Client, Seq: req.Seq, Retry: req.Retry,
 	}
 	epoch := b.epoch
+	if timed(c.Op) {
+		c.Lease = int64(b.cfg.TaskLease)
+		c.At, c.Term = b.clock.read(b.fsm, epoch)
+	}
 	l := &raft.Log{Index: b.last + 1, Term: epoch, Type: raft.LogCommand, Data: c.encode()}
 	if err := b.cfg.Logs.StoreLog(l); err != nil {
 		b.mu.Unlock()
@@ -271,7 +276,7 @@ func (b *backup) do(ctx context.Context, req Request, op operation) (resp Respon
 	if f := b.awaitCopies(ctx, epoch, l.Index); f != nil {
 		return Response{}, f
 	}
-	return Response{Value: r.Value, Txn: r.Txn}, nil
+	return r.response(), nil
 }
 
 // awaitCopies returns when so many backups as the settings ask for have the entry.

@@ -17,19 +17,29 @@ const (
 	opTake       = "take" // removes Value from a queue, wherever it is (dequeue-outside-log)
 	opCounterAdd = "counter-add"
 	opTxn        = "txn"
+	opSubmit     = "task-submit"
+	opTaskTake   = "task-take"
+	opBeat       = "task-beat"
+	opFinish     = "task-finish"
 )
+
+// timed says whether an operation looks at the clock of the log.
+func timed(op string) bool { return op == opTaskTake || op == opBeat || op == opFinish }
 
 // command is an entry of the log.
 type command struct {
 	Op     string
 	Key    string
 	Value  int64
-	From   *int64  // what a cas expects; nil: nothing
+	From   *int64  // what a cas expects (nil: nothing); the task that a task waits for; the token of an assignment
 	Txn    []Micro // the steps of a transaction
 	Client string  // with Seq, the command's identity
 	Seq    uint64
 	Retry  bool  // was proposed before
-	At     int64 // when it was proposed, in Unix nanoseconds (local-clock-apply)
+	At     int64 // when it was proposed: by the clock of the log (see tasks.go); in Unix nanoseconds (local-clock-apply)
+	// Only of timed operations:
+	Term  uint64 // in which At was read
+	Lease int64  // for how long a task is assigned, in nanoseconds
 }
 
 func (c command) encode() []byte {
@@ -75,6 +85,14 @@ func (c *coder) op(v *string) {
 		*v = opCounterAdd
 	case opTxn:
 		*v = opTxn
+	case opSubmit:
+		*v = opSubmit
+	case opTaskTake:
+		*v = opTaskTake
+	case opBeat:
+		*v = opBeat
+	case opFinish:
+		*v = opFinish
 	default:
 		*v = string(b)
 	}
@@ -100,12 +118,18 @@ func (c *coder) command(m *command) {
 	c.Uint(&m.Seq)
 	c.Bool(&m.Retry)
 	c.Int(&m.At)
+	if timed(m.Op) {
+		c.Uint(&m.Term)
+		c.Int(&m.Lease)
+	}
 }
 
 // result is what applying a command gave.
 type result struct {
 	Value *int64  `json:"v,omitempty"` // what a cas saw, what a dequeue took
 	Txn   []Micro `json:"x,omitempty"` // what a transaction saw
+	Token int64   `json:"k,omitempty"` // of an assignment of the task Value
+	Lease int64   `json:"l,omitempty"` // of an assignment, in nanoseconds
 	// Refused says why the command was not applied.
 	Refused refusal `json:"r,omitempty"`
 }
@@ -117,6 +141,8 @@ const (
 	refusedSession refusal = "the client was forgotten"
 	refusedExpired refusal = "the command expired before it was applied"
 	refusedOp      refusal = "unknown command"
+	refusedTask    refusal = "the task is not assigned by this token, or its lease is over"
+	refusedAfter   refusal = "there is no such task to wait for"
 )
 
 // failure is what a refusal tells the client, nil if there is none.
@@ -124,7 +150,7 @@ func (r refusal) failure() *Failure {
 	switch r {
 	case "":
 		return nil
-	case refusedExpired, refusedOp:
+	case refusedExpired, refusedOp, refusedTask, refusedAfter:
 		return &Failure{Reason: string(r), Happened: DidNotHappen, final: true}
 	default:
 		// An earlier proposal of the same command may have been applied.

@@ -65,11 +65,13 @@ func DecodeAnswer(status int, body io.Reader) (Response, *Failure) {
 			Value  json.RawMessage `json:"value"` // absent only from what is no answer
 			Values []int64         `json:"values"`
 			Txn    []Micro         `json:"txn"`
+			Token  int64           `json:"token"`
+			Lease  int64           `json:"lease"`
 		}
 		if err := json.Unmarshal(b, &got); err != nil {
 			return Response{}, mayHaveHappened("answer is garbled: " + err.Error())
 		}
-		r := Response{Values: got.Values, Txn: got.Txn}
+		r := Response{Values: got.Values, Txn: got.Txn, Token: got.Token, Lease: got.Lease}
 		if err := json.Unmarshal(got.Value, &r.Value); err != nil {
 			return Response{}, mayHaveHappened("answer has no proper value: " + err.Error())
 		}

@@ -17,6 +17,8 @@ type image struct {
 	Queues    map[string]queueImage `json:"queues"`
 	Counters  map[string]int64      `json:"counters"`
 	Lists     map[string][]int64    `json:"lists"`
+	Boards    map[string]boardImage `json:"boards,omitempty"`
+	Clock     int64                 `json:"clock,omitempty"`
 	Sessions  []session             `json:"sessions"` // by the time of their last command, the oldest first
 	Evicted   uint64                `json:"evicted"`
 }
@@ -49,6 +51,13 @@ func (s *state) image() *image {
 	}
 	for key, q := range s.queues {
 		im.Queues[key] = queueImage{q.head, slices.Clone(q.items)}
+	}
+	im.Clock = s.clock
+	for key, b := range s.boards {
+		if im.Boards == nil {
+			im.Boards = map[string]boardImage{}
+		}
+		im.Boards[key] = b.image()
 	}
 	for key := range s.lists {
 		im.Lists[key] = s.list(key)
@@ -86,6 +95,10 @@ func (im *image) state() *state {
 			s.appendTo(key, v)
 		}
 	}
+	s.clock = im.Clock
+	for key, b := range im.Boards {
+		s.restoreBoard(key, b)
+	}
 	for i := range im.Sessions {
 		n := im.Sessions[i]
 		s.sessions[n.Client] = s.recent.PushBack(&n)
@@ -98,6 +111,9 @@ func (im *image) state() *state {
 func (im *image) write(w io.Writer) error {
 	for _, set := range im.Sets {
 		slices.Sort(set)
+	}
+	for _, b := range im.Boards {
+		slices.Sort(b.Finished)
 	}
 	return json.NewEncoder(w).Encode(im)
 }

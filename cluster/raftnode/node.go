@@ -54,6 +54,7 @@ type Settings struct {
 	Forward    bool          // ask the leader for the client instead of naming it
 	Hold       time.Duration // how long a request is tried again when there is no leader, or none that can be reached
 	Retry      time.Duration // without a commit, until a command is proposed again
+	TaskLease  time.Duration // how long a task stays with a worker that is silent
 	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
 
 	Replication string // ByRaft or ByPrimaryBackup
@@ -78,6 +79,7 @@ func DefaultSettings() Settings {
 
 		Hold:       time.Second,
 		Retry:      200 * time.Millisecond,
+		TaskLease:  2 * time.Second,
 		StateEvery: 100,
 
 		Replication: ByRaft,
@@ -129,7 +131,9 @@ type Node struct {
 	believe atomic.Bool   // was elected and has heard of no other leader since (stale-leader-read)
 	dirty   proposals     // (dirty-read)
 	stuck   atomic.Bool   // a transfer has failed (stuck-transfer)
-	lease   wallLease     // (lease-wall-clock)
+	clock   logClock
+	lease   wallLease // (lease-wall-clock)
+	begun   begun     // (dependency-outside-log)
 }
 
 // Start runs a node until Close. It takes over the config's transport and

@@ -19,7 +19,9 @@ type state struct {
 	sets        map[string]map[int64]struct{}
 	queues      map[string]*queue
 	counters    map[string]int64
-	lists       map[string][]int64       // elements are never changed, only added
+	lists       map[string][]int64 // elements are never changed, only added
+	boards      map[string]*board
+	clock       int64                    // of the log, see tasks.go
 	sessions    map[string]*list.Element // of *session
 	recent      *list.List               // the same, by the time of their last command, the oldest first
 	evicted     uint64                   // how many sessions were forgotten
@@ -46,6 +48,7 @@ func newState() *state {
 		queues:    map[string]*queue{},
 		counters:  map[string]int64{},
 		lists:     map[string][]int64{},
+		boards:    map[string]*board{},
 		sessions:  map[string]*list.Element{},
 		recent:    list.New(),
 	}
@@ -56,7 +59,7 @@ func (s *state) hash() string { return fmt.Sprintf("%016x", s.sum) }
 // apply performs c, but only once, even if c is in the log several times.
 func (s *state) apply(c command, bug Bug) result {
 	if c.Client == "" || bug.is(DoubleApply) {
-		return s.perform(c)
+		return s.perform(c, bug)
 	}
 	e, known := s.sessions[c.Client]
 	if !known {
@@ -64,7 +67,7 @@ func (s *state) apply(c command, bug Bug) result {
 			// The first proposal may have been applied and forgotten.
 			return result{Refused: refusedSession}
 		}
-		r := s.perform(c)
+		r := s.perform(c, bug)
 		s.remember(&session{Client: c.Client, Seq: c.Seq, Result: r})
 		return r
 	}
@@ -75,7 +78,7 @@ func (s *state) apply(c command, bug Bug) result {
 	case c.Seq < old.Seq:
 		return result{Refused: refusedOld}
 	}
-	r := s.perform(c)
+	r := s.perform(c, bug)
 	s.sum -= sessionFact(old)
 	old.Seq, old.Result = c.Seq, r
 	s.sum += sessionFact(old)
@@ -95,9 +98,12 @@ func (s *state) remember(n *session) {
 	s.sum += sessionFact(n)
 }
 
-func (s *state) perform(c command) result {
+func (s *state) perform(c command, bug Bug) result {
 	switch c.Op {
 	case opNoop:
+		if bug.is(EarlyRequeue) {
+			s.requeueAll()
+		}
 	case opWrite:
 		s.setRegister(c.Key, c.Value)
 	case opCAS:
@@ -125,6 +131,8 @@ func (s *state) perform(c command) result {
 		s.setCounter(c.Key, s.counters[c.Key]+c.Value)
 	case opTxn:
 		return result{Txn: s.transact(c.Txn)}
+	case opSubmit, opTaskTake, opBeat, opFinish:
+		return s.work(c, bug)
 	default:
 		return result{Refused: refusedOp}
 	}

@@ -12,6 +12,9 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 		Op: op.command, Key: req.Key, Value: req.Value, From: req.From, Txn: req.Txn,
 		Client: req.Client, Seq: req.Seq, Retry: req.Retry,
 	}
+	if timed(c.Op) {
+		c.Lease = int64(n.cfg.TaskLease)
+	}
 	if n.stuck.Load() {
 		return Response{}, didNotHappen(raft.ErrLeadershipTransferInProgress.Error())
 	}
@@ -38,6 +41,13 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 		_, f := n.propose(ctx, c)
 		return Response{Txn: seen}, f
 	}
+	if n.cfg.Bug.is(FinishBeforeCommit) && c.Op == opFinish && n.finishable(c) {
+		go n.propose(context.WithoutCancel(ctx), c)
+		return Response{}, nil
+	}
+	if n.cfg.Bug.is(DependencyOutsideLog) {
+		c = n.lookUp(c)
+	}
 	r, f := n.propose(ctx, c)
 	if f != nil {
 		return Response{}, f
@@ -45,5 +55,5 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 	if decided != nil {
 		return Response{Value: decided}, nil
 	}
-	return Response{Value: r.Value, Txn: r.Txn}, nil
+	return r.response(), nil
 }
