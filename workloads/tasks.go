@@ -14,7 +14,7 @@ import (
 )
 
 // tasks makes every process a worker, who also submits. Some workers fall silent for
-// longer than the lease of their task lasts. Half of those come back and try to finish it.
+// longer than the lease of their task lasts. Most of those come back and try to finish it.
 var tasks = Workload{
 	Doc: "submit tasks, some after others; take them by a lease, keep it by heartbeats, finish them once; drained at the end",
 	Generator: func(o Options) harness.Generator {
@@ -70,9 +70,9 @@ var tasks = Workload{
 }
 
 const (
-	handsFull  = 4  // tasks that a worker does at a time
-	boardFull  = 12 // tasks of a board that are not finished
-	afterShare = 4  // one task in so many waits for another
+	handsFull  = 4 // tasks that a worker does at a time
+	boardFull  = 5 // tasks of a board that are not finished: fewer than there are hands, so that none waits long
+	afterShare = 4 // one task in so many waits for another
 )
 
 // taskOps draws what processes do.
@@ -183,16 +183,16 @@ func (g taskOps) Update(m harness.Moment, op harness.Op) harness.Generator {
 }
 
 // work draws what a worker does with a task: most are done at once or kept by
-// heartbeats for a while; some workers fall silent, and half of these come back too late.
+// heartbeats for a while; some workers fall silent, and most of these come back too late.
 func work(m harness.Moment, a model.Assignment) (h heldTask, works bool) {
 	h.Assignment = a
 	switch x := m.Rand.IntN(20); {
-	case x < 9:
+	case x < 5:
 		h.next = m.Time + around(m, a.Lease/10)
-	case x < 16:
+	case x < 15:
 		h.next, h.beats = m.Time+around(m, a.Lease/3), 1+m.Rand.IntN(6)
 	case x < 18:
-		h.next, h.beats = m.Time+a.Lease+around(m, a.Lease/2), m.Rand.IntN(2)
+		h.next, h.beats = m.Time+a.Lease+around(m, a.Lease), m.Rand.IntN(2)
 	default:
 		return h, false
 	}

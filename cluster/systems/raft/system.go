@@ -194,7 +194,7 @@ func (System) Event(node string, line []byte) (harness.Event, time.Time, bool) {
 	}
 	return harness.Event{
 		Kind: kind, Node: e.Node, Role: e.Role, Term: e.Term, Leader: e.Leader,
-		Applied: e.Index, Hash: e.Hash, Message: cmp.Or(e.Message, e.Raft),
+		Applied: e.Index, Hash: e.Hash, Heard: time.Duration(e.Heard), Message: cmp.Or(e.Message, e.Raft),
 	}, time.Unix(0, e.Time), true
 }
 
