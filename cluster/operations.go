@@ -180,3 +180,32 @@ type Cached struct {
 	// somebody else has it.
 	Token *int64
 }
+
+// Tasks is a set of boards by key. A board holds tasks, which are numbers. Workers ask it for
+// one. Whoever gets one has it by a lease, keeps the lease by heartbeats, and finishes
+// the task once. When the lease is over, the task is given to somebody else.
+type Tasks interface {
+	// Submit puts a task onto the board. It is given to nobody before the task "after", which was
+	// submitted earlier, is finished; nil: it waits for none.
+	Submit(ctx context.Context, key string, task int64, after *int64) error
+	// Take asks for a task; nil if there is none to give now.
+	Take(ctx context.Context, key string) (*Assignment, error)
+	// Beat begins the lease of an assignment anew, and says how long it is. Its error wraps
+	// harness.ErrFail if the lease was over, or the task is finished or somebody else's.
+	Beat(ctx context.Context, key string, task, token int64) (time.Duration, error)
+	// Finish finishes the task. Its error wraps harness.ErrFail if it is too late, as that
+	// of Beat does.
+	Finish(ctx context.Context, key string, task, token int64) error
+	// Unfinished are the tasks of a board that are not finished, in ascending order.
+	Unfinished(ctx context.Context, key string) ([]int64, error)
+}
+
+// Assignment is a task that was given to a worker.
+type Assignment struct {
+	Task int64
+	// Token is larger than that of every earlier assignment of the board (a fencing token).
+	Token int64
+	// Lease is the time after which others may get the task, counted from the moment at
+	// which the worker asked.
+	Lease time.Duration
+}

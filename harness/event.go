@@ -46,6 +46,9 @@ type Event struct {
 	Leader  string        `json:"leader,omitempty"`
 	Applied uint64        `json:"applied,omitempty"`
 	Hash    string        `json:"hash,omitempty"`
+	// Heard is, of a call for an election, how long before the node had last heard of its
+	// leader; 0: it does not say.
+	Heard   time.Duration `json:"heard,omitempty"`
 	Message string        `json:"message,omitempty"`
 }
 

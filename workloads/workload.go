@@ -92,6 +92,7 @@ var All = map[string]Workload{
 	"bank":        bank,
 	"storage":     storage,
 	"cache":       cache,
+	"tasks":       tasks,
 }
 
 // Find returns the workload of that name, or of several names with commas between them,

@@ -34,6 +34,7 @@ type memory struct {
 	locks     map[string]holding
 	dirs      map[string]map[string][]byte
 	cached    map[string]cached
+	boards    map[string]*taskList
 	calls     int
 	broken    string // the function that goes wrong now and then
 }
@@ -43,7 +44,7 @@ func newMemory(broken string) *memory {
 	for _, a := range cluster.BankAccounts() {
 		accounts[a] = cluster.BankBalance
 	}
-	return &memory{accounts: accounts, registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, dirs: map[string]map[string][]byte{}, cached: map[string]cached{}, broken: broken}
+	return &memory{accounts: accounts, registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, dirs: map[string]map[string][]byte{}, cached: map[string]cached{}, boards: map[string]*taskList{}, broken: broken}
 }
 
 // holding is who holds a lock, and the token of the last one who did.
@@ -202,6 +203,95 @@ func (c conn) Release(_ context.Context, key string) error {
 	}
 	c.locks[key] = holding{token: h.token}
 	return nil
+}
+
+// taskList is a board of tasks.
+type taskList struct {
+	tasks []*listedTask
+	token int64
+}
+
+type listedTask struct {
+	id, token int64
+	after     *int64
+	until     time.Time
+	done      bool
+}
+
+func (m *memory) list(key string) *taskList {
+	if m.boards[key] == nil {
+		m.boards[key] = &taskList{}
+	}
+	return m.boards[key]
+}
+
+func (l *taskList) find(id int64) *listedTask {
+	for _, t := range l.tasks {
+		if t.id == id {
+			return t
+		}
+	}
+	return nil
+}
+
+func (c conn) Submit(_ context.Context, key string, task int64, after *int64) error {
+	wrong := c.wrong("submit")
+	defer c.mu.Unlock()
+	if l := c.list(key); !wrong {
+		l.tasks = append(l.tasks, &listedTask{id: task, after: after})
+	}
+	return nil
+}
+
+func (c conn) Take(_ context.Context, key string) (*cluster.Assignment, error) {
+	time.Sleep(100 * time.Microsecond)
+	wrong := c.wrong("take")
+	defer c.mu.Unlock()
+	l := c.list(key)
+	for _, t := range l.tasks {
+		over := t.token == 0 || time.Now().After(t.until)
+		if t.done || !over && !wrong || t.after != nil && !l.find(*t.after).done {
+			continue // or two have it
+		}
+		l.token++
+		t.token, t.until = l.token, time.Now().Add(lease)
+		return &cluster.Assignment{Task: t.id, Token: t.token, Lease: lease}, nil
+	}
+	return nil, nil
+}
+
+func (c conn) Beat(_ context.Context, key string, task, token int64) (time.Duration, error) {
+	c.wrong("")
+	defer c.mu.Unlock()
+	t := c.list(key).find(task)
+	if t.done || t.token != token || time.Now().After(t.until) {
+		return 0, fmt.Errorf("%w: too late", harness.ErrFail)
+	}
+	t.until = time.Now().Add(lease)
+	return lease, nil
+}
+
+func (c conn) Finish(_ context.Context, key string, task, token int64) error {
+	wrong := c.wrong("finish")
+	defer c.mu.Unlock()
+	t := c.list(key).find(task)
+	if !wrong && (t.done || t.token != token || time.Now().After(t.until)) {
+		return fmt.Errorf("%w: too late", harness.ErrFail)
+	}
+	t.done = !wrong
+	return nil
+}
+
+func (c conn) Unfinished(_ context.Context, key string) ([]int64, error) {
+	c.wrong("")
+	defer c.mu.Unlock()
+	left := []int64{}
+	for _, t := range c.list(key).tasks {
+		if !t.done {
+			left = append(left, t.id)
+		}
+	}
+	return left, nil
 }
 
 func (c conn) Txn(_ context.Context, steps []cluster.Micro) ([]cluster.Micro, error) {
@@ -467,13 +557,14 @@ func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
 		"bank":        {"transfer", "read"},
 		"storage":     {"put", "append", "look", "list", "rename"},
 		"cache":       {"get", "lease", "fill", "invalidate"},
+		"tasks":       {"submit", "take", "finish"},
 	}
 	for _, name := range workloads.Names() {
 		w, err := workloads.Find(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := !slices.Contains([]string{"bank", "cache", "lock", "log", "messages", "storage"}, name); want && w.Monitor() == nil {
+		if want := !slices.Contains([]string{"bank", "cache", "lock", "log", "messages", "storage", "tasks"}, name); want && w.Monitor() == nil {
 			t.Errorf("the workload %s is not watched while it runs", name)
 		}
 		t.Run(name, func(t *testing.T) {

@@ -52,6 +52,14 @@ type Failover struct {
 	Detected time.Duration `json:"detected"` // from At until the first node called for an election
 	Elected  time.Duration `json:"elected"`  // from At until the new leader knew that it leads
 	Served   time.Duration `json:"served"`   // from At until the first success of a client through the new leadership
+	// Silence is how long the node that first called for an election had heard nothing of
+	// its leader.
+	Silence time.Duration `json:"silence"`
+	// Handed is how long it took from At until the new leader first gave out work again that was
+	// there before: a task that another worker had, or a message that waited in a queue.
+	// Drained is how long it took until the last of the messages that waited was given out.
+	Handed  time.Duration `json:"handed"`
+	Drained time.Duration `json:"drained"`
 	// Calls is how many elections were called from At until the new leader was elected;
 	// all but one were needless. 0 where nobody told of any.
 	Calls int `json:"calls"`
@@ -110,12 +118,14 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 
 	d := FailoverDetails{Polls: roles.Polls, Failovers: []Failover{}}
 	elected, calls := roles.Elected(), callsForElection(h, roles)
+	work := handouts(h)
 	for i := 1; i < len(elected); i++ {
 		f := failover(calls, all, successes, elected[i-1], elected[i])
 		until := harness.Forever
 		if i+1 < len(elected) {
 			until = elected[i+1].Time
 		}
+		f.Handed, f.Drained = handedOut(work, f, elected[i].Time, until)
 		f.Noticed = notices(h, f, elected[i].Time, until)
 		d.Failovers = append(d.Failovers, f)
 	}
@@ -183,7 +193,7 @@ func callsForElection(h *harness.History, roles timeline.Roles) (calls []harness
 func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness.Operation, old, now harness.Event) Failover {
 	f := Failover{
 		Old: old.Node, OldTerm: old.Term, New: now.Node, Term: now.Term,
-		At: now.Time, Held: -1, Detected: -1, Elected: -1, Served: -1,
+		At: now.Time, Held: -1, Detected: -1, Elected: -1, Served: -1, Silence: -1, Handed: -1, Drained: -1,
 	}
 	cause, kind := blame(all, old, now)
 	if cause != nil {
@@ -203,6 +213,9 @@ func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness
 		for _, e := range calls {
 			if e.Time >= f.At && e.Time <= now.Time && e.Term <= now.Term && e.Term >= old.Term {
 				f.Detected = e.Time - f.At
+				if e.Heard > 0 {
+					f.Silence = e.Heard
+				}
 				break
 			}
 		}

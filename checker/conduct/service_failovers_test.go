@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"coup/checker/internal/testhistory"
+	"coup/checker/model"
 	"coup/harness"
 )
 
@@ -22,7 +23,7 @@ func TestFailovers(t *testing.T) {
 			{Kind: harness.FaultStart, Time: 1000 * ms, ID: 1, Fault: "kill", Nodes: []string{"n3"}}, // not the leader
 			{Kind: harness.FaultStart, Time: 2000 * ms, ID: 2, Fault: "kill", Target: "leader", Nodes: []string{"n1"}},
 			{Kind: harness.FaultHold, Time: 2010 * ms, ID: 2},
-			{Kind: harness.ElectionEvent, Time: 2200 * ms, Node: "n2", Term: 2},
+			{Kind: harness.ElectionEvent, Time: 2200 * ms, Node: "n2", Term: 2, Heard: 180 * ms},
 			{Kind: harness.RoleEvent, Time: 2200 * ms, Node: "n2", Role: "candidate", Term: 2},
 			{Kind: harness.ElectionEvent, Time: 2300 * ms, Node: "n2", Term: 2},
 			leads(2350*ms, "n2", 2),
@@ -38,11 +39,11 @@ func TestFailovers(t *testing.T) {
 	d := testhistory.Check(t, Failovers{}, h).Details.(FailoverDetails)
 	want := []Failover{
 		{Cause: CauseFault, FaultID: 2, Fault: "kill", Target: "leader", Old: "n1", OldTerm: 1, New: "n2", Term: 2,
-			At: 2000 * ms, Held: 10 * ms, Detected: 200 * ms, Elected: 350 * ms, Served: 500 * ms,
+			At: 2000 * ms, Held: 10 * ms, Detected: 200 * ms, Elected: 350 * ms, Served: 500 * ms, Silence: 180 * ms, Handed: -1, Drained: -1,
 			Calls: 2, Noticed: []Notice{{"n3", 400 * ms}, {"n1", 2000 * ms}}},
 		{Cause: CauseHeal, FaultID: 1, Fault: "kill", Old: "n2", OldTerm: 2, New: "n3", Term: 4,
-			At: 5000 * ms, Held: -1, Detected: -1, Elected: 500 * ms, Served: 1100 * ms, Noticed: []Notice{}},
-		{Cause: CauseNone, Old: "n3", OldTerm: 4, New: "n1", Term: 5, At: 7000 * ms, Held: -1, Detected: -1, Elected: -1, Served: -1, Noticed: []Notice{}},
+			At: 5000 * ms, Held: -1, Detected: -1, Elected: 500 * ms, Served: 1100 * ms, Silence: -1, Handed: -1, Drained: -1, Noticed: []Notice{}},
+		{Cause: CauseNone, Old: "n3", OldTerm: 4, New: "n1", Term: 5, At: 7000 * ms, Held: -1, Detected: -1, Elected: -1, Served: -1, Silence: -1, Handed: -1, Drained: -1, Noticed: []Notice{}},
 	}
 	if len(d.Failovers) != len(want) {
 		t.Fatalf("%d failovers", len(d.Failovers))
@@ -51,6 +52,48 @@ func TestFailovers(t *testing.T) {
 		if !reflect.DeepEqual(d.Failovers[i], want[i]) {
 			t.Errorf("failover %d:\n%+v, expected\n%+v", i, d.Failovers[i], want[i])
 		}
+	}
+}
+
+// The fifth step: what workers had is given to others, and what waited in queues is taken.
+func TestWorkIsHandedOutAgain(t *testing.T) {
+	id := 0
+	op := func(f string, in, out any, start, end time.Duration, node string) harness.Operation {
+		id += 2
+		return harness.Operation{Type: harness.OK, F: f, Key: "k0", Input: in, Output: out, Start: start, End: end, Node: node, Call: id, Return: id + 1}
+	}
+	take := func(task, token int64, start, end time.Duration, node string) harness.Operation {
+		return op("take", nil, model.Assignment{Task: task, Token: token}, start, end, node)
+	}
+	events := []harness.Event{
+		leads(100*ms, "n1", 1),
+		{Kind: harness.FaultStart, Time: 2000 * ms, ID: 2, Fault: "kill", Target: "leader", Nodes: []string{"n1"}},
+		leads(2500*ms, "n2", 2),
+		leads(9000*ms, "n1", 3),
+	}
+	for name, c := range map[string]struct {
+		ops             []harness.Operation
+		handed, drained time.Duration
+	}{
+		"nothing to do":                        {nil, -1, -1},
+		"a task goes to another":               {[]harness.Operation{take(1, 1, 1000*ms, 1100*ms, "n1"), take(2, 2, 2600*ms, 2700*ms, "n2"), take(1, 3, 3000*ms, 3100*ms, "n2")}, 1100 * ms, -1},
+		"a new task is nothing that was there": {[]harness.Operation{take(1, 1, 1000*ms, 1100*ms, "n1"), take(2, 2, 2600*ms, 2700*ms, "n2"), take(2, 3, 5000*ms, 5100*ms, "n2")}, -1, -1},
+		"after the next election":              {[]harness.Operation{take(1, 1, 1000*ms, 1100*ms, "n1"), take(1, 3, 9000*ms, 9100*ms, "n1")}, -1, -1},
+		"an answer of the old leader":          {[]harness.Operation{op("enqueue", int64(1), nil, 1000*ms, 1100*ms, "n1"), op("dequeue", nil, model.Just(1), 1990*ms, 2100*ms, "n1")}, -1, -1},
+		"messages": {[]harness.Operation{
+			op("enqueue", int64(1), nil, 1000*ms, 1100*ms, "n1"), op("enqueue", int64(2), nil, 1000*ms, 1200*ms, "n1"), op("enqueue", int64(3), nil, 2600*ms, 2700*ms, "n2"),
+			op("dequeue", nil, model.Just(1), 2600*ms, 2800*ms, "n2"), op("dequeue", nil, model.Just(2), 2900*ms, 3000*ms, "n2"), op("dequeue", nil, model.Just(3), 4000*ms, 4100*ms, "n2"),
+		}, 800 * ms, 1000 * ms},
+		"one message stays": {[]harness.Operation{
+			op("enqueue", int64(1), nil, 1000*ms, 1100*ms, "n1"), op("enqueue", int64(2), nil, 1000*ms, 1200*ms, "n1"), op("dequeue", nil, model.Just(1), 2600*ms, 2800*ms, "n2"),
+		}, 800 * ms, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := testhistory.Check(t, Failovers{}, &harness.History{Operations: c.ops, Events: events}).Details.(FailoverDetails).Failovers[0]
+			if f.Handed != c.handed || f.Drained != c.drained {
+				t.Errorf("handed out after %v, drained after %v; want %v, %v", f.Handed, f.Drained, c.handed, c.drained)
+			}
+		})
 	}
 }
 

@@ -167,6 +167,17 @@ func throughput(p Promise, h *harness.History) (measured, error) {
 // failover is a quantile of the times from a fault that hit the leader until a client
 // was served again.
 func failover(p Promise, h *harness.History) (measured, error) {
+	return step(p, h, "the first client was served", func(f conduct.Failover) time.Duration { return f.Served })
+}
+
+// handout is a quantile of the times from a fault that hit the leader until work that was
+// there before was given to a client again.
+func handout(p Promise, h *harness.History) (measured, error) {
+	return step(p, h, "work was first handed out again", func(f conduct.Failover) time.Duration { return f.Handed })
+}
+
+// step is a quantile of the times until a step of failovers.
+func step(p Promise, h *harness.History, what string, of func(conduct.Failover) time.Duration) (measured, error) {
 	r, err := conduct.Failovers{}.Check(context.Background(), h)
 	if err != nil {
 		return measured{}, err
@@ -177,24 +188,32 @@ func failover(p Promise, h *harness.History) (measured, error) {
 	}
 	var took []time.Duration
 	var worst conduct.Failover
+	faults := 0
 	for _, f := range d.Failovers {
-		if f.Cause != conduct.CauseFault || f.Served < 0 {
+		if f.Cause != conduct.CauseFault {
 			continue
 		}
-		took = append(took, f.Served)
-		if f.Served > worst.Served || len(took) == 1 {
+		faults++
+		if of(f) < 0 {
+			continue
+		}
+		took = append(took, of(f))
+		if of(f) > of(worst) || len(took) == 1 {
 			worst = f
 		}
 	}
-	if len(took) == 0 {
+	switch {
+	case faults == 0:
 		return measured{}, fmt.Errorf("%w: no fault made the leader change", errNothing)
+	case len(took) == 0:
+		return measured{}, fmt.Errorf("%w: after no fault that made the leader change it was seen that %s", errNothing, what)
 	}
 	w := p.worst(sortDurations(took))
 	return measured{
 		value: w.Seconds(),
 		text:  fmt.Sprintf(" over %s", story.Plural(len(took), "failover")),
-		story: []string{fmt.Sprintf("The slowest of %s: %s:%s at %s hit %s, which led; %s was elected, and the first client was served after %s.",
-			story.Plural(len(took), "failover"), worst.Fault, worst.Target, story.Seconds(worst.At), worst.Old, worst.New, story.Seconds(worst.Served))},
+		story: []string{fmt.Sprintf("The slowest of %s: %s:%s at %s hit %s, which led; %s was elected, and %s after %s.",
+			story.Plural(len(took), "failover"), worst.Fault, worst.Target, story.Seconds(worst.At), worst.Old, worst.New, what, story.Seconds(of(worst)))},
 	}, nil
 }
 

@@ -13,6 +13,7 @@
 //	read p99.9<1s                the same of one function
 //	ok>=99%, read ok>=90%        the share of operations that succeeded
 //	throughput>=100/s            operations that succeeded in a second, on average
+//	handout p99<8s               from a fault that hit the leader until a task or message that was there before is given to a client again
 //	failover max<3s              from a fault that hit the leader to the next success elsewhere; any percentile
 //	elections<=2/fault           calls for an election, from a fault to the next one
 //	leaders<=1/fault             changes of leader, likewise
@@ -78,6 +79,7 @@ func metrics() []metric {
 		{name: "throughput", unit: perSecond, function: true, measure: throughput},
 		{name: "elections", unit: number, perFault: true, needs: harness.Facts{harness.Events}, measure: elections},
 		{name: "failover", unit: seconds, quantile: true, needs: harness.Facts{harness.Leader}, measure: failover},
+		{name: "handout", unit: seconds, quantile: true, needs: harness.Facts{harness.Leader}, measure: handout},
 		{name: "leaders", unit: number, perFault: true, needs: harness.Facts{harness.Leader}, measure: leaders},
 		{name: "gap", unit: seconds, function: true, measure: gap},
 		{name: "ok", unit: percent, function: true, measure: share},
@@ -136,7 +138,7 @@ func Parse(text string) (Promise, error) {
 	}
 	switch {
 	case len(words) > 0 || p.metric.name == "" && named == "":
-		return fail("there is no metric %q; there are gap, p99 (any percentile, median, max), ok, throughput, failover p99, elections, leaders, leaderless, lag", m[1])
+		return fail("there is no metric %q; there are gap, p99 (any percentile, median, max), ok, throughput, failover p99, handout p99, elections, leaders, leaderless, lag", m[1])
 	case p.metric.quantile && named == "":
 		return fail("say which: %s max, %s median, %s p99", p.metric.name, p.metric.name, p.metric.name)
 	case !p.metric.quantile && named != "":

@@ -16,7 +16,7 @@ import (
 type Request struct {
 	Key   string  `json:"key"`
 	Value int64   `json:"value,omitempty"`
-	From  *int64  `json:"from,omitempty"` // what a cas expects; absent: no value
+	From  *int64  `json:"from,omitempty"` // what a cas expects (absent: no value); the task that another waits for; the token of an assignment
 	Txn   []Micro `json:"txn,omitempty"`  // the steps of a transaction
 	// Object is the object that it is about; Key is its directory.
 	Object *Object `json:"object,omitempty"`
@@ -37,12 +37,14 @@ type Request struct {
 // is a [Failure].
 type Response struct {
 	// Value is the value of a register or counter, the value that a cas saw, or the
-	// element that a dequeue took; nil if there is none.
+	// element that a dequeue took, or the task that is assigned; nil if there is none.
 	Value  *int64  `json:"value"`
-	Values []int64 `json:"values,omitempty"` // a set's elements, ascending
+	Values []int64 `json:"values,omitempty"` // a set's elements, or the unfinished tasks, ascending
 	Txn    []Micro `json:"txn,omitempty"`    // the steps of a transaction, with what its reads saw
 	Object *Object `json:"object,omitempty"` // what an operation on objects saw
 	Cached *Cached `json:"cached,omitempty"` // the lease that a get from the cache gave
+	Token  int64   `json:"token,omitempty"`  // of an assignment
+	Lease  int64   `json:"lease,omitempty"`  // of an assignment, in nanoseconds
 }
 
 // The paths of the operations.
@@ -56,6 +58,11 @@ const (
 	PathQueueDequeue  = "/queue/dequeue"
 	PathCounterAdd    = "/counter/add"
 	PathCounterRead   = "/counter/read"
+	PathTaskSubmit    = "/task/submit"
+	PathTaskTake      = "/task/take"
+	PathTaskBeat      = "/task/beat"
+	PathTaskFinish    = "/task/finish"
+	PathTaskRead      = "/task/read"
 	PathTxn           = "/txn"      // goes through the log
 	PathTxnRead       = "/txn/read" // has only reads, and is answered like one
 )
@@ -88,6 +95,13 @@ var operations = []operation{
 	{name: PathCounterRead, read: true, look: func(s *state, req Request) Response {
 		v := s.counters[req.Key]
 		return Response{Value: &v}
+	}},
+	{name: PathTaskSubmit, command: opSubmit},
+	{name: PathTaskTake, command: opTaskTake},
+	{name: PathTaskBeat, command: opBeat},
+	{name: PathTaskFinish, command: opFinish},
+	{name: PathTaskRead, read: true, look: func(s *state, req Request) Response {
+		return Response{Values: s.unfinished(req.Key)}
 	}},
 	{name: PathTxn, command: opTxn},
 	{name: PathTxnRead, read: true, look: func(s *state, req Request) Response {

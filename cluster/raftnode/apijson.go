@@ -137,7 +137,7 @@ func (p *words) bool() bool {
 func encodeAnswer(body any) ([]byte, error) {
 	switch v := body.(type) {
 	case Response:
-		if v.Txn == nil && v.Object == nil && v.Cached == nil {
+		if v.Txn == nil && v.Object == nil && v.Cached == nil && v.Token == 0 && v.Lease == 0 {
 			return v.encode(), nil
 		}
 	case *Failure:
@@ -148,7 +148,7 @@ func encodeAnswer(body any) ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// encode encodes a response without a transaction, an object or a lease.
+// encode encodes a response without a transaction, an object, a lease or an assignment.
 func (r Response) encode() []byte {
 	b := append(make([]byte, 0, 64+8*len(r.Values)), `{"value":`...)
 	if r.Value == nil {

@@ -49,6 +49,7 @@ type backup struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	started time.Time
+	clock   logClock
 	changed broadcast // fires when the log or the role has changed, or a copy has arrived
 
 	mu      sync.Mutex // guards all below, and the log
@@ -255,6 +256,10 @@ func (b *backup) do(ctx context.Context, req Request, op operation) (resp Respon
 	c := commandOf(req, op)
 	epoch := b.epoch
 	c.Cache.Now = stamp{epoch, int64(time.Since(b.started))}
+	if timed(c.Op) {
+		c.Lease = int64(b.cfg.TaskLease)
+		c.At, c.Term = b.clock.read(b.fsm, epoch)
+	}
 	l := &raft.Log{Index: b.last + 1, Term: epoch, Type: raft.LogCommand, Data: c.encode()}
 	if err := b.cfg.Logs.StoreLog(l); err != nil {
 		b.mu.Unlock()

@@ -10,40 +10,45 @@ type Bug string
 
 // The planted bugs.
 const (
-	StaleLeaderRead   Bug = "stale-leader-read"
-	FollowerRead      Bug = "follower-read"
-	EarlyLeaderRead   Bug = "early-leader-read"
-	DirtyRead         Bug = "dirty-read"
-	EarlyAck          Bug = "early-ack"
-	FalseFail         Bug = "false-fail"
-	CASOutsideLog     Bug = "cas-outside-log"
-	DequeueOutsideLog Bug = "dequeue-outside-log"
-	DoubleApply       Bug = "double-apply"
-	LocalClockApply   Bug = "local-clock-apply"
-	ForgottenVote     Bug = "forgotten-vote"
-	LostLog           Bug = "lost-log"
-	NoSync            Bug = "no-sync"
-	TornWrite         Bug = "torn-write"
-	IgnoredSyncError  Bug = "ignored-sync-error"
-	LeaseWallClock    Bug = "lease-wall-clock"
-	ShortSnapshot     Bug = "short-snapshot"
-	StickyRestore     Bug = "sticky-restore"
-	TornTransaction   Bug = "torn-transaction"
-	FracturedRead     Bug = "fractured-read"
-	ReadsOutsideLog   Bug = "reads-outside-log"
-	AbortedAppend     Bug = "aborted-append"
-	StuckTransfer     Bug = "stuck-transfer"
-	ShutdownOnRemove  Bug = "shutdown-on-remove"
-	TornObject        Bug = "torn-object"
-	FracturedObject   Bug = "fractured-object"
-	CopyRename        Bug = "copy-rename"
-	StaleAppend       Bug = "stale-append"
-	StaleList         Bug = "stale-list"
-	FillWithoutLease  Bug = "fill-without-lease"
-	LateFill          Bug = "late-fill"
-	RestartedTTL      Bug = "restarted-ttl"
-	CacheFollower     Bug = "cache-follower"
-	CacheWallClock    Bug = "cache-wall-clock"
+	StaleLeaderRead      Bug = "stale-leader-read"
+	FollowerRead         Bug = "follower-read"
+	EarlyLeaderRead      Bug = "early-leader-read"
+	DirtyRead            Bug = "dirty-read"
+	EarlyAck             Bug = "early-ack"
+	FalseFail            Bug = "false-fail"
+	CASOutsideLog        Bug = "cas-outside-log"
+	DequeueOutsideLog    Bug = "dequeue-outside-log"
+	DoubleApply          Bug = "double-apply"
+	LocalClockApply      Bug = "local-clock-apply"
+	ForgottenVote        Bug = "forgotten-vote"
+	LostLog              Bug = "lost-log"
+	NoSync               Bug = "no-sync"
+	TornWrite            Bug = "torn-write"
+	IgnoredSyncError     Bug = "ignored-sync-error"
+	LeaseWallClock       Bug = "lease-wall-clock"
+	ShortSnapshot        Bug = "short-snapshot"
+	StickyRestore        Bug = "sticky-restore"
+	TornTransaction      Bug = "torn-transaction"
+	FracturedRead        Bug = "fractured-read"
+	ReadsOutsideLog      Bug = "reads-outside-log"
+	AbortedAppend        Bug = "aborted-append"
+	StuckTransfer        Bug = "stuck-transfer"
+	ShutdownOnRemove     Bug = "shutdown-on-remove"
+	TornObject           Bug = "torn-object"
+	FracturedObject      Bug = "fractured-object"
+	CopyRename           Bug = "copy-rename"
+	StaleAppend          Bug = "stale-append"
+	StaleList            Bug = "stale-list"
+	FillWithoutLease     Bug = "fill-without-lease"
+	LateFill             Bug = "late-fill"
+	RestartedTTL         Bug = "restarted-ttl"
+	CacheFollower        Bug = "cache-follower"
+	CacheWallClock       Bug = "cache-wall-clock"
+	UnfencedFinish       Bug = "unfenced-finish"
+	EarlyRequeue         Bug = "early-requeue"
+	FinishBeforeCommit   Bug = "finish-before-commit"
+	LeaseLocalClock      Bug = "lease-local-clock"
+	DependencyOutsideLog Bug = "dependency-outside-log"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -88,6 +93,11 @@ var Bugs = []BugDoc{
 	{RestartedTTL, "a new leader takes the entries of the cache to live as long again as when they were filled"},
 	{CacheFollower, "every node answers from its own state of the cache"},
 	{CacheWallClock, "each leader goes by its own wall clock to know when an entry of the cache has come to its end"},
+	{UnfencedFinish, "a task is finished by whoever says so: nobody looks at the token of the assignment, nor whether its lease is over"},
+	{EarlyRequeue, "a new leader gives all assigned tasks away anew, though the leases of their workers are not over"},
+	{FinishBeforeCommit, "a leader acknowledges that a task is finished before that is committed"},
+	{LeaseLocalClock, "each node judges the lease of a task by its own clock when it applies a command"},
+	{DependencyOutsideLog, "a leader takes a task for finished, as far as others wait for it, as soon as it is asked to finish it"},
 }
 
 // ParseBug finds a planted bug by name.

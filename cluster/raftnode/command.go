@@ -17,21 +17,31 @@ const (
 	opTake       = "take" // removes Value from a queue, wherever it is (dequeue-outside-log)
 	opCounterAdd = "counter-add"
 	opTxn        = "txn"
+	opSubmit     = "task-submit"
+	opTaskTake   = "task-take"
+	opBeat       = "task-beat"
+	opFinish     = "task-finish"
 )
+
+// timed says whether an operation looks at the clock of the log.
+func timed(op string) bool { return op == opTaskTake || op == opBeat || op == opFinish }
 
 // command is an entry of the log.
 type command struct {
 	Op     string
 	Key    string
 	Value  int64
-	From   *int64        // what a cas expects; nil: nothing
+	From   *int64        // what a cas expects (nil: nothing); the task that a task waits for; the token of an assignment
 	Txn    []Micro       // the steps of a transaction
 	Object objectCommand // of an operation on objects
 	Cache  cacheCommand  // of an operation on the cache
 	Client string        // with Seq, the command's identity
 	Seq    uint64
 	Retry  bool  // was proposed before
-	At     int64 // when it was proposed, in Unix nanoseconds (local-clock-apply)
+	At     int64 // when it was proposed: by the clock of the log (see tasks.go); in Unix nanoseconds (local-clock-apply)
+	// Only of timed operations:
+	Term  uint64 // in which At was read
+	Lease int64  // for how long a task is assigned, in nanoseconds
 }
 
 func (c command) encode() []byte {
@@ -77,6 +87,14 @@ func (c *coder) op(v *string) {
 		*v = opCounterAdd
 	case opTxn:
 		*v = opTxn
+	case opSubmit:
+		*v = opSubmit
+	case opTaskTake:
+		*v = opTaskTake
+	case opBeat:
+		*v = opBeat
+	case opFinish:
+		*v = opFinish
 	default:
 		*v = string(b)
 	}
@@ -108,6 +126,10 @@ func (c *coder) command(m *command) {
 	if onCache(m.Op) {
 		c.cache(&m.Cache)
 	}
+	if timed(m.Op) {
+		c.Uint(&m.Term)
+		c.Int(&m.Lease)
+	}
 }
 
 // result is what applying a command gave.
@@ -115,13 +137,15 @@ type result struct {
 	Value *int64  `json:"v,omitempty"` // what a cas saw, what a dequeue took
 	Txn   []Micro `json:"x,omitempty"` // what a transaction saw
 	Token *int64  `json:"t,omitempty"` // of the lease to fill an entry of the cache
+	Given int64   `json:"k,omitempty"` // of an assignment of the task Value
+	Lease int64   `json:"l,omitempty"` // of an assignment, in nanoseconds
 	// Refused says why the command was not applied.
 	Refused refusal `json:"r,omitempty"`
 }
 
 // response is what a client is told of a command that was applied.
 func (r result) response() Response {
-	resp := Response{Value: r.Value, Txn: r.Txn}
+	resp := Response{Value: r.Value, Txn: r.Txn, Token: r.Given, Lease: r.Lease}
 	if r.Token != nil {
 		resp.Cached = &Cached{Token: r.Token}
 	}
@@ -135,6 +159,8 @@ const (
 	refusedSession refusal = "the client was forgotten"
 	refusedExpired refusal = "the command expired before it was applied"
 	refusedOp      refusal = "unknown command"
+	refusedTask    refusal = "the task is not assigned by this token, or its lease is over"
+	refusedAfter   refusal = "there is no such task to wait for"
 )
 
 // failure is what a refusal tells the client, nil if there is none.
@@ -142,7 +168,7 @@ func (r refusal) failure() *Failure {
 	switch r {
 	case "":
 		return nil
-	case refusedExpired, refusedOp, refusedMissing, refusedLease:
+	case refusedExpired, refusedOp, refusedMissing, refusedLease, refusedTask, refusedAfter:
 		return &Failure{Reason: string(r), Happened: DidNotHappen, final: true}
 	default:
 		// An earlier proposal of the same command may have been applied.

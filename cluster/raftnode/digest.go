@@ -37,6 +37,17 @@ func listFact(key string, pos int, v int64) uint64 {
 	return fact('l', key, uint64(pos), uint64(v))
 }
 
+// taskFact leaves the ends of leases out. If they differ, it shows in who gets a task next.
+func taskFact(key string, id int64, t *task) uint64 {
+	var waits, after uint64
+	if t.after != nil {
+		waits, after = 1, uint64(*t.after)
+	}
+	return fact('b', key, uint64(id), waits, after, uint64(t.token))
+}
+
+func finishedFact(key string, id int64) uint64 { return fact('f', key, uint64(id)) }
+
 func sessionFact(s *session) uint64 {
 	var set, value uint64
 	if s.Result.Value != nil {
@@ -48,6 +59,9 @@ func sessionFact(s *session) uint64 {
 	for i, m := range s.Result.Txn {
 		// A list only grows: its length says what it held.
 		value += fact('t', m.F+" "+m.Key, uint64(i), uint64(m.Value), uint64(len(m.List)))
+	}
+	if s.Result.Given != 0 {
+		value += fact('a', "", uint64(s.Result.Given), uint64(s.Result.Lease))
 	}
 	return fact('x', s.Client+"\x00"+string(s.Result.Refused), s.Seq, set, value)
 }

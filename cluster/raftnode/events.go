@@ -32,7 +32,8 @@ type Event struct {
 	Leader  string `json:"leader,omitempty"`
 	Index   uint64 `json:"index,omitempty"`
 	Hash    string `json:"hash,omitempty"`
-	Raft    string `json:"raft,omitempty"` // the release of hashicorp/raft
+	Heard   int64  `json:"heard,omitempty"` // election: nanoseconds since the node last heard of its leader
+	Raft    string `json:"raft,omitempty"`  // the release of hashicorp/raft
 	Message string `json:"message,omitempty"`
 }
 
@@ -138,7 +139,11 @@ func (n *Node) observe(r *raft.Raft) {
 			role := roleName(data)
 			if data == raft.Candidate {
 				term++ // the one it is about to ask votes for
-				n.events.emit(Event{Kind: EventElection, Term: term})
+				e := Event{Kind: EventElection, Term: term}
+				if last := o.Raft.LastContact(); !last.IsZero() {
+					e.Heard = int64(time.Since(last))
+				}
+				n.events.emit(e)
 			}
 			if data == raft.Leader {
 				n.believe.Store(true)

@@ -67,11 +67,13 @@ func DecodeAnswer(status int, body io.Reader) (Response, *Failure) {
 			Txn    []Micro         `json:"txn"`
 			Object *Object         `json:"object"`
 			Cached *Cached         `json:"cached"`
+			Token  int64           `json:"token"`
+			Lease  int64           `json:"lease"`
 		}
 		if err := json.Unmarshal(b, &got); err != nil {
 			return Response{}, mayHaveHappened("answer is garbled: " + err.Error())
 		}
-		r := Response{Values: got.Values, Txn: got.Txn, Object: got.Object, Cached: got.Cached}
+		r := Response{Values: got.Values, Txn: got.Txn, Object: got.Object, Cached: got.Cached, Token: got.Token, Lease: got.Lease}
 		if err := json.Unmarshal(got.Value, &r.Value); err != nil {
 			return Response{}, mayHaveHappened("answer has no proper value: " + err.Error())
 		}

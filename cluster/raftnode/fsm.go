@@ -86,6 +86,12 @@ func (f *fsm) apply(l *raft.Log) result {
 	if err != nil {
 		c = command{} // refused alike on every node
 	}
+	switch {
+	case f.bug.is(LeaseLocalClock) && timed(c.Op):
+		c.At = time.Now().UnixNano()
+	case c.Term != l.Term && timed(c.Op):
+		c.At = 0 // a clock of another term
+	}
 	var r result
 	if f.bug.is(LocalClockApply) && c.At != 0 && time.Since(time.Unix(0, c.At)) > localExpiry {
 		r = result{Refused: refusedExpired}
@@ -219,6 +225,12 @@ func (s *state) keepOver(im *image) *state {
 			im.Cache = map[string]cacheEntry{}
 		}
 		im.Cache[key] = e
+	}
+	for key, v := range mine.Boards {
+		if im.Boards == nil {
+			im.Boards = map[string]boardImage{}
+		}
+		im.Boards[key] = v
 	}
 	return im.state()
 }

@@ -23,6 +23,8 @@ type image struct {
 	Leases    int64                        `json:"leases,omitempty"`
 	Sessions  []session                    `json:"sessions"` // by the time of their last command, the oldest first
 	Evicted   uint64                       `json:"evicted"`
+	Boards    map[string]boardImage        `json:"boards,omitempty"`
+	Clock     int64                        `json:"clock,omitempty"`
 }
 
 type queueImage struct {
@@ -55,6 +57,13 @@ func (s *state) image() *image {
 	}
 	for key, q := range s.queues {
 		im.Queues[key] = queueImage{q.head, slices.Clone(q.items)}
+	}
+	im.Clock = s.clock
+	for key, b := range s.boards {
+		if im.Boards == nil {
+			im.Boards = map[string]boardImage{}
+		}
+		im.Boards[key] = b.image()
 	}
 	for key := range s.lists {
 		im.Lists[key] = s.list(key)
@@ -98,6 +107,10 @@ func (im *image) state() *state {
 	for key, e := range im.Cache {
 		s.setCache(key, e)
 	}
+	s.clock = im.Clock
+	for key, b := range im.Boards {
+		s.restoreBoard(key, b)
+	}
 	for i := range im.Sessions {
 		n := im.Sessions[i]
 		s.sessions[n.Client] = s.recent.PushBack(&n)
@@ -110,6 +123,9 @@ func (im *image) state() *state {
 func (im *image) write(w io.Writer) error {
 	for _, set := range im.Sets {
 		slices.Sort(set)
+	}
+	for _, b := range im.Boards {
+		slices.Sort(b.Finished)
 	}
 	return json.NewEncoder(w).Encode(im)
 }

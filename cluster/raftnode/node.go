@@ -54,6 +54,7 @@ type Settings struct {
 	Forward    bool          // ask the leader for the client instead of naming it
 	Hold       time.Duration // how long a request is tried again when there is no leader, or none that can be reached
 	Retry      time.Duration // without a commit, until a command is proposed again
+	TaskLease  time.Duration // how long a task stays with a worker that is silent
 	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
 
 	Levers
@@ -80,6 +81,7 @@ func DefaultSettings() Settings {
 
 		Hold:       time.Second,
 		Retry:      200 * time.Millisecond,
+		TaskLease:  2 * time.Second,
 		StateEvery: 100,
 
 		Levers: defaultLevers(),
@@ -137,7 +139,9 @@ type Node struct {
 	recent  answers       // (with Levers.Cache)
 	dirty   proposals     // (dirty-read)
 	stuck   atomic.Bool   // a transfer has failed (stuck-transfer)
-	lease   wallLease     // (lease-wall-clock)
+	clock   logClock
+	lease   wallLease // (lease-wall-clock)
+	begun   begun     // (dependency-outside-log)
 }
 
 // Start runs a node until Close. It takes over the config's transport and

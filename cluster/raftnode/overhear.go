@@ -55,12 +55,24 @@ func tellCommand(c command) string {
 	case opNoop, opDequeue:
 	case opTxn:
 		b.WriteString(" " + tellTxn(c.Txn))
+	case opTaskTake:
+	case opSubmit:
+		b.WriteString(tellSubmit(c.Value, c.From))
+	case opBeat, opFinish:
+		fmt.Fprintf(&b, " %d by token %s", c.Value, tellValue(c.From))
 	case opCAS:
 		fmt.Fprintf(&b, " %s to %d", tellValue(c.From), c.Value)
 	default:
 		fmt.Fprintf(&b, " %d", c.Value)
 	}
 	return b.String()
+}
+
+func tellSubmit(task int64, after *int64) string {
+	if after == nil {
+		return fmt.Sprintf(" %d", task)
+	}
+	return fmt.Sprintf(" %d after %d", task, *after)
 }
 
 func tellValue(v *int64) string {
@@ -188,6 +200,10 @@ func tellRequest(at string, ask Request) string {
 		text += fmt.Sprintf(" %s to %d", tellValue(ask.From), ask.Value)
 	case PathRegisterWrite, PathSetAdd, PathQueueEnqueue, PathCounterAdd:
 		text += fmt.Sprintf(" %d", ask.Value)
+	case PathTaskSubmit:
+		text += tellSubmit(ask.Value, ask.From)
+	case PathTaskBeat, PathTaskFinish:
+		text += fmt.Sprintf(" %d by token %s", ask.Value, tellValue(ask.From))
 	}
 	if ask.Client != "" {
 		text += fmt.Sprintf(", number %d of %s", ask.Seq, ask.Client)
@@ -238,6 +254,8 @@ func (c *clientTalk) answer(r *bufio.Reader) (m trace.Message, err error) {
 		m.Text = tellTxn(got.Txn)
 	case f == nil && got.Values != nil:
 		m.Text = tellValues(got.Values)
+	case f == nil && got.Token != 0:
+		m.Text = fmt.Sprintf("%s by token %d", tellValue(got.Value), got.Token)
 	case f == nil:
 		m.Text = tellValue(got.Value)
 	default:

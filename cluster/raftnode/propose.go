@@ -30,7 +30,7 @@ func (n *Node) propose(ctx context.Context, c command) (result, *Failure) {
 	again := time.NewTimer(n.cfg.Retry)
 	defer again.Stop()
 	var early <-chan time.Time
-	if n.cfg.Bug.is(EarlyAck) && c.Op != opCAS && c.Op != opDequeue && c.Op != opTxn && c.Op != opNoop ||
+	if n.cfg.Bug.is(EarlyAck) && c.Op != opCAS && c.Op != opDequeue && c.Op != opTxn && c.Op != opNoop && !timed(c.Op) ||
 		n.cfg.Bug.is(AbortedAppend) && c.Op == opTxn {
 		early = time.After(impatience)
 	}
@@ -90,6 +90,9 @@ func (n *Node) enqueue(ctx context.Context, c command, outcomes chan<- outcome) 
 	}
 	if n.cfg.Bug.is(LocalClockApply) {
 		c.At = time.Now().UnixNano()
+	}
+	if timed(c.Op) {
+		c.At, c.Term = n.clock.read(n.fsm, currentTerm(n.raft))
 	}
 	future := n.raft.Apply(c.encode(), wait)
 	if n.cfg.Bug.is(DirtyRead) && c.Op == opWrite {

@@ -22,7 +22,9 @@ type state struct {
 	lists       map[string][]int64 // elements are never changed, only added
 	objects     objects
 	cache       map[string]cacheEntry
-	leases      int64                    // how many were given
+	leases      int64 // how many were given
+	boards      map[string]*board
+	clock       int64                    // of the log, see tasks.go
 	sessions    map[string]*list.Element // of *session
 	recent      *list.List               // the same, by the time of their last command, the oldest first
 	evicted     uint64                   // how many sessions were forgotten
@@ -51,6 +53,7 @@ func newState() *state {
 		lists:     map[string][]int64{},
 		objects:   newObjects(),
 		cache:     map[string]cacheEntry{},
+		boards:    map[string]*board{},
 		sessions:  map[string]*list.Element{},
 		recent:    list.New(),
 	}
@@ -61,7 +64,7 @@ func (s *state) hash() string { return fmt.Sprintf("%016x", s.sum) }
 // apply performs c, but only once, even if c is in the log several times.
 func (s *state) apply(c command, bug Bug) result {
 	if c.Client == "" || bug.is(DoubleApply) || c.Op == opObjectPart {
-		return s.perform(c)
+		return s.perform(c, bug)
 	}
 	e, known := s.sessions[c.Client]
 	if !known {
@@ -69,7 +72,7 @@ func (s *state) apply(c command, bug Bug) result {
 			// The first proposal may have been applied and forgotten.
 			return result{Refused: refusedSession}
 		}
-		r := s.perform(c)
+		r := s.perform(c, bug)
 		s.remember(&session{Client: c.Client, Seq: c.Seq, Result: r})
 		return r
 	}
@@ -80,7 +83,7 @@ func (s *state) apply(c command, bug Bug) result {
 	case c.Seq < old.Seq:
 		return result{Refused: refusedOld}
 	}
-	r := s.perform(c)
+	r := s.perform(c, bug)
 	s.sum -= sessionFact(old)
 	old.Seq, old.Result = c.Seq, r
 	s.sum += sessionFact(old)
@@ -100,9 +103,12 @@ func (s *state) remember(n *session) {
 	s.sum += sessionFact(n)
 }
 
-func (s *state) perform(c command) result {
+func (s *state) perform(c command, bug Bug) result {
 	switch c.Op {
 	case opNoop:
+		if bug.is(EarlyRequeue) {
+			s.requeueAll()
+		}
 	case opWrite:
 		s.setRegister(c.Key, c.Value)
 	case opCAS:
@@ -130,6 +136,8 @@ func (s *state) perform(c command) result {
 		s.setCounter(c.Key, s.counters[c.Key]+c.Value)
 	case opTxn:
 		return result{Txn: s.transact(c.Txn)}
+	case opSubmit, opTaskTake, opBeat, opFinish:
+		return s.work(c, bug)
 	default:
 		if onObject(c.Op) {
 			return s.performObject(c)

@@ -19,6 +19,9 @@ func commandOf(req Request, op operation) command {
 // write proposes an operation's command on the leader.
 func (n *Node) write(ctx context.Context, req Request, op operation) (Response, *Failure) {
 	c := commandOf(req, op)
+	if timed(c.Op) {
+		c.Lease = int64(n.cfg.TaskLease)
+	}
 	if n.stuck.Load() {
 		return Response{}, didNotHappen(raft.ErrLeadershipTransferInProgress.Error())
 	}
@@ -55,6 +58,13 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 		n.fsm.view(func(s *state) { seen = s.glance(c.Txn) })
 		_, f := n.propose(ctx, c)
 		return Response{Txn: seen}, f
+	}
+	if n.cfg.Bug.is(FinishBeforeCommit) && c.Op == opFinish && n.finishable(c) {
+		go n.propose(context.WithoutCancel(ctx), c)
+		return Response{}, nil
+	}
+	if n.cfg.Bug.is(DependencyOutsideLog) {
+		c = n.lookUp(c)
 	}
 	r, f := n.propose(ctx, c)
 	if f != nil {

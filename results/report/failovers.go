@@ -23,8 +23,8 @@ type failoverTable struct {
 
 // failoverSum sums a column of each phase up; -1: it can't be told.
 type failoverSum struct {
-	Name                                     string
-	Held, Detected, Elected, Noticed, Served time.Duration
+	Name                                                      string
+	Held, Silence, Detected, Elected, Noticed, Served, Handed time.Duration
 }
 
 type failoverRow struct {
@@ -35,11 +35,12 @@ type failoverRow struct {
 	// Noticed is how long it took until every node but the leaders had noticed the new one.
 	Noticed time.Duration
 	Who     string // who had noticed it when
+	Work    string // when all that waited was handed out
 }
 
 // bar is one phase in the drawing of a failover: x and width in percent of the longest.
 type bar struct {
-	Phase    string // detect, elect, serve
+	Phase    string // detect, elect, serve, hand
 	X, Width float64
 	Text     string
 }
@@ -59,7 +60,7 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 	all := d.Failovers
 	var longest time.Duration
 	for _, f := range all {
-		longest = max(longest, f.Detected, f.Elected, f.Served)
+		longest = max(longest, f.Detected, f.Elected, f.Served, f.Handed)
 	}
 	for _, f := range all {
 		row := failoverRow{Failover: f, Label: label(f.Fault, f.Target), Noticed: f.AllNoticed(nodes, f.Old)}
@@ -68,6 +69,9 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 				row.Who += ", "
 			}
 			row.Who += n.Node + " " + millis(n.After)
+		}
+		if f.Drained >= 0 {
+			row.Work = "all messages that waited: " + millis(f.Drained)
 		}
 		switch f.Cause {
 		case conduct.CauseFault:
@@ -86,25 +90,25 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 }
 
 func (t *failoverTable) sum() {
-	var phases [5][]time.Duration
+	var phases [7][]time.Duration
 	for _, r := range t.Rows {
 		if r.Cause != conduct.CauseFault {
 			continue
 		}
-		for i, d := range []time.Duration{r.Held, r.Detected, r.Elected, r.Noticed, r.Served} {
+		for i, d := range []time.Duration{r.Held, r.Silence, r.Detected, r.Elected, r.Noticed, r.Served, r.Handed} {
 			if d >= 0 {
 				phases[i] = append(phases[i], d)
 			}
 		}
 	}
-	if len(phases[2]) < 2 {
+	if len(phases[3]) < 2 {
 		return
 	}
 	for _, s := range []struct {
 		name string
 		at   float64
 	}{{"median", 0.5}, {"worst", 1}} {
-		var sum [5]time.Duration
+		var sum [7]time.Duration
 		for i, all := range phases {
 			sum[i] = -1
 			if len(all) > 0 {
@@ -112,7 +116,7 @@ func (t *failoverTable) sum() {
 				sum[i] = percentile(all, s.at)
 			}
 		}
-		t.Sums = append(t.Sums, failoverSum{s.name, sum[0], sum[1], sum[2], sum[3], sum[4]})
+		t.Sums = append(t.Sums, failoverSum{s.name, sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6]})
 	}
 }
 
@@ -132,6 +136,7 @@ func phaseBars(f conduct.Failover, longest time.Duration) []bar {
 	add("detect", "until the first node called for an election:", f.Detected)
 	add("elect", "until there was a new leader:", f.Elected)
 	add("serve", "until the first success:", f.Served)
+	add("hand", "until work was handed out again:", f.Handed)
 	return bars
 }
 

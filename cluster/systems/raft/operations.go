@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"coup/cluster"
 	"coup/cluster/raftnode"
@@ -15,6 +16,7 @@ var (
 	_ cluster.Queue        = (*connection)(nil)
 	_ cluster.Counter      = (*connection)(nil)
 	_ cluster.Transactions = (*connection)(nil)
+	_ cluster.Tasks        = (*connection)(nil)
 )
 
 // Read implements cluster.Register.
@@ -103,4 +105,37 @@ func (c *connection) Txn(ctx context.Context, steps []cluster.Micro) ([]cluster.
 		out[i] = cluster.Micro(m)
 	}
 	return out, nil
+}
+
+// Submit implements cluster.Tasks.
+func (c *connection) Submit(ctx context.Context, key string, task int64, after *int64) error {
+	_, err := c.write(ctx, raftnode.PathTaskSubmit, raftnode.Request{Key: key, Value: task, From: after})
+	return err
+}
+
+// Take implements cluster.Tasks.
+func (c *connection) Take(ctx context.Context, key string) (*cluster.Assignment, error) {
+	resp, err := c.write(ctx, raftnode.PathTaskTake, raftnode.Request{Key: key})
+	if err != nil || resp.Value == nil {
+		return nil, err
+	}
+	return &cluster.Assignment{Task: *resp.Value, Token: resp.Token, Lease: time.Duration(resp.Lease)}, nil
+}
+
+// Beat implements cluster.Tasks.
+func (c *connection) Beat(ctx context.Context, key string, task, token int64) (time.Duration, error) {
+	resp, err := c.write(ctx, raftnode.PathTaskBeat, raftnode.Request{Key: key, Value: task, From: &token})
+	return time.Duration(resp.Lease), err
+}
+
+// Finish implements cluster.Tasks.
+func (c *connection) Finish(ctx context.Context, key string, task, token int64) error {
+	_, err := c.write(ctx, raftnode.PathTaskFinish, raftnode.Request{Key: key, Value: task, From: &token})
+	return err
+}
+
+// Unfinished implements cluster.Tasks.
+func (c *connection) Unfinished(ctx context.Context, key string) ([]int64, error) {
+	resp, err := c.read(ctx, raftnode.PathTaskRead, raftnode.Request{Key: key})
+	return resp.Values, err
 }

@@ -42,7 +42,7 @@ const (
 var settings = []string{
 	"heartbeat", "election", "lease", "commit", "rpc-timeout",
 	"snapshot-threshold", "snapshot-interval", "trailing",
-	"forward", "hold", "retry", "state-every", "log-level",
+	"forward", "hold", "retry", "task-lease", "state-every", "log-level",
 	"follower-reads", "acknowledge", "cache", "batch",
 	"trust-verify", "fast-heartbeat", "in-flight",
 }
@@ -198,7 +198,7 @@ func (System) Event(node string, line []byte) (harness.Event, time.Time, bool) {
 	}
 	return harness.Event{
 		Kind: kind, Node: e.Node, Role: e.Role, Term: e.Term, Leader: e.Leader,
-		Applied: e.Index, Hash: e.Hash, Message: cmp.Or(e.Message, e.Raft),
+		Applied: e.Index, Hash: e.Hash, Heard: time.Duration(e.Heard), Message: cmp.Or(e.Message, e.Raft),
 	}, time.Unix(0, e.Time), true
 }
 
