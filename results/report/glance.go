@@ -15,6 +15,8 @@ type verdict struct {
 	Word     string
 	Sentence string
 	Why      []string
+	// Meanwhile says how the service fared while things were broken.
+	Meanwhile string
 }
 
 // figure is one of the run's numbers at a glance.
@@ -23,7 +25,7 @@ type figure struct {
 }
 
 func sayVerdict(in *Input, p *page, end time.Duration) verdict {
-	v := verdict{Class: in.Verdict.Valid.String()}
+	v := verdict{Class: in.Verdict.Valid.String(), Meanwhile: sayMeanwhile(in, p)}
 	switch in.Verdict.Valid {
 	case harness.Valid:
 		v.Word, v.Sentence = "Valid", "The system kept its promise"

@@ -161,7 +161,7 @@ func (p *page) addResults(results []harness.Result) {
 // measures reports whether a checker gives figures and judges nothing.
 func measures(checker string) bool {
 	name, _ := workloads.Without(checker)
-	return slices.Contains([]string{conduct.Availability{}.Name(), conduct.Failovers{}.Name(), conduct.Partitions{}.Name(), weaker.Held{}.Name()}, name)
+	return slices.ContainsFunc([]harness.Checker{conduct.Availability{}, conduct.Failovers{}, conduct.Partitions{}, conduct.Lag{}, weaker.Held{}}, func(c harness.Checker) bool { return c.Name() == name })
 }
 
 func (p *page) addFaults(faults []*fault, results []harness.Result) {
