@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -129,10 +130,14 @@ func (c *client) metadata(ctx context.Context) (*kmsg.MetadataResponse, error) {
 }
 
 // fetch reads the records of a partition from one offset up to another, from the broker
-// leader; to is -1 for all that there is.
-func (c *client) fetch(ctx context.Context, leader, partition int32, from, to int64) (all []*kgo.Record, err error) {
+// leader; to is -1 for all that there is. committed: only those of transactions that were committed.
+func (c *client) fetch(ctx context.Context, leader, partition int32, from, to int64, committed bool) (all []*kgo.Record, err error) {
+	var isolation kgo.IsolationLevel
 	for to < 0 || from < to {
 		req := kmsg.NewPtrFetchRequest()
+		if committed {
+			isolation, req.IsolationLevel = kgo.ReadCommitted(), 1
+		}
 		req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 50, 1, 1<<20
 		if to < 0 {
 			req.MinBytes = 0
@@ -153,12 +158,15 @@ func (c *client) fetch(ctx context.Context, leader, partition int32, from, to in
 		if len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 1 {
 			return nil, errors.New("it says nothing of the partition")
 		}
-		records, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: from, Topic: topic, Partition: partition}, &got.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
+		records, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: from, Topic: topic, Partition: partition, IsolationLevel: isolation}, &got.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
 		if records.Err != nil {
 			return nil, records.Err
 		}
 		if to < 0 {
 			to = records.HighWatermark
+			if committed {
+				to = records.LastStableOffset
+			}
 		}
 		all = append(all, records.Records...)
 		from = max(from, next)
@@ -172,8 +180,11 @@ type connection struct {
 	access     cluster.Access
 	home, node string
 	o          cluster.Options
-	client     *client // nil: not connected
-	member     *member // nil: it has not consumed yet
+	// transactions: each record is written in a transaction of its own, and reads see what was committed.
+	transactions bool
+	name         string  // unique within the cluster
+	client       *client // nil: not connected
+	member       *member // nil: it has not consumed yet
 	// ends are the ends of partitions that were marked for the operation with the context asked: they are as
 	// good for all that it reads.
 	asked context.Context
@@ -188,7 +199,7 @@ type end struct {
 
 // Open implements cluster.System. The connection is made when it is used.
 func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
-	return &connection{access: a, home: node, node: node, o: o}, nil
+	return &connection{access: a, home: node, node: node, o: o, transactions: setting(o, "transactions") == "true", name: "coup-" + rand.Text()}, nil
 }
 
 // Node implements cluster.Conn.
@@ -215,7 +226,7 @@ func (c *connection) drop() (produced bool) {
 
 // connect makes a client, if there is none. With acks=all the client is idempotent: it sends again
 // what nobody has answered, and the leader sees that it has it. With acks=1 there is no such
-// thing, and nothing is sent twice.
+// thing, and nothing is sent twice. With transactions, a new client of the same name ends those of the old one.
 func (c *connection) connect(ctx context.Context) error {
 	if c.client != nil {
 		return nil
@@ -223,7 +234,10 @@ func (c *connection) connect(ctx context.Context) error {
 	opts := []kgo.Opt{
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.ProduceRequestTimeout(time.Second), kgo.ProducerBatchCompression(kgo.NoCompression()),
 	}
-	if setting(c.o, "acks") != "all" {
+	switch {
+	case c.transactions:
+		opts = append(opts, kgo.TransactionalID(c.name), kgo.TransactionTimeout(transactionTimeout))
+	case setting(c.o, "acks") != "all":
 		opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0))
 	}
 	made, err := dial(c.access, c.home, opts...)
@@ -250,7 +264,7 @@ func partitionOf(key string) int32 {
 }
 
 // produce writes a record and returns its offset. Its error wraps harness.ErrFail if the
-// record was never sent.
+// record was never sent, or if nobody was asked to commit its transaction.
 func (c *connection) produce(ctx context.Context, key, value string) (offset int64, err error) {
 	if err := c.connect(ctx); err != nil {
 		return 0, err
@@ -259,23 +273,42 @@ func (c *connection) produce(ctx context.Context, key, value string) (offset int
 	k.mu.Lock()
 	k.produced = false
 	k.mu.Unlock()
+	if c.transactions {
+		if err := k.BeginTransaction(); err != nil {
+			c.drop()
+			return 0, fmt.Errorf("%w: begin a transaction: %w", harness.ErrFail, err)
+		}
+	}
 	type outcome struct {
 		offset int64
 		err    error
 	}
 	done := make(chan outcome, 1)
-	k.Produce(ctx, &kgo.Record{Topic: topic, Partition: partitionOf(key), Key: []byte(key), Value: []byte(value)}, func(r *kgo.Record, err error) { done <- outcome{r.Offset, err} })
-	var got outcome
-	select {
-	case got = <-done:
-	case <-ctx.Done():
-		got.err = ctx.Err()
+	wait := func() (got outcome) {
+		select {
+		case got = <-done:
+		case <-ctx.Done():
+			got.err = ctx.Err()
+		}
+		return got
 	}
+	k.Produce(ctx, &kgo.Record{Topic: topic, Partition: partitionOf(key), Key: []byte(key), Value: []byte(value)}, func(r *kgo.Record, err error) { done <- outcome{r.Offset, err} })
+	got := wait()
 	if got.err != nil {
-		if !c.drop() {
+		switch sent := c.drop(); {
+		case !sent:
 			return 0, fmt.Errorf("%w: nothing was sent: %w", harness.ErrFail, got.err)
+		case c.transactions:
+			return 0, fmt.Errorf("%w: nothing was committed: %w", harness.ErrFail, got.err)
 		}
 		return 0, got.err
+	}
+	if c.transactions {
+		go func() { done <- outcome{err: k.EndTransaction(ctx, kgo.TryCommit)} }()
+		if err := wait().err; err != nil {
+			c.drop()
+			return 0, fmt.Errorf("commit: %w", err)
+		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -309,7 +342,7 @@ func (c *connection) read(ctx context.Context, key string, from int64) (messages
 			from = 0
 		}
 	}
-	all, err := c.client.fetch(ctx, leader, partitionOf(key), from, to)
+	all, err := c.client.fetch(ctx, leader, partitionOf(key), from, to, c.transactions)
 	if err != nil {
 		return nil, 0, c.unread(err)
 	}

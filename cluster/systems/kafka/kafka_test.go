@@ -26,7 +26,7 @@ func set(pairs ...string) cluster.Options {
 func TestCheck(t *testing.T) {
 	for _, o := range []cluster.Options{
 		{}, {Version: "3.9.2"}, {Version: "v4.0.0"}, {Reads: "linearizable"}, {Reads: "stale"},
-		set("acks", "1", "min-isr", "1", "unclean", "true", "session-timeout", "9000", "replica-lag", "30000"),
+		set("acks", "1", "min-isr", "1", "unclean", "true", "session-timeout", "9000", "replica-lag", "30000"), set("transactions", "true"),
 	} {
 		if err := (System{}).Check(o); err != nil {
 			t.Errorf("%+v: %v", o, err)
@@ -34,6 +34,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, o := range []cluster.Options{
 		{Version: "3.8.1"}, {Version: "2.8.0"}, {Version: "new"}, {Bug: "x"}, {Reads: "lease"}, set("acks", "0"), set("acks", "-1"), set("unclean", "yes"),
+		set("transactions", "yes"), set("transactions", "true", "acks", "1"),
 		set("min-isr", "0"), set("session-timeout", "1s"), set("session-timeout", "100"), set("min.insync.replicas", "2"),
 	} {
 		if err := (System{}).Check(o); err == nil || strings.Contains(err.Error(), "\n") {

@@ -50,12 +50,16 @@ const (
 var settings = map[string]string{
 	"acks":            "all",   // who must have a record before it is acknowledged: all replicas in sync, or 1, the leader
 	"min-isr":         "2",     // without so many replicas in sync, a record with acks=all is refused (min.insync.replicas)
+	"transactions":    "false", // each record is written in a transaction of its own, and what is read was committed
 	"unclean":         "false", // a replica that was not in sync may become leader (unclean.leader.election.enable)
 	"session-timeout": "1500",  // milliseconds after which a broker that says nothing is taken for dead, Kafka's default is 9000; controllers' timeouts follow
 	"replica-lag":     "2000",  // milliseconds after which a replica that lags is no longer in sync; Kafka's default is 30000
 }
 
 func setting(o cluster.Options, name string) string { return o.Setting(name, settings) }
+
+// transactionTimeout is how long a transaction may take; the brokers end it then.
+const transactionTimeout = 3 * time.Second
 
 // number is a setting that Check has found good.
 func number(o cluster.Options, name string) int64 {
@@ -88,7 +92,7 @@ func (s System) Check(o cluster.Options) error {
 	if err := o.CheckSettings("kafka", slices.Sorted(maps.Keys(settings))...); err != nil {
 		return err
 	}
-	words := map[string][]string{"acks": {"all", "1"}, "unclean": {"true", "false"}}
+	words := map[string][]string{"acks": {"all", "1"}, "unclean": {"true", "false"}, "transactions": {"true", "false"}}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
 		value := o.Settings[name]
 		if of, ok := words[name]; ok {
@@ -98,6 +102,9 @@ func (s System) Check(o cluster.Options) error {
 		} else if n, err := strconv.ParseInt(value, 10, 32); err != nil || n <= 0 {
 			return fmt.Errorf("%s is a whole number above 0, not %q", name, value)
 		}
+	}
+	if setting(o, "transactions") == "true" && setting(o, "acks") != "all" {
+		return fmt.Errorf("transactions need acks=all")
 	}
 	if number(o, "session-timeout") < 300 {
 		return fmt.Errorf("session-timeout is at least 300 (milliseconds), not %d", number(o, "session-timeout"))
@@ -121,7 +128,9 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		"inter.broker.listener.name=PLAINTEXT", "log.dirs=/data/k", "auto.create.topics.enable=false", "auto.leader.rebalance.enable=false",
 		fmt.Sprint("default.replication.factor=", replicas), fmt.Sprint("offsets.topic.replication.factor=", replicas),
 		"offsets.topic.num.partitions=4", fmt.Sprint("transaction.state.log.replication.factor=", replicas),
-		"transaction.state.log.num.partitions=4", "transaction.state.log.min.isr=2", "group.initial.rebalance.delay.ms=0",
+		"transaction.state.log.num.partitions=4", "transaction.state.log.min.isr=2",
+		// A client that is gone leaves a transaction open, and nobody reads past that.
+		"transaction.abort.timed.out.transaction.cleanup.interval.ms=500", "group.initial.rebalance.delay.ms=0",
 		// Less of everything than for a machine of its own.
 		"num.network.threads=2", "num.io.threads=4", "background.threads=2", "log.cleaner.dedupe.buffer.size=4194304",
 		// Failovers within seconds, as in one machine room.
