@@ -182,9 +182,21 @@ func (r *Run) Err() error {
 	return r.flushErr
 }
 
+// FullError says that a run directory could not be written because its disk is full.
+// What was written before stands, and can be read. It wraps [syscall.ENOSPC].
+type FullError struct{ Dir string }
+
+// Error implements error.
+func (e *FullError) Error() string {
+	return fmt.Sprintf("the disk that holds %s is full: free some space and run again", e.Dir)
+}
+
+// Unwrap gives what the system said.
+func (e *FullError) Unwrap() error { return syscall.ENOSPC }
+
 func explain(dir string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("the disk that holds %s is full: free some space and run again", dir)
+		return &FullError{Dir: dir}
 	}
 	return err
 }
@@ -198,13 +210,13 @@ func (r *Run) NodeLog(node string, line []byte) error {
 		f, err = os.OpenFile(filepath.Join(r.Dir, NodesDir, node+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			r.mu.Unlock()
-			return err
+			return explain(r.Dir, err)
 		}
 		r.logs[node] = f
 	}
 	r.mu.Unlock()
 	_, err := f.Write(append(line[:len(line):len(line)], '\n'))
-	return err
+	return explain(r.Dir, err)
 }
 
 // Close writes what is left and closes all files.
@@ -242,7 +254,7 @@ func WriteFile(dir, name string, write func(io.Writer) error) (err error) {
 	// Not os.CreateTemp: all files of a run get the mode that the umask leaves.
 	f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf(".%s-%x", name, rand.Uint64())), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
-		return err
+		return explain(dir, err)
 	}
 	defer func() {
 		if err != nil {

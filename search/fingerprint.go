@@ -150,14 +150,19 @@ func answered(r harness.Result, h *harness.History) string {
 	return strings.Join(parts, ", ")
 }
 
-// kinds are the anomalies that the stories of histories without an order tell.
+// kinds are the anomalies that the stories of histories without an order tell, by words of
+// the claims of package story.
 var kinds = []struct{ words, kind string }{
-	{"had begun to write", "read of what nobody had written"},
-	{"was there only once", "replaced twice"},
-	{"came out", "duplicated"},
+	{"Nobody had begun to", "read of what nobody had written"},
+	{" both replaced ", "replaced twice"},
+	{" both found ", "replaced twice"},
+	{"more than once in what", "duplicated"},
+	{" had come out ", "duplicated"},
+	{" still there when ", "disordered"},
+	{" found it empty", "hidden"},
 	{"is missing in its answer", "lost or stale"},
-	{"was gone", "stale"},
-	{"no longer empty", "stale"},
+	{" was gone", "stale"},
+	{" no longer empty", "stale"},
 }
 
 // kindOf is the kind of the gravest anomaly.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"coup/checker"
+	"coup/checker/model"
+	"coup/checker/story"
 	"coup/harness"
 	"coup/judge"
 )
@@ -48,6 +50,47 @@ func TestFingerprintOfAnswers(t *testing.T) {
 	} {
 		if got := Fingerprint(c.v, ""); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// The claims of stories are told apart by the words that they have today.
+func TestKindsOfClaims(t *testing.T) {
+	one := &harness.Operation{Process: 1, F: "cas", Type: harness.OK, Call: 3, Return: 4, Output: model.Just(3)}
+	two := &harness.Operation{Process: 2, F: "cas", Type: harness.OK, Call: 1, Return: 2, Output: model.Just(3)}
+	gone := story.Gone{Read: one, Saw: model.Just(3), Other: 4, By: two, Since: two}
+	fresh := gone
+	fresh.Saw = model.Maybe{}
+	missing := story.Missing{Value: 3, Read: one, By: two}
+	shown := missing
+	shown.Again = one
+	for _, c := range []struct {
+		claim story.Claim
+		of    model.Model
+		want  string
+	}{
+		{story.NotBegun{Value: 3, By: one}, model.Register(), "read of what nobody had written"},
+		{story.NotBegun{Value: 3, By: one, Failed: 1}, model.Queue(), "read of what nobody had written"},
+		{story.BothReplaced{Value: model.Just(3), Ops: [2]*harness.Operation{one, two}}, model.Register(), "replaced twice"},
+		{story.BothReplaced{Ops: [2]*harness.Operation{one, two}}, model.Register(), "replaced twice"},
+		{story.Twice{Value: 3, Read: one}, model.Set(), "duplicated"},
+		{story.TooOften{Value: 3, In: 1, Out: 2, By: one}, model.Queue(), "duplicated"},
+		{story.TooOften{Value: 3, Out: 1, By: one}, model.Stack(), "duplicated"},
+		{story.Overtaken{Value: 3, Other: 4, By: one}, model.Queue(), "disordered"},
+		{story.NotEmpty{Value: 3, Found: one, Missing: 2}, model.Queue(), "hidden"},
+		{story.Hidden{Value: 3, Found: one}, model.Stack(), "hidden"},
+		{missing, model.Set(), "lost or stale"},
+		{shown, model.List(), "lost or stale"},
+		{gone, model.Register(), "stale"},
+		{fresh, model.Register(), "stale"},
+		{story.Spent{Gone: gone, Seen: two}, model.Register(), "stale"},
+	} {
+		for _, timed := range []bool{true, false} {
+			text := c.claim.Text(story.Teller{Model: c.of, Timed: timed})
+			r := harness.Result{Checker: "linearizable", Summary: "Not linearizable: no order.", Counterexample: &harness.Counterexample{Story: []string{"Process 1 did it.", text, "No order."}}}
+			if got := kindOf(r); got != c.want {
+				t.Errorf("%T is %q, expected %q: %s", c.claim, got, c.want, text)
+			}
 		}
 	}
 }

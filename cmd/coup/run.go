@@ -262,13 +262,19 @@ func run(ctx, soft context.Context, p plan.Plan, o runner.Options) error {
 	dir, verdict, err := runner.Run(ctx, soft, p, o)
 	ui.done()
 	if err != nil && verdict.Results == nil {
-		if dir != "" {
-			fmt.Fprintf(os.Stderr, "coup: what was recorded until then is in %s\n", dir)
-		}
-		return err
+		return unfinished(dir, err)
 	}
 	printVerdict(os.Stdout, dir, verdict)
 	return afterVerdict(verdict, err)
+}
+
+// unfinished is the error of a run that ended before it could be judged. dir is its
+// directory; "" if there is none.
+func unfinished(dir string, err error) error {
+	if dir == "" {
+		return err
+	}
+	return fmt.Errorf("%w (coup check %s judges what was recorded until then)", err, dir)
 }
 
 // afterVerdict is how a command ends that has told a verdict. If something failed beside,
