@@ -25,7 +25,7 @@ func TestCheck(t *testing.T) {
 	strong := set("level", "strong")
 	strong.Reads = "linearizable"
 	for _, o := range []cluster.Options{
-		{}, {Reads: "linearizable"}, {Reads: "lease"}, {Reads: "stale"}, {Version: "8.32.3"}, {Version: "9.4.5"}, strong,
+		{}, {Reads: "linearizable"}, {Reads: "lease"}, {Reads: "stale"}, {Version: "8.32.3"}, strong,
 		set("level", "none"), set("raft-timeout", "1s"), set("raft-snap", "100"),
 	} {
 		if err := (System{}).Check(o); err != nil {
@@ -35,7 +35,7 @@ func TestCheck(t *testing.T) {
 	conflict := set("level", "strong")
 	conflict.Reads = "stale"
 	for _, o := range []cluster.Options{
-		{Bug: "x"}, {Reads: "none"}, {Version: "7.21.4"}, {Version: "11.0.0"}, {Version: "8"}, {Version: "8.x.1"}, conflict,
+		{Bug: "x"}, {Reads: "none"}, {Version: "7.21.4"}, {Version: "8"}, {Version: "8.x.1"}, conflict,
 		set("level", "auto"), set("raft-timeout", "1"), set("raft-election-timeout", "1ms"), set("on-disk", "true"),
 	} {
 		if err := (System{}).Check(o); err == nil || strings.Contains(err.Error(), "\n") {

@@ -1,5 +1,5 @@
 // Package rqlite is rqlite (rqlite.io), SQLite replicated by raft, as a system under test,
-// in any release of version 8, 9 or 10.
+// in any release of version 8.
 //
 // Start with [System]. Registers, sets, queues, counters and the lists of transactions are
 // tables. What changes something is one request, whose statements are one transaction in
@@ -137,13 +137,12 @@ func (System) Images(o cluster.Options) ([]images.Recipe, error) {
 		version = DefaultVersion
 	}
 	parts := strings.Split(version, ".")
-	if _, err := strconv.Atoi(slices.Concat(parts, []string{"", ""})[1]); err != nil || len(parts) < 3 || !slices.Contains([]string{"8", "9", "10"}, parts[0]) {
-		return nil, fmt.Errorf("%q is no release of rqlite 8, 9 or 10, such as %s", o.Version, DefaultVersion)
+	if _, err := strconv.Atoi(slices.Concat(parts, []string{"", ""})[1]); err != nil || len(parts) < 3 || parts[0] != "8" {
+		return nil, fmt.Errorf("%q is no release of rqlite 8, such as %s", o.Version, DefaultVersion)
 	}
-	module := "github.com/rqlite/rqlite/v" + parts[0]
 	return []images.Recipe{{Name: "rqlite", Version: version, Official: "rqlite/rqlite:" + version, Programs: []images.GoProgram{{
-		Path: "/usr/local/bin/rqlited", Module: module, Version: "v" + version,
-		Package: module + "/cmd/rqlited",
+		Path: "/usr/local/bin/rqlited", Module: "github.com/rqlite/rqlite/v8", Version: "v" + version,
+		Package: "github.com/rqlite/rqlite/v8/cmd/rqlited",
 		CGO:     true, Tags: "osusergo,netgo,sqlite_omit_load_extension", LDFlags: `-linkmode external -extldflags -static`,
 		// Its raft asks for a module by a name that the module has no longer.
 		Replace: []string{"github.com/armon/go-metrics=github.com/hashicorp/go-metrics@v0.5.1"},
