@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func TestCheck(t *testing.T) {
 	for _, o := range []cluster.Options{
 		{}, {Version: "3.8.0"}, {Version: "v3.5.5"}, {Reads: "linearizable"}, {Reads: "lease"}, {Reads: "stale"},
 		set("tick", "2000", "session-timeout", "40000", "init-limit", "10", "sync-limit", "5", "snap-count", "100"),
+		set("txn-log-sync", "false"),
 	} {
 		if err := (System{}).Check(o); err != nil {
 			t.Errorf("%+v: %v", o, err)
@@ -36,7 +38,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, o := range []cluster.Options{
 		{Version: "3.4.14"}, {Version: "4.0.0"}, {Version: "new"}, {Bug: "x"}, {Reads: "fresh"}, set("tickTime", "1"), set("tick", "0"), set("tick", "1s"),
-		set("session-timeout", "999"), set("session-timeout", "10001"),
+		set("session-timeout", "999"), set("session-timeout", "10001"), set("txn-log-sync", "0"),
 	} {
 		if err := (System{}).Check(o); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%+v: %v", o, err)
@@ -53,6 +55,11 @@ func TestPod(t *testing.T) {
 	}
 	if config := string(p.Files[0].Content); !strings.Contains(config, "\nserver.3=10.0.0.3:2888:3888\n") || !strings.Contains(config, "\ntickTime=700\n") || string(p.Files[1].Content) != "2\n" {
 		t.Errorf("%s, %s", config, p.Files[1].Content)
+	}
+	for value, want := range map[string]string{"true": "-Dzookeeper.snapshotSizeFactor=0.33", "false": "-Dzookeeper.snapshotSizeFactor=-1"} {
+		if p := (System{}).Pod(three[0], three, set("txn-log-sync", value)); !slices.Contains(p.Containers[0].Args, want) {
+			t.Errorf("%s: %q", value, p.Containers[0].Args)
+		}
 	}
 	for _, port := range p.Ports {
 		if port.Peers == (port.Name == clients) {
