@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"coup/cluster"
@@ -242,6 +243,12 @@ func (k *contract) operations(node, key string) {
 	if b, ok := conn.(cluster.Bank); ok {
 		k.bank(node+": bank", b)
 	}
+	if s, ok := conn.(cluster.Storage); ok {
+		k.storage(node+": storage", s, key)
+	}
+	if c, ok := conn.(cluster.Cache); ok {
+		k.cache(node+": cache", c, key)
+	}
 	k.expect(node+": the node that was asked last is one of the nodes", slices.Contains(k.nodes, conn.Node()))
 }
 
@@ -435,6 +442,85 @@ func (k *contract) bank(what string, b cluster.Bank) {
 	k.must(what+": transfer", transfer(second, first, 7))
 	want[first], want[second] = cluster.BankBalance, cluster.BankBalance
 	read("after a transfer that was refused, and one back")
+}
+
+func (k *contract) storage(what string, s cluster.Storage, dir string) {
+	fails := func(how string, do func(ctx context.Context) error) {
+		err := k.within(opTimeout, do)
+		k.expect(fmt.Sprintf("%s: %s fails, and certainly did not happen (%v)", what, how, err), errors.Is(err, harness.ErrFail))
+	}
+	reads := func(name, want string, there bool) {
+		var got []byte
+		var found bool
+		k.must(what+": read", func(ctx context.Context) (err error) { got, found, err = s.ReadObject(ctx, dir, name); return err })
+		k.same(what+": there is an object "+name, found, there)
+		k.expect(fmt.Sprintf("%s: the object %s has %d bytes that were written; it has %d", what, name, len(want), len(got)), string(got) == want)
+	}
+	lists := func(want ...string) {
+		var got []string
+		k.must(what+": list", func(ctx context.Context) (err error) { got, err = s.ListObjects(ctx, dir); return err })
+		slices.Sort(got)
+		k.expect(fmt.Sprintf("%s: the list is %v; it is %v", what, want, got), slices.Equal(got, want))
+	}
+	write := func(name, content string) func(ctx context.Context) error {
+		return func(ctx context.Context) error { return s.WriteObject(ctx, dir, name, []byte(content)) }
+	}
+	rename := func(from, to string) func(ctx context.Context) error {
+		return func(ctx context.Context) error { return s.RenameObject(ctx, dir, from, to) }
+	}
+	add := func(name, content string) func(ctx context.Context) error {
+		return func(ctx context.Context) error { return s.AppendObject(ctx, dir, name, []byte(content)) }
+	}
+	long := strings.Repeat("0123456789abcdef", 512)
+	lists()
+	reads("a", "", false)
+	fails("an append to no object", add("a", "x"))
+	fails("a rename of no object", rename("a", "b"))
+	k.must(what+": write", write("a", long))
+	k.must(what+": append", add("a", "x\x00y"))
+	reads("a", long+"x\x00y", true)
+	k.must(what+": write", write("b", long))
+	lists("a", "b")
+	k.must(what+": write", write("b", "short"))
+	reads("b", "short", true)
+	k.must(what+": rename", rename("a", "c"))
+	reads("a", "", false)
+	reads("c", long+"x\x00y", true)
+	lists("b", "c")
+}
+
+func (k *contract) cache(what string, c cluster.Cache, key string) {
+	const lease, ttl = 10 * time.Second, 20 * time.Second // that do not end meanwhile
+	var got cluster.Cached
+	get := func(ctx context.Context) (err error) { got, err = c.CacheGet(ctx, key, lease); return err }
+	fill := func(token, v int64) error {
+		return k.within(opTimeout, func(ctx context.Context) error { return c.CacheFill(ctx, key, token, v, ttl) })
+	}
+	fails := func(how string, err error) {
+		k.expect(fmt.Sprintf("%s: %s fails, and certainly did not happen (%v)", what, how, err), errors.Is(err, harness.ErrFail))
+	}
+	invalidate := func(ctx context.Context) error { return c.CacheInvalidate(ctx, key) }
+	given := func() (token int64) {
+		k.must(what+": get", get)
+		k.expect(what+": who finds no entry is given the lease to fill it", got.Value == nil && got.Token != nil)
+		if got.Token != nil {
+			token = *got.Token
+		}
+		return token
+	}
+	token := given()
+	k.must(what+": get", get)
+	k.expect(what+": one client at a time has the lease", got.Value == nil && got.Token == nil)
+	fails("a fill by another token", fill(token+1, 5))
+	k.must(what+": fill", func(context.Context) error { return fill(token, 6) })
+	k.must(what+": get", get)
+	k.same(what+": the entry", got.Value, num(6))
+	fails("a second fill by one lease", fill(token, 7))
+	k.must(what+": invalidate", invalidate)
+	token = given()
+	k.must(what+": invalidate", invalidate)
+	fails("a fill by a lease that an invalidation has ended", fill(token, 8))
+	k.expect(what+": every lease has a token of its own", given() != token)
 }
 
 // lock checks a lock that one client uses alone; together checks what others see of it.

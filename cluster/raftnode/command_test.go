@@ -13,6 +13,7 @@ var someCommands = []command{
 	{Op: opWrite, Key: "k", Value: -7, Client: "p1", Seq: 3, Retry: true, At: 1 << 60},
 	{Op: opCAS, Key: "ключ", From: ptr(0), Value: 1},
 	{Op: opObjectPart, Key: "d", Value: 3, Client: "p2", Seq: 9, Object: objectCommand{Name: "a", To: "b", Content: []byte{0, 1}}},
+	{Op: opCacheFill, Key: "k", Value: 3, Client: "p2", Seq: 9, Cache: cacheCommand{7, 1 << 40, stamp{2, 1 << 41}}},
 	{Op: opTxn, Client: "p1", Seq: 1 << 63, Txn: []Micro{{F: MicroAppend, Key: "a", Value: 5}, {F: MicroRead, Key: "b"}}},
 }
 

@@ -159,7 +159,7 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.StringVar(&p.Reads, "reads", p.Reads, "mode of reads: linearizable, lease or stale")
 	f.StringToStringVar(&p.Settings, "set", p.Settings, "settings of the system, name=value,...")
 	f.StringVar(&p.Workload, "workload", p.Workload, "what the clients do (see coup list); several at once with commas, or all that the system can do")
-	f.StringVar(&p.Consistency, "consistency", p.Consistency, "what the answers are judged by, if that is not what the workload promises. register: linearizable, sequential, sessions, staleness, or staleness=2s with a bound; list-append: serializable, snapshot-isolation and the other levels of coup check")
+	f.StringVar(&p.Consistency, "consistency", p.Consistency, "what the answers are judged by, if that is not what the workload promises. register: linearizable, sequential, sessions, staleness, or staleness=2s with a bound; list-append: serializable, snapshot-isolation and the other levels of coup check; storage: objects; cache: cache")
 	f.StringSliceVar(&p.Nemesis, "nemesis", p.Nemesis, "faults, each fault:target (see coup list); empty for none")
 	f.TextVar(&p.Interval, "interval", p.Interval, "average time between two strikes of the same fault, at least 200ms; 0s: it follows from the number of faults. A schedule may have about 100000 strikes")
 	f.IntVar(&p.Nodes, "nodes", p.Nodes, "size of the cluster")
