@@ -16,7 +16,7 @@ import (
 // stands in lines above its own. A name that ends in /... is a package with all below
 // it, whose own order is told elsewhere or is of no interest.
 var rooms = [][]string{
-	{"internal/cputime", "internal/tested", "images/..."},
+	{"internal/cputime", "internal/tested", "internal/testbrowser", "images/..."},
 	{"internal/unchecked/...", "internal/onethread/..."},
 	{"harness"},
 	{"harness/gen", "harness/timeline"},

@@ -1,169 +1,26 @@
 package report
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"coup/internal/testbrowser"
 )
 
-// browser is a headless Chromium that is spoken to in its DevTools protocol,
-// over a pipe.
+// browser shows reports.
 type browser struct {
-	t       *testing.T
-	out     *os.File
-	mu      sync.Mutex
-	next    int
-	waiting map[int]chan json.RawMessage
-	session string
-	trouble []string // errors, dialogs and requests that the page must not make
-	loaded  chan struct{}
+	*testbrowser.Browser
+	t *testing.T
 }
-
-// browserPatience is how long the browser may take for anything: only one that hangs
-// takes so long.
-const browserPatience = 2 * time.Minute
 
 func startBrowser(t *testing.T) *browser {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("SKIPPED: there is no chromium here, so nobody saw whether the report works in a browser")
-	}
-	theirIn, out, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, theirOut, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-		"--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "about:blank")
-	cmd.ExtraFiles = []*os.File{theirIn, theirOut}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	theirIn.Close()
-	theirOut.Close()
-	b := &browser{t: t, out: out, waiting: map[int]chan json.RawMessage{}, loaded: make(chan struct{}, 8)}
-	go b.listen(in)
-	t.Cleanup(func() {
-		b.session = ""
-		b.try("Browser.close", nil)
-		gone := make(chan struct{})
-		go func() { cmd.Wait(); close(gone) }()
-		select {
-		case <-gone:
-		case <-time.After(5 * time.Second):
-			cmd.Process.Kill()
-			<-gone
-		}
-		out.Close()
-		in.Close()
-	})
-	var target struct {
-		TargetID  string `json:"targetId"`
-		SessionID string `json:"sessionId"`
-	}
-	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
-	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &target)
-	b.session = target.SessionID
-	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
-		b.call(domain+".enable", nil, nil)
-	}
-	return b
-}
-
-func (b *browser) listen(in *os.File) {
-	r := bufio.NewReaderSize(in, 1<<20)
-	for {
-		line, err := r.ReadBytes(0)
-		if err != nil {
-			return
-		}
-		var m struct {
-			ID     int             `json:"id"`
-			Method string          `json:"method"`
-			Params json.RawMessage `json:"params"`
-			Result json.RawMessage `json:"result"`
-			Error  json.RawMessage `json:"error"`
-		}
-		if json.Unmarshal(bytes.TrimSuffix(line, []byte{0}), &m) != nil {
-			continue
-		}
-		b.mu.Lock()
-		switch m.Method {
-		case "":
-			if c := b.waiting[m.ID]; c != nil {
-				if m.Error != nil {
-					b.trouble = append(b.trouble, "protocol: "+string(m.Error))
-				}
-				c <- m.Result
-				delete(b.waiting, m.ID)
-			}
-		case "Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled", "Page.javascriptDialogOpening":
-			b.trouble = append(b.trouble, m.Method+": "+string(m.Params))
-		case "Network.requestWillBeSent":
-			var p struct{ Request struct{ URL string } }
-			json.Unmarshal(m.Params, &p)
-			if u := p.Request.URL; !strings.HasPrefix(u, "file:///") && !strings.HasPrefix(u, "blob:") && u != "about:blank" {
-				b.trouble = append(b.trouble, "request to "+u)
-			}
-		case "Page.loadEventFired":
-			b.loaded <- struct{}{}
-		}
-		b.mu.Unlock()
-	}
-}
-
-func (b *browser) try(method string, params any) (json.RawMessage, error) {
-	answer := make(chan json.RawMessage, 1)
-	b.mu.Lock()
-	b.next++
-	b.waiting[b.next] = answer
-	m := map[string]any{"id": b.next, "method": method}
-	if params != nil {
-		m["params"] = params
-	}
-	if b.session != "" {
-		m["sessionId"] = b.session
-	}
-	line, err := json.Marshal(m)
-	if err == nil {
-		_, err = b.out.Write(append(line, 0))
-	}
-	b.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case a := <-answer:
-		return a, nil
-	case <-time.After(browserPatience):
-		return nil, fmt.Errorf("%s: no answer", method)
-	}
-}
-
-func (b *browser) call(method string, params, result any) {
-	b.t.Helper()
-	a, err := b.try(method, params)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if result != nil {
-		if err := json.Unmarshal(a, result); err != nil {
-			b.t.Fatalf("%s: %v in %s", method, err, a)
-		}
-	}
+	return &browser{testbrowser.Start(t), t}
 }
 
 // open writes in as a report, opens it and waits until its operations are listed.
@@ -177,156 +34,75 @@ func (b *browser) open(in Input, query string) {
 	if err := os.WriteFile(path, page.Bytes(), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
-	b.call("Page.navigate", map[string]any{"url": "file://" + path + query}, nil)
-	select {
-	case <-b.loaded:
-	case <-time.After(browserPatience):
-		b.t.Fatal("the page did not load")
-	}
+	b.Open("file://" + path + query)
 	if len(in.Operations) > 0 {
-		b.wait(`!document.getElementById("list").hidden`)
+		b.Wait(`!document.getElementById("list").hidden`)
 	}
-}
-
-// eval runs JavaScript in the page and returns its value.
-func (b *browser) eval(expression string) any {
-	b.t.Helper()
-	var r struct {
-		Result struct {
-			Value any `json:"value"`
-		} `json:"result"`
-		Exception json.RawMessage `json:"exceptionDetails"`
-	}
-	b.call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &r)
-	if r.Exception != nil {
-		b.t.Fatalf("%s: %s", expression, r.Exception)
-	}
-	return r.Result.Value
-}
-
-func (b *browser) wait(condition string) {
-	b.t.Helper()
-	if !soon(func() bool { return b.eval(condition) == true }) {
-		b.t.Fatalf("never came true: %s", condition)
-	}
-}
-
-// soon polls until ok: the page draws when the machine lets it.
-func soon(ok func() bool) bool {
-	for give := time.Now().Add(browserPatience); ; time.Sleep(50 * time.Millisecond) {
-		if ok() {
-			return true
-		}
-		if time.Now().After(give) {
-			return false
-		}
-	}
-}
-
-func (b *browser) size(width, height int) {
-	b.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
-}
-
-func (b *browser) prefer(scheme string) {
-	b.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
-}
-
-// picture saves what the page looks like from top to bottom.
-func (b *browser) picture(path string) {
-	b.t.Helper()
-	var shot struct{ Data string }
-	b.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &shot)
-	png, err := base64.StdEncoding.DecodeString(shot.Data)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, png, 0o644); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-func (b *browser) mouse(kind string, x, y float64, clicks int) {
-	p := map[string]any{"type": kind, "x": x, "y": y, "button": "left", "clickCount": clicks}
-	if kind == "mouseMoved" {
-		p["button"] = "none"
-	}
-	b.call("Input.dispatchMouseEvent", p, nil)
-}
-
-// noTrouble fails the test if the page made an error, a dialog or a request.
-func (b *browser) noTrouble() {
-	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, line := range b.trouble {
-		b.t.Error(line)
-	}
-	b.trouble = nil
 }
 
 func TestBrowserReads(t *testing.T) {
 	b := startBrowser(t)
-	b.size(1280, 900)
+	b.Size(1280, 900)
 	for name, m := range samples {
 		if name == "invalid100k" && testing.Short() {
 			continue
 		}
 		b.open(m.input(), "")
-		if got := b.eval(`document.querySelectorAll("#plots canvas").length`); got != 4.0 {
+		if got := b.Eval(`document.querySelectorAll("#plots canvas").length`); got != 4.0 {
 			t.Errorf("%s: %v plots, want 4", name, got)
 		}
-		b.noTrouble()
+		b.NoTrouble()
 	}
 	long := samples["short"].input()
 	long.MaxOperations = 50
 	b.open(long, "?from=0.5&to=1")
-	if said := b.eval(`document.querySelector("#operations .hint").textContent`).(string); !strings.Contains(said, "of 200 are listed") {
+	if said := b.Eval(`document.querySelector("#operations .hint").textContent`).(string); !strings.Contains(said, "of 200 are listed") {
 		t.Errorf("a run too long to list is listed with the words %q", said)
 	}
-	b.noTrouble()
+	b.NoTrouble()
 	b.open(Input{}, "")
-	b.noTrouble()
+	b.NoTrouble()
 }
 
 func TestBrowserRunsNothingHostile(t *testing.T) {
 	b := startBrowser(t)
 	for _, query := range []string{"", "?theme=dark&from=0&to=1"} {
 		b.open(hostileInput(), query)
-		b.eval(`document.querySelector(".witness .op").dispatchEvent(new MouseEvent("click"))`)
-		b.wait(`!document.getElementById("trace-view").hidden`)
-		b.eval(`for (const box of document.querySelectorAll("#trace-toggles input")) box.click()`)
-		if got := b.eval(`document.querySelector("#trace-list").textContent.includes("evil.example")`); got != true {
+		b.Eval(`document.querySelector(".witness .op").dispatchEvent(new MouseEvent("click"))`)
+		b.Wait(`!document.getElementById("trace-view").hidden`)
+		b.Eval(`for (const box of document.querySelectorAll("#trace-toggles input")) box.click()`)
+		if got := b.Eval(`document.querySelector("#trace-list").textContent.includes("evil.example")`); got != true {
 			t.Error("the hostile message is not shown as text")
 		}
-		b.eval(`for (const e of document.querySelectorAll("#trace-list tr, #trace-lanes .message, #trace-ops button")) e.dispatchEvent(new MouseEvent("click", { bubbles: true }))`)
-		if got := b.eval(`document.querySelectorAll("img").length`); got != 0.0 {
+		b.Eval(`for (const e of document.querySelectorAll("#trace-list tr, #trace-lanes .message, #trace-ops button")) e.dispatchEvent(new MouseEvent("click", { bubbles: true }))`)
+		if got := b.Eval(`document.querySelectorAll("img").length`); got != 0.0 {
 			t.Errorf("%v images came from the run's values", got)
 		}
-		if got := b.eval(`document.querySelector("#selected").textContent.includes("evil.example")`); got != true {
+		if got := b.Eval(`document.querySelector("#selected").textContent.includes("evil.example")`); got != true {
 			t.Error("the hostile value is not shown as text")
 		}
-		b.noTrouble()
+		b.NoTrouble()
 	}
 }
 
 func TestBrowserFindsOperations(t *testing.T) {
 	b := startBrowser(t)
-	b.size(1280, 900)
+	b.Size(1280, 900)
 	in := samples["invalid"].input()
 	b.open(in, "")
 	listed := func() float64 {
-		b.eval(`new Promise((done) => setTimeout(done, 200))`)
-		return b.eval(`Number(document.getElementById("op-count").textContent.split(" of ")[0].replace(/,/g, ""))`).(float64)
+		b.Eval(`new Promise((done) => setTimeout(done, 200))`)
+		return b.Eval(`Number(document.getElementById("op-count").textContent.split(" of ")[0].replace(/,/g, ""))`).(float64)
 	}
 	if got := listed(); int(got) != len(in.Operations) {
 		t.Fatalf("%v operations are listed, want %d", got, len(in.Operations))
 	}
-	if got := b.eval(`document.querySelectorAll("#list .row").length`).(float64); got < 10 || got > 60 {
+	if got := b.Eval(`document.querySelectorAll("#list .row").length`).(float64); got < 10 || got > 60 {
 		t.Errorf("%v rows are in the page, want those in view", got)
 	}
 
 	set := func(id, value string) {
-		b.eval(fmt.Sprintf(`{ const e = document.getElementById(%q); e.value = %q; e.dispatchEvent(new Event("input", { bubbles: true })); e.dispatchEvent(new Event("change")); }`, id, value))
+		b.Eval(fmt.Sprintf(`{ const e = document.getElementById(%q); e.value = %q; e.dispatchEvent(new Event("input", { bubbles: true })); e.dispatchEvent(new Event("change")); }`, id, value))
 	}
 	want := func(what string, test func(i int) bool) {
 		t.Helper()
@@ -340,7 +116,7 @@ func TestBrowserFindsOperations(t *testing.T) {
 			t.Fatalf("%s: the fixture shows nothing: %d", what, n)
 		}
 		var got float64
-		if !soon(func() bool { got = listed(); return int(got) == n }) {
+		if !testbrowser.Soon(func() bool { got = listed(); return int(got) == n }) {
 			t.Errorf("%s: %v operations, want %d", what, got, n)
 		}
 	}
@@ -362,64 +138,64 @@ func TestBrowserFindsOperations(t *testing.T) {
 		op := &in.Operations[i]
 		return op.Start <= 12*time.Second && op.End >= 10*time.Second
 	})
-	if b.eval(`document.getElementById("zoomed").hidden`) != false {
+	if b.Eval(`document.getElementById("zoomed").hidden`) != false {
 		t.Error("nothing at the top says that a part of the run is shown")
 	}
-	b.eval(`document.getElementById("zoomed-reset").click()`)
+	b.Eval(`document.getElementById("zoomed-reset").click()`)
 
 	// An operation of the counterexample leads to its place in the list.
 	w := in.Verdict.Results[0].Counterexample.Witness[4]
-	b.eval(`document.querySelectorAll(".witness .op")[4].dispatchEvent(new MouseEvent("click"))`)
+	b.Eval(`document.querySelectorAll(".witness .op")[4].dispatchEvent(new MouseEvent("click"))`)
 	want("counterexample", func(i int) bool { return in.Operations[i].Key == w.Key })
-	picked := b.eval(`document.querySelector("#list .row[aria-selected=true]").textContent`).(string)
+	picked := b.Eval(`document.querySelector("#list .row[aria-selected=true]").textContent`).(string)
 	if !strings.Contains(picked, clock(time.Duration(w.Start))) || !strings.Contains(picked, fmt.Sprint(w.Process)) {
 		t.Errorf("the row picked is %q, want that of %+v", picked, w)
 	}
 
 	// The slowest come first when asked for.
-	b.eval(`document.querySelectorAll("#list .head button")[1].click()`)
+	b.Eval(`document.querySelectorAll("#list .head button")[1].click()`)
 	slowest := in.Operations[0]
 	for _, op := range in.Operations {
 		if op.Key == w.Key && op.End-op.Start > slowest.End-slowest.Start {
 			slowest = op
 		}
 	}
-	if top := b.eval(`document.querySelector("#list").scrollTop = 0, document.querySelector("#list .row").textContent`).(string); !strings.Contains(top, clock(slowest.Start)) {
+	if top := b.Eval(`document.querySelector("#list").scrollTop = 0, document.querySelector("#list .row").textContent`).(string); !strings.Contains(top, clock(slowest.Start)) {
 		t.Errorf("the slowest is %q, want the one of %s", top, clock(slowest.Start))
 	}
-	b.eval(`document.querySelectorAll("#list .head button")[0].click()`)
+	b.Eval(`document.querySelectorAll("#list .head button")[0].click()`)
 
 	// The keyboard walks through the list.
-	b.eval(`document.getElementById("list").dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }))`)
-	first := b.eval(`document.querySelector("#list .row[aria-selected=true]").getAttribute("aria-rowindex")`)
-	b.eval(`document.getElementById("list").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown" }))`)
-	if second := b.eval(`document.querySelector("#list .row[aria-selected=true]").getAttribute("aria-rowindex")`); first != "2" || second != "3" {
+	b.Eval(`document.getElementById("list").dispatchEvent(new KeyboardEvent("keydown", { key: "Home" }))`)
+	first := b.Eval(`document.querySelector("#list .row[aria-selected=true]").getAttribute("aria-rowindex")`)
+	b.Eval(`document.getElementById("list").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown" }))`)
+	if second := b.Eval(`document.querySelector("#list .row[aria-selected=true]").getAttribute("aria-rowindex")`); first != "2" || second != "3" {
 		t.Errorf("Home and ArrowDown picked rows %v and %v", first, second)
 	}
-	b.noTrouble()
+	b.NoTrouble()
 }
 
 // Arrows tell which transaction came before which, and their words stand apart.
 func TestBrowserDrawsEdges(t *testing.T) {
 	b := startBrowser(t)
-	b.size(1280, 900)
+	b.Size(1280, 900)
 	in := transactionsInput()
 	b.open(in, "")
-	if got := b.eval(`document.querySelectorAll(".witness .op").length`); got != 4.0 {
+	if got := b.Eval(`document.querySelectorAll(".witness .op").length`); got != 4.0 {
 		t.Errorf("%v transactions are drawn", got)
 	}
-	labels := b.eval(`[...document.querySelectorAll(".witness .edge-label text")].map((l) => l.textContent).join(" | ")`)
+	labels := b.Eval(`[...document.querySelectorAll(".witness .edge-label text")].map((l) => l.textContent).join(" | ")`)
 	if want := "wr x · was read by | rw y · did not see | realtime · ended before | process · same process, before"; labels != want {
 		t.Errorf("the arrows say %q, want %q", labels, want)
 	}
-	if apart := b.eval(`(() => {
+	if apart := b.Eval(`(() => {
 		const all = [...document.querySelectorAll(".witness .edge-label")].map((l) => l.getBoundingClientRect());
 		return all.every((p, i) => all.every((q, j) => i === j || p.right <= q.left || q.right <= p.left || p.bottom <= q.top || q.bottom <= p.top));
 	})()`); apart != true {
 		t.Error("the words of two arrows lie over each other")
 	}
 	// Every arrow begins and ends at the edge of a bar.
-	if met := b.eval(`(() => {
+	if met := b.Eval(`(() => {
 		const bars = [...document.querySelectorAll(".witness .op rect")].map((r) => r.getBBox());
 		return [...document.querySelectorAll(".witness .edge")].every((e) => {
 			const line = e.querySelector("path:not(.head)"), tip = e.querySelector("path.head").getBBox();
@@ -430,29 +206,29 @@ func TestBrowserDrawsEdges(t *testing.T) {
 	})()`); met != true {
 		t.Error("an arrow hangs in the air")
 	}
-	if text := b.eval(`document.querySelector("#list .row .value").textContent`); text != "append x 1, append y 1" {
+	if text := b.Eval(`document.querySelector("#list .row .value").textContent`); text != "append x 1, append y 1" {
 		t.Errorf("a transaction is listed as %q", text)
 	}
-	b.noTrouble()
+	b.NoTrouble()
 }
 
 func TestBrowserZooms(t *testing.T) {
 	b := startBrowser(t)
-	b.size(1280, 900)
+	b.Size(1280, 900)
 	b.open(samples["invalid"].input(), "")
-	b.eval(`document.getElementById("plot-rate").scrollIntoView({ block: "center" })`)
-	area := b.eval(`(() => { const r = document.querySelector("#plot-rate .u-over").getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()`).([]any)
+	b.Eval(`document.getElementById("plot-rate").scrollIntoView({ block: "center" })`)
+	area := b.Eval(`(() => { const r = document.querySelector("#plot-rate .u-over").getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()`).([]any)
 	left, y, width := area[0].(float64), area[1].(float64)+area[3].(float64)/2, area[2].(float64)
-	b.mouse("mouseMoved", left+width/4, y, 0)
-	b.mouse("mousePressed", left+width/4, y, 1)
-	b.mouse("mouseMoved", left+width/3, y, 0)
-	b.mouse("mouseMoved", left+width/2, y, 0)
-	b.mouse("mouseReleased", left+width/2, y, 1)
+	b.Mouse("mouseMoved", left+width/4, y, 0)
+	b.Mouse("mousePressed", left+width/4, y, 1)
+	b.Mouse("mouseMoved", left+width/3, y, 0)
+	b.Mouse("mouseMoved", left+width/2, y, 0)
+	b.Mouse("mouseReleased", left+width/2, y, 1)
 	shows := func(what string, want func(from, to float64) bool) {
 		t.Helper()
 		var v []any
-		if !soon(func() bool {
-			v = b.eval(`["range-from", "range-to"].map((id) => Number(document.getElementById(id).value))`).([]any)
+		if !testbrowser.Soon(func() bool {
+			v = b.Eval(`["range-from", "range-to"].map((id) => Number(document.getElementById(id).value))`).([]any)
 			return want(v[0].(float64), v[1].(float64))
 		}) {
 			t.Errorf("%s: %v", what, v)
@@ -461,51 +237,51 @@ func TestBrowserZooms(t *testing.T) {
 	shows("dragging over the second quarter of 40 s", func(from, to float64) bool {
 		return from >= 9.5 && from <= 10.5 && to >= 19.5 && to <= 20.5
 	})
-	if b.eval(`document.getElementById("moment").textContent`) == "" {
+	if b.Eval(`document.getElementById("moment").textContent`) == "" {
 		t.Error("nothing tells of the moment under the cursor")
 	}
-	b.mouse("mousePressed", left+width/2, y, 1)
-	b.mouse("mouseReleased", left+width/2, y, 1)
-	b.mouse("mousePressed", left+width/2, y, 2)
-	b.mouse("mouseReleased", left+width/2, y, 2)
+	b.Mouse("mousePressed", left+width/2, y, 1)
+	b.Mouse("mouseReleased", left+width/2, y, 1)
+	b.Mouse("mousePressed", left+width/2, y, 2)
+	b.Mouse("mouseReleased", left+width/2, y, 2)
 	shows("a double click must show the whole run", func(from, to float64) bool { return from == 0 && to == 40 })
-	b.eval(`document.querySelector("#plot-nodes .plot").dispatchEvent(new KeyboardEvent("keydown", { key: "+" }))`)
+	b.Eval(`document.querySelector("#plot-nodes .plot").dispatchEvent(new KeyboardEvent("keydown", { key: "+" }))`)
 	shows("the plus key must show the middle half", func(from, to float64) bool { return from == 10 && to == 30 })
-	b.noTrouble()
+	b.NoTrouble()
 }
 
 func TestBrowserShowsTheTrace(t *testing.T) {
 	b := startBrowser(t)
-	b.size(1280, 900)
+	b.Size(1280, 900)
 	b.open(tracedInput(), "")
-	b.wait(`!document.getElementById("trace-view").hidden`)
-	text := func(id string) string { return b.eval(`document.getElementById("` + id + `").textContent`).(string) }
-	arrows := func() float64 { return b.eval(`document.querySelectorAll("#trace-lanes .message").length`).(float64) }
+	b.Wait(`!document.getElementById("trace-view").hidden`)
+	text := func(id string) string { return b.Eval(`document.getElementById("` + id + `").textContent`).(string) }
+	arrows := func() float64 { return b.Eval(`document.querySelectorAll("#trace-lanes .message").length`).(float64) }
 	// What the counterexample goes back to comes first; then what each node believed when
 	// the wrong answer was given. A leader that is cut off is no fault by itself.
 	if got, want := text("trace-says"), "At 1.500 s, when partition leader (n1 → n2, n3) began: n1 (term 2) took itself for the leader."; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
-	b.eval(`document.querySelectorAll("#trace-ops button")[2].click()`)
-	if b.eval(`document.querySelector("#trace-says .bad") !== null`) == true {
+	b.Eval(`document.querySelectorAll("#trace-ops button")[2].click()`)
+	if b.Eval(`document.querySelector("#trace-says .bad") !== null`) == true {
 		t.Error("two leaders of different terms are called wrong")
 	}
 	if got, want := text("trace-says"), "At 2.102 s, when process 2 got its answer to read -> 1 from n1 (leader of term 2): n1 (term 2) and n2 (term 3) took themselves for the leader. An old leader is late to hear of a new one where it is cut off: only what it then answers can be wrong."; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
-	if got, want := b.eval(`[...document.querySelectorAll("#trace-beliefs tr")].map((r) => [...r.cells].map((c) => c.textContent).join(" ")).join("; ")`), "n1 leader 2 (behind) n1 – –; n2 leader 3 n2 8 7; n3 unknown 3 – 8 7"; got != want {
+	if got, want := b.Eval(`[...document.querySelectorAll("#trace-beliefs tr")].map((r) => [...r.cells].map((c) => c.textContent).join(" ")).join("; ")`), "n1 leader 2 (behind) n1 – –; n2 leader 3 n2 8 7; n3 unknown 3 – 8 7"; got != want {
 		t.Errorf("the beliefs are %q, want %q", got, want)
 	}
-	b.eval(`document.querySelector("[data-trace=all]").click()`)
+	b.Eval(`document.querySelector("[data-trace=all]").click()`)
 	// The operations' own messages, the vote and another client's read; no heartbeat.
 	if got := arrows(); got != 7 {
 		t.Errorf("%v messages are drawn, want 7", got)
 	}
-	if got := b.eval(`document.querySelectorAll("#trace-lanes .beat.lost").length`); got != 14.0 {
+	if got := b.Eval(`document.querySelectorAll("#trace-lanes .beat.lost").length`); got != 14.0 {
 		t.Errorf("%v lost heartbeats are noted, want 14", got)
 	}
 	toggle := func(name string) {
-		b.eval(`document.querySelector("#trace-toggles input[value=` + name + `]").click()`)
+		b.Eval(`document.querySelector("#trace-toggles input[value=` + name + `]").click()`)
 	}
 	toggle("idle")
 	if got := arrows(); got != 23 {
@@ -521,54 +297,54 @@ func TestBrowserShowsTheTrace(t *testing.T) {
 	}
 
 	// One click for the wrong answer's own messages, one for what a message says.
-	b.eval(`document.querySelectorAll("#trace-ops button")[2].click()`)
+	b.Eval(`document.querySelectorAll("#trace-ops button")[2].click()`)
 	if got := arrows(); got != 2 {
 		t.Errorf("during the read, %v messages are drawn, want 2", got)
 	}
-	area := b.eval(`(() => { document.getElementById("trace-lanes").scrollIntoView({ block: "center" }); const r = document.querySelector("#trace-lanes .message .grip").getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`).([]any)
-	b.mouse("mouseMoved", area[0].(float64), area[1].(float64), 0)
-	b.mouse("mousePressed", area[0].(float64), area[1].(float64), 1)
-	b.mouse("mouseReleased", area[0].(float64), area[1].(float64), 1)
+	area := b.Eval(`(() => { document.getElementById("trace-lanes").scrollIntoView({ block: "center" }); const r = document.querySelector("#trace-lanes .message .grip").getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`).([]any)
+	b.Mouse("mouseMoved", area[0].(float64), area[1].(float64), 0)
+	b.Mouse("mousePressed", area[0].(float64), area[1].(float64), 1)
+	b.Mouse("mouseReleased", area[0].(float64), area[1].(float64), 1)
 	if got := text("trace-picked"); !strings.Contains(got, "clients → n1") || !strings.Contains(got, "read: x") || !strings.Contains(got, "1.0 ms later") {
 		t.Errorf("of the message picked it says %q", got)
 	}
 	// A click beside it asks about another moment; a double click shows all again.
-	b.eval(`document.querySelector("[data-trace=all]").click()`)
-	place := b.eval(`(() => { const r = document.getElementById("trace-lanes").getBoundingClientRect(); return [r.left + 70, r.top + r.height - 3]; })()`).([]any)
-	b.mouse("mousePressed", place[0].(float64), place[1].(float64), 1)
-	b.mouse("mouseReleased", place[0].(float64), place[1].(float64), 1)
+	b.Eval(`document.querySelector("[data-trace=all]").click()`)
+	place := b.Eval(`(() => { const r = document.getElementById("trace-lanes").getBoundingClientRect(); return [r.left + 70, r.top + r.height - 3]; })()`).([]any)
+	b.Mouse("mousePressed", place[0].(float64), place[1].(float64), 1)
+	b.Mouse("mouseReleased", place[0].(float64), place[1].(float64), 1)
 	if got := text("trace-says"); !strings.HasSuffix(got, ": n1 (term 2) took itself for the leader.") {
 		t.Errorf("at the beginning it says %q", got)
 	}
-	b.eval(`document.getElementById("trace-lanes").dispatchEvent(new KeyboardEvent("keydown", { key: "+" }))`)
-	if got := b.eval(`document.querySelectorAll("#trace-lanes .tick").length > 2 && document.querySelectorAll("#trace-lanes .moment").length`); got != 1.0 {
+	b.Eval(`document.getElementById("trace-lanes").dispatchEvent(new KeyboardEvent("keydown", { key: "+" }))`)
+	if got := b.Eval(`document.querySelectorAll("#trace-lanes .tick").length > 2 && document.querySelectorAll("#trace-lanes .moment").length`); got != 1.0 {
 		t.Errorf("zoomed in towards the moment, it is not in view: %v", got)
 	}
-	b.noTrouble()
+	b.NoTrouble()
 
 	plain := tracedInput()
 	plain.Trace, plain.TraceCommand = nil, "coup replay DIR --trace"
 	b.open(plain, "")
-	if got := b.eval(`document.querySelector(".again-traced").textContent`).(string); !strings.Contains(got, plain.TraceCommand) {
+	if got := b.Eval(`document.querySelector(".again-traced").textContent`).(string); !strings.Contains(got, plain.TraceCommand) {
 		t.Errorf("a counterexample without a trace says %q", got)
 	}
-	b.noTrouble()
+	b.NoTrouble()
 }
 
 func TestBrowserTurnsDark(t *testing.T) {
 	b := startBrowser(t)
 	dark := `getComputedStyle(document.body).backgroundColor`
-	b.prefer("dark")
+	b.Prefer("dark")
 	b.open(samples["short"].input(), "")
-	night := b.eval(dark)
-	b.prefer("light")
-	day := b.eval(dark)
-	b.eval(`document.getElementById("theme").click()`)
-	toggled := b.eval(dark)
+	night := b.Eval(dark)
+	b.Prefer("light")
+	day := b.Eval(dark)
+	b.Eval(`document.getElementById("theme").click()`)
+	toggled := b.Eval(dark)
 	if night == day || toggled != night {
 		t.Errorf("background is %v in dark, %v in light, %v in light after a click on the button", night, day, toggled)
 	}
-	b.noTrouble()
+	b.NoTrouble()
 }
 
 // It prints how long the page takes with many operations; nothing fails by
@@ -578,15 +354,15 @@ func TestBrowserWith100k(t *testing.T) {
 		t.Skip("-short")
 	}
 	b := startBrowser(t)
-	b.size(1280, 900)
+	b.Size(1280, 900)
 	began := time.Now()
 	in := samples["invalid100k"].input()
 	t.Logf("fixture made in %v", time.Since(began).Round(time.Millisecond))
 	began = time.Now()
 	b.open(in, "")
 	t.Logf("written, opened and listed in %v", time.Since(began).Round(time.Millisecond))
-	t.Logf("ready %v ms after the page was asked for", b.eval(`Math.round(performance.now())`))
-	gap := b.eval(`new Promise((done) => {
+	t.Logf("ready %v ms after the page was asked for", b.Eval(`Math.round(performance.now())`))
+	gap := b.Eval(`new Promise((done) => {
 		const list = document.getElementById("list"), began = performance.now();
 		let last = began, worst = 0, frames = 0;
 		const step = (now) => {
@@ -598,23 +374,23 @@ func TestBrowserWith100k(t *testing.T) {
 		requestAnimationFrame(step);
 	})`).([]any)
 	t.Logf("scrolling: %.0f ms per frame, %.0f ms at worst", gap[1], gap[0])
-	if rows := b.eval(`document.querySelectorAll("#list .row").length`).(float64); rows < 10 || rows > 60 {
+	if rows := b.Eval(`document.querySelectorAll("#list .row").length`).(float64); rows < 10 || rows > 60 {
 		t.Errorf("%v rows are in the page after scrolling", rows)
 	}
-	took := b.eval(`new Promise((done) => {
+	took := b.Eval(`new Promise((done) => {
 		const e = document.getElementById("filter-text"), count = document.getElementById("op-count"), began = performance.now();
 		new MutationObserver(() => done(performance.now() - began)).observe(count, { childList: true });
 		e.value = "777";
 		e.dispatchEvent(new Event("input", { bubbles: true }));
 	})`)
 	t.Logf("searched in %.0f ms, 80 of them waiting for the next key", took)
-	took = b.eval(`new Promise((done) => {
+	took = b.Eval(`new Promise((done) => {
 		const began = performance.now();
 		document.querySelector("[data-move=in]").click();
 		requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
 	})`)
 	t.Logf("zoomed in within %.0f ms", took)
-	b.noTrouble()
+	b.NoTrouble()
 }
 
 // On a narrow page what goes on to the side says so, labels keep apart, and one
@@ -629,32 +405,32 @@ func TestBrowserIsNarrow(t *testing.T) {
 	third := again
 	third.Checker, third.Counterexample = "staleness", &other
 	in.Verdict.Results = append(in.Verdict.Results, again, third)
-	b.size(400, 800)
+	b.Size(400, 800)
 	b.open(in, "")
-	b.wait(`!document.getElementById("trace-view").hidden`)
-	if got := b.eval(`document.documentElement.scrollWidth`).(float64); got > 400 {
+	b.Wait(`!document.getElementById("trace-view").hidden`)
+	if got := b.Eval(`document.documentElement.scrollWidth`).(float64); got > 400 {
 		t.Errorf("the page is %v pixels wide", got)
 	}
 	for _, box := range []string{".top nav", ".proof .scroll", "#trace-lanes"} {
-		b.wait(`document.querySelector("` + box + `").matches(".more-right")`)
+		b.Wait(`document.querySelector("` + box + `").matches(".more-right")`)
 	}
-	b.eval(`document.querySelector(".top nav").scrollLeft = 10000`)
-	b.wait(`document.querySelector(".top nav").matches(".more-left:not(.more-right)")`)
-	if got := b.eval(`[...document.querySelectorAll(".proof h2 small")].map((e) => e.textContent).join("; ")`); got != "found by linearizable and sessions; found by staleness" {
+	b.Eval(`document.querySelector(".top nav").scrollLeft = 10000`)
+	b.Wait(`document.querySelector(".top nav").matches(".more-left:not(.more-right)")`)
+	if got := b.Eval(`[...document.querySelectorAll(".proof h2 small")].map((e) => e.textContent).join("; ")`); got != "found by linearizable and sessions; found by staleness" {
 		t.Errorf("counterexamples: %v", got)
 	}
-	if got := b.eval(`document.querySelector(".around").getBoundingClientRect().bottom`).(float64); got > 800 {
+	if got := b.Eval(`document.querySelector(".around").getBoundingClientRect().bottom`).(float64); got > 800 {
 		t.Errorf("the cause ends at %v pixels, below the first screen", got)
 	}
-	if got := b.eval(`document.querySelector(".more-proofs").open`); got != false {
+	if got := b.Eval(`document.querySelector(".more-proofs").open`); got != false {
 		t.Error("the second counterexample is open")
 	}
-	b.eval(`document.querySelector(".more-proofs").open = true`)
-	b.wait(`document.querySelector(".more-proofs svg") !== null`)
+	b.Eval(`document.querySelector(".more-proofs").open = true`)
+	b.Wait(`document.querySelector(".more-proofs svg") !== null`)
 	overlap := `(() => { const all = [...document.querySelectorAll("#trace-lanes .words")].map((e) => e.getBoundingClientRect());
 		return all.some((a, i) => all.some((c, j) => i < j && a.left < c.right && c.left < a.right && Math.abs(a.top - c.top) < 5)); })()`
-	if b.eval(overlap) == true {
+	if b.Eval(overlap) == true {
 		t.Error("labels of messages lie on each other")
 	}
-	b.noTrouble()
+	b.NoTrouble()
 }

@@ -49,10 +49,10 @@ func TestSamples(t *testing.T) {
 	for name, in := range inputs {
 		for _, width := range []int{400, 1280, 2560} {
 			for _, scheme := range []string{"light", "dark"} {
-				b.size(width, 900)
-				b.prefer(scheme)
+				b.Size(width, 900)
+				b.Prefer(scheme)
 				b.open(in, "")
-				b.picture(filepath.Join(*samplesDir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)))
+				b.Picture(filepath.Join(*samplesDir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme)))
 			}
 		}
 	}
