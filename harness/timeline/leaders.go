@@ -48,26 +48,9 @@ func RolesOf(h *harness.History) Roles {
 		return r
 	}
 	r.Seen = true
-	last := map[string]harness.Event{} // what each node said when it answered last
-	missed := map[string][]Look{}      // the polls that it has left unanswered since
+	var p Polls
 	for _, look := range polls {
-		for _, node := range slices.Sorted(maps.Keys(look.Nodes)) {
-			e, before := look.Nodes[node], last[node]
-			if before.Role != e.Role || before.Term != e.Term {
-				r.Changes = append(r.Changes, harness.Event{Time: e.Time, Kind: harness.RoleEvent, Node: node, Role: e.Role, Term: e.Term})
-			}
-			last[node] = e
-			delete(missed, node)
-		}
-		for _, node := range slices.Sorted(maps.Keys(last)) {
-			if _, answered := look.Nodes[node]; answered {
-				continue
-			}
-			if missed[node] = append(missed[node], look); len(missed[node]) == silentAfter {
-				r.Changes = append(r.Changes, harness.Event{Time: missed[node][0].Time, Kind: harness.RoleEvent, Node: node})
-				last[node] = harness.Event{}
-			}
-		}
+		r.Changes = append(r.Changes, p.Add(look)...)
 	}
 	harness.SortEvents(r.Changes)
 	var apart []time.Duration
@@ -80,6 +63,39 @@ func RolesOf(h *harness.History) Roles {
 	}
 	r.Polls = max(r.Polls, 10*time.Millisecond)
 	return r
+}
+
+// Polls finds changes of role in what nodes say when they are asked, poll by poll. The zero
+// value has seen none.
+type Polls struct {
+	last   map[string]harness.Event // what each node said when it answered last
+	missed map[string][]Look        // the polls that it has left unanswered since
+}
+
+// Add returns the changes of role that the next poll shows, as events of the kind
+// [harness.RoleEvent]. That a node has fallen silent is known some polls later.
+func (p *Polls) Add(look Look) (changes []harness.Event) {
+	if p.last == nil {
+		p.last, p.missed = map[string]harness.Event{}, map[string][]Look{}
+	}
+	for _, node := range slices.Sorted(maps.Keys(look.Nodes)) {
+		e, before := look.Nodes[node], p.last[node]
+		if before.Role != e.Role || before.Term != e.Term {
+			changes = append(changes, harness.Event{Time: e.Time, Kind: harness.RoleEvent, Node: node, Role: e.Role, Term: e.Term})
+		}
+		p.last[node] = e
+		delete(p.missed, node)
+	}
+	for _, node := range slices.Sorted(maps.Keys(p.last)) {
+		if _, answered := look.Nodes[node]; answered || len(p.missed[node]) == silentAfter {
+			continue
+		}
+		if p.missed[node] = append(p.missed[node], look); len(p.missed[node]) == silentAfter {
+			changes = append(changes, harness.Event{Time: p.missed[node][0].Time, Kind: harness.RoleEvent, Node: node})
+			p.last[node] = harness.Event{}
+		}
+	}
+	return changes
 }
 
 // Reigns returns all reigns that are known, in the order in which they began; see

@@ -263,4 +263,3 @@ func (b *Browser) NoTrouble() {
 	}
 	b.trouble = nil
 }
-
