@@ -179,13 +179,7 @@ func Read(dir string) (stored plan.Stored, h *harness.History, notes []string, e
 			notes = append(notes, e.Message)
 		}
 	}
-	h.Nodes = slices.Clone(stored.Names)
-	for i := range stored.Plan.Nodes {
-		if stored.Names == nil {
-			h.Nodes = append(h.Nodes, fmt.Sprintf("n%d", i+1))
-		}
-	}
-	slices.Sort(h.Nodes)
+	h.Nodes = stored.NodeNames()
 	h.Tells = stored.Tells
 	return stored, h, notes, nil
 }

@@ -1,159 +1,246 @@
 package nightly
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"html/template"
 	"io"
+	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
-	"coup/checker/conduct"
 	"coup/judge"
 	"coup/plan"
 	"coup/results"
 	"coup/results/report"
 )
 
+// RunFolder is a run that is to be compared.
+type RunFolder struct {
+	Name   string // where it is, for people
+	Report string // the address of its report; "" if the page has no link to it
+	Files  fs.FS  // the run directory, as results.OpenFolder opens it
+}
+
 // Comparison is what runs have and have not in common.
 type Comparison struct {
 	Runs []Compared
-	// Rows have a name and a value of each run: first the words of the plans that differ, then figures.
-	Rows [][]string
+	// Words are of the plans, those that differ; Figures are of the runs. Each row has a name and a value of each run.
+	Words, Figures [][]string
 }
 
 // Compared is one run of a comparison.
 type Compared struct {
-	Dir     string
+	RunFolder
+	Stored  plan.Stored
 	Verdict judge.Verdict
-	Seconds []conduct.AvailableSecond // from the beginning of the load
 	Figures Figures
+	Curves  *report.Progress // operations and faults; the curves begin when the load does
+	Cut     bool             // its history is longer than is compared
+
+	words map[string]string
 }
 
-// Compare reads the directories of runs.
-func Compare(dirs []string) (Comparison, error) {
+const (
+	mostCompared = 50        // runs
+	mostRead     = 512 << 20 // bytes of a history
+	readStep     = 16 << 20
+)
+
+// Compare reads run directories. The memory that it takes does not grow with the
+// histories. An [InputError] says that one of them is no run that was judged.
+func Compare(ctx context.Context, folders []RunFolder) (Comparison, error) {
 	var c Comparison
-	var words []map[string]string
-	for _, dir := range dirs {
-		run := Compared{Dir: dir}
-		var stored plan.Stored
-		if err := results.ReadJSON(dir, results.PlanFile, &stored); err != nil {
-			return c, &InputError{err}
-		}
-		if err := results.ReadJSON(dir, results.VerdictFile, &run.Verdict); err != nil {
-			return c, &InputError{err}
-		}
-		run.Figures = figuresOf(run.Verdict)
-		for _, r := range run.Verdict.Results {
-			var d conduct.AvailabilityDetails
-			if b, err := json.Marshal(r.Details); err == nil && r.Checker == (conduct.Availability{}).Name() && json.Unmarshal(b, &d) == nil {
-				run.Seconds = d.Seconds
-			}
-		}
-		its := map[string]string{"coup": stored.Coup, "release": stored.Release, "processors": fmt.Sprint(stored.CPUs)}
-		var asWords map[string]any
-		b, err := json.Marshal(stored.Plan)
-		if err == nil {
-			err = json.Unmarshal(b, &asWords)
-		}
+	if len(folders) > mostCompared {
+		return c, &InputError{fmt.Errorf("%d runs are too many: compare %d at most", len(folders), mostCompared)}
+	}
+	for _, folder := range folders {
+		run, err := readCompared(ctx, folder)
 		if err != nil {
 			return c, err
 		}
-		for k, v := range asWords {
-			text, err := json.Marshal(v)
-			if its[k] = strings.Trim(string(text), `"`); err != nil || len(its[k]) > 200 { // a schedule, or a list of operations
-				its[k] = fmt.Sprintf("%d bytes, %s", len(its[k]), digest(v))
-			}
-		}
-		c.Runs, words = append(c.Runs, run), append(words, its)
-	}
-	row := func(name string, of func(i int) string) []string {
-		r := []string{name}
-		for i := range c.Runs {
-			r = append(r, of(i))
-		}
-		return r
+		c.Runs = append(c.Runs, run)
 	}
 	names := map[string]bool{}
-	for _, its := range words {
-		for name := range its {
+	for _, r := range c.Runs {
+		for name := range r.words {
 			names[name] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		r := row(name, func(i int) string { return words[i][name] })
-		if len(slices.Compact(slices.Clone(r[1:]))) > 1 {
-			c.Rows = append(c.Rows, r)
+		row := c.row(name, func(r Compared) string { return r.words[name] })
+		if len(slices.Compact(slices.Clone(row[1:]))) > 1 {
+			c.Words = append(c.Words, row)
 		}
 	}
-	c.Rows = append(c.Rows, row("verdict", func(i int) string { return c.Runs[i].Verdict.Valid.String() }),
-		row("acknowledged", func(i int) string { return fmt.Sprint(c.Runs[i].Figures.OK) }),
-		row("faults with an effect", func(i int) string { return fmt.Sprint(c.Runs[i].Figures.Bit) }),
-		row("changes of leader", func(i int) string { return fmt.Sprint(c.Runs[i].Figures.Changes) }))
+	number := func(of func(Figures) int) func(Compared) string {
+		return func(r Compared) string { return fmt.Sprint(of(r.Figures)) }
+	}
+	latency := func(p float64) func(Compared) string {
+		return func(r Compared) string { return inMillis(r.Curves.Curves().Latency(p)) }
+	}
+	c.Figures = [][]string{
+		c.row("verdict", func(r Compared) string { return r.Verdict.Valid.String() }),
+		c.row("acknowledged", number(func(f Figures) int { return f.OK })),
+		c.row("failed", number(func(f Figures) int { return f.Fail })),
+		c.row("of which nobody knows", number(func(f Figures) int { return f.Info })),
+		c.row("latency, median", latency(0.5)), c.row("latency, p99", latency(0.99)), c.row("latency, worst", latency(1)),
+		c.row("faults with an effect", number(func(f Figures) int { return f.Bit })),
+		c.row("changes of leader", number(func(f Figures) int { return f.Changes })),
+		c.row("failovers after a fault", number(func(f Figures) int { return len(f.Failovers) })),
+	}
 	for _, m := range metrics {
-		c.Rows = append(c.Rows, row(m.Name, func(i int) string {
-			if v := m.of(c.Runs[i].Figures); v == v {
+		c.Figures = append(c.Figures, c.row(m.Name, func(r Compared) string {
+			if v := m.of(r.Figures); v == v {
 				return m.write(v)
 			}
 			return "-"
 		}))
+		if m.Name == "failover, p99" {
+			c.Figures = append(c.Figures, c.row("failover, worst", func(r Compared) string {
+				if n := len(r.Figures.Failovers); n > 0 {
+					return m.write(r.Figures.Failovers[n-1])
+				}
+				return "-"
+			}))
+		}
 	}
 	return c, nil
 }
 
-var comparePage = template.Must(template.New("compare").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{{.Policy}}"><title>{{len .Runs}} runs compared</title><style>{{.Style}}</style></head>
-<body><header class="top"><span class="name">coup compare</span></header><main>
-<section><h2>Operations that succeeded, each second <small>up to {{.Most}}</small></h2>{{.Curves}}
-<ul class="around">{{range $i, $r := .Runs}}<li class="curve-{{$i}}"><b>{{index $.Signs $i}}</b> <code>{{$r.Dir}}</code>: {{$r.Verdict.Sentence}}</li>{{end}}</ul></section>
-<section><h2>What differs, and figures</h2><div class="scroll"><table><thead><tr><th>{{range .Signs}}<th>{{.}}{{end}}</tr></thead>
-<tbody>{{range .Rows}}<tr>{{range $i, $v := .}}{{if $i}}<td>{{$v}}{{else}}<th>{{$v}}{{end}}{{end}}</tr>{{end}}</tbody></table></div></section>
-</main></body></html>
-`))
+func inMillis(d time.Duration) string {
+	switch ms := float64(d) / 1e6; {
+	case d < 0:
+		return "-"
+	case ms < 10:
+		return fmt.Sprintf("%.2f ms", ms)
+	default:
+		return fmt.Sprintf("%.0f ms", ms)
+	}
+}
 
-// colours of curves, of Okabe and Ito's palette; each has a letter as well.
-var colours = []string{"#0072b2", "#c54e00", "#00805f", "#a03f7c", "#8a6100", "#5a4fb0"}
+func (c Comparison) row(name string, of func(Compared) string) []string {
+	row := []string{name}
+	for _, r := range c.Runs {
+		row = append(row, of(r))
+	}
+	return row
+}
+
+func readCompared(ctx context.Context, folder RunFolder) (run Compared, err error) {
+	run.RunFolder = folder
+	if err := results.DecodeJSON(folder.Files, results.PlanFile, &run.Stored); err != nil {
+		return run, &InputError{fmt.Errorf("%s is not a run directory: %w", folder.Name, err)}
+	}
+	if err := results.DecodeJSON(folder.Files, results.VerdictFile, &run.Verdict); errors.Is(err, fs.ErrNotExist) {
+		return run, &InputError{fmt.Errorf("%s has no verdict yet", folder.Name)}
+	} else if err != nil {
+		return run, &InputError{fmt.Errorf("%s: %w", folder.Name, err)}
+	}
+	run.Figures = figuresOf(run.Verdict)
+	if run.words, err = wordsOf(run.Stored); err != nil {
+		return run, &InputError{fmt.Errorf("%s: %w", folder.Name, err)}
+	}
+	stored := run.Stored
+	stored.Plan.Nodes = min(stored.Plan.Nodes, 1000) // the file may be anything
+	run.Curves = report.NewProgress(stored.NodeNames(), stored.Tells)
+	read := func(name string, add func([]byte) bool) (more bool, err error) {
+		var tail results.Tail
+		more = true
+		for read := 0; more && read < mostRead; read += readStep {
+			if err := ctx.Err(); err != nil {
+				return more, err
+			}
+			// A line that makes no sense is left out, as that which is only half written is.
+			if more, err = tail.Read(folder.Files, name, readStep, func(line []byte) { add(line) }); err != nil {
+				return more, &InputError{fmt.Errorf("%s: %w", folder.Name, err)}
+			}
+		}
+		return more, nil
+	}
+	if _, err := read(results.EventsFile, run.Curves.EventLine); err != nil {
+		return run, err
+	}
+	run.Curves.CurvesFrom(max(run.Curves.LoadBegan(), 0))
+	run.Cut, err = read(results.HistoryFile, run.Curves.HistoryLine)
+	return run, err
+}
+
+// wordsOf are the words of a plan, and what it ran on.
+func wordsOf(stored plan.Stored) (map[string]string, error) {
+	its := map[string]string{"coup": stored.Coup, "release": stored.Release, "processors": fmt.Sprint(stored.CPUs)}
+	var words map[string]any
+	b, err := json.Marshal(stored.Plan)
+	if err == nil {
+		err = json.Unmarshal(b, &words)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range words {
+		text, err := json.Marshal(v)
+		if its[k] = strings.Trim(string(text), `"`); err != nil || len(its[k]) > 200 { // a schedule, or a list of operations
+			its[k] = fmt.Sprintf("%d bytes, %s", len(its[k]), digest(v))
+		}
+	}
+	return its, nil
+}
+
+// alike are the runs of the same plan, but for its seed and what is drawn from it: their
+// places, in the order of the first of each.
+func (c Comparison) alike() (groups [][]int) {
+	at := map[string]int{}
+	for i, r := range c.Runs {
+		words := maps.Clone(r.words)
+		delete(words, "seed")
+		delete(words, "schedule")
+		key := digest(words)
+		g, known := at[key]
+		if !known {
+			g, at[key] = len(groups), len(groups)
+			groups = append(groups, nil)
+		}
+		groups[g] = append(groups[g], i)
+	}
+	return groups
+}
+
+// leastTogether runs of the same plan are told of together as well.
+const leastTogether = 3
 
 // WritePage writes the comparison as a page, with the curves over each other.
 func (c Comparison) WritePage(w io.Writer) error {
-	style, err := report.Style()
-	if err != nil {
-		return err
-	}
-	longest, most := 1, 1
+	page := report.Comparison{Words: c.Words, Figures: c.Figures}
 	for _, r := range c.Runs {
-		longest = max(longest, len(r.Seconds))
-		for _, s := range r.Seconds {
-			most = max(most, s.OK)
+		run := report.ComparedRun{Name: r.Name, Report: r.Report, Title: r.Stored.Title(), Says: r.Verdict.Sentence(), Valid: r.Verdict.Valid,
+			Started: r.Stored.Started, Command: r.Stored.Again(r.Name), Progress: r.Curves, Failovers: r.Figures.Failovers}
+		if r.Cut {
+			run.Note = fmt.Sprintf("the curves and latencies are those of the first %d MB of its history", mostRead>>20)
+		}
+		page.Runs = append(page.Runs, run)
+	}
+	for _, group := range c.alike() {
+		if len(group) >= leastTogether {
+			page.Alike = append(page.Alike, group)
 		}
 	}
-	const wide, high = 1000, 260
-	var curves, css strings.Builder
-	fmt.Fprintf(&curves, `<svg class="curves" viewBox="0 0 %d %d" width="100%%" role="img" aria-label="successes each second">`, wide, high)
-	signs := []string{}
-	for i, r := range c.Runs {
-		colour := colours[i%len(colours)]
-		signs = append(signs, string(rune('A'+i%26)))
-		fmt.Fprintf(&css, ".curve-%d b { color: %s } .curves .curve-%d { fill: none; stroke: %s; stroke-width: 1.5 }\n", i, colour, i, colour)
-		var d strings.Builder
-		for j, s := range r.Seconds {
-			fmt.Fprintf(&d, "%c%d %d", "ML"[min(j, 1)], wide*j/longest, high-high*s.OK/most)
-		}
-		fmt.Fprintf(&curves, `<path class="curve-%d" d="%s"/>`, i, d.String())
-	}
-	curves.WriteString("</svg>")
-	style += css.String()
-	return comparePage.Execute(w, map[string]any{"Runs": c.Runs, "Rows": c.Rows, "Signs": signs, "Most": most, "Curves": template.HTML(curves.String()), // numbers alone
-		"Style": template.CSS(style), "Policy": report.Policy(style, "")})
+	return report.WriteComparison(w, page)
 }
 
 // Header is the first row of a table of the comparison.
 func (c Comparison) Header() []string {
-	all := []string{""}
-	for _, r := range c.Runs {
-		all = append(all, filepath.Base(filepath.Clean(r.Dir)))
+	return c.row("", func(r Compared) string {
+		return report.Letter(slices.IndexFunc(c.Runs, func(o Compared) bool { return o.Curves == r.Curves }))
+	})
+}
+
+// Legend says what the letters of the header stand for, a line each.
+func (c Comparison) Legend() (lines []string) {
+	for i, r := range c.Runs {
+		lines = append(lines, fmt.Sprintf("%s  %s: %s", report.Letter(i), r.Name, r.Verdict.Sentence()))
 	}
-	return all
+	return lines
 }

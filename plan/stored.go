@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,18 @@ func (s *Stored) Mend() error {
 	}
 	s.Describe(sys)
 	return nil
+}
+
+// NodeNames are the names of the nodes, sorted.
+func (s *Stored) NodeNames() []string {
+	names := slices.Clone(s.Names)
+	for i := range s.Plan.Nodes {
+		if s.Names == nil {
+			names = append(names, fmt.Sprintf("n%d", i+1))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Title is what was run, in a few words.

@@ -3,7 +3,9 @@ package results
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -57,6 +59,22 @@ func (f *Folder) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	return file, nil
+}
+
+// mostJSON bounds what [DecodeJSON] reads, in bytes.
+const mostJSON = 64 << 20
+
+// DecodeJSON is [ReadJSON] for a file system, within bounds: the file may be anything.
+func DecodeJSON(fsys fs.FS, name string, v any) error {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := json.NewDecoder(io.LimitReader(f, mostJSON)).Decode(v); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // maxLine bounds the lines that a [Tail] reads.

@@ -5,59 +5,59 @@
 package serve
 
 import (
-	"cmp"
+	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
-	"os"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
-	"time"
 
-	"coup/harness"
-	"coup/judge"
 	"coup/nightly"
 	"coup/plan"
 	"coup/results"
 	"coup/results/report"
 )
 
-//go:embed list.html.tmpl live.html.tmpl
+//go:embed list.html.tmpl
 var files embed.FS
 
-var templates = template.Must(template.ParseFS(files, "*.tmpl"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"address": address}).ParseFS(files, "*.tmpl"))
 
-const (
-	mostEntries = 5000     // of the list
-	deepest     = 6        // folders below the one that is shown
-	mostJSON    = 64 << 20 // bytes of a file that is parsed
-	tailBytes   = 16 << 10 // of a log
-)
+// mostChosen runs are compared at once.
+const mostChosen = 50
 
 // server is an http.Handler. Safe for concurrent use.
 type server struct {
-	root *os.Root
-	name string
-	any  bool // whatever host a request names
+	folder  *results.Folder
+	name    string
+	any     bool // whatever host a request names
+	list    list
+	watches watches
+	busy    chan struct{} // who reads whole runs: few at a time
 }
 
 // New shows what is below a folder. A browser asks by the name of a host; unless anyHost, only names of
 // this machine itself are answered, so that no page of another host can ask through the browser.
 func New(dir string, anyHost bool) (http.Handler, error) {
-	root, err := os.OpenRoot(dir)
+	folder, err := results.OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{root, dir, anyHost}
+	s := &server{folder: folder, name: dir, any: anyHost, busy: make(chan struct{}, 2)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.list)
-	mux.HandleFunc("GET /live/{path...}", s.live)
+	mux.HandleFunc("GET /{$}", s.showList)
+	mux.HandleFunc("GET /live/{path...}", s.showLive)
+	mux.HandleFunc("GET /known/{path...}", s.known)
+	mux.HandleFunc("GET /compare", s.compare)
+	mux.HandleFunc("GET /download/{path...}", s.download)
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("GET /files/{path...}", s.file)
 	return s.guard(mux), nil
@@ -88,14 +88,15 @@ func (s *server) file(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	f, err := s.open(name)
+	opened, err := s.folder.Open(name)
 	if err != nil {
 		http.NotFound(w, r)
 		return
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
+	defer opened.Close()
+	info, err := opened.Stat()
+	f, ok := opened.(io.ReadSeeker)
+	if err != nil || !ok || info.IsDir() {
 		http.NotFound(w, r)
 		return
 	}
@@ -111,95 +112,7 @@ func (s *server) file(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", info.ModTime(), f)
 }
 
-// entry is a run or a night of the list.
-type entry struct {
-	Path    string
-	Night   bool
-	Title   string
-	Verdict string // or "under way"
-	Says    string
-	When    time.Time
-	Again   string
-	Live    bool
-}
-
-// entries are the runs and nights below the folder, the newest first. What can't be read yet is left out.
-func (s *server) entries() (all []entry) {
-	fs.WalkDir(s.root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // it is gone by now, or not ours to read
-		}
-		if d.IsDir() && (strings.Count(p, "/") >= deepest || len(all) >= mostEntries) {
-			return fs.SkipDir
-		}
-		if d.IsDir() {
-			return nil
-		}
-		switch d.Name() {
-		case results.PlanFile:
-			if e, ok := s.run(path.Dir(p)); ok {
-				all = append(all, e)
-			}
-		case nightly.ReportFile:
-			var r nightly.Report
-			if s.read(p, &r) == nil {
-				all = append(all, entry{Path: path.Dir(p), Night: true, Title: "night of " + r.Name, When: r.Began, Says: r.Status.Sentence,
-					Verdict: map[int]string{nightly.CodeGreen: "green", nightly.CodeNews: "news", nightly.CodeUnknown: "unknown", nightly.CodeError: "error"}[r.Status.Code]})
-			}
-		}
-		return nil
-	})
-	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Or(b.When.Compare(a.When), cmp.Compare(a.Path, b.Path)) })
-	return all
-}
-
-func (s *server) run(dir string) (entry, bool) {
-	var stored plan.Stored
-	if s.read(path.Join(dir, results.PlanFile), &stored) != nil || stored.Run == "" {
-		return entry{}, false
-	}
-	e := entry{Path: dir, Title: stored.Title(), When: stored.Started, Again: stored.Again(path.Join(s.name, dir))}
-	var v judge.Verdict
-	if err := s.read(path.Join(dir, results.VerdictFile), &v); err != nil {
-		e.Verdict, e.Live = "no verdict", true
-		return e, true
-	}
-	e.Verdict, e.Says = v.Valid.String(), v.Sentence()
-	return e, true
-}
-
-// open opens a regular file. Anything else, such as a pipe, could hold whoever opens it.
-func (s *server) open(name string) (*os.File, error) {
-	info, err := s.root.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fs.ErrNotExist
-	}
-	return s.root.Open(name)
-}
-
-func (s *server) read(name string, v any) error {
-	f, err := s.open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return json.NewDecoder(io.LimitReader(f, mostJSON)).Decode(v)
-}
-
-func (s *server) list(w http.ResponseWriter, r *http.Request) {
-	words := strings.Fields(strings.ToLower(r.FormValue("q")))
-	all := s.entries()
-	shown := slices.DeleteFunc(slices.Clone(all), func(e entry) bool {
-		text := strings.ToLower(strings.Join([]string{e.Title, e.Verdict, e.Says, e.Path}, " "))
-		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
-	})
-	s.show(w, "list.html.tmpl", map[string]any{"Name": s.name, "Asked": r.FormValue("q"), "All": len(all), "Entries": shown})
-}
-
-// show writes a page.
+// show writes a page of the list.
 func (s *server) show(w http.ResponseWriter, name string, data map[string]any) {
 	style, err := report.Style()
 	if err != nil {
@@ -208,97 +121,122 @@ func (s *server) show(w http.ResponseWriter, name string, data map[string]any) {
 	}
 	data["Style"] = template.CSS(style)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	templates.ExecuteTemplate(w, name, data) // who has gone needs no error
 }
 
-// live shows a run under way: what its files say so far.
-func (s *server) live(w http.ResponseWriter, r *http.Request) {
-	dir := path.Clean(r.PathValue("path"))
-	if !fs.ValidPath(dir) {
+// runAt opens the run directory that a request names. Nothing leads out of it. Close it.
+func (s *server) runAt(dir string) (*results.Folder, string, error) {
+	dir = path.Clean(dir)
+	run, err := s.folder.Sub(dir)
+	return run, dir, err
+}
+
+// look reads what is new in the run directory that a request names.
+func (s *server) look(w http.ResponseWriter, r *http.Request) (known report.Known, stored plan.Stored, dir string, ok bool) {
+	run, dir, err := s.runAt(r.PathValue("path"))
+	if err != nil {
 		http.NotFound(w, r)
-		return
+		return known, stored, dir, false
 	}
-	e, ok := s.run(dir)
+	defer run.Close()
+	if known, stored, err = s.watches.of(dir).look(run); err != nil {
+		http.NotFound(w, r)
+		return known, stored, dir, false
+	}
+	if _, err := fs.Stat(run, results.ReportFile); err == nil && known.Over {
+		known.Report = address("files", dir, results.ReportFile)
+	}
+	return known, stored, dir, true
+}
+
+// address is the path of a page of this server.
+func address(kind string, of ...string) string {
+	return (&url.URL{Path: "/" + kind + "/" + path.Join(of...)}).EscapedPath()
+}
+
+// known tells what is known of a run under way, as JSON.
+func (s *server) known(w http.ResponseWriter, r *http.Request) {
+	known, _, _, ok := s.look(w, r)
 	if !ok {
-		http.NotFound(w, r)
 		return
 	}
-	counts := map[string]int{}
-	s.lines(path.Join(dir, results.HistoryFile), func(line []byte) {
-		var op struct {
-			Type string `json:"type"`
-		}
-		if json.Unmarshal(line, &op) == nil && op.Type != "invoke" {
-			counts[op.Type]++
-		}
-	})
-	phase, leader, violation := "", "", ""
-	var last time.Duration
-	inForce := map[int]string{}
-	s.lines(path.Join(dir, results.EventsFile), func(line []byte) {
-		var ev harness.Event
-		if json.Unmarshal(line, &ev) != nil {
-			return // a line that is only half written
-		}
-		last = max(last, ev.Time)
-		switch ev.Kind {
-		case harness.PhaseEvent:
-			phase = ev.Message
-		case harness.LeaderEvent:
-			leader = fmt.Sprintf("%s, term %d", ev.Leader, ev.Term)
-		case harness.RoleEvent:
-			if ev.Role == "leader" {
-				leader = fmt.Sprintf("%s, term %d", ev.Node, ev.Term)
-			}
-		case harness.FaultHold:
-			inForce[ev.ID] = ev.Fault + ":" + ev.Target + " " + strings.Join(ev.Nodes, ",")
-		case harness.FaultEnd:
-			delete(inForce, ev.ID)
-		case harness.ViolationEvent:
-			violation = cmp.Or(violation, ev.Message)
-		}
-	})
-	logs := map[string]string{}
-	nodes, _ := fs.ReadDir(s.root.FS(), path.Join(dir, results.NodesDir)) // there may be none yet
-	for _, n := range nodes {
-		if n.Type().IsRegular() {
-			logs[n.Name()] = s.tail(path.Join(dir, results.NodesDir, n.Name()))
-		}
+	b, err := json.Marshal(known)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
 	}
-	s.show(w, "live.html.tmpl", map[string]any{"Run": e, "Counts": counts, "Phase": phase, "Leader": leader, "Violation": violation,
-		"Faults": inForce, "Logs": logs, "At": fmt.Sprintf("%.1f s", last.Seconds())})
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(b) // who has gone needs no error
 }
 
-// lines calls do with each whole line of a file.
-func (s *server) lines(name string, do func([]byte)) {
-	f, err := s.open(name)
-	if err != nil {
+// showLive shows a run under way: the page asks again and again what is known.
+func (s *server) showLive(w http.ResponseWriter, r *http.Request) {
+	known, stored, dir, ok := s.look(w, r)
+	if !ok {
 		return
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, mostJSON))
-	if err != nil {
-		return
-	}
-	for line := range strings.Lines(string(b)) {
-		do([]byte(line))
-	}
+	stored.Plan.Nodes = min(stored.Plan.Nodes, mostNodes)
+	var page bytes.Buffer
+	err := report.WriteLive(&page, report.Live{Title: stored.Title(), Command: stored.Again(path.Join(s.name, dir)), Dir: path.Join(s.name, dir), Started: stored.Started,
+		Nodes: stored.NodeNames(), Source: address("known", dir), Download: address("download", dir), Known: known})
+	s.send(w, page.Bytes(), err)
 }
 
-func (s *server) tail(name string) string {
-	f, err := s.open(name)
+// send sends a page that says itself what it may load.
+func (s *server) send(w http.ResponseWriter, page []byte, err error) {
 	if err != nil {
-		return ""
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		b, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-tailBytes), tailBytes))
-		if err == nil {
-			return strings.ToValidUTF8(string(b), "�")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
+	w.Write(page) // who has gone needs no error
+}
+
+// compare shows the runs that a request names side by side.
+func (s *server) compare(w http.ResponseWriter, r *http.Request) {
+	r.ParseForm() // what makes no sense is not there
+	names := r.Form["run"]
+	if len(names) < 2 {
+		http.Error(w, "Choose at least two runs.", http.StatusBadRequest)
+		return
+	}
+	var runs []nightly.RunFolder
+	for _, name := range names[:min(len(names), mostChosen)] {
+		run, dir, err := s.runAt(name)
+		if err != nil {
+			http.Error(w, fmt.Sprintf("There is no run %q.", name), http.StatusNotFound)
+			return
 		}
+		defer run.Close()
+		runs = append(runs, nightly.RunFolder{Name: path.Join(s.name, dir), Report: address("files", dir, results.ReportFile), Files: run})
 	}
-	return ""
+	if !s.mayRead(w, r) {
+		return
+	}
+	defer func() { <-s.busy }()
+	c, err := nightly.Compare(r.Context(), runs)
+	var input *nightly.InputError
+	if errors.As(err, &input) {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	var page bytes.Buffer
+	if err == nil {
+		err = c.WritePage(&page)
+	}
+	s.send(w, page.Bytes(), err)
+}
+
+// mayRead waits until the request may read whole runs; false if it is gone before.
+func (s *server) mayRead(w http.ResponseWriter, r *http.Request) bool {
+	select {
+	case s.busy <- struct{}{}:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
 }
 
 // metrics writes what the newest night of each name came to, in the format of OpenMetrics.
@@ -306,7 +244,7 @@ func (s *server) metrics(w http.ResponseWriter, _ *http.Request) {
 	newest := map[string]nightly.Report{}
 	for _, e := range s.entries() {
 		var r nightly.Report
-		if !e.Night || s.read(path.Join(e.Path, nightly.ReportFile), &r) != nil || r.Began.Before(newest[r.Name].Began) {
+		if !e.Night || results.DecodeJSON(s.folder, path.Join(e.Path, nightly.ReportFile), &r) != nil || r.Began.Before(newest[r.Name].Began) {
 			continue
 		}
 		newest[r.Name] = r

@@ -44,8 +44,8 @@ func folder(t testing.TB) string {
 	write("done/verdict.json", `{"valid": false, "results": [{"checker": "set", "valid": false, "summary": "`+strings.ReplaceAll(evil, `"`, `\"`)+`"}]}`)
 	write("done/report.html", "the report")
 	write("live/plan.json", string(stored))
-	write("live/history.jsonl", `{"type":"invoke"}`+"\n"+`{"type":"ok"}`+"\n"+`{"type":"ok"}`+"\n"+`{"ty`)
-	write("live/events.jsonl", `{"time":1500000000,"kind":"phase","message":"load"}`+"\n"+`{"time":2000000000,"kind":"hold","id":1,"fault":"kill","target":"leader","nodes":["n2"]}`+"\n{")
+	write("live/history.jsonl", `{"time":1,"process":1,"type":"invoke","f":"read"}`+"\n"+`{"time":2,"process":1,"type":"ok","f":"read"}`+"\n"+`{"time":3,"process":2,"type":"ok","f":"read"}`+"\n"+`{"time":4,"process":3,"type":"invoke","f":"read"}`+"\n"+`{"ty`)
+	write("live/events.jsonl", `{"time":1500000000,"kind":"phase","message":"load"}`+"\n"+`{"time":1600000000,"kind":"role","node":"n1","role":"leader","term":3}`+"\n"+`{"time":2000000000,"kind":"hold","id":1,"fault":"kill","target":"leader","nodes":["n2"]}`+"\n{")
 	write("live/nodes/n1.log", evil)
 	write("torn/plan.json", `{"plan"`)
 	write("a night/n1/night.json", `{"schema":1,"name":"a\"b","id":"n1","began":"2030-01-01T00:00:00Z","status":{"exit_code":1,"sentence":"There is news","operations":7,"counts":{"new":1}},"cells":[{"cell":"c\n","runs":1,"figures":{"outage":1.5}}]}`)
@@ -90,13 +90,22 @@ func TestServe(t *testing.T) {
 		code   int
 		has    []string
 	}{
-		{"/", 200, []string{"3 of 3", `href="/files/done/report.html"`, `href="/live/live"`, `href="/files/a%20night/n1/index.html"`, "There is news", "&lt;script&gt;"}},
+		{"/", 200, []string{"3 of 3", `href="/files/done/report.html"`, `href="/live/live"`, `href="/download/live"`, "under way", "coup replay", `href="/files/a%20night/n1/index.html"`, "There is news", "&lt;script&gt;"}},
 		{"/?q=news+night", 200, []string{"1 of 3"}},
 		{"/?q=" + url.QueryEscape(evil), 200, []string{"value=\"&lt;script&gt;"}},
 		{"/files/done/report.html", 200, []string{"the report"}},
 		{"/files/latest/report.html", 200, []string{"the report"}}, // a link that stays inside
 		{"/files/a%20night/n1/index.html", 200, []string{"the night"}},
-		{"/live/live", 200, []string{"load", "kill:leader n2", `<dt>ok<dd class="value">2`, "&lt;script&gt;"}},
+		{"/live/live", 200, []string{`"phase":"load"`, `"inForce":["kill leader: n2"]`, `"ok":2`, `\u003cscript\u003e`, "&lt;script&gt;", "connect-src &#39;self&#39;"}},
+		{"/known/live", 200, []string{`"ok":2`, `"leaders":"n1, term 3"`, `"waiting":1`}},
+		{"/known/torn", 404, nil},
+		{"/live/done", 200, []string{`"over":true`, `"report":"/files/done/report.html"`}},
+		{"/compare?run=done&run=latest", 200, []string{"2 runs compared", "&lt;script&gt;"}},
+		{"/compare?run=done", 400, nil},
+		{"/compare?run=done&run=live", 404, []string{"no verdict"}},
+		{"/compare?run=done&run=nowhere", 404, nil},
+		{"/compare?run=done&run=../secret", 404, nil},
+		{"/download/torn", 404, nil},
 		{"/live/torn", 404, nil},
 		{"/files/done", 404, nil},
 		{"/metrics", 200, []string{`coup_night_exit_code{night="a\"b"} 1`, `coup_night_cells{night="a\"b",class="new"} 1`, `cell="c\n"} 1.5`, "# EOF"}},
@@ -122,7 +131,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("a log is sent as %s", header.Get("Content-Type"))
 	}
 	for _, target := range []string{"/files/../secret", "/files/%2e%2e/secret", "/files/secret", "/files/absolute", "/files/up/secret", "/files/done/out", "/files//etc/passwd",
-		"/files/done/..%2f..%2fsecret", "/live/up", "/files/round", "/files/" + strings.Repeat("a/", 5000)} {
+		"/files/done/..%2f..%2fsecret", "/live/up", "/known/up", "/download/up", "/download/..", "/compare?run=up&run=up", "/files/round", "/files/" + strings.Repeat("a/", 5000)} {
 		if code, body, _ := get(t, h, target, ""); code == 200 || strings.Contains(body, "SECRET") {
 			t.Errorf("%s: %d %s", target, code, body)
 		}

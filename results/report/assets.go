@@ -6,12 +6,13 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-//go:embed page.html.tmpl css js uplot
+//go:embed *.html.tmpl css js uplot
 var files embed.FS
 
 var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.FuncMap{
@@ -22,12 +23,12 @@ var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.F
 	"millis":     millis,
 	"join":       strings.Join,
 	"typeName":   typeName,
-}).ParseFS(files, "page.html.tmpl"))
+}).ParseFS(files, "*.html.tmpl"))
 
 // The scripts share one scope: they are put one behind the other into one
 // function. Order matters only in that main starts when all others are there.
 var scriptFiles = []string{
-	"util.js", "state.js", "faults.js", "series.js", "plots.js", "dots.js", "lanes.js", "edges.js", "counterexample.js", "decode.js", "operations.js", "tracelanes.js", "trace.js", "main.js",
+	"util.js", "state.js", "faults.js", "series.js", "plots.js", "dots.js", "lanes.js", "copy.js", "edges.js", "counterexample.js", "decode.js", "operations.js", "tracelanes.js", "trace.js", "main.js",
 }
 
 var styleFiles = []string{"page.css", "plots.css", "operations.css", "trace.css", "print.css"}
@@ -43,7 +44,25 @@ type assets struct {
 // loadAssets puts the page's scripts and styles together. The plotting
 // library is uPlot 1.6.32 as its author publishes it (https://github.com/leeoniya/uPlot), with
 // its licence beside it.
-var loadAssets = sync.OnceValues(func() (assets, error) {
+var loadAssets = sync.OnceValues(func() (assets, error) { return assetsOf(scriptFiles, styleFiles, "form-action 'none'") })
+
+// The pages of a run under way and of a comparison are served by coup: a policy that comes
+// with them may allow requests to it, and theirs has to as well.
+var (
+	loadLiveAssets = sync.OnceValues(func() (assets, error) {
+		return assetsOf(append(slices.Clone(plotScripts), "live.js"), servedStyles, "connect-src 'self'; form-action 'self'")
+	})
+	loadCompareAssets = sync.OnceValues(func() (assets, error) {
+		return assetsOf(append(slices.Clone(plotScripts), "compare.js"), servedStyles, "form-action 'none'")
+	})
+)
+
+// plotScripts are what every page with plots over time has.
+var plotScripts = []string{"util.js", "state.js", "faults.js", "series.js", "plots.js", "dots.js", "lanes.js", "copy.js"}
+
+var servedStyles = []string{"page.css", "plots.css", "served.css"}
+
+func assetsOf(scripts, styles []string, allows string) (assets, error) {
 	library, err := files.ReadFile("uplot/uPlot.min.js")
 	if err != nil {
 		return assets{}, err
@@ -52,11 +71,11 @@ var loadAssets = sync.OnceValues(func() (assets, error) {
 	if err != nil {
 		return assets{}, err
 	}
-	script, err := concat("js/", scriptFiles)
+	script, err := concat("js/", scripts)
 	if err != nil {
 		return assets{}, err
 	}
-	style, err := concat("css/", styleFiles)
+	style, err := concat("css/", styles)
 	if err != nil {
 		return assets{}, err
 	}
@@ -66,10 +85,10 @@ var loadAssets = sync.OnceValues(func() (assets, error) {
 		Library: template.JS(library),
 		Script:  template.JS(script),
 		Style:   template.CSS(style),
-		Policy: fmt.Sprintf("default-src 'none'; script-src %s %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'",
-			hashSource(string(library)), hashSource(script), hashSource(style)),
+		Policy: fmt.Sprintf("default-src 'none'; script-src %s %s; style-src %s; img-src data:; base-uri 'none'; %s",
+			hashSource(string(library)), hashSource(script), hashSource(style), allows),
 	}, nil
-})
+}
 
 // Style is the style sheet that all pages of coup begin with.
 func Style() (string, error) { return concat("css/", []string{"page.css"}) }

@@ -7,6 +7,7 @@ const laneHeight = 22, nodeHeight = 30;
 function lanePlot(names, rowHeight, paint, withAxis, wash) {
   const short = (name) => (name.length > 8 ? name.slice(0, 7) + "…" : name);
   return {
+    names,
     data: () => [whole, [null, null]],
     options: {
       height: names.length * rowHeight + (withAxis ? 28 : 0) + 6,
@@ -118,12 +119,11 @@ function paintFound(u, found, first) {
 }
 
 function faultsPlot() {
-  const phases = page.phases.filter((p) => p.at < whole[1]);
-  const proofRow = phases.length ? 1 : 0;
-  const found = foundAt(), first = proofRow + found.length;
-  const names = [...(phases.length ? ["phase"] : []), ...found.map((_, i) => (i === 0 ? "proof" : "")), ...Array.from({ length: Math.max(faultRows, 1) }, (_, i) => (i === 0 ? "faults" : ""))];
+  const phasesShown = () => page.phases.filter((p) => p.at < whole[1]);
+  const found = foundAt(), proofRow = phasesShown().length ? 1 : 0, first = proofRow + found.length;
+  const names = [...(proofRow ? ["phase"] : []), ...found.map((_, i) => (i === 0 ? "proof" : "")), ...Array.from({ length: Math.max(faultRows, 1) }, (_, i) => (i === 0 ? "faults" : ""))];
   return lanePlot(names, laneHeight, (u) => {
-    const { ctx } = u;
+    const { ctx } = u, phases = phasesShown();
     phases.forEach((p, i) => {
       const to = i + 1 < phases.length ? phases[i + 1].at : whole[1];
       if (!visible(p.at, to)) return;
@@ -239,10 +239,9 @@ function paintMarks(u, lane, row) {
 }
 
 function nodesPlot() {
-  const lanes = page.lanes;
-  if (!lanes.length) return lanePlot(["nodes"], nodeHeight, (u) => label(u, box(u, shown.from, shown.to, 0, 1), color("soft"), "nothing is known of the nodes"), true, true);
-  return lanePlot(lanes.map((l) => l.node), nodeHeight, (u) => {
-    lanes.forEach((lane, row) => {
+  if (!page.lanes.length) return lanePlot(["nodes"], nodeHeight, (u) => label(u, box(u, shown.from, shown.to, 0, 1), color("soft"), "nothing is known of the nodes"), true, true);
+  return lanePlot(page.lanes.map((l) => l.node), nodeHeight, (u) => {
+    page.lanes.forEach((lane, row) => {
       for (const s of lane.spans) if (visible(s.from, s.to)) paintSpan(u, s, row);
       for (const f of lane.frozen) if (visible(f.from, f.to)) paintFrozen(u, raised(box(u, f.from, f.to, row, 0.68)));
       paintMarks(u, lane, row);

@@ -2,10 +2,7 @@
 // hundred thousand scroll as easily as ten.
 
 const rowHeight = 26;
-const typeNames = ["invoke", "ok", "fail", "info"];
 const columns = ["time", "process", "node", "function", "key", "value", "result", "outcome", "took", "error"];
-
-const list = { ops: null, rows: null, picked: -1, slowest: false, proofRows: new Set() };
 
 const text = (v) => (v === null || v === undefined ? "" : String(v));
 

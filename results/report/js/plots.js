@@ -166,10 +166,17 @@ function addPlot(id, describe) {
   const entry = { u: null, holder };
   entry.make = () => {
     if (entry.u) entry.u.destroy();
-    const { data, options } = describe();
+    const { data, options, names } = describe();
     const hooks = { setSelect: [selected], setCursor: [told], drawClear: [bands], draw: [drawPicked], ...options.hooks };
     entry.data = data;
+    entry.names = String(names);
     entry.u = new uPlot({ width: roomFor(holder), padding: [6, 16, 0, 0], cursor: cursor(), legend: { live: true }, ...options, hooks }, data(), holder);
+  };
+  // renew draws what has changed. Only other rows need another plot.
+  entry.renew = () => {
+    if (String(describe().names) !== entry.names) return entry.make();
+    entry.u.setData(entry.data(), false);
+    entry.u.setScale("x", { min: shown.from, max: shown.to });
   };
   holder.addEventListener("keydown", (e) => {
     const how = { ArrowLeft: "left", ArrowRight: "right", "+": "in", "=": "in", "-": "out", 0: "all", Escape: "all" }[e.key];
@@ -183,10 +190,7 @@ function addPlot(id, describe) {
 
 function refreshPlots() {
   refreshCurrent();
-  for (const p of plots) {
-    p.u.setData(p.data(), false);
-    p.u.setScale("x", { min: shown.from, max: shown.to });
-  }
+  plots.forEach((p) => p.renew());
 }
 
 // drawPicked marks when the operation picked in the list was under way.
@@ -198,11 +202,10 @@ function drawPicked(u) {
   u.ctx.fillRect(u.valToPos(from, "x", true) - devicePixelRatio / 2, u.bbox.top, devicePixelRatio, u.bbox.height);
 }
 
-function startPlots() {
-  addPlot("plot-faults", faultsPlot);
-  addPlot("plot-rate", ratePlot);
-  addPlot("plot-latency", latencyPlot);
-  addPlot("plot-nodes", nodesPlot);
+const reportPlots = () => [["plot-faults", faultsPlot], ["plot-rate", ratePlot], ["plot-latency", latencyPlot], ["plot-nodes", nodesPlot]];
+
+function startPlots(all = reportPlots()) {
+  all.forEach(([id, describe]) => addPlot(id, describe));
   shown.listeners.push(refreshPlots);
   themeChanged(() => plots.forEach((p) => p.make()));
   let wasNarrow = narrow();

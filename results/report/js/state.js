@@ -3,6 +3,10 @@
 const whole = [0, Math.max(page.duration, 0.001)];
 const shown = { from: whole[0], to: whole[1], listeners: [] };
 
+// The operations, once they are unpacked, and which of them the list shows.
+const list = { ops: null, rows: null, picked: -1, slowest: false, proofRows: new Set() };
+const typeNames = ["invoke", "ok", "fail", "info"];
+
 const isWhole = () => shown.from <= whole[0] && shown.to >= whole[1];
 
 // showRange makes [from, to], in seconds, the time shown.
