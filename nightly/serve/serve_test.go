@@ -138,8 +138,29 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// What is downloaded are the files of the run, and nothing that a link names.
+func TestDownload(t *testing.T) {
+	h, err := New(folder(t), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, body, header := get(t, h, "/download/done", "")
+	if code != 200 || header.Get("Content-Disposition") != "attachment; filename=done.tar.gz" {
+		t.Fatalf("%d, %v", code, header)
+	}
+	files := unpacked(t, body)
+	if len(files) != 3 || files["done/report.html"] != "the report" || !strings.Contains(files["done/plan.json"], `"run":"r"`) {
+		t.Errorf("%v", files)
+	}
+	for _, target := range []string{"/download/up", "/download/a night/n1", "/download/nowhere"} {
+		if code, _, _ := get(t, h, strings.ReplaceAll(target, " ", "%20"), ""); code != 404 {
+			t.Errorf("%s: %d", target, code)
+		}
+	}
+}
+
 func FuzzPaths(f *testing.F) {
-	for _, s := range []string{"/files/../secret", "/live/%2e%2e/", "/files/up/secret", "/?q=%00", "/files/done/\x00", "/metrics"} {
+	for _, s := range []string{"/download/done", "/download/up", "/download/.", "/compare?run=done&run=..", "/compare?run=done&run=latest&run=%00", "/known/live", "/known/../up", "/files/../secret", "/live/%2e%2e/", "/files/up/secret", "/?q=%00", "/files/done/\x00", "/metrics"} {
 		f.Add(s)
 	}
 	h, err := New(folder(f), false)
@@ -147,8 +168,16 @@ func FuzzPaths(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, target string) {
-		if code, body, _ := get(t, h, target, ""); code >= 500 || strings.Contains(body, "SECRET") {
+		code, body, header := get(t, h, target, "")
+		if code >= 500 || strings.Contains(body, "SECRET") || strings.Contains(body, evil) && !strings.HasPrefix(header.Get("Content-Type"), "text/plain") {
 			t.Errorf("%q: %d: %s", target, code, body)
+		}
+		if header.Get("Content-Disposition") != "" {
+			for name, text := range unpacked(t, body) {
+				if strings.Contains(text, "SECRET") {
+					t.Errorf("%q: %s has what is outside", target, name)
+				}
+			}
 		}
 	})
 }
