@@ -215,7 +215,8 @@ const leastTogether = 3
 func (c Comparison) WritePage(w io.Writer) error {
 	page := report.Comparison{Words: c.Words, Figures: c.Figures}
 	for _, r := range c.Runs {
-		run := report.ComparedRun{Name: r.Name, Report: r.Report, Title: r.Stored.Title(), Says: r.Verdict.Sentence(), Valid: r.Verdict.Valid,
+		_, says, _ := strings.Cut(r.Verdict.Sentence(), ": ") // the word stands beside it
+		run := report.ComparedRun{Name: r.Name, Report: r.Report, Title: r.Stored.Title(), Says: says, Valid: r.Verdict.Valid,
 			Started: r.Stored.Started, Command: r.Stored.Again(r.Name), Progress: r.Curves, Failovers: r.Figures.Failovers}
 		if r.Cut {
 			run.Note = fmt.Sprintf("the curves and latencies are those of the first %d MB of its history", mostRead>>20)

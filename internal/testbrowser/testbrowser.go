@@ -176,6 +176,9 @@ func (b *Browser) Call(method string, params, result any) {
 // Open opens an address, and waits until the page is loaded.
 func (b *Browser) Open(url string) {
 	b.t.Helper()
+	for len(b.loaded) > 0 { // by something that a page did
+		<-b.loaded
+	}
 	b.Call("Page.navigate", map[string]any{"url": url}, nil)
 	select {
 	case <-b.loaded:

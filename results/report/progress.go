@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -222,17 +223,7 @@ func (p *Progress) Known(over bool) Known {
 	for _, since := range p.open {
 		k.Oldest = max(k.Oldest, inSeconds(p.end-since))
 	}
-	var leaders []string
-	for _, l := range k.Lanes {
-		if n := len(l.Spans); n > 0 && l.Spans[n-1].Role == "leader" && l.Spans[n-1].To == inSeconds(p.end) {
-			text := l.Node
-			if l.Spans[n-1].Term > 0 {
-				text += fmt.Sprintf(", term %d", l.Spans[n-1].Term)
-			}
-			leaders = append(leaders, text)
-		}
-	}
-	k.Leaders = strings.Join(leaders, "; ")
+	k.Leaders = leadersOf(k.Lanes, p.end)
 	for _, f := range faults {
 		if !f.Ended && !f.Skipped && f.Missed == "" && f.Hold >= 0 && !over {
 			k.InForce = append(k.InForce, strings.TrimSuffix(f.Label()+": "+f.Victims(), ": "))
@@ -242,6 +233,34 @@ func (p *Progress) Known(over bool) Known {
 		k.Notes = append(k.Notes, fmt.Sprintf("The earliest %s are not shown: the report will have them.", plural(p.forgotten, "event")))
 	}
 	return k
+}
+
+// leadersOf says which nodes take themselves for the leader in the end, that of the highest
+// term first.
+func leadersOf(lanes []lane, end time.Duration) string {
+	type leader struct {
+		lane
+		term uint64
+	}
+	var all []leader
+	for _, l := range lanes {
+		if n := len(l.Spans); n > 0 && l.Spans[n-1].Role == "leader" && l.Spans[n-1].To == inSeconds(end) {
+			all = append(all, leader{l, l.Spans[n-1].Term})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b leader) int { return cmp.Compare(b.term, a.term) })
+	var said []string
+	for _, l := range all {
+		text := l.Node
+		if l.term > 0 {
+			text += fmt.Sprintf(", term %d", l.term)
+		}
+		if n := len(l.Frozen); n > 0 && l.Frozen[n-1].To == inSeconds(end) {
+			text += " (paused)"
+		}
+		said = append(said, text)
+	}
+	return strings.Join(said, "; ")
 }
 
 // data are the curves, lanes and bands, in the form of the report.

@@ -31,7 +31,7 @@ function showKnown(known) {
   $("ok-rate").textContent = page.over || last === undefined ? "" : grouped(Math.round(last)) + " a second";
   $("waiting").textContent = grouped(page.over ? 0 : page.waiting);
   $("oldest").textContent = page.waiting && !page.over ? "one for " + lasting(page.oldest) : "";
-  $("in-force").replaceChildren(...(page.inForce.length ? page.inForce.map((f) => el("div", {}, f)) : ["none"]));
+  $("in-force").replaceChildren(...(page.inForce.length ? page.inForce.flatMap((f, i) => (i ? [el("br"), f] : [f])) : ["none"]));
   showLogs();
 }
 
