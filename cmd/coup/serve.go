@@ -19,9 +19,11 @@ func newServe(soft context.Context) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "Show runs and nights in a browser",
-		Long: `Show the runs and nights below a folder (runs, if none is given) in a browser: a list to filter,
-reports and pages, and what a run under way does. /metrics tells the newest nights in
-the format of OpenMetrics. It listens on this machine only, unless --listen says
+		Long: `Show the runs and nights below a folder (runs, if none is given) in a browser: a list to
+filter, with the command that runs each again; reports and pages; runs that are chosen there
+side by side; a run as tar.gz. A run under way is seen as it goes: throughput and latency, who
+leads, faults, the newest lines of logs, the first violation. /metrics tells the newest
+nights in the format of OpenMetrics. It listens on this machine only, unless --listen says
 otherwise, opens nothing outside the folder, and changes nothing.`,
 		Example: `  coup serve
   coup serve --listen 127.0.0.1:9000 runs/nights`,

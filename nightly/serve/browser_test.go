@@ -165,14 +165,14 @@ func TestBrowserServes(t *testing.T) {
 	b.NoTrouble()
 
 	// Two are chosen and compared.
-	b.Open(server.URL + "/?q=kill+OR") // nothing is found
+	b.Open(server.URL + "/?q=nowhere")
 	if got := b.Eval(`document.querySelector("tbody").textContent.trim()`); got != "There is nothing here." {
 		t.Errorf("the list says %q", got)
 	}
 	b.Open(server.URL + "/?q=valid")
 	b.Eval(`document.querySelectorAll("input[type=checkbox]").forEach((c, i) => { c.checked = i > 0; }), document.querySelector("#chosen button").click()`)
 	b.Wait(`location.pathname === "/compare" && document.querySelectorAll("#plots canvas").length === 4 && document.querySelectorAll("#plot-failovers canvas").length === 1`)
-	if got := b.Eval(`[...document.querySelectorAll("#failovers tbody tr")].map((r) => [...r.cells].slice(0, 4).map((c) => c.textContent).join(" ")).join("; ")`); got != "A 2 2 s 2 s; B 2 1 s 1 s" {
+	if got := b.Eval(`[...document.querySelectorAll("#failovers .scroll tbody tr")].map((r) => [...r.cells].slice(0, 4).map((c) => c.textContent).join(" ")).join("; ")`); got != "A 2 2 s 2 s; B 2 1 s 1 s" {
 		t.Errorf("failovers: %q", got)
 	}
 	if got := b.Eval(`document.querySelector("#differs .plan").textContent`).(string); !strings.Contains(got, "workload") || strings.Contains(got, "concurrency") {
