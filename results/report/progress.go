@@ -35,7 +35,7 @@ type Progress struct {
 
 const (
 	mostEvents = 10_000
-	mostOpen   = 100_000
+	mostOpen   = 20_000
 	mostLanes  = 200
 	mostText   = 2000          // of what an event says
 	mostLinks  = mostLanes * 4 // of an event
