@@ -6,17 +6,21 @@ import (
 	"flag"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"coup/internal/testbrowser"
 	"coup/plan"
 )
 
 var pageTo = flag.String("page", "", "write the page of TestPageOfManyNights to this file")
 
-// A page of 60 nights of 300 cells stays small.
-func TestPageOfManyNights(t *testing.T) {
+// pageOfManyNights is a page of 60 nights of 300 cells.
+func pageOfManyNights(t *testing.T) []byte {
+	t.Helper()
 	r := rand.New(rand.NewPCG(1, 1))
 	all := simulatedNights(r, 60, 300, 50)
 	for i := range all {
@@ -34,6 +38,12 @@ func TestPageOfManyNights(t *testing.T) {
 	if err := writePage(&b, tonight, trendsOf(tonight, all[:59])); err != nil {
 		t.Fatal(err)
 	}
+	return b.Bytes()
+}
+
+// It stays small.
+func TestPageOfManyNights(t *testing.T) {
+	b := bytes.NewBuffer(pageOfManyNights(t))
 	t.Logf("%d bytes", b.Len())
 	if b.Len() > 5<<20 || !strings.Contains(b.String(), "worse since 050") {
 		t.Errorf("%d bytes", b.Len())
@@ -43,6 +53,36 @@ func TestPageOfManyNights(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// It works in a browser. How long it takes to open, beside an empty page, is told; nothing fails
+// by time.
+func TestBrowserOpensManyNights(t *testing.T) {
+	dir := t.TempDir()
+	many, none := filepath.Join(dir, "many.html"), filepath.Join(dir, "none.html")
+	for name, page := range map[string][]byte{many: pageOfManyNights(t), none: []byte("<!doctype html><title>none</title>")} {
+		if err := os.WriteFile(name, page, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := testbrowser.Start(t)
+	b.Size(1280, 900)
+	took := map[string][]time.Duration{}
+	for range 7 {
+		for _, name := range []string{none, many} {
+			began := time.Now()
+			b.Open("file://" + name)
+			took[name] = append(took[name], time.Since(began))
+		}
+	}
+	for _, name := range []string{none, many} {
+		slices.Sort(took[name])
+		t.Logf("%s opens within %v at best, %v in the median", filepath.Base(name), took[name][0], took[name][3])
+	}
+	if got := b.Eval(`document.getElementById("filter").value = "c7", document.getElementById("filter").dispatchEvent(new Event("input")), document.getElementById("count").textContent`).(string); !strings.HasSuffix(got, " of 300 cells") || strings.HasPrefix(got, "300") {
+		t.Errorf("filtered, it shows %s", got)
+	}
+	b.NoTrouble()
 }
 
 // What cells, errors and known failures are called means nothing in a page.
