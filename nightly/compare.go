@@ -1,6 +1,7 @@
 package nightly
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,7 +23,10 @@ import (
 type RunFolder struct {
 	Name   string // where it is, for people
 	Report string // the address of its report; "" if the page has no link to it
-	Files  fs.FS  // the run directory, as results.OpenFolder opens it
+	// Varies is how a run that was made for the comparison differs from the others; "" for
+	// any other. When such a run was made is not told, so that the same seed gives the same page.
+	Varies string
+	Files  fs.FS // the run directory, as results.OpenFolder opens it
 }
 
 // Comparison is what runs have and have not in common.
@@ -216,8 +220,11 @@ func (c Comparison) WritePage(w io.Writer) error {
 	page := report.Comparison{Words: c.Words, Figures: c.Figures}
 	for _, r := range c.Runs {
 		_, says, _ := strings.Cut(r.Verdict.Sentence(), ": ") // the word stands beside it
-		run := report.ComparedRun{Name: r.Name, Report: r.Report, Title: r.Stored.Title(), Says: says, Valid: r.Verdict.Valid,
+		run := report.ComparedRun{Name: r.called(), Report: r.Report, Title: r.Stored.Title(), Says: says, Valid: r.Verdict.Valid,
 			Started: r.Stored.Started, Command: r.Stored.Again(r.Name), Progress: r.Curves, Failovers: r.Figures.Failovers}
+		if r.Varies != "" {
+			run.Started = time.Time{}
+		}
 		if r.Cut {
 			run.Note = fmt.Sprintf("the curves and latencies are those of the first %d MB of its history", mostRead>>20)
 		}
@@ -231,6 +238,9 @@ func (c Comparison) WritePage(w io.Writer) error {
 	return report.WriteComparison(w, page)
 }
 
+// called is what a run is called in a comparison.
+func (r Compared) called() string { return cmp.Or(r.Varies, r.Name) }
+
 // Header is the first row of a table of the comparison.
 func (c Comparison) Header() []string {
 	return c.row("", func(r Compared) string {
@@ -241,7 +251,7 @@ func (c Comparison) Header() []string {
 // Legend says what the letters of the header stand for, a line each.
 func (c Comparison) Legend() (lines []string) {
 	for i, r := range c.Runs {
-		lines = append(lines, fmt.Sprintf("%s  %s: %s", report.Letter(i), r.Name, r.Verdict.Sentence()))
+		lines = append(lines, fmt.Sprintf("%s  %s: %s", report.Letter(i), r.called(), r.Verdict.Sentence()))
 	}
 	return lines
 }

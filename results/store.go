@@ -41,7 +41,8 @@ const (
 	ReportFile  = "report.html"
 	TraceFile   = "trace.jsonl.gz"
 	NodesDir    = "nodes"
-	latest      = "latest"
+	// Latest is a link to the newest run directory of a folder.
+	Latest = "latest"
 )
 
 // flushEvery is how old a recorded line may become before it is written: what
@@ -96,8 +97,8 @@ func Create(out string, now time.Time) (*Run, error) {
 		return nil, err
 	}
 	// The link is a convenience, and some file systems have none.
-	next := filepath.Join(out, fmt.Sprintf(".%s-%s", latest, r.ID))
-	if os.Symlink(r.ID, next) == nil && os.Rename(next, filepath.Join(out, latest)) != nil {
+	next := filepath.Join(out, fmt.Sprintf(".%s-%s", Latest, r.ID))
+	if os.Symlink(r.ID, next) == nil && os.Rename(next, filepath.Join(out, Latest)) != nil {
 		os.Remove(next)
 	}
 	go r.flushing()
@@ -113,7 +114,7 @@ func (r *Run) Remove() {
 // MendLatest points out/latest at the newest run directory again, if the one that
 // it names was removed.
 func MendLatest(out string) {
-	link := filepath.Join(out, latest)
+	link := filepath.Join(out, Latest)
 	if _, err := os.Stat(link); err == nil {
 		return
 	}

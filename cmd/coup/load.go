@@ -67,17 +67,8 @@ Exit codes: 0 found, 1 a violation was found, 2 even the lowest rate broke a pro
 		if !(l.From > 0 && l.From <= l.To && l.Within > 0) {
 			return usageError{fmt.Errorf("--from %v --to %v --within %v: from must be more than 0 and at most to, within more than 0", l.From, l.To, l.Within)}
 		}
-		if file == "" && !cmd.Flags().Changed("workload") {
-			p.Workload = p.UsualWorkload()
-		}
-		if file == "" && !cmd.Flags().Changed("backend") {
-			p.Backend = chooseBackend(cmd.Context(), p)
-		}
-		if err := nodeFits(cmd, p); err != nil {
+		if err := completePlan(cmd, &p, file, true); err != nil {
 			return err
-		}
-		if p.Seed == 0 {
-			p.Seed = uint64(time.Now().UnixNano()) % 1e9
 		}
 		if len(p.Promises) == 0 {
 			p.Promises = []string{"p99<100ms", "ok>=99%"}

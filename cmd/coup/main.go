@@ -184,7 +184,7 @@ either way), 254 wrong usage, 255 coup itself or its environment failed.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see %s --help)", inWords(err), cmd.CommandPath())}
 	})
-	root.AddCommand(newRun(soft), newWall(soft), newCheck(), newReport(), newList(), newGC(), newImage(), newNode(), newSandbox(), newStuck(), newReplay(soft), newHunt(soft), newShrink(soft), newHuntWorker(soft), newClientCheck(soft), newInit(), newNightly(soft), newBugs(soft), newServe(soft), newCompare(), newLoad(soft))
+	root.AddCommand(newRun(soft), newWall(soft), newCheck(), newReport(), newList(), newGC(), newImage(), newNode(), newSandbox(), newStuck(), newReplay(soft), newHunt(soft), newShrink(soft), newHuntWorker(soft), newClientCheck(soft), newInit(), newNightly(soft), newBugs(soft), newServe(soft), newCompare(soft), newLoad(soft))
 	return root
 }
 

@@ -73,19 +73,8 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		if err := fromFile(cmd, &p, file); err != nil {
 			return usageError{err}
 		}
-		if file == "" && !cmd.Flags().Changed("workload") {
-			p.Workload = p.UsualWorkload()
-		}
-		if !print && file == "" && !cmd.Flags().Changed("backend") {
-			if p.Backend = "sim"; !cmd.Flags().Changed("node") {
-				p.Backend = chooseBackend(cmd.Context(), p)
-			}
-		}
-		if err := nodeFits(cmd, p); err != nil {
+		if err := completePlan(cmd, &p, file, !print); err != nil {
 			return err
-		}
-		if p.Seed == 0 {
-			p.Seed = uint64(time.Now().UnixNano()) % 1e9
 		}
 		if err := p.Resolve(); err != nil {
 			return usageError{err}
@@ -252,6 +241,26 @@ func fromFile(cmd *cobra.Command, p *plan.Plan, file string) error {
 		if err := set(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// completePlan chooses what neither the flags nor a file have said; the backend only if run
+// says that the plan will be carried out.
+func completePlan(cmd *cobra.Command, p *plan.Plan, file string, run bool) error {
+	if file == "" && !cmd.Flags().Changed("workload") {
+		p.Workload = p.UsualWorkload()
+	}
+	if run && file == "" && !cmd.Flags().Changed("backend") {
+		if p.Backend = plan.Simulated; !cmd.Flags().Changed("node") {
+			p.Backend = chooseBackend(cmd.Context(), *p)
+		}
+	}
+	if err := nodeFits(cmd, *p); err != nil {
+		return err
+	}
+	if p.Seed == 0 {
+		p.Seed = uint64(time.Now().UnixNano()) % 1e9
 	}
 	return nil
 }
