@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,10 +52,14 @@ func (p *assigned) take(key string) *kgo.Record {
 	return nil
 }
 
-// add keeps what was fetched of a partition. Records without a value mark ends only.
+// queue is what the keys of messages begin with.
+const queue = "queue:"
+
+// add keeps what was fetched of a partition. Records without a value mark ends only, and
+// sets and logs have records there, too.
 func (p *assigned) add(records []*kgo.Record) {
 	for _, r := range records {
-		if p.next = r.Offset + 1; len(r.Value) > 0 {
+		if p.next = r.Offset + 1; len(r.Value) > 0 && strings.HasPrefix(string(r.Key), queue) {
 			p.waiting = append(p.waiting, r)
 		}
 	}
@@ -129,7 +134,7 @@ var _ cluster.Messages = (*connection)(nil)
 
 // Publish implements cluster.Messages.
 func (c *connection) Publish(ctx context.Context, key string, v int64) error {
-	_, err := c.produce(ctx, "queue:"+key, strconv.FormatInt(v, 10))
+	_, err := c.produce(ctx, queue+key, strconv.FormatInt(v, 10))
 	return err
 }
 
@@ -140,7 +145,7 @@ var errElsewhere = errors.New("the partition is assigned to another member of th
 // none is said by who has the partition, and has fetched a record that was written after the
 // client asked.
 func (c *connection) Consume(ctx context.Context, key string) (*int64, error) {
-	key = "queue:" + key
+	key = queue + key
 	partition, end := partitionOf(key), int64(unmarked)
 	if c.member == nil {
 		m, err := join(c.access, c.home)

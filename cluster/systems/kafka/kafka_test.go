@@ -158,7 +158,7 @@ func TestNobodyThere(t *testing.T) {
 // What is committed leaves out nothing that was not handed out.
 func TestAssigned(t *testing.T) {
 	record := func(offset int64, key, value string) *kgo.Record {
-		return &kgo.Record{Offset: offset, Key: []byte(key), Value: []byte(value)}
+		return &kgo.Record{Offset: offset, Key: []byte(queue + key), Value: []byte(value)}
 	}
 	m := &member{has: map[int32]*assigned{3: {}}}
 	if _, _, done, here := m.take(2, "a", 0); done || here {
@@ -167,7 +167,7 @@ func TestAssigned(t *testing.T) {
 	if _, _, done, here := m.take(3, "a", 1); done || !here {
 		t.Error("a partition is empty of which nothing was fetched")
 	}
-	m.has[3].add([]*kgo.Record{record(4, "a", "1"), record(5, "b", "2"), record(6, "a", ""), record(7, "a", "3")})
+	m.has[3].add([]*kgo.Record{{Offset: 3, Key: []byte("set:a"), Value: []byte("0")}, record(4, "a", "1"), record(5, "b", "2"), record(6, "a", ""), record(7, "a", "3")})
 	for _, want := range []struct {
 		key    string
 		end    int64
@@ -182,7 +182,7 @@ func TestAssigned(t *testing.T) {
 		{"a", unmarked, "3", 8, true},
 		{"a", unmarked, "", 8, false},
 	} {
-		r, commit, done, _ := m.take(3, want.key, want.end)
+		r, commit, done, _ := m.take(3, queue+want.key, want.end)
 		got := ""
 		if r != nil {
 			got = string(r.Value)
