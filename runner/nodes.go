@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,10 +34,19 @@ type nodes struct {
 	lastSaid  map[string]time.Duration // node -> time of its newest event
 	lastWords map[string]string        // node -> the line that says why its process is about to end
 	release   string                   // what the node that booted last said it runs
+	serves    bool                     // the cluster has served
+	failed    map[string]*failedStarts // by node, until the cluster serves
+}
+
+// failedStarts are how often a node has ended by itself before the cluster served.
+type failedStarts struct {
+	times, code int    // code: the exit code of the last time
+	line        []byte // the newest one
+	words       string // the last line before the node ended
 }
 
 func newNodes(sys cluster.System, store *results.Run, rec *recorder) *nodes {
-	return &nodes{sys: sys, store: store, rec: rec, lastSaid: map[string]time.Duration{}, lastWords: map[string]string{}}
+	return &nodes{sys: sys, store: store, rec: rec, lastSaid: map[string]time.Duration{}, lastWords: map[string]string{}, failed: map[string]*failedStarts{}}
 }
 
 // areUp says that cluster and nemesis are there from now on.
@@ -59,6 +70,45 @@ func (n *nodes) saidRelease() string {
 	return n.release
 }
 
+// served says that the cluster has served: from now on, a node that ends is a finding.
+func (n *nodes) served() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.serves, n.failed = true, nil
+}
+
+// start are the failed starts of a node, while the cluster has not served. n is locked.
+func (n *nodes) start(node string) *failedStarts {
+	f := n.failed[node]
+	if f == nil {
+		f = &failedStarts{}
+		n.failed[node] = f
+	}
+	return f
+}
+
+// neverUp says, in words for an error, which node has ended most often before the cluster
+// served, if any has at least so many times; else it is "".
+func (n *nodes) neverUp(times int) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := ""
+	for _, name := range slices.Sorted(maps.Keys(n.failed)) {
+		if f := n.failed[name]; f.times >= times && (node == "" || f.times > n.failed[node].times) {
+			node = name
+		}
+	}
+	if node == "" {
+		return ""
+	}
+	f := n.failed[node]
+	text := fmt.Sprintf("%s ended by itself again and again (%d times, with exit code %d)", node, f.times, f.code)
+	if f.words != "" {
+		text += fmt.Sprintf("; its last words are %q", f.words)
+	}
+	return text
+}
+
 // tellsWhy reports whether a line of a node's output is the one in which a Go program, or
 // its simulated machine, says why it ends.
 func tellsWhy(line []byte) bool {
@@ -69,6 +119,9 @@ func tellsWhy(line []byte) bool {
 	}
 	return false
 }
+
+// toldStarts is how many failed starts of a node are logged, each by itself.
+const toldStarts = 3
 
 // longestWords is how much of that line is kept, in bytes.
 const longestWords = 200
@@ -83,6 +136,12 @@ func (n *nodes) output(node string, line []byte) {
 		}
 		n.mu.Unlock()
 	}
+	n.mu.Lock()
+	if !n.serves && len(bytes.TrimSpace(line)) > 0 {
+		f := n.start(node)
+		f.line = append(f.line[:0], line[:min(len(line), longestWords)]...)
+	}
+	n.mu.Unlock()
 	reader, ok := n.sys.(cluster.EventReader)
 	if !ok {
 		return
@@ -137,12 +196,27 @@ func (n *nodes) exited(ctx context.Context, node string, code int) {
 	n.mu.Lock()
 	words := n.lastWords[node]
 	delete(n.lastWords, node)
+	quietly := false
+	if !n.serves {
+		f := n.start(node)
+		f.times, f.code, f.words = f.times+1, code, string(f.line)
+		if words != "" {
+			f.words = words
+		}
+		f.line = f.line[:0]
+		quietly = f.times > toldStarts
+	}
 	n.mu.Unlock()
 	if words != "" {
 		words = ", " + words
 	}
-	n.rec.event(harness.Event{Time: rt.Now(), Kind: harness.ExitEvent, Node: node,
-		Message: fmt.Sprintf("exit code %d%s; its last words are in %s", code, words, filepath.Join(results.NodesDir, node+".log"))})
+	e := harness.Event{Time: rt.Now(), Kind: harness.ExitEvent, Node: node,
+		Message: fmt.Sprintf("exit code %d%s; its last words are in %s", code, words, filepath.Join(results.NodesDir, node+".log"))}
+	if quietly {
+		n.rec.store.Events.RecordEvent(&e) // as in rec.event
+	} else {
+		n.rec.event(e)
+	}
 	rt.Start(func() {
 		harness.Sleep(ctx, rt, rt.Now()+restartAfter)
 		c, nem := n.whatIsUp()

@@ -57,3 +57,42 @@ func TestLastWords(t *testing.T) {
 		})
 	}
 }
+
+// A node that ends again and again before the cluster has served is told with its last words.
+func TestNeverUp(t *testing.T) {
+	store, err := results.Create(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nothing is started again
+	var logged strings.Builder
+	rec := newRecorder(store, Options{Log: slog.New(slog.NewTextHandler(&logged, nil))}, time.Second)
+	rec.rt = harness.NewRuntime()
+	n := newNodes(raft.System{}, store, rec)
+	n.output("n1", []byte("all is well"))
+	for range 5 {
+		n.output("n2", []byte("starting"))
+		n.output("n2", []byte("cannot open /data"))
+		n.output("n2", []byte("  "))
+		n.exited(ctx, "n2", 70)
+	}
+	n.output("n2", []byte("starting"))
+	const want = `n2 ended by itself again and again (5 times, with exit code 70); its last words are "cannot open /data"`
+	if got := n.neverUp(5); got != want || n.neverUp(6) != "" {
+		t.Errorf("%s, want %s; after one more: %q", got, want, n.neverUp(6))
+	}
+	if got := strings.Count(logged.String(), "ended by itself"); got != toldStarts {
+		t.Errorf("%d warnings, want %d", got, toldStarts)
+	}
+	n.exited(ctx, "n3", 1)
+	if n.served(); n.neverUp(1) != "" {
+		t.Error("what was before the cluster served counts")
+	}
+	n.output("n2", []byte("starting"))
+	n.exited(ctx, "n2", 1)
+	if got := strings.Count(logged.String(), "ended by itself"); n.neverUp(1) != "" || got != toldStarts+2 {
+		t.Errorf("%q, %d warnings", n.neverUp(1), got)
+	}
+}

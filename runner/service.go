@@ -3,6 +3,7 @@ package runner
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -24,7 +25,8 @@ const (
 // Then it does what the system needs done once.
 func (r *run) awaitService(ctx context.Context) error {
 	patience := cmp.Or(cluster.TimingOf(r.sys, r.options).Start, servePatience)
-	until := r.rt.Now() + patience
+	begun := r.rt.Now()
+	until := begun + patience
 	ready := r.portsAreOpen
 	if probe, ok := r.sys.(cluster.Readiness); ok {
 		ready = func(ctx context.Context) error {
@@ -33,16 +35,32 @@ func (r *run) awaitService(ctx context.Context) error {
 	} else if i, ok := r.sys.(cluster.Informer); ok && i.Tells().Has(harness.Leader) {
 		ready = r.majorityFollows
 	}
-	if err := r.retry(ctx, until, ready); err != nil && ctx.Err() != nil {
+	err := r.retry(ctx, until, func(ctx context.Context) error {
+		err := ready(ctx)
+		if err == nil || r.rt.Now() < begun+patience/4 {
+			return err
+		}
+		if never := r.nodes.neverUp(manyStarts); never != "" {
+			return &hopeless{fmt.Errorf("%s does not come up: %s; see %s", r.sys.Name(), never, filepath.Join(r.store.Dir, results.NodesDir))}
+		}
+		return err
+	})
+	var never *hopeless
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted before the cluster served: %w", ctx.Err())
-	} else if err != nil {
+	case errors.As(err, &never):
+		return err
+	default:
 		return fmt.Errorf("%s did not serve within %v: %w; see %s", r.sys.Name(), patience, err, filepath.Join(r.store.Dir, results.NodesDir))
 	}
+	r.nodes.served()
 	first, ok := r.sys.(cluster.Initializer)
 	if !ok {
 		return nil
 	}
-	err := r.retry(ctx, until, func(ctx context.Context) error {
+	err = r.retry(ctx, until, func(ctx context.Context) error {
 		return r.ask(ctx, func(ctx context.Context) error { return first.Init(ctx, r.cluster, r.options) })
 	})
 	if err != nil && ctx.Err() != nil {
@@ -54,11 +72,20 @@ func (r *run) awaitService(ctx context.Context) error {
 	return nil
 }
 
-// retry calls do until it succeeds, the time until has come, or ctx ends.
+// hopeless is an error after which waiting longer is of no use.
+type hopeless struct{ error }
+
+// manyStarts is how often a node may end by itself before the cluster serves. One that
+// needs another node often ends until that one is up, and is started again: so a quarter of
+// the time for the start must be over, too.
+const manyStarts = 5
+
+// retry calls do until it succeeds, the time until has come, ctx ends, or it is hopeless.
 func (r *run) retry(ctx context.Context, until time.Duration, do func(context.Context) error) error {
 	for {
 		err := do(ctx)
-		if err == nil || ctx.Err() != nil || r.rt.Now() > until {
+		var never *hopeless
+		if err == nil || ctx.Err() != nil || r.rt.Now() > until || errors.As(err, &never) {
 			return err
 		}
 		harness.Sleep(ctx, r.rt, r.rt.Now()+20*time.Millisecond)

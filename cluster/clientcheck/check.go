@@ -2,7 +2,8 @@
 // cluster/systems/own/line): it drives the program against addresses that misbehave in
 // ways that are known, and, if there is one, against a system that works. Start with [Run].
 //
-// What it reports is certain: where it could be that the client is right, it says nothing.
+// The mistakes that it reports are certain. Where the client may be right, and may be wrong
+// in a way that makes false alarms, it says that it can't tell.
 package clientcheck
 
 import (
@@ -50,27 +51,34 @@ const (
 	unknownF = "coup-no-such-function"
 )
 
-// Run checks a client and returns its mistakes, each in one line; say takes what was checked,
-// line by line. The error is one of the check itself: a program that can't be started.
-func Run(ctx context.Context, o Options, say func(string)) (mistakes []string, err error) {
+// Found is what a check has found, each in one line.
+type Found struct {
+	Mistakes  []string
+	Undecided []string // answers that are wrong or right, which nobody can tell from outside
+}
+
+// Run checks a client; say takes what was checked, line by line. The error is one of the
+// check itself: a program that can't be started. If ctx ends first, that is the error, and
+// what was found until then is returned.
+func Run(ctx context.Context, o Options, say func(string)) (found Found, err error) {
 	o.Timeout, o.Start = cmp.Or(o.Timeout, time.Second), cmp.Or(o.Start, 15*time.Second)
 	if len(o.Nodes) == 0 {
 		o.Nodes = []Node{{Name: "n1", Ports: []Port{{Number: "1"}}}}
 	}
 	if err := o.Command.Check(); err != nil {
-		return nil, err
+		return found, err
 	}
-	c := &check{Options: o}
+	c := &check{Options: o, interrupted: func() bool { return ctx.Err() != nil }}
 	c.say = func(what string) { // of a step without a mistake
-		if len(c.mistakes) == c.told {
+		if len(c.Mistakes) == c.told && !c.interrupted() {
 			say(what)
 		}
-		c.told = len(c.mistakes)
+		c.told = len(c.Mistakes)
 	}
 	if c.ops, err = operations(o.Workload); err != nil {
-		return nil, err
+		return found, err
 	}
-	if c.starts(ctx); len(c.mistakes) == 0 {
+	if c.starts(ctx); len(c.Mistakes) == 0 {
 		c.alone(ctx)
 		for _, e := range endpoints {
 			c.against(ctx, e)
@@ -79,24 +87,31 @@ func Run(ctx context.Context, o Options, say func(string)) (mistakes []string, e
 			c.works(ctx)
 		}
 	}
-	return c.mistakes, ctx.Err()
+	return c.Found, ctx.Err()
 }
 
 type check struct {
 	Options
-	say      func(string)
-	ops      []harness.Op // one of each function
-	mistakes []string
-	told     int // how many there were when the last step ended
+	Found
+	say         func(string)
+	interrupted func() bool
+	ops         []harness.Op // one of each function
+	told        int          // how many mistakes there were when the last step ended
 }
 
-// wrong notes a mistake.
-func (c *check) wrong(format string, args ...any) {
+// wrong notes a mistake. What seems to be one may be the interruption, once there was one.
+func (c *check) wrong(format string, args ...any) { c.note(&c.Mistakes, format, args...) }
+
+func (c *check) note(to *[]string, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if !slices.Contains(c.mistakes, text) {
-		c.mistakes = append(c.mistakes, text)
+	if !c.interrupted() && !slices.Contains(*to, text) {
+		*to = append(*to, text)
 	}
 }
+
+// reads are functions that change nothing: one that was answered with fail, though it was
+// performed, harms nobody.
+var reads = []string{"read", "get", "list", "poll"}
 
 // odd is the begin of the values that clients are asked to write, which nothing else holds.
 const odd = 730541200
@@ -282,6 +297,7 @@ func (c *check) ask(ctx context.Context, p *line.Program, r line.Request, op har
 
 // against drives the program against an endpoint that takes requests and gives no answer.
 func (c *check) against(ctx context.Context, e endpoint) {
+	with := ", and with info what may have happened"
 	for _, op := range c.ops {
 		at, err := listen(e)
 		if err != nil {
@@ -294,12 +310,18 @@ func (c *check) against(ctx context.Context, e endpoint) {
 			return
 		}
 		a, ok := c.ask(ctx, p, r, op, e.where)
+		changed := a.Type == harness.Fail && !slices.Contains(reads, op.F)
+		if ok && changed {
+			with = ""
+		}
 		switch {
 		case !ok:
 		case a.Type == harness.OK:
 			c.wrong("%s was answered with ok, though %s", op.F, e.where)
 		case a.Type == harness.Fail && at.got(op.Value):
 			c.wrong("%s was answered with fail, though it was sent and may have happened (%s): answer info", op.F, e.where)
+		case changed && at.sentAny():
+			c.note(&c.Undecided, "%s was answered with fail, after bytes that do not show its value as text, number, base64 or hex (%s): if they held the request, answer info", op.F, e.where)
 		}
 		if ok { // what it says next is no answer to the one before
 			bounded, cancel := context.WithTimeout(ctx, quiet)
@@ -311,7 +333,7 @@ func (c *check) against(ctx context.Context, e endpoint) {
 		p.Close()
 		at.close()
 	}
-	c.say("where " + e.where + ", it answers in time, and with info what may have happened")
+	c.say("where " + e.where + ", it answers in time" + with)
 }
 
 // works drives the program against a system that works: one client, one operation after

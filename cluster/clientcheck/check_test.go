@@ -2,6 +2,8 @@ package clientcheck
 
 import (
 	"bufio"
+	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -28,6 +30,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// hidden is what the bytes of a hidden request are combined with.
+const hidden = 0x80
+
 var errRefused = errors.New("refused")
 
 // perform asks a server of this test: a line that asks, a line that answers.
@@ -38,6 +43,16 @@ func perform(address, request string, timeout time.Duration) (string, error) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(timeout))
+	switch os.Getenv(mistakeVariable) {
+	case "fails base64":
+		request = base64.StdEncoding.EncodeToString([]byte(request))
+	case "fails what nobody sees":
+		b := []byte(request)
+		for i := range b {
+			b[i] ^= hidden
+		}
+		request = string(b)
+	}
 	fmt.Fprintln(conn, request)
 	answer, err := bufio.NewReader(conn).ReadString('\n')
 	return strings.TrimSpace(answer), err
@@ -98,7 +113,7 @@ func client(mistake string) {
 		if err != nil {
 			delete(answer, "value")
 			answer["type"], answer["error"] = "info", err.Error()
-			if errors.Is(err, errRefused) || is("fails what may have happened") || r.F == "read" {
+			if errors.Is(err, errRefused) || strings.HasPrefix(mistake, "fails ") || r.F == "read" {
 				answer["type"] = "fail"
 			}
 		}
@@ -161,6 +176,16 @@ func server(t *testing.T) string {
 	serve := func(conn net.Conn) {
 		defer conn.Close()
 		request, err := bufio.NewReader(conn).ReadString('\n')
+		request = strings.TrimSuffix(request, "\n")
+		if plain, err := base64.StdEncoding.DecodeString(request); err == nil {
+			request = string(plain)
+		}
+		if b := []byte(request); len(b) > 0 && b[0]&hidden != 0 {
+			for i := range b {
+				b[i] ^= hidden
+			}
+			request = string(b)
+		}
 		words := strings.Fields(request)
 		if err != nil || len(words) < 2 {
 			return
@@ -223,6 +248,8 @@ func TestMistakes(t *testing.T) {
 		"ok to an unknown function":    "a function that the client can't know",
 		"ok without a system":          "write was answered with ok, though nothing listens",
 		"fails what may have happened": "write was answered with fail, though it was sent and may have happened",
+		"fails base64":                 "write was answered with fail, though it was sent and may have happened",
+		"fails what nobody sees":       "",
 		"no value":                     "the value of read: ok read: expected an integer or null, not nothing",
 		"a string for a number":        "expected an integer or null, not",
 		"an old value":                 "the answers contradict each other",
@@ -235,9 +262,16 @@ func TestMistakes(t *testing.T) {
 				Nodes: []Node{{Name: "n1", Ports: []Port{{Number: "1", Address: server(t)}}}}, Works: true, Start: 5 * time.Second, Timeout: 300 * time.Millisecond,
 			}
 			var said []string
-			found, err := Run(t.Context(), o, func(what string) { said = append(said, what) })
+			told, err := Run(t.Context(), o, func(what string) { said = append(said, what) })
 			if err != nil {
 				t.Fatal(err)
+			}
+			found := told.Mistakes
+			if decided := mistake != "fails what nobody sees"; decided != (len(told.Undecided) == 0) {
+				t.Errorf("undecided: %q", told.Undecided)
+			}
+			if strings.HasPrefix(mistake, "fails") && strings.Contains(strings.Join(said, "\n"), "with info") {
+				t.Errorf("it said %q of a client that never answers with info", said)
 			}
 			all := strings.Join(found, "\n")
 			for _, m := range found {
@@ -245,7 +279,7 @@ func TestMistakes(t *testing.T) {
 					t.Errorf("more than a line: %q", m)
 				}
 			}
-			if want == "" && (len(found) > 0 || len(said) != 5) || want != "" && !strings.Contains(all, want) {
+			if want == "" && (len(found) > 0 || len(said) != 5 || mistake == "none" && !strings.Contains(said[2]+said[3], "with info")) || want != "" && !strings.Contains(all, want) {
 				t.Errorf("found %q after %q, want %q", found, said, want)
 			}
 		})
@@ -257,7 +291,7 @@ func TestNoProgram(t *testing.T) {
 	register, _ := workloads.Find("register")
 	for _, command := range []string{"", "coup-no-such-program", "'unended", "a | b"} {
 		if found, err := Run(t.Context(), Options{Command: line.Command{Line: command}, Workload: register}, func(string) {}); err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%q: %v, %q", command, err, found)
+			t.Errorf("%q: %v, %+v", command, err, found)
 		}
 	}
 }
@@ -268,6 +302,10 @@ func TestGot(t *testing.T) {
 		"SET k 730541201\r\n": true, "SET k 1": false, "": false,
 		"\x00" + string(binary.BigEndian.AppendUint32(nil, 730541201)): true,
 		string(binary.LittleEndian.AppendUint64(nil, 730541201)):       true,
+		// Made by other programs: base64, xxd -p.
+		`{"value": "NzMwNTQxMjAx"}`: true, "eyJ2YWx1ZSI6IDczMDU0MTIwMX0=": true, "NzMwNTQxMjAw": false,
+		"IDczMDU0MTIwMQ": true, "ICA3MzA1NDEyMDEgIA": true, "NzMwNTQxMjAxMQ": true, "NzMwNTQx": false,
+		"373330353431323031": true, "373330353431323030": false, "k=2b8b2c91": true, "k=2B8B2C91": true, "k=2b8b2c90": false,
 	} {
 		at := &listener{}
 		at.sent.WriteString(sent)
@@ -276,6 +314,35 @@ func TestGot(t *testing.T) {
 		}
 		if at.got(nil) {
 			t.Error("a value that there is not was found")
+		}
+	}
+}
+
+// What ends because the check was interrupted is no mistake of the client.
+func TestInterrupted(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	register, err := workloads.Find("register")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []string{"", "it starts", "where nothing listens"} { // of which the check is interrupted
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if after == "" {
+			cancel()
+		}
+		o := Options{Command: line.Command{Line: "env '" + mistakeVariable + "=none' '" + self + "'"}, Workload: register}
+		var said []string
+		found, err := Run(ctx, o, func(what string) {
+			if said = append(said, what); after != "" && strings.HasPrefix(what, after) {
+				cancel()
+			}
+		})
+		if !errors.Is(err, context.Canceled) || len(found.Mistakes)+len(found.Undecided) > 0 || after == "" && len(said) > 0 || after != "" && !strings.HasPrefix(said[len(said)-1], after) {
+			t.Errorf("interrupted after %q: %v, %+v, said %q", after, err, found, said)
 		}
 	}
 }

@@ -2,10 +2,13 @@ package clientcheck
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -96,7 +99,8 @@ func (at *listener) close() {
 var number = regexp.MustCompile(strconv.Itoa(odd/100) + `\d\d`)
 
 // got reports whether the value of an operation is in what was sent, so that the operation
-// itself was: as text, or as a binary number. false: nobody knows.
+// itself was: as text or as a binary number, or either of them in base64 or hex. false:
+// nobody knows.
 func (at *listener) got(value any) bool {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -109,7 +113,39 @@ func (at *listener) got(value any) bool {
 	}
 	at.mu.Lock()
 	defer at.mu.Unlock()
-	sent := at.sent.Bytes()
-	return bytes.Contains(sent, digits) || bytes.Contains(sent, binary.BigEndian.AppendUint32(nil, uint32(n))) ||
-		bytes.Contains(sent, binary.LittleEndian.AppendUint32(nil, uint32(n)))
+	return slices.ContainsFunc(forms(digits, n), func(form []byte) bool { return bytes.Contains(at.sent.Bytes(), form) })
+}
+
+// sentAny reports whether anything was sent.
+func (at *listener) sentAny() bool {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	return at.sent.Len() > 0
+}
+
+// forms are the bytes in which a number may be sent. Each is long enough to be there by
+// chance never.
+func forms(digits []byte, n uint64) (all [][]byte) {
+	encoded := func(b []byte, coding *base64.Encoding) {
+		// The text may lie anywhere in what is encoded: three bytes are four characters,
+		// and only those count that no byte before or after it has a part in.
+		for before := range 3 {
+			padded := append(make([]byte, before), b...)
+			chars := coding.EncodeToString(padded)
+			first, last := (before*8+5)/6, len(padded)*8/6
+			all = append(all, []byte(chars[first:last]))
+		}
+	}
+	big, little := binary.BigEndian.AppendUint32(nil, uint32(n)), binary.LittleEndian.AppendUint32(nil, uint32(n))
+	all = append(all, digits, big, little)
+	encoded(digits, base64.RawStdEncoding) // digits are the same in the alphabet for URLs
+	for _, b := range [][]byte{binary.BigEndian.AppendUint64(nil, n), binary.LittleEndian.AppendUint64(nil, n)} {
+		encoded(b, base64.RawStdEncoding)
+		encoded(b, base64.RawURLEncoding)
+	}
+	for _, b := range [][]byte{digits, big, little} {
+		text := hex.AppendEncode(nil, b)
+		all = append(all, text, bytes.ToUpper(text))
+	}
+	return all
 }

@@ -33,7 +33,7 @@ func newClientCheck(soft context.Context) *cobra.Command {
 		Short: "Tell what a client program does wrong",
 		Long: `Drive a client program of your own (see coup run --client) against addresses that
 misbehave: nothing listens there, requests are never answered, connections are reset.
-Each mistake is told in one line. No container is started, unless --up is given.
+Each mistake is told in one line, and so is each answer that may be one ("can't tell"). No container is started, unless --up is given.
 
 The client is told the nodes of --compose, or of the compose file of --plan. With --address,
 it is also driven against a node that works; with --up, against the system of the compose file,
@@ -99,18 +99,27 @@ itself or its environment failed.`,
 			return usageError{err}
 		}
 		say := func(what string) { fmt.Fprintln(cmd.OutOrStdout(), "checked: "+what) }
-		mistakes, err := clientcheck.Run(soft, o, say)
+		found, err := clientcheck.Run(soft, o, say)
+		mistakes := found.Mistakes
 		if err == nil && up && len(mistakes) == 0 {
 			mistakes, err = checkUp(cmd.Context(), soft, p, out, cmd.ErrOrStderr())
+		}
+		for _, u := range found.Undecided {
+			fmt.Fprintln(cmd.OutOrStdout(), "can't tell: "+u)
 		}
 		for _, m := range mistakes {
 			fmt.Fprintln(cmd.OutOrStdout(), "mistake: "+m)
 		}
 		switch {
+		case errors.Is(err, context.Canceled):
+			return errors.New("interrupted before everything was checked")
 		case err != nil:
 			return err
 		case len(mistakes) > 0:
 			return exitCode(exitInvalid)
+		case len(found.Undecided) > 0:
+			fmt.Fprintln(cmd.OutOrStdout(), "no mistake is certain")
+			return nil
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), "no mistake was found")
 		return nil
@@ -165,6 +174,9 @@ func checkUp(ctx, soft context.Context, p plan.Plan, out string, log io.Writer) 
 	}
 	if err != nil {
 		return nil, err
+	}
+	if soft.Err() != nil && verdict.Valid != harness.Invalid {
+		return nil, soft.Err()
 	}
 	if verdict.Valid != harness.Valid {
 		return []string{"with the system up, and nothing broken: " + verdict.Sentence()}, nil

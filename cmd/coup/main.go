@@ -114,7 +114,7 @@ func realMain(args []string) int {
 	root := newRoot(soft)
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
 		if !cmd.Hidden { // what runs in containers has signals of its own to mind
-			go interrupt(cancelSoft, cancelHard)
+			go interrupt(whatEnds(cmd), cancelSoft, cancelHard)
 		}
 	}
 	root.SetArgs(args)
@@ -135,11 +135,19 @@ func realMain(args []string) int {
 	}
 }
 
-func interrupt(first, second func()) {
+// whatEnds says what a command does when it is interrupted.
+func whatEnds(cmd *cobra.Command) string {
+	if cmd.Name() == "client-check" {
+		return "ending what was started"
+	}
+	return "healing, gathering and judging what there is"
+}
+
+func interrupt(ending string, first, second func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	<-signals
-	fmt.Fprintln(os.Stderr, "\ninterrupted: healing, gathering and judging what there is (again to stop at once)")
+	fmt.Fprintln(os.Stderr, "\ninterrupted: "+ending+" (again to stop at once)")
 	first()
 	// A terminal interrupts the process that waits for this one as well, which passes it on.
 	for same := time.Now().Add(sameSignal); time.Now().Before(same); {

@@ -78,7 +78,7 @@ func (k keeper) keep() int {
 		flags, joins := k.flags, false
 		if !k.hasData() {
 			// What an etcd has left that was killed before it had a log.
-			if err := os.RemoveAll(k.flag("data-dir")); err != nil {
+			if err := empty(k.flag("data-dir")); err != nil {
 				return k.failed(err)
 			}
 			if _, err := os.Stat(k.removed()); err == nil {
@@ -133,14 +133,29 @@ func (k keeper) forget() error {
 		return err
 	}
 	dir := k.flag("data-dir")
-	old := dir + ".old"
+	old := filepath.Join(dir, "removed")
 	if err := os.RemoveAll(old); err != nil {
 		return err
 	}
-	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Rename(filepath.Join(dir, "member"), old); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.RemoveAll(old)
+	return empty(dir)
+}
+
+// empty removes what is in a directory, but not the directory: a volume may be mounted
+// there. One that does not exist is empty.
+func empty(dir string) error {
+	all, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range all {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run runs etcd, passes signals on to it, and returns its exit code. asked says that

@@ -141,6 +141,42 @@ func TestAMemberThatWasRemoved(t *testing.T) {
 	}
 }
 
+// A volume may be mounted at the data directory: it can be neither removed nor renamed.
+func TestAVolumeAtTheDataDirectory(t *testing.T) {
+	k, dir := node(t, "http://127.0.0.1:1", "log 3")
+	data := k.flag("data-dir")
+	inside := func(kept os.FileInfo, want int) {
+		t.Helper()
+		now, err := os.Stat(data)
+		all, readErr := os.ReadDir(data)
+		if err != nil || readErr != nil || !os.SameFile(kept, now) || len(all) != want {
+			t.Errorf("%v, %v: the same directory: %v; it holds %v", err, readErr, os.SameFile(kept, now), all)
+		}
+	}
+	left := filepath.Join(data, "member", "snap")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := os.Stat(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := k.keep(); code != 3 {
+		t.Errorf("code %d", code)
+	}
+	inside(kept, 1)
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what was left without a log is still there")
+	}
+	if err := k.forget(); err != nil || k.hasData() {
+		t.Errorf("%v, data: %v", err, k.hasData())
+	}
+	inside(kept, 0)
+	if _, err := os.Stat(filepath.Join(dir, "etcd.removed")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSignals(t *testing.T) {
 	soon := func(dir string) {
 		for range 1000 { // until etcd or the node waits
