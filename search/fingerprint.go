@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"encoding/json"
 	"io"
 	"maps"
 	"os"
@@ -183,6 +184,9 @@ func kindOf(r harness.Result) string {
 				return k.kind
 			}
 		}
+		if staleRead(c.Witness) {
+			return "stale"
+		}
 		var did []string
 		for _, w := range c.Witness {
 			did = append(did, w.F)
@@ -192,6 +196,38 @@ func kindOf(r harness.Result) string {
 		}
 	}
 	return firstWords(r.Summary)
+}
+
+// staleRead says that what was answered last was a read of a register that got an old
+// value: whatever brought the value had ended before the read began. So it is, though no
+// claim says it, where it takes a compare-and-set to know that another value came later.
+func staleRead(ws []harness.Witness) bool {
+	if len(ws) == 0 {
+		return false
+	}
+	last := slices.MaxFunc(ws, func(a, b harness.Witness) int { return cmp.Compare(a.End, b.End) })
+	got := string(last.Output)
+	if last.F != "read" || got == "" || got[0] == '[' {
+		return false
+	}
+	brought := false
+	for _, w := range ws {
+		to := string(w.Input)
+		if w.F == "cas" {
+			var cas []json.RawMessage
+			if json.Unmarshal(w.Input, &cas) != nil || len(cas) != 2 {
+				continue
+			}
+			to = string(cas[1])
+		}
+		if (w.F == "write" || w.F == "cas") && to == got {
+			if w.End < 0 || w.End >= last.Start {
+				return false
+			}
+			brought = true
+		}
+	}
+	return brought
 }
 
 // gravestOf picks of "4 lost, 10 duplicated" the gravest: what is there too often shows

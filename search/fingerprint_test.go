@@ -95,6 +95,36 @@ func TestKindsOfClaims(t *testing.T) {
 	}
 }
 
+// A read that got an old value is stale, also where no claim says so.
+func TestStaleRead(t *testing.T) {
+	write := harness.Witness{F: "write", Input: []byte("3"), Start: 1, End: 2}
+	cas := harness.Witness{F: "cas", Input: []byte("[3,4]"), Output: []byte("3"), Start: 3, End: 6}
+	later := harness.Witness{F: "write", Input: []byte("5"), Start: 4, End: 7}
+	read := func(got string, start int64) harness.Witness {
+		return harness.Witness{F: "read", Output: []byte(got), Start: start, End: 9}
+	}
+	open := cas
+	open.End = -1
+	list := harness.Witness{F: "read", Output: []byte("[3]"), Start: 8, End: 9}
+	for name, c := range map[string]struct {
+		ws   []harness.Witness
+		want bool
+	}{
+		"what a compare-and-set wrote": {[]harness.Witness{write, cas, later, read("4", 8)}, true},
+		"while it may still happen":    {[]harness.Witness{write, cas, later, read("4", 5)}, false},
+		"which never returned":         {[]harness.Witness{write, open, later, read("4", 8)}, false},
+		"what nobody wrote":            {[]harness.Witness{write, cas, later, read("6", 8)}, false},
+		"nothing":                      {[]harness.Witness{write, read("null", 8)}, false},
+		"a list":                       {[]harness.Witness{write, list}, false},
+		"no read":                      {[]harness.Witness{write, later}, false},
+		"none":                         {nil, false},
+	} {
+		if got := staleRead(c.ws); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestRoleAt(t *testing.T) {
 	at := func(s int) time.Duration { return time.Duration(s) * time.Second }
 	h := &harness.History{Events: []harness.Event{
