@@ -21,7 +21,7 @@ var cache = Workload{
 	Generator: func(o Options) harness.Generator {
 		o = o.orDefaults()
 		return gen.Keys(o.Keys, func(string) harness.Generator {
-			return gen.LimitHappened(o.OpsPerKey, cacheOps{version: 1})
+			return gen.LimitHappened(longLived*o.OpsPerKey, cacheOps{version: 1})
 		})
 	},
 	Final: func(keys []string) harness.Generator {
@@ -73,6 +73,9 @@ const (
 	// An entry may be shown for a time between these, so that some end while they are looked at.
 	shortestTTL = 300 * time.Millisecond
 	longestTTL  = 3 * time.Second
+	// longLived is how many times as often as others a key is used before another takes its place: long enough
+	// for entries to come to their end meanwhile.
+	longLived = 5
 )
 
 // cacheOps mixes gets with invalidations of one key. Who was given the lease fills the
