@@ -209,3 +209,32 @@ type Assignment struct {
 	// which the worker asked.
 	Lease time.Duration
 }
+
+// Deliveries is a set of queues by key whose messages are acknowledged by whoever got them.
+// The messages of a producer are delivered in their order: as long as one is neither
+// acknowledged nor dead, none of those that follow it is. A message that is not
+// acknowledged in time is delivered again; after [MostDeliveries] it is a dead letter instead.
+type Deliveries interface {
+	Put(ctx context.Context, key string, message, producer int64) error
+	// Deliver asks for a message; nil if there is none to deliver now.
+	Deliver(ctx context.Context, key string) (*Delivery, error)
+	// Ack acknowledges a message. Its error wraps harness.ErrFail if the time is over, or
+	// the message was delivered again or acknowledged.
+	Ack(ctx context.Context, key string, message, token int64) error
+	// Waiting are the messages that are neither acknowledged nor dead, in any order.
+	Waiting(ctx context.Context, key string) ([]int64, error)
+	DeadLetters(ctx context.Context, key string) ([]int64, error)
+}
+
+// Delivery is a message in the hands of a client.
+type Delivery struct {
+	Message int64
+	// Token is larger than that of every earlier delivery of the queue.
+	Token int64
+	// Within is the time in which the message must be acknowledged, counted from the moment at
+	// which the client asked.
+	Within time.Duration
+}
+
+// MostDeliveries is how often a queue of [Deliveries] delivers a message.
+const MostDeliveries = 3

@@ -42,9 +42,9 @@ func TestWorkloadsOfAPlan(t *testing.T) {
 	}{
 		{adder{}, "all", "", "counter,set", ""},
 		{adder{}, "set,counter,set", "", "counter,set", ""},
-		{raft.System{}, "all", "", "counter,list-append,queue,register,set,tasks", ""},
+		{raft.System{}, "all", "", "cache,counter,deliveries,list-append,queue,register,set,storage,tasks", ""},
 		{raft.System{}, "register", "sessions", "register", ""},
-		{raft.System{}, "all", "snapshot-isolation", "counter,list-append,queue,register,set,tasks", ""},
+		{raft.System{}, "all", "snapshot-isolation", "cache,counter,deliveries,list-append,queue,register,set,storage,tasks", ""},
 		{adder{}, "queue", "", "", "adder can't do what the workload queue asks for (it can do counter, set)"},
 		{adder{}, "set,register", "", "", "adder can't do what the workload register asks for"},
 		{raft.System{}, "lock", "", "", "raft can't do what the workload lock asks for"},

@@ -45,7 +45,7 @@ func severalAtOnce(t *testing.T) {
 	}
 	for f, owners := range map[string][]string{"write": {"register"}, "cas": {"register"}, "enqueue": {"queue", "messages"}, "dequeue": {"queue", "messages"},
 		"add": {"set", "counter"}, "acquire": {"lock"}, "submit": {"tasks"}, "txn": {"list-append"},
-		"put": {"storage"}} {
+		"put": {"storage", "deliveries"}} {
 		v := judgeLoad(t, w, f, operations)
 		if v.Valid != harness.Invalid {
 			t.Errorf("a system whose %s goes wrong was judged %v", f, v.Valid)

@@ -24,13 +24,7 @@ var tasks = Workload{
 		}
 		return g
 	},
-	Final: func(keys []string) harness.Generator {
-		d := finishAll{}
-		for _, k := range keys {
-			d.boards = append(d.boards, finishing{key: k, next: "take"})
-		}
-		return d
-	},
+	Final: func(keys []string) harness.Generator { return finishBoards(keys, "take", "finish", "read") },
 	Invoke: func(ctx context.Context, c cluster.Conn, op harness.Op) (any, error) {
 		t := c.(cluster.Tasks)
 		switch op.F {
@@ -73,6 +67,8 @@ const (
 	handsFull  = 4 // tasks that a worker does at a time
 	boardFull  = 5 // tasks of a board that are not finished: fewer than there are hands, so that none waits long
 	afterShare = 4 // one task in so many waits for another
+
+	askAgain = 20 * time.Millisecond // after there was nothing to do
 )
 
 // taskOps draws what processes do.
@@ -83,8 +79,9 @@ type taskOps struct {
 
 type taskBoard struct {
 	key  string
-	last int64   // task
-	open []int64 // tasks that were submitted and are not known to be finished
+	last int64         // task
+	open []int64       // tasks that were submitted and are not known to be finished
+	idle time.Duration // until when nobody asks for a task, because there was none
 }
 
 // heldTask is a task in the hands of a process, as the process knows.
@@ -115,21 +112,21 @@ func (g taskOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 	}
 	i := m.Rand.IntN(len(g.boards))
 	b := g.boards[i]
-	full := len(b.open) >= boardFull
+	full, takes := len(b.open) >= boardFull, hands < handsFull && b.idle <= m.Time
 	switch x := m.Rand.IntN(20); {
 	case x == 0:
 		return harness.Op{F: "read", Key: b.key}, g
-	case !full && (x < 9 || hands >= handsFull):
+	case !full && (x < 9 || !takes):
 		s := model.Submitted{Task: b.last + 1}
 		if len(b.open) > 0 && m.Rand.IntN(afterShare) == 0 {
 			s.After = model.Just(b.open[m.Rand.IntN(len(b.open))])
 		}
 		b.last++
 		return harness.Op{F: "submit", Key: b.key, Value: s}, g.with(b)
-	case hands < handsFull:
+	case takes:
 		return harness.Op{F: "take", Key: b.key}, g
 	}
-	return harness.Op{Time: min(wake, m.Time+time.Second)}, g // another board may have room then
+	return harness.Op{Time: min(wake, m.Time+askAgain)}, g // another board may have room then
 }
 
 func (g taskOps) with(b taskBoard) taskOps {
@@ -154,6 +151,10 @@ func (g taskOps) Update(m harness.Moment, op harness.Op) harness.Generator {
 	case model.Submitted:
 		if ok {
 			b.open = append(slices.Clip(b.open), v.Task)
+		}
+	case nil:
+		if ok && op.F == "take" {
+			b.idle = m.Time + askAgain
 		}
 	case []int64:
 		b.open = v
@@ -204,18 +205,34 @@ func around(m harness.Moment, d time.Duration) time.Duration {
 	return time.Duration((0.5 + m.Rand.Float64()) * float64(d))
 }
 
-// finishAll takes and finishes what is on the boards until they are empty: leases of
-// workers that are gone must end first.
+// finishAll takes and finishes what is on boards, or in queues, until they are empty: the
+// leases of clients that are gone must end first.
 type finishAll struct {
-	boards []finishing
-	held   []heldTask
+	take, finish string   // functions
+	looks        []string // functions: the first shows what is not finished, the others come after it
+	boards       []finishing
+	held         []heldThing
 }
 
 type finishing struct {
 	key  string
-	next string        // function: take or read; "": the board is empty
+	step int           // 0: take; then the looks; then it is empty
 	at   time.Duration // not before
 	busy bool
+}
+
+// heldThing is a task or a message in the hands of a process.
+type heldThing struct {
+	process int
+	op      harness.Op // finishes it
+}
+
+func finishBoards(keys []string, take, finish string, looks ...string) harness.Generator {
+	d := finishAll{take: take, finish: finish, looks: looks}
+	for _, k := range keys {
+		d.boards = append(d.boards, finishing{key: k})
+	}
+	return d
 }
 
 const finishPause = 200 * time.Millisecond
@@ -224,12 +241,12 @@ const finishPause = 200 * time.Millisecond
 func (d finishAll) Next(m harness.Moment) (harness.Op, harness.Generator) {
 	for _, h := range d.held {
 		if h.process == m.Process {
-			return harness.Op{F: "finish", Key: h.key, Value: model.Assignment{Task: h.Task, Token: h.Token}}, d
+			return h.op, d
 		}
 	}
 	wake, left := harness.Forever, false
 	for i, b := range d.boards {
-		if b.next == "" {
+		if b.step > len(d.looks) {
 			continue
 		}
 		if left = true; b.busy {
@@ -241,7 +258,11 @@ func (d finishAll) Next(m harness.Moment) (harness.Op, harness.Generator) {
 		}
 		d.boards = slices.Clone(d.boards)
 		d.boards[i].busy = true
-		return harness.Op{F: b.next, Key: b.key}, d
+		f := d.take
+		if b.step > 0 {
+			f = d.looks[b.step-1]
+		}
+		return harness.Op{F: f, Key: b.key}, d
 	}
 	switch {
 	case !left:
@@ -254,8 +275,8 @@ func (d finishAll) Next(m harness.Moment) (harness.Op, harness.Generator) {
 
 // Update implements harness.Generator.
 func (d finishAll) Update(m harness.Moment, op harness.Op) harness.Generator {
-	if op.F == "finish" {
-		d.held = slices.DeleteFunc(slices.Clone(d.held), func(h heldTask) bool { return h.process == op.Process })
+	if op.F == d.finish {
+		d.held = slices.DeleteFunc(slices.Clone(d.held), func(h heldThing) bool { return h.process == op.Process })
 		return d
 	}
 	i := slices.IndexFunc(d.boards, func(b finishing) bool { return b.key == op.Key })
@@ -265,19 +286,23 @@ func (d finishAll) Update(m harness.Moment, op harness.Op) harness.Generator {
 	d.boards = slices.Clone(d.boards)
 	b := &d.boards[i]
 	b.busy = false
-	unfinished, read := op.Value.([]int64)
-	got, taken := op.Value.(model.Assignment)
+	seen, _ := op.Value.([]int64)
+	var mine any
+	switch v := op.Value.(type) {
+	case model.Assignment:
+		mine = model.Assignment{Task: v.Task, Token: v.Token}
+	case model.Delivery:
+		mine = model.Delivery{Message: v.Message, Token: v.Token}
+	}
 	switch {
 	case op.Type != harness.OK:
 		b.at = m.Time + finishPause
-	case taken:
-		d.held = append(slices.Clip(d.held), heldTask{process: op.Process, key: op.Key, Assignment: got})
-	case !read:
-		b.next = "read"
-	case len(unfinished) == 0:
-		b.next = ""
+	case mine != nil:
+		d.held = append(slices.Clip(d.held), heldThing{op.Process, harness.Op{F: d.finish, Key: op.Key, Value: mine}})
+	case b.step == 1 && len(seen) > 0:
+		b.step, b.at = 0, m.Time+finishPause
 	default:
-		b.next, b.at = "take", m.Time+finishPause
+		b.step++
 	}
 	return d
 }

@@ -93,6 +93,7 @@ var All = map[string]Workload{
 	"storage":     storage,
 	"cache":       cache,
 	"tasks":       tasks,
+	"deliveries":  deliveries,
 }
 
 // Find returns the workload of that name, or of several names with commas between them,

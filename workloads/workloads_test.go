@@ -35,6 +35,7 @@ type memory struct {
 	dirs      map[string]map[string][]byte
 	cached    map[string]cached
 	boards    map[string]*taskList
+	mail      map[string]*mail
 	calls     int
 	broken    string // the function that goes wrong now and then
 }
@@ -44,7 +45,7 @@ func newMemory(broken string) *memory {
 	for _, a := range cluster.BankAccounts() {
 		accounts[a] = cluster.BankBalance
 	}
-	return &memory{accounts: accounts, registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, dirs: map[string]map[string][]byte{}, cached: map[string]cached{}, boards: map[string]*taskList{}, broken: broken}
+	return &memory{accounts: accounts, registers: map[string]*int64{}, lists: map[string][]int64{}, counters: map[string]int64{}, locks: map[string]holding{}, dirs: map[string]map[string][]byte{}, cached: map[string]cached{}, boards: map[string]*taskList{}, mail: map[string]*mail{}, broken: broken}
 }
 
 // holding is who holds a lock, and the token of the last one who did.
@@ -292,6 +293,91 @@ func (c conn) Unfinished(_ context.Context, key string) ([]int64, error) {
 		}
 	}
 	return left, nil
+}
+
+// mail is a queue with acknowledgements.
+type mail struct {
+	messages []*mailed
+	dead     []int64
+	token    int64
+}
+
+type mailed struct {
+	id, producer, token int64
+	given               int
+	until               time.Time
+}
+
+func (m *memory) mailOf(key string) *mail {
+	if m.mail[key] == nil {
+		m.mail[key] = &mail{}
+	}
+	return m.mail[key]
+}
+
+func (c conn) Put(_ context.Context, key string, message, producer int64) error {
+	wrong := c.wrong("put")
+	defer c.mu.Unlock()
+	if q := c.mailOf(key); !wrong {
+		q.messages = append(q.messages, &mailed{id: message, producer: producer})
+	}
+	return nil
+}
+
+func (c conn) Deliver(_ context.Context, key string) (*cluster.Delivery, error) {
+	time.Sleep(100 * time.Microsecond)
+	wrong := c.wrong("deliver") // it forgets the order
+	defer c.mu.Unlock()
+	q := c.mailOf(key)
+	held := map[int64]bool{}
+	for i := 0; i < len(q.messages); i++ {
+		m := q.messages[i]
+		if held[m.producer] && !wrong || m.token != 0 && time.Now().Before(m.until) {
+			held[m.producer] = true
+			continue
+		}
+		if m.given == cluster.MostDeliveries {
+			q.messages = slices.Delete(q.messages, i, i+1)
+			q.dead = append(q.dead, m.id)
+			i--
+			continue
+		}
+		q.token++
+		m.token, m.given, m.until = q.token, m.given+1, time.Now().Add(lease)
+		return &cluster.Delivery{Message: m.id, Token: m.token, Within: lease}, nil
+	}
+	return nil, nil
+}
+
+func (c conn) Ack(_ context.Context, key string, message, token int64) error {
+	wrong := c.wrong("ack")
+	defer c.mu.Unlock()
+	q := c.mailOf(key)
+	i := slices.IndexFunc(q.messages, func(m *mailed) bool { return m.id == message && m.token == token && time.Now().Before(m.until) })
+	switch {
+	case wrong:
+	case i < 0:
+		return fmt.Errorf("%w: too late", harness.ErrFail)
+	default:
+		q.messages = slices.Delete(q.messages, i, i+1)
+	}
+	return nil
+}
+
+func (c conn) Waiting(_ context.Context, key string) ([]int64, error) {
+	c.wrong("")
+	defer c.mu.Unlock()
+	left := []int64{}
+	for _, m := range c.mailOf(key).messages {
+		left = append(left, m.id)
+	}
+	return left, nil
+}
+
+func (c conn) DeadLetters(_ context.Context, key string) ([]int64, error) {
+	c.wrong("")
+	defer c.mu.Unlock()
+	return slices.Clone(c.mailOf(key).dead), nil
 }
 
 func (c conn) Txn(_ context.Context, steps []cluster.Micro) ([]cluster.Micro, error) {
@@ -558,13 +644,14 @@ func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
 		"storage":     {"put", "append", "look", "list", "rename"},
 		"cache":       {"get", "lease", "fill", "invalidate"},
 		"tasks":       {"submit", "take", "finish"},
+		"deliveries":  {"put", "deliver", "ack"},
 	}
 	for _, name := range workloads.Names() {
 		w, err := workloads.Find(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := !slices.Contains([]string{"bank", "cache", "lock", "log", "messages", "storage", "tasks"}, name); want && w.Monitor() == nil {
+		if want := !slices.Contains([]string{"bank", "cache", "deliveries", "lock", "log", "messages", "storage", "tasks"}, name); want && w.Monitor() == nil {
 			t.Errorf("the workload %s is not watched while it runs", name)
 		}
 		t.Run(name, func(t *testing.T) {

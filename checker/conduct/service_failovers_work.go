@@ -38,6 +38,14 @@ func handouts(h *harness.History) (all []handout) {
 				of := item{w, op.Key, out.Task}
 				given[of] = append(given[of], op)
 			}
+		case model.Delivery:
+			if f == "deliver" {
+				of := item{w, op.Key, out.Message}
+				given[of] = append(given[of], op)
+				if got[of] == nil || op.End < got[of].End {
+					got[of] = op
+				}
+			}
 		case model.Maybe:
 			if of := (item{w, op.Key, out.Int}); f == "dequeue" && out.Set && (got[of] == nil || op.End < got[of].End) {
 				got[of] = op
@@ -45,6 +53,9 @@ func handouts(h *harness.History) (all []handout) {
 		}
 		if v, ok := op.Input.(int64); ok && f == "enqueue" {
 			put[item{w, op.Key, v}] = op
+		}
+		if v, ok := op.Input.(model.Produced); ok {
+			put[item{w, op.Key, v.Message}] = op
 		}
 	}
 	for of, in := range put {
@@ -56,7 +67,7 @@ func handouts(h *harness.History) (all []handout) {
 	}
 	for _, takes := range given {
 		slices.SortStableFunc(takes, func(a, b *harness.Operation) int {
-			return cmp.Compare(a.Output.(model.Assignment).Token, b.Output.(model.Assignment).Token)
+			return cmp.Compare(tokenOf(a), tokenOf(b))
 		})
 		for i := 1; i < len(takes); i++ {
 			all = append(all, handout{since: takes[i-1].End, asked: takes[i].Start, at: takes[i].End})
@@ -64,6 +75,13 @@ func handouts(h *harness.History) (all []handout) {
 	}
 	slices.SortFunc(all, func(a, b handout) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.since, b.since)) })
 	return all
+}
+
+func tokenOf(op *harness.Operation) int64 {
+	if d, ok := op.Output.(model.Delivery); ok {
+		return d.Token
+	}
+	return op.Output.(model.Assignment).Token
 }
 
 // handedOut is how long it took from f.At until work that clients had or waited for by then

@@ -230,16 +230,21 @@ func boardsOf(h *harness.History) (all []*board) {
 	return all
 }
 
-// tokenOf is the token that a take got, or that a beat or finish has.
+// tokenOf is the token that an operation got, or that it was invoked with.
 func tokenOf(op *harness.Operation) int64 {
-	if got, ok := op.Output.(model.Assignment); ok {
-		return got.Token
+	for _, v := range []any{op.Output, op.Input} {
+		switch v := v.(type) {
+		case model.Assignment:
+			return v.Token
+		case model.Delivery:
+			return v.Token
+		}
 	}
-	return op.Input.(model.Assignment).Token
+	return 0
 }
 
 func (a *taskAnalysis) judge(b *board) {
-	a.tokens(b)
+	a.tokens(b.key, b.takes)
 	for _, j := range b.order {
 		a.finishes(b, j)
 		a.leases(b, j)
@@ -248,10 +253,10 @@ func (a *taskAnalysis) judge(b *board) {
 	}
 }
 
-// tokens looks for a token that is not larger than one before.
-func (a *taskAnalysis) tokens(b *board) {
-	byCall := slices.Clone(b.takes) // boardsOf met them so
-	byReturn := slices.Clone(b.takes)
+// tokens looks for a token that is not larger than one before. The operations that got
+// them are in the order of their calls.
+func (f *findings) tokens(key string, byCall []*harness.Operation) {
+	byReturn := slices.Clone(byCall)
 	slices.SortFunc(byReturn, func(x, y *harness.Operation) int { return cmp.Compare(x.Return, y.Return) })
 	seen := map[int64]*harness.Operation{}
 	var largest *harness.Operation // of those that had ended
@@ -265,9 +270,9 @@ func (a *taskAnalysis) tokens(b *board) {
 		token := tokenOf(take)
 		switch other := seen[token]; {
 		case other != nil:
-			a.add("token-not-larger", b.key, fmt.Sprintf("Processes %d and %d were both given the token %d.", other.Process, take.Process, token), other, take)
+			f.add("token-not-larger", key, fmt.Sprintf("Processes %d and %d were both given the token %d.", other.Process, take.Process, token), other, take)
 		case largest != nil && token < tokenOf(largest):
-			a.add("token-not-larger", b.key, fmt.Sprintf("Process %d was given the token %d after process %d had been given %d.", take.Process, token, largest.Process, tokenOf(largest)), largest, take)
+			f.add("token-not-larger", key, fmt.Sprintf("Process %d was given the token %d after process %d had been given %d.", take.Process, token, largest.Process, tokenOf(largest)), largest, take)
 		}
 		if seen[token] == nil {
 			seen[token] = take

@@ -53,7 +53,15 @@ func tasksHistory(steps []step) *harness.History {
 			if a.Lease = taskLease; s.f == "beat" && s.how == harness.OK {
 				op.Output = a
 			}
-		case "read": // shows one task, or none
+		case "put":
+			op.Input = model.Produced{Message: s.task, Producer: s.token}
+		case "deliver":
+			if s.task != 0 && s.how == harness.OK {
+				op.Output = model.Delivery{Message: s.task, Token: s.token, Within: taskLease}
+			}
+		case "ack":
+			op.Input = model.Delivery{Message: s.task, Token: s.token}
+		case "read", "waiting", "dead": // shows one task, or none
 			op.Output = []int64{}
 			if s.task != 0 {
 				op.Output = []int64{s.task}

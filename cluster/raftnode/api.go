@@ -16,7 +16,7 @@ import (
 type Request struct {
 	Key   string  `json:"key"`
 	Value int64   `json:"value,omitempty"`
-	From  *int64  `json:"from,omitempty"` // what a cas expects (absent: no value); the task that another waits for; the token of an assignment
+	From  *int64  `json:"from,omitempty"` // what a cas expects (absent: no value); the task that another waits for; the token of an assignment or delivery; the producer of a message
 	Txn   []Micro `json:"txn,omitempty"`  // the steps of a transaction
 	// Object is the object that it is about; Key is its directory.
 	Object *Object `json:"object,omitempty"`
@@ -37,7 +37,7 @@ type Request struct {
 // is a [Failure].
 type Response struct {
 	// Value is the value of a register or counter, the value that a cas saw, or the
-	// element that a dequeue took, or the task that is assigned; nil if there is none.
+	// element that a dequeue took, the task that is assigned, or the message that is delivered; nil if there is none.
 	Value  *int64  `json:"value"`
 	Values []int64 `json:"values,omitempty"` // a set's elements, or the unfinished tasks, ascending
 	Txn    []Micro `json:"txn,omitempty"`    // the steps of a transaction, with what its reads saw
@@ -63,6 +63,11 @@ const (
 	PathTaskBeat      = "/task/beat"
 	PathTaskFinish    = "/task/finish"
 	PathTaskRead      = "/task/read"
+	PathLetterPut     = "/letter/put"
+	PathLetterDeliver = "/letter/deliver"
+	PathLetterAck     = "/letter/ack"
+	PathLetterWaiting = "/letter/waiting"
+	PathLetterDead    = "/letter/dead"
 	PathTxn           = "/txn"      // goes through the log
 	PathTxnRead       = "/txn/read" // has only reads, and is answered like one
 )
@@ -102,6 +107,15 @@ var operations = []operation{
 	{name: PathTaskFinish, command: opFinish},
 	{name: PathTaskRead, read: true, look: func(s *state, req Request) Response {
 		return Response{Values: s.unfinished(req.Key)}
+	}},
+	{name: PathLetterPut, command: opPut},
+	{name: PathLetterDeliver, command: opDeliver},
+	{name: PathLetterAck, command: opAck},
+	{name: PathLetterWaiting, read: true, look: func(s *state, req Request) Response {
+		return Response{Values: s.waiting(req.Key)}
+	}},
+	{name: PathLetterDead, read: true, look: func(s *state, req Request) Response {
+		return Response{Values: s.deadLetters(req.Key)}
 	}},
 	{name: PathTxn, command: opTxn},
 	{name: PathTxnRead, read: true, look: func(s *state, req Request) Response {

@@ -257,7 +257,7 @@ func (b *backup) do(ctx context.Context, req Request, op operation) (resp Respon
 	epoch := b.epoch
 	c.Cache.Now = stamp{epoch, int64(time.Since(b.started))}
 	if timed(c.Op) {
-		c.Lease = int64(b.cfg.TaskLease)
+		c.Lease = b.cfg.leaseFor(c.Op)
 		c.At, c.Term = b.clock.read(b.fsm, epoch)
 	}
 	l := &raft.Log{Index: b.last + 1, Term: epoch, Type: raft.LogCommand, Data: c.encode()}

@@ -49,6 +49,10 @@ const (
 	FinishBeforeCommit   Bug = "finish-before-commit"
 	LeaseLocalClock      Bug = "lease-local-clock"
 	DependencyOutsideLog Bug = "dependency-outside-log"
+	AckBeforeCommit      Bug = "ack-before-commit"
+	RedeliveryAtTail     Bug = "redelivery-at-tail"
+	DroppedDeadLetter    Bug = "dropped-dead-letter"
+	StaleAck             Bug = "stale-ack"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -98,6 +102,10 @@ var Bugs = []BugDoc{
 	{FinishBeforeCommit, "a leader acknowledges that a task is finished before that is committed"},
 	{LeaseLocalClock, "each node judges the lease of a task by its own clock when it applies a command"},
 	{DependencyOutsideLog, "a leader takes a task for finished, as far as others wait for it, as soon as it is asked to finish it"},
+	{AckBeforeCommit, "a leader confirms that a message is acknowledged before that is committed"},
+	{RedeliveryAtTail, "a message that is delivered again goes to the end of the queue, and those of its producer that follow it are delivered before it is acknowledged"},
+	{DroppedDeadLetter, "a message that was delivered often enough in vain is dropped and not put among the dead letters"},
+	{StaleAck, "a message is acknowledged by whoever got it at any time: nobody looks whether it was delivered again since"},
 }
 
 // ParseBug finds a planted bug by name.

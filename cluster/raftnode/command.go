@@ -21,17 +21,26 @@ const (
 	opTaskTake   = "task-take"
 	opBeat       = "task-beat"
 	opFinish     = "task-finish"
+	opPut        = "letter-put"
+	opDeliver    = "letter-deliver"
+	opAck        = "letter-ack"
 )
 
 // timed says whether an operation looks at the clock of the log.
-func timed(op string) bool { return op == opTaskTake || op == opBeat || op == opFinish }
+func timed(op string) bool {
+	switch op {
+	case opTaskTake, opBeat, opFinish, opDeliver, opAck:
+		return true
+	}
+	return false
+}
 
 // command is an entry of the log.
 type command struct {
 	Op     string
 	Key    string
 	Value  int64
-	From   *int64        // what a cas expects (nil: nothing); the task that a task waits for; the token of an assignment
+	From   *int64        // what a cas expects (nil: nothing); the task that a task waits for; the token of an assignment or a delivery; a producer
 	Txn    []Micro       // the steps of a transaction
 	Object objectCommand // of an operation on objects
 	Cache  cacheCommand  // of an operation on the cache
@@ -41,7 +50,7 @@ type command struct {
 	At     int64 // when it was proposed: by the clock of the log (see tasks.go); in Unix nanoseconds (local-clock-apply)
 	// Only of timed operations:
 	Term  uint64 // in which At was read
-	Lease int64  // for how long a task is assigned, in nanoseconds
+	Lease int64  // for how long a task is assigned, or a message may be acknowledged, in nanoseconds
 }
 
 func (c command) encode() []byte {
@@ -95,6 +104,12 @@ func (c *coder) op(v *string) {
 		*v = opBeat
 	case opFinish:
 		*v = opFinish
+	case opPut:
+		*v = opPut
+	case opDeliver:
+		*v = opDeliver
+	case opAck:
+		*v = opAck
 	default:
 		*v = string(b)
 	}
@@ -160,6 +175,7 @@ const (
 	refusedExpired refusal = "the command expired before it was applied"
 	refusedOp      refusal = "unknown command"
 	refusedTask    refusal = "the task is not assigned by this token, or its lease is over"
+	refusedAck     refusal = "the message is not in this delivery, or its time is over"
 	refusedAfter   refusal = "there is no such task to wait for"
 )
 
@@ -168,7 +184,7 @@ func (r refusal) failure() *Failure {
 	switch r {
 	case "":
 		return nil
-	case refusedExpired, refusedOp, refusedMissing, refusedLease, refusedTask, refusedAfter:
+	case refusedExpired, refusedOp, refusedMissing, refusedLease, refusedTask, refusedAfter, refusedAck:
 		return &Failure{Reason: string(r), Happened: DidNotHappen, final: true}
 	default:
 		// An earlier proposal of the same command may have been applied.

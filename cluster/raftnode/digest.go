@@ -48,6 +48,14 @@ func taskFact(key string, id int64, t *task) uint64 {
 
 func finishedFact(key string, id int64) uint64 { return fact('f', key, uint64(id)) }
 
+// letterFact leaves the end of the delivery and the place in the queue out, which show in who gets
+// what next.
+func letterFact(key string, l letter) uint64 {
+	return fact('p', key, uint64(l.ID), uint64(l.Producer), uint64(l.Token), uint64(l.Given))
+}
+
+func deadFact(key string, id int64) uint64 { return fact('d', key, uint64(id)) }
+
 func sessionFact(s *session) uint64 {
 	var set, value uint64
 	if s.Result.Value != nil {

@@ -232,6 +232,12 @@ func (s *state) keepOver(im *image) *state {
 		}
 		im.Boards[key] = v
 	}
+	for key, v := range mine.Mailboxes {
+		if im.Mailboxes == nil {
+			im.Mailboxes = map[string]mailboxImage{}
+		}
+		im.Mailboxes[key] = v
+	}
 	return im.state()
 }
 

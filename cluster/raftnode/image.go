@@ -24,6 +24,7 @@ type image struct {
 	Sessions  []session                    `json:"sessions"` // by the time of their last command, the oldest first
 	Evicted   uint64                       `json:"evicted"`
 	Boards    map[string]boardImage        `json:"boards,omitempty"`
+	Mailboxes map[string]mailboxImage      `json:"mailboxes,omitempty"`
 	Clock     int64                        `json:"clock,omitempty"`
 }
 
@@ -64,6 +65,12 @@ func (s *state) image() *image {
 			im.Boards = map[string]boardImage{}
 		}
 		im.Boards[key] = b.image()
+	}
+	for key, m := range s.mailboxes {
+		if im.Mailboxes == nil {
+			im.Mailboxes = map[string]mailboxImage{}
+		}
+		im.Mailboxes[key] = m.image()
 	}
 	for key := range s.lists {
 		im.Lists[key] = s.list(key)
@@ -110,6 +117,9 @@ func (im *image) state() *state {
 	s.clock = im.Clock
 	for key, b := range im.Boards {
 		s.restoreBoard(key, b)
+	}
+	for key, m := range im.Mailboxes {
+		s.restoreMailbox(key, m)
 	}
 	for i := range im.Sessions {
 		n := im.Sessions[i]

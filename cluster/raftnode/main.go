@@ -157,6 +157,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.DurationVar(&f.Hold, "hold", f.Hold, "how long a request is tried again when there is no leader, or none that can be reached")
 	fs.DurationVar(&f.Retry, "retry", f.Retry, "without a commit, until a command is proposed again")
 	fs.DurationVar(&f.TaskLease, "task-lease", f.TaskLease, "how long a task stays with a worker that is silent")
+	fs.DurationVar(&f.AckTimeout, "ack-timeout", f.AckTimeout, "how long a delivery may take to be acknowledged")
 	fs.Uint64Var(&f.StateEvery, "state-every", f.StateEvery, "announce the state's digest at every so-many-th position; 0: never")
 	fs.BoolVar(&f.FollowerReads, "follower-reads", false, "a follower answers linearizable reads, once it has all that the leader says is committed")
 	fs.StringVar(&f.Acknowledge, "acknowledge", f.Acknowledge, "a write is answered when a majority has it, or, unsafe, when the leader has")
@@ -199,7 +200,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	if f.logLevel = hclog.LevelFromString(*level); f.logLevel == hclog.NoLevel {
 		return nil, fmt.Errorf("--log-level: %q is none of trace, debug, info, warn, error", *level)
 	}
-	for name, d := range map[string]time.Duration{"hold": f.Hold, "retry": f.Retry, "rpc-timeout": f.rpcTimeout, "task-lease": f.TaskLease} {
+	for name, d := range map[string]time.Duration{"hold": f.Hold, "retry": f.Retry, "rpc-timeout": f.rpcTimeout, "task-lease": f.TaskLease, "ack-timeout": f.AckTimeout} {
 		if d < 0 || d == 0 && name != "hold" {
 			return nil, fmt.Errorf("--%s must be positive", name)
 		}

@@ -55,6 +55,7 @@ type Settings struct {
 	Hold       time.Duration // how long a request is tried again when there is no leader, or none that can be reached
 	Retry      time.Duration // without a commit, until a command is proposed again
 	TaskLease  time.Duration // how long a task stays with a worker that is silent
+	AckTimeout time.Duration // how long a delivery may take to be acknowledged
 	StateEvery uint64        // announce the state's digest at every so-many-th position; 0: never
 
 	Levers
@@ -82,12 +83,24 @@ func DefaultSettings() Settings {
 		Hold:       time.Second,
 		Retry:      200 * time.Millisecond,
 		TaskLease:  2 * time.Second,
+		AckTimeout: time.Second,
 		StateEvery: 100,
 
 		Levers: defaultLevers(),
 
 		Replication: ByRaft,
 	}
+}
+
+// leaseFor is for how long an operation gives something to a client, in nanoseconds.
+func (s Settings) leaseFor(op string) int64 {
+	switch op {
+	case opTaskTake, opBeat:
+		return int64(s.TaskLease)
+	case opDeliver:
+		return int64(s.AckTimeout)
+	}
+	return 0
 }
 
 func (s Settings) lease() time.Duration { return cmp.Or(s.Lease, s.Heartbeat/2) }

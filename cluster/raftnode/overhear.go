@@ -55,10 +55,12 @@ func tellCommand(c command) string {
 	case opNoop, opDequeue:
 	case opTxn:
 		b.WriteString(" " + tellTxn(c.Txn))
-	case opTaskTake:
+	case opTaskTake, opDeliver:
+	case opPut:
+		fmt.Fprintf(&b, " %d of producer %s", c.Value, tellValue(c.From))
 	case opSubmit:
 		b.WriteString(tellSubmit(c.Value, c.From))
-	case opBeat, opFinish:
+	case opBeat, opFinish, opAck:
 		fmt.Fprintf(&b, " %d by token %s", c.Value, tellValue(c.From))
 	case opCAS:
 		fmt.Fprintf(&b, " %s to %d", tellValue(c.From), c.Value)
@@ -202,7 +204,9 @@ func tellRequest(at string, ask Request) string {
 		text += fmt.Sprintf(" %d", ask.Value)
 	case PathTaskSubmit:
 		text += tellSubmit(ask.Value, ask.From)
-	case PathTaskBeat, PathTaskFinish:
+	case PathLetterPut:
+		text += fmt.Sprintf(" %d of producer %s", ask.Value, tellValue(ask.From))
+	case PathTaskBeat, PathTaskFinish, PathLetterAck:
 		text += fmt.Sprintf(" %d by token %s", ask.Value, tellValue(ask.From))
 	}
 	if ask.Client != "" {

@@ -24,6 +24,7 @@ type state struct {
 	cache       map[string]cacheEntry
 	leases      int64 // how many were given
 	boards      map[string]*board
+	mailboxes   map[string]*mailbox
 	clock       int64                    // of the log, see tasks.go
 	sessions    map[string]*list.Element // of *session
 	recent      *list.List               // the same, by the time of their last command, the oldest first
@@ -54,6 +55,7 @@ func newState() *state {
 		objects:   newObjects(),
 		cache:     map[string]cacheEntry{},
 		boards:    map[string]*board{},
+		mailboxes: map[string]*mailbox{},
 		sessions:  map[string]*list.Element{},
 		recent:    list.New(),
 	}
@@ -138,6 +140,8 @@ func (s *state) perform(c command, bug Bug) result {
 		return result{Txn: s.transact(c.Txn)}
 	case opSubmit, opTaskTake, opBeat, opFinish:
 		return s.work(c, bug)
+	case opPut, opDeliver, opAck:
+		return s.post(c, bug)
 	default:
 		if onObject(c.Op) {
 			return s.performObject(c)

@@ -19,9 +19,7 @@ func commandOf(req Request, op operation) command {
 // write proposes an operation's command on the leader.
 func (n *Node) write(ctx context.Context, req Request, op operation) (Response, *Failure) {
 	c := commandOf(req, op)
-	if timed(c.Op) {
-		c.Lease = int64(n.cfg.TaskLease)
-	}
+	c.Lease = n.cfg.leaseFor(c.Op)
 	if n.stuck.Load() {
 		return Response{}, didNotHappen(raft.ErrLeadershipTransferInProgress.Error())
 	}
@@ -60,6 +58,10 @@ func (n *Node) write(ctx context.Context, req Request, op operation) (Response, 
 		return Response{Txn: seen}, f
 	}
 	if n.cfg.Bug.is(FinishBeforeCommit) && c.Op == opFinish && n.finishable(c) {
+		go n.propose(context.WithoutCancel(ctx), c)
+		return Response{}, nil
+	}
+	if n.cfg.Bug.is(AckBeforeCommit) && c.Op == opAck && n.acknowledgeable(c) {
 		go n.propose(context.WithoutCancel(ctx), c)
 		return Response{}, nil
 	}

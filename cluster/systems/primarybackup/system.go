@@ -20,7 +20,7 @@ import (
 type System struct{}
 
 // settings become flags of the node.
-var settings = []string{"copies", "heartbeat", "retry", "task-lease", "state-every", "log-level"}
+var settings = []string{"copies", "heartbeat", "retry", "task-lease", "ack-timeout", "state-every", "log-level"}
 
 // Name implements cluster.System.
 func (System) Name() string { return "primary-backup" }

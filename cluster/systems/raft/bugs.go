@@ -50,6 +50,10 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.FinishBeforeCommit:   {"tasks", []string{"partition:leader"}},
 	raftnode.LeaseLocalClock:      {"tasks", []string{"kill:leader", "partition:follower"}},
 	raftnode.DependencyOutsideLog: {"tasks", []string{"kill:leader"}},
+	raftnode.AckBeforeCommit:      {"deliveries", []string{"partition:leader"}},
+	raftnode.RedeliveryAtTail:     {"deliveries", []string{"kill:leader"}},
+	raftnode.DroppedDeadLetter:    {"deliveries", []string{"kill:leader"}},
+	raftnode.StaleAck:             {"deliveries", []string{"kill:leader"}},
 }
 
 // Bugs implements cluster.System.

@@ -17,6 +17,7 @@ var (
 	_ cluster.Counter      = (*connection)(nil)
 	_ cluster.Transactions = (*connection)(nil)
 	_ cluster.Tasks        = (*connection)(nil)
+	_ cluster.Deliveries   = (*connection)(nil)
 )
 
 // Read implements cluster.Register.
@@ -137,5 +138,38 @@ func (c *connection) Finish(ctx context.Context, key string, task, token int64) 
 // Unfinished implements cluster.Tasks.
 func (c *connection) Unfinished(ctx context.Context, key string) ([]int64, error) {
 	resp, err := c.read(ctx, raftnode.PathTaskRead, raftnode.Request{Key: key})
+	return resp.Values, err
+}
+
+// Put implements cluster.Deliveries.
+func (c *connection) Put(ctx context.Context, key string, message, producer int64) error {
+	_, err := c.write(ctx, raftnode.PathLetterPut, raftnode.Request{Key: key, Value: message, From: &producer})
+	return err
+}
+
+// Deliver implements cluster.Deliveries.
+func (c *connection) Deliver(ctx context.Context, key string) (*cluster.Delivery, error) {
+	resp, err := c.write(ctx, raftnode.PathLetterDeliver, raftnode.Request{Key: key})
+	if err != nil || resp.Value == nil {
+		return nil, err
+	}
+	return &cluster.Delivery{Message: *resp.Value, Token: resp.Token, Within: time.Duration(resp.Lease)}, nil
+}
+
+// Ack implements cluster.Deliveries.
+func (c *connection) Ack(ctx context.Context, key string, message, token int64) error {
+	_, err := c.write(ctx, raftnode.PathLetterAck, raftnode.Request{Key: key, Value: message, From: &token})
+	return err
+}
+
+// Waiting implements cluster.Deliveries.
+func (c *connection) Waiting(ctx context.Context, key string) ([]int64, error) {
+	resp, err := c.read(ctx, raftnode.PathLetterWaiting, raftnode.Request{Key: key})
+	return resp.Values, err
+}
+
+// DeadLetters implements cluster.Deliveries.
+func (c *connection) DeadLetters(ctx context.Context, key string) ([]int64, error) {
+	resp, err := c.read(ctx, raftnode.PathLetterDead, raftnode.Request{Key: key})
 	return resp.Values, err
 }

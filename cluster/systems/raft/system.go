@@ -42,7 +42,7 @@ const (
 var settings = []string{
 	"heartbeat", "election", "lease", "commit", "rpc-timeout",
 	"snapshot-threshold", "snapshot-interval", "trailing",
-	"forward", "hold", "retry", "task-lease", "state-every", "log-level",
+	"forward", "hold", "retry", "task-lease", "ack-timeout", "state-every", "log-level",
 	"follower-reads", "acknowledge", "cache", "batch",
 	"trust-verify", "fast-heartbeat", "in-flight",
 }
