@@ -20,6 +20,8 @@ import (
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 	"coup/cluster/systems/rqlite"
+	"coup/cluster/systems/spark"
+	"coup/cluster/systems/yarn"
 	"coup/cluster/systems/zookeeper"
 )
 
@@ -35,6 +37,8 @@ var all = map[string]cluster.System{
 	"redis":          redis.System{},
 	"rabbitmq":       rabbitmq.System{},
 	"rqlite":         rqlite.System{},
+	"spark":          spark.System{},
+	"yarn":           yarn.System{},
 	"zookeeper":      zookeeper.System{},
 }
 
