@@ -16,6 +16,7 @@ import (
 	"coup/cluster/sim"
 	"coup/cluster/systems/consul"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/hdfs"
 	"coup/cluster/systems/kafka"
 	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
@@ -161,6 +162,11 @@ func TestSystemSpark(t *testing.T) {
 func TestSystemYarn(t *testing.T) {
 	chosen(t, "yarn")
 	inContainers(t, yarn.System{}, cluster.Options{})
+}
+
+func TestSystemHdfs(t *testing.T) {
+	chosen(t, "hdfs")
+	inContainers(t, hdfs.System{}, cluster.Options{})
 }
 
 func TestSystemRaft(t *testing.T) {

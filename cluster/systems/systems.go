@@ -12,6 +12,7 @@ import (
 	"coup/cluster"
 	"coup/cluster/systems/consul"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/hdfs"
 	"coup/cluster/systems/kafka"
 	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
@@ -28,6 +29,7 @@ import (
 var all = map[string]cluster.System{
 	"consul":         consul.System{},
 	"etcd":           etcd.System{},
+	"hdfs":           hdfs.System{},
 	"kafka":          kafka.System{},
 	"nats":           nats.System{},
 	"primary-backup": primarybackup.System{},
