@@ -8,7 +8,7 @@
 //     the object, e.g. model.Register().
 //   - elements: Set, Queue and Counter judge element by element, and say what
 //     became of each.
-//   - invariants: Bank, LongFork, SetFull, TotalQueue, UniqueIDs and Log judge what
+//   - invariants: Bank, LongFork, SetFull, TotalQueue, UniqueIDs, Log and Jobs judge what
 //     answers must show whatever the order was, as Jepsen's checkers do.
 //   - weaker: Sequential, Sessions and Staleness judge reads that may be old.
 //   - transactions: Checker finds the anomalies of transactions, at every level

@@ -109,6 +109,36 @@ const BankBalance = 100
 // BankAccounts are the accounts of a [Bank].
 func BankAccounts() []string { return []string{"a", "b", "c", "d", "e", "f", "g", "h"} }
 
+// Jobs is a system that runs, on workers of its own, what clients hand to it. (Where clients are
+// the workers, it has [Tasks].) A job has an effect that can be counted afterwards.
+type Jobs interface {
+	// SubmitJob hands a job over. Without an error, the system has acknowledged it.
+	SubmitJob(ctx context.Context, key string, job int64) error
+	// LookAtJobs tells what has become of the jobs of a key. It fails if it can't count the effects
+	// on all workers.
+	LookAtJobs(ctx context.Context, key string) (JobsSeen, error)
+}
+
+// JobsSeen is what has become of jobs.
+type JobsSeen struct {
+	Jobs map[int64]JobSeen // those that the system knows or that had an effect
+	Busy int               // jobs that wait or run, of any key, as far as the system tells
+}
+
+// JobSeen is what has become of a job.
+type JobSeen struct {
+	State   string // what the system says: a constant below; "": it says nothing
+	Effects int    // how often it had its effect
+}
+
+// What a system says of a job.
+const (
+	JobWaiting  = "waiting"
+	JobRunning  = "running"
+	JobFinished = "finished"
+	JobFailed   = "failed"
+)
+
 // Lock is a set of locks by key. Each is held by one client at a time, until the
 // client releases it or its lease is over.
 type Lock interface {

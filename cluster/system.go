@@ -26,8 +26,8 @@ type System interface {
 	// ports, images and roles must not depend on them.
 	Pod(node Node, all []Node, o Options) Pod
 	// Open makes a client of node. What the client can do it shows by implementing
-	// [Register], [Set], [Queue], [Messages], [Counter], [Lock], [Logs], [Bank] or
-	// [Transactions]. Open is lazy: it talks to nobody, and the first operation connects. So
+	// [Register], [Set], [Queue], [Messages], [Counter], [Lock], [Logs], [Bank],
+	// [Jobs] or [Transactions]. Open is lazy: it talks to nobody, and the first operation connects. So
 	// what a system can do is known before anything runs; see [Shown].
 	Open(a Access, node string, o Options) (Conn, error)
 }
@@ -124,15 +124,15 @@ type Lossy interface {
 }
 
 // Isolated is a System whose transactions may promise less than to be strictly
-// serializable.
+// serializable, or whose [Jobs] less than to be run exactly once.
 type Isolated interface {
 	// Isolation is the level that transactions promise with these options, by its name in
-	// package transactions; "": strictly serializable.
+	// package transactions, or jobs, by its name in the workload jobs; "": the strictest one.
 	Isolation(o Options) string
 }
 
-// IsolationOf is the level that the transactions of a system promise; "": strictly
-// serializable.
+// IsolationOf is the level that the transactions or the jobs of a system promise; "": the
+// strictest one.
 func IsolationOf(sys System, o Options) string {
 	if i, ok := sys.(Isolated); ok {
 		return i.Isolation(o)

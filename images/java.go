@@ -1,6 +1,7 @@
 package images
 
 import (
+	"archive/zip"
 	"bufio"
 	"cmp"
 	"context"
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -36,9 +38,15 @@ type Java struct {
 	Without []string `json:",omitempty"`
 	// Modules of the JDK that the programs need beside those that most servers do.
 	Modules []string `json:",omitempty"`
+	// Sources are source files of Java by their names, e.g. Mark.java: they are compiled by this
+	// machine's JDK, and stand beside the jars in one of their own ([OwnJar]).
+	Sources map[string]string `json:",omitempty"`
 	// JDK is the release of the JDK, as [Resolve] finds it.
 	JDK string `json:",omitempty"`
 }
+
+// OwnJar is the name of the jar that is made of [Java.Sources].
+const OwnJar = "own.jar"
 
 // javaDir is where an image holds the Java runtime, and javaNeeds are the packages of
 // Debian that it needs: all that the launcher and the libraries of a JDK are linked to.
@@ -68,6 +76,11 @@ func (j *Java) check() error {
 	for _, jar := range j.Jars {
 		if !coordinates.MatchString(jar) {
 			return fmt.Errorf("%q is no group:artifact:version of a jar", jar)
+		}
+	}
+	for name := range j.Sources {
+		if filepath.Base(name) != name || filepath.Ext(name) != ".java" {
+			return fmt.Errorf("%q is no name of a source file of Java", name)
 		}
 	}
 	return nil
@@ -134,7 +147,64 @@ func (j *Java) write(ctx context.Context, o Options, w *rootWriter) error {
 	if err := j.fetch(ctx, o, mvn, lib); err != nil {
 		return err
 	}
+	if err := j.compile(ctx, lib); err != nil {
+		return err
+	}
 	return w.tree(lib, j.Dir)
+}
+
+// compile compiles the sources, which may use the jars in lib, into a jar beside them.
+func (j *Java) compile(ctx context.Context, lib string) (err error) {
+	if len(j.Sources) == 0 {
+		return nil
+	}
+	javac, err := jdkTool("javac")
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "coup-image-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	classes := filepath.Join(dir, "classes")
+	args := []string{"-proc:none", "-g:none", "--release", strconv.Itoa(oldestJDK), "-cp", filepath.Join(lib, "*"), "-d", classes}
+	for _, name := range slices.Sorted(maps.Keys(j.Sources)) {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(j.Sources[name]), 0o644); err != nil {
+			return err
+		}
+		args = append(args, file)
+	}
+	if err := said(ctx, exec.CommandContext(ctx, javac, args...)); err != nil {
+		return fmt.Errorf("javac: %w", err)
+	}
+	jar, err := os.Create(filepath.Join(lib, OwnJar))
+	if err != nil {
+		return err
+	}
+	// Its entries have no time: the same sources, the same bytes.
+	z := zip.NewWriter(jar)
+	err = filepath.WalkDir(classes, func(file string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(classes, file)
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		w, err := z.Create(filepath.ToSlash(name))
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(content)
+		return err
+	})
+	return errors.Join(err, z.Close(), jar.Close())
 }
 
 // runtime returns the directory of a Java runtime of the modules. It is kept: all systems

@@ -2,7 +2,9 @@ package images
 
 import (
 	"archive/tar"
+	"archive/zip"
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,6 +30,12 @@ case "$*" in
   mkdir -p "$to/bin" "$to/lib" && echo modules > "$to/lib/modules" && ln -s modules "$to/lib/again"
   printf '#!/bin/sh\necho archive > "${0%%/bin/java}/lib/classes.jsa"\n' > "$to/bin/java" && chmod +x "$to/bin/java" ;;
 esac`,
+		"javac": `
+for a; do
+  [ "$next" ] && { to=$a; next=; }
+  [ "$a" = -d ] && next=1
+done
+mkdir -p "$to" && cp "$a" "$to/$(basename "$a" .java).class"`,
 		"mvn": mvn + `
 for a; do case "$a" in
   -DoutputDirectory=*) to=${a#*=} ;;
@@ -92,6 +100,41 @@ func TestBuildJava(t *testing.T) {
 type native struct{ *engine }
 
 func (native) Arch() string { return runtime.GOARCH }
+
+// What is made of sources stands in a jar of its own, of the same bytes each time.
+func TestJavaSources(t *testing.T) {
+	r := java(t, "", "")
+	r.Java.Sources = map[string]string{"Told.java": "class Told {}"}
+	var jars [2][]byte
+	for i := range jars {
+		root, err := Build(t.Context(), r, Options{CacheDir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for files := tar.NewReader(root); ; {
+			h, err := files.Next()
+			if err != nil {
+				break
+			}
+			if h.Name == "opt/told/lib/"+OwnJar {
+				if jars[i], err = io.ReadAll(files); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		root.Close()
+	}
+	z, err := zip.NewReader(bytes.NewReader(jars[0]), int64(len(jars[0])))
+	if err != nil || len(z.File) != 1 || z.File[0].Name != "Told.class" || !bytes.Equal(jars[0], jars[1]) {
+		t.Errorf("%v, %v", z, err)
+	}
+	for _, name := range []string{"../Told.java", "Told.class"} {
+		r.Java.Sources = map[string]string{name: ""}
+		if _, err := Build(t.Context(), r, Options{CacheDir: t.TempDir()}); err == nil {
+			t.Errorf("%s is taken for a source file", name)
+		}
+	}
+}
 
 func TestJavaSaysWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct{ jlink, mvn, want string }{

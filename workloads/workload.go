@@ -90,6 +90,7 @@ var All = map[string]Workload{
 	"lock":        lock,
 	"log":         logs,
 	"bank":        bank,
+	"jobs":        jobs,
 	"storage":     storage,
 	"cache":       cache,
 	"tasks":       tasks,

@@ -94,6 +94,50 @@ func TestBank(t *testing.T) {
 	})
 }
 
+func TestJobs(t *testing.T) {
+	rest := `1 ok look {"jobs": [{"job": 1, "effects": 1}, {"job": 2, "effects": 1}], "busy": 0}`
+	twice := `1 ok look {"jobs": [{"job": 1, "effects": 2}], "busy": 0}`
+	failed := `1 ok look {"jobs": [{"job": 1, "state": "failed", "effects": 0}, {"job": 2, "effects": 1}], "busy": 0}`
+	always := []row{
+		{"fine", []string{`0 ok submit 1`, `0 ok submit 2`, rest}, harness.Valid, ""},
+		{"seen later", []string{`0 ok submit 1`, `1 ok look {"jobs": [], "busy": 1}`, rest, `0 ok submit 2`, rest}, harness.Valid, ""},
+		{"lost", []string{`0 ok submit 1`, `0 ok submit 2`, `0 ok submit 3`, rest}, harness.Invalid, "lost"},
+		{"said to be finished, and lost", []string{`0 ok submit 1`, `1 ok look {"jobs": [{"job": 1, "state": "finished", "effects": 0}], "busy": 0}`}, harness.Invalid, "lost"},
+		{"refused, and it ran", []string{`0 ok submit 1`, `0 fail submit 2`, rest}, harness.Invalid, "refused-ran"},
+		{"refused", []string{`0 ok submit 1`, `0 ok submit 2`, `0 fail submit 3`, rest}, harness.Valid, ""},
+		{"nobody knows, and it ran", []string{`0 ok submit 1`, `0 info submit 2`, rest}, harness.Valid, ""},
+		{"nobody knows, and it did not run", []string{`0 ok submit 1`, `0 ok submit 2`, `0 info submit 3`, rest}, harness.Valid, ""},
+		{"nobody submitted it", []string{`0 ok submit 1`, rest}, harness.Invalid, "unexpected"},
+		{"it may still run", []string{`0 ok submit 3`, `1 ok look {"jobs": [], "busy": 1}`}, harness.Unknown, "unfinished"},
+		{"the last look came too early", []string{rest, `0 ok submit 1`, `0 ok submit 2`, `0 ok submit 3`}, harness.Unknown, "unfinished"},
+		{"nobody looked", []string{`0 ok submit 1`, `1 fail look null`}, harness.Unknown, "unfinished"},
+		{"nothing at all", nil, harness.Unknown, ""},
+		{"only what nobody knows of has run", []string{`0 info submit 1`, `0 info submit 2`, rest}, harness.Unknown, ""},
+	}
+	run(t, invariants.Jobs{}, model.DecodeJobs, append(always,
+		row{"twice", []string{`0 ok submit 1`, twice}, harness.Invalid, "repeated"},
+		row{"nobody knows, and it ran twice", []string{`0 info submit 1`, `0 ok submit 2`, twice, rest}, harness.Invalid, "repeated"},
+		row{"given up", []string{`0 ok submit 1`, `0 ok submit 2`, failed}, harness.Invalid, "given-up"},
+		row{"it failed after its effect", []string{`0 ok submit 1`, `1 ok look {"jobs": [{"job": 1, "state": "failed", "effects": 1}], "busy": 0}`}, harness.Valid, ""}))
+	run(t, invariants.Jobs{Repeats: true}, model.DecodeJobs, append(always,
+		row{"twice", []string{`0 ok submit 1`, twice}, harness.Valid, "repeated"},
+		row{"given up", []string{`0 ok submit 1`, `0 ok submit 2`, failed}, harness.Invalid, "given-up"}))
+	run(t, invariants.Jobs{Fails: true}, model.DecodeJobs, append(always,
+		row{"twice", []string{`0 ok submit 1`, twice}, harness.Invalid, "repeated"},
+		row{"given up", []string{`0 ok submit 1`, `0 ok submit 2`, failed}, harness.Valid, "given-up"}))
+	run(t, invariants.Jobs{Repeats: true, Fails: true}, model.DecodeJobs, append(always,
+		row{"all are said to have failed", []string{`0 ok submit 1`, `1 ok look {"jobs": [{"job": 1, "state": "failed", "effects": 0}], "busy": 0}`}, harness.Unknown, "given-up"},
+		row{"twice", []string{`0 ok submit 1`, twice}, harness.Valid, "repeated"},
+		row{"given up", []string{`0 ok submit 1`, `0 ok submit 2`, failed}, harness.Valid, "given-up"}))
+	names := map[string]bool{}
+	for _, c := range []invariants.Jobs{{}, {Repeats: true}, {Fails: true}, {Repeats: true, Fails: true}} {
+		names[c.Name()] = true
+	}
+	if len(names) != 4 {
+		t.Errorf("the levels are called %v", names)
+	}
+}
+
 func TestLongFork(t *testing.T) {
 	run(t, invariants.LongFork{}, model.DecodeRegisterTxn, []row{
 		{"a chain", []string{`0 ok txn [["w", 0, 1]]`, `1 ok txn [["r", 0, 1], ["r", 1, null]]`, `0 ok txn [["w", 1, 1]]`, `1 ok txn [["r", 1, 1], ["r", 0, 1]]`}, harness.Valid, ""},
@@ -261,7 +305,7 @@ func TestLog(t *testing.T) {
 		t.Error("a value that is sent twice is no error")
 	}
 	wrong := history(t, model.DecodeSet, `0 ok add 1`)
-	for _, c := range []harness.Checker{invariants.Log{}, invariants.Bank{}, invariants.LongFork{}, invariants.UniqueIDs{}, invariants.TotalQueue{}} {
+	for _, c := range []harness.Checker{invariants.Log{}, invariants.Bank{}, invariants.LongFork{}, invariants.UniqueIDs{}, invariants.TotalQueue{}, invariants.Jobs{}} {
 		if _, err := c.Check(t.Context(), wrong); err == nil {
 			t.Errorf("%s judges a set", c.Name())
 		}

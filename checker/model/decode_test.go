@@ -52,6 +52,13 @@ func TestDecoders(t *testing.T) {
 		{DecodeQueue, harness.Invoke, "pop", ``, nil, "a queue has no function"},
 		{DecodeList, harness.OK, "read", `[2,1]`, []int64{2, 1}, ""},
 		{DecodeList, harness.Invoke, "add", `1`, nil, "a list has no function"},
+		{DecodeJobs, harness.Invoke, "submit", `4`, int64(4), ""},
+		{DecodeJobs, harness.OK, "look", `{"jobs": [{"job": 4, "state": "failed", "effects": 1}], "busy": 2}`, JobsSeen{Jobs: []JobSeen{{4, "failed", 1}}, Busy: 2}, ""},
+		{DecodeJobs, harness.OK, "look", `{"jobs": []}`, JobsSeen{Jobs: []JobSeen{}}, ""},
+		{DecodeJobs, harness.OK, "look", `{}`, nil, "expected {"},
+		{DecodeJobs, harness.OK, "look", ``, nil, "expected {"},
+		{DecodeJobs, harness.OK, "look", `{"jobs": [{"job": 1}, {"job": 1}]}`, nil, "job 1 is there twice"},
+		{DecodeJobs, harness.OK, "look", `{"jobs": [{"job": 1, "state": "odd"}]}`, nil, `job 1 is "odd"`},
 		{DecodeCounter, harness.Invoke, "add", `-3`, int64(-3), ""},
 		{DecodeCounter, harness.OK, "read", `4`, int64(4), ""},
 		{DecodeCounter, harness.OK, "read", `null`, nil, "expected an integer"},
@@ -105,6 +112,10 @@ func FuzzDecodeListTxn(f *testing.F)  { fuzzDecoder(f, DecodeListTxn, "txn") }
 func FuzzDecodeRegisterTxn(f *testing.F) {
 	f.Add(uint8(1), "txn", `[["w","x",1],["r",2,null]]`)
 	fuzzDecoder(f, DecodeRegisterTxn, "txn")
+}
+func FuzzDecodeJobs(f *testing.F) {
+	f.Add(uint8(1), "look", `{"jobs": [{"job": 4, "state": "failed", "effects": 1}], "busy": 2}`)
+	fuzzDecoder(f, DecodeJobs, "submit", "look")
 }
 func FuzzDecodeMutex(f *testing.F) { fuzzDecoder(f, DecodeMutex, "acquire", "release") }
 func FuzzDecodeLock(f *testing.F)  { fuzzDecoder(f, DecodeLock, "acquire", "renew", "release") }

@@ -243,6 +243,9 @@ func (k *contract) operations(node, key string) {
 	if b, ok := conn.(cluster.Bank); ok {
 		k.bank(node+": bank", b)
 	}
+	if j, ok := conn.(cluster.Jobs); ok {
+		k.jobs(node+": jobs", j, key)
+	}
 	if s, ok := conn.(cluster.Storage); ok {
 		k.storage(node+": storage", s, key)
 	}
@@ -443,6 +446,42 @@ func (k *contract) bank(what string, b cluster.Bank) {
 	want[first], want[second] = cluster.BankBalance, cluster.BankBalance
 	read("after a transfer that was refused, and one back")
 }
+
+// jobs checks that each job runs, once where nothing is broken, and none that nobody has submitted.
+func (k *contract) jobs(what string, j cluster.Jobs, key string) {
+	for job := range int64(3) {
+		k.must(what+": submit", func(ctx context.Context) error { return j.SubmitJob(ctx, key, job) })
+	}
+	k.same(what+": jobs that were submitted have their effect", k.ran(what, j, key, 0, 1, 2), map[int64]int{0: 1, 1: 1, 2: 1})
+	k.same(what+": jobs of another key", k.ran(what, j, key+"-other"), map[int64]int{})
+}
+
+// ran waits until all of jobs had their effect, and then until the system is at rest, and
+// returns how often each job of the key had it.
+func (k *contract) ran(what string, j cluster.Jobs, key string, jobs ...int64) map[int64]int {
+	effects := map[int64]int{}
+	k.eventually(what+": the jobs run, and the system is at rest", func() bool {
+		return k.within(opTimeout, func(ctx context.Context) error {
+			seen, err := j.LookAtJobs(ctx, key)
+			if err != nil {
+				return err
+			}
+			clear(effects)
+			for job, s := range seen.Jobs {
+				if s.Effects > 0 {
+					effects[job] = s.Effects
+				}
+			}
+			if seen.Busy > 0 || slices.ContainsFunc(jobs, func(job int64) bool { return effects[job] == 0 }) {
+				return errNotYet
+			}
+			return nil
+		}) == nil
+	})
+	return effects
+}
+
+var errNotYet = errors.New("not yet")
 
 func (k *contract) storage(what string, s cluster.Storage, dir string) {
 	fails := func(how string, do func(ctx context.Context) error) {
@@ -752,6 +791,19 @@ func attempts(conn cluster.Conn) (all []attempt) {
 				more, err := received(ctx, c.(cluster.Messages), key)
 				seen[key] = append(seen[key], more...)
 				return has(seen[key], err)(v)
+			}})
+	}
+	if _, ok := conn.(cluster.Jobs); ok {
+		all = append(all, attempt{"submit",
+			func(ctx context.Context, c cluster.Conn, key string, v int64) error {
+				return c.(cluster.Jobs).SubmitJob(ctx, key, v)
+			},
+			func(ctx context.Context, c cluster.Conn, key string, v int64) (bool, error) {
+				seen, err := c.(cluster.Jobs).LookAtJobs(ctx, key)
+				if err == nil && seen.Busy > 0 { // it may still run
+					err = fmt.Errorf("%w: %w: %d jobs are busy", harness.ErrFail, errNotYet, seen.Busy)
+				}
+				return seen.Jobs[v].Effects > 0, err
 			}})
 	}
 	if _, ok := conn.(cluster.Register); ok {

@@ -16,6 +16,7 @@ import (
 	"coup/cluster/sim"
 	"coup/cluster/systems/consul"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/hdfs"
 	"coup/cluster/systems/kafka"
 	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
@@ -24,6 +25,8 @@ import (
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 	"coup/cluster/systems/rqlite"
+	"coup/cluster/systems/spark"
+	"coup/cluster/systems/yarn"
 	"coup/cluster/systems/zookeeper"
 	"coup/harness"
 	"coup/images"
@@ -149,6 +152,21 @@ func TestSystemKafka(t *testing.T) {
 func TestSystemZookeeper(t *testing.T) {
 	chosen(t, "zookeeper")
 	inContainers(t, zookeeper.System{}, cluster.Options{})
+}
+
+func TestSystemSpark(t *testing.T) {
+	chosen(t, "spark")
+	inContainers(t, spark.System{}, cluster.Options{})
+}
+
+func TestSystemYarn(t *testing.T) {
+	chosen(t, "yarn")
+	inContainers(t, yarn.System{}, cluster.Options{})
+}
+
+func TestSystemHdfs(t *testing.T) {
+	chosen(t, "hdfs")
+	inContainers(t, hdfs.System{}, cluster.Options{})
 }
 
 func TestSystemRaft(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"coup/cluster"
 	"coup/cluster/systems/consul"
 	"coup/cluster/systems/etcd"
+	"coup/cluster/systems/hdfs"
 	"coup/cluster/systems/kafka"
 	"coup/cluster/systems/nats"
 	"coup/cluster/systems/postgres"
@@ -20,12 +21,15 @@ import (
 	"coup/cluster/systems/raft"
 	"coup/cluster/systems/redis"
 	"coup/cluster/systems/rqlite"
+	"coup/cluster/systems/spark"
+	"coup/cluster/systems/yarn"
 	"coup/cluster/systems/zookeeper"
 )
 
 var all = map[string]cluster.System{
 	"consul":         consul.System{},
 	"etcd":           etcd.System{},
+	"hdfs":           hdfs.System{},
 	"kafka":          kafka.System{},
 	"nats":           nats.System{},
 	"primary-backup": primarybackup.System{},
@@ -35,6 +39,8 @@ var all = map[string]cluster.System{
 	"redis":          redis.System{},
 	"rabbitmq":       rabbitmq.System{},
 	"rqlite":         rqlite.System{},
+	"spark":          spark.System{},
+	"yarn":           yarn.System{},
 	"zookeeper":      zookeeper.System{},
 }
 
