@@ -44,7 +44,7 @@ func severalAtOnce(t *testing.T) {
 		t.Errorf("only these were judged: %v", judged)
 	}
 	for f, owners := range map[string][]string{"write": {"register"}, "cas": {"register"}, "enqueue": {"queue", "messages"}, "dequeue": {"queue", "messages"},
-		"add": {"set", "counter"}, "acquire": {"lock"}, "submit": {"tasks"}, "txn": {"list-append"},
+		"add": {"set", "counter"}, "acquire": {"lock"}, "submit": {"tasks", "jobs"}, "txn": {"list-append"},
 		"put": {"storage", "deliveries"}} {
 		v := judgeLoad(t, w, f, operations)
 		if v.Valid != harness.Invalid {
