@@ -139,14 +139,19 @@ func answered(r harness.Result, h *harness.History) string {
 	if c == nil || len(c.Witness) == 0 || h == nil {
 		return baseOf(r) + ": " + kind
 	}
+	// Attempts that failed are only told of for the sake of completeness.
+	witnesses := slices.DeleteFunc(slices.Clone(c.Witness), func(w harness.Witness) bool { return w.Type == harness.Fail })
+	if len(witnesses) == 0 {
+		return baseOf(r) + ": " + kind
+	}
 	// What contradicts the others was answered last.
-	last := slices.MaxFunc(c.Witness, func(a, b harness.Witness) int { return cmp.Compare(a.End, b.End) })
+	last := slices.MaxFunc(witnesses, func(a, b harness.Witness) int { return cmp.Compare(a.End, b.End) })
 	parts := []string{baseOf(r) + ": " + kind}
 	if role := roleAt(h, last.Node, time.Duration(last.End)); role != "" {
 		parts = append(parts, "answered by "+role)
 	}
 	if strings.HasPrefix(kind, "lost") {
-		parts = append(parts, "acknowledged "+underFault(h, c.Witness))
+		parts = append(parts, "acknowledged "+underFault(h, witnesses))
 	}
 	return strings.Join(parts, ", ")
 }

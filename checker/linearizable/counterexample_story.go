@@ -49,14 +49,6 @@ func tell(m model.Model, key string, e excerpt) *harness.Counterexample {
 			told[i].Shown, shown[i].Output = some, some
 		}
 	}
-	c := &harness.Counterexample{Key: key, Witness: story.Witnesses(m, shown)}
-	for i := range told {
-		all, _ := told[i].Op.Output.([]int64)
-		if some, ok := shown[i].Output.([]int64); ok && len(some) < len(all) {
-			c.Witness[i].Text += fmt.Sprintf(" and %d more", len(all)-len(some))
-		}
-	}
-
 	var reason story.Claim
 	if m.Kind == model.MutexKind {
 		if crowded, ok := crowding(e.whole, lastReturn(cut)); ok {
@@ -65,6 +57,19 @@ func tell(m model.Model, key string, e excerpt) *harness.Counterexample {
 	} else {
 		reason = why(m, cut, e.whole)
 	}
+	failed := 0
+	if reason != nil {
+		told, shown, failed = withAttempts(told, shown, story.Attempts(reason, e.whole))
+	}
+
+	c := &harness.Counterexample{Key: key, Witness: story.Witnesses(m, shown)}
+	for i := range told {
+		all, _ := told[i].Op.Output.([]int64)
+		if some, ok := shown[i].Output.([]int64); ok && len(some) < len(all) {
+			c.Witness[i].Text += fmt.Sprintf(" and %d more", len(all)-len(some))
+		}
+	}
+
 	const enough = 8 // where one line says it, so many operations are told of
 	if _, one := reason.(story.Crowded); !one || len(told) <= enough {
 		if e.anyState {
@@ -84,11 +89,45 @@ func tell(m model.Model, key string, e excerpt) *harness.Counterexample {
 	if reason != nil {
 		c.Story = append(c.Story, reason.Text(t))
 	}
+	if failed > 0 {
+		c.Story = append(c.Story, story.FalseFail{Attempts: failed}.Text(t))
+	}
 	if e.first != nil && len(cut) > 1 {
 		c.Story = append(c.Story, story.FirstUnexplained{Op: e.first}.Text(t))
 	}
-	c.Story = append(c.Story, conclusion(m, cut))
+	happened := slices.DeleteFunc(shown, func(op harness.Operation) bool { return op.Type == harness.Fail })
+	for i := range happened {
+		if at := slices.IndexFunc(cut, func(op harness.Operation) bool { return op.Call == happened[i].Call }); at >= 0 {
+			happened[i].Type = cut[at].Type
+		}
+	}
+	c.Story = append(c.Story, conclusion(m, happened, failed > 0))
 	return c
+}
+
+// mostAttempts is how many attempts that failed are told of; if there are more, none is.
+const mostAttempts = 5
+
+// withAttempts adds to what is told the attempts that failed which the reason rests on.
+// failed is how many of them were answered with fail.
+func withAttempts(told []story.Did, shown []harness.Operation, attempts []*harness.Operation) (_ []story.Did, _ []harness.Operation, failed int) {
+	if len(attempts) > mostAttempts {
+		return told, shown, 0
+	}
+	for _, op := range attempts {
+		at, there := slices.BinarySearchFunc(told, op.Call, func(d story.Did, call int) int { return cmp.Compare(d.Op.Call, call) })
+		if there {
+			continue
+		}
+		if op.Type == harness.Fail {
+			failed++
+		}
+		told, shown = slices.Insert(told, at, story.Did{Op: op}), slices.Insert(shown, at, *op)
+	}
+	for i := 1; i < len(told); i++ {
+		told[i].Before = told[i-1].Op
+	}
+	return told, shown, failed
 }
 
 func lastReturn(ops []harness.Operation) (last int) {
@@ -100,7 +139,9 @@ func lastReturn(ops []harness.Operation) (last int) {
 	return last
 }
 
-func conclusion(m model.Model, ops []harness.Operation) string {
+// conclusion is about the operations that are told of but for those that failed. others
+// says that there are some of these.
+func conclusion(m model.Model, ops []harness.Operation, others bool) string {
 	ops = slices.DeleteFunc(slices.Clone(ops), func(op harness.Operation) bool { return op.F == model.Lapse })
 	n := performed(ops)
 	switch {
@@ -109,7 +150,11 @@ func conclusion(m model.Model, ops []harness.Operation) string {
 	case n == 1:
 		return fmt.Sprintf("No correct %s that begins like this can give this answer.", story.Noun(m))
 	}
-	s := fmt.Sprintf("No order of these %d operations explains all the answers, where each takes effect at one moment between its start and its end", n)
+	which := "these"
+	if others {
+		which = "the other"
+	}
+	s := fmt.Sprintf("No order of %s %d operations explains all the answers, where each takes effect at one moment between its start and its end", which, n)
 	for i := range ops {
 		if ops[i].Type != harness.OK {
 			return s + ", or, if that was not told, at any moment after its start or never."

@@ -26,7 +26,9 @@ import (
 type reader struct {
 	m     model.Model
 	ops   []*harness.Operation // the whole history, in the order of the calls
-	told  []harness.Operation  // those that the story told of so far
+	told  []harness.Operation  // those that the story told of so far, but for what failed
+	last  *harness.Operation   // the one that it told of last
+	fails int64                // those that failed
 	any   bool                 // whatever the object was before
 	short bool                 // some were left out
 }
@@ -409,14 +411,17 @@ var sentences = []sentence{
 		}
 		return bad.Process == int(number(w[1])) && w[3] == r.m.Describe(bad) && decided(at) == harness.Invalid && decided(at-1) == harness.Valid
 	}},
+	{form(`If (the attempt that was|one of the attempts that were) answered with fail took effect all the same, that answer is the fault: a client has to answer info unless it is certain that nothing happened\.`), func(r *reader, w []string) bool {
+		return r.fails == 1 && w[1] == "the attempt that was" || r.fails > 1 && w[1] != "the attempt that was"
+	}},
 	{form(`No correct [a-z -]+ can give this answer\.`), (*reader).unexplained},
-	{form(`No order of these NUM operations explains all the answers, where each takes effect at one moment between its start and its end(, or, if that was not told, at any moment after its start or never)?\.`), func(r *reader, w []string) bool {
+	{form(`No order of (?:these|the other) NUM operations explains all the answers, where each takes effect at one moment between its start and its end(, or, if that was not told, at any moment after its start or never)?\.`), func(r *reader, w []string) bool {
 		n := len(r.told)
 		if r.m.Kind == model.MutexKind && n == 0 { // one line says it
 			return true
 		}
 		open := slices.ContainsFunc(r.told, func(op harness.Operation) bool { return op.Type != harness.OK })
-		return r.short || int(number(w[1])) == n && open == (w[2] != "") && r.unexplained(nil)
+		return r.short || (r.fails > 0) == strings.Contains(w[0], "the other") && int(number(w[1])) == n && open == (w[2] != "") && r.unexplained(nil)
 	}},
 }
 
@@ -512,10 +517,11 @@ func (r *reader) operation(w []string) bool {
 		return false
 	}
 	if w[2] != "" {
-		if len(r.told) == 0 || ended(r.startingAt(r.told[len(r.told)-1].Start)) > op.Start {
+		if r.last == nil || r.last.Type == harness.Info || r.last.End > op.Start {
 			return false
 		}
 	}
+	r.last = op
 	did := func(past, wish string, open bool) string {
 		if open {
 			return "began to " + wish
@@ -638,6 +644,13 @@ func (r *reader) operation(w []string) bool {
 			return slices.Equal(some, out)
 		}
 	}
+	if op.Type == harness.Fail {
+		r.fails++
+		if want += ", which failed" + at; op.Error != "" {
+			want += fmt.Sprintf(" with %q", op.Error)
+		}
+		return rest == want && open
+	}
 	if open {
 		told.Type, told.Output, told.Return = harness.Info, nil, harness.Open
 		want += map[harness.Type]string{harness.OK: ", which was answered" + at, harness.Info: ", and never learned what became of it"}[op.Type]
@@ -645,7 +658,7 @@ func (r *reader) operation(w []string) bool {
 		want += at
 	}
 	r.told = append(r.told, told)
-	return rest == want && op.Type != harness.Fail
+	return rest == want
 }
 
 // unexplained says whether what was told cannot be explained.
@@ -789,5 +802,41 @@ func TestStoriesAreTrue(t *testing.T) {
 				t.Logf("%7d of %s", n, f)
 			}
 		})
+	}
+}
+
+// An attempt that failed is told, with its error, where the violation rests on that it did
+// not happen.
+func TestAttemptThatFailed(t *testing.T) {
+	const ms = time.Millisecond
+	op := func(process int, f string, at int, in, out any, kind harness.Type) harness.Operation {
+		o := harness.Operation{Process: process, F: f, Key: "k0", Input: in, Output: out, Type: kind, Call: at, Return: at + 1,
+			Start: time.Duration(at*at) * ms, End: time.Duration(at*at+1) * ms, Node: "n1", Line: at + 1, Index: -1}
+		return o
+	}
+	h := &harness.History{Operations: []harness.Operation{
+		op(1, "write", 0, int64(3), nil, harness.OK),
+		op(2, "write", 2, int64(7), nil, harness.Fail),
+		op(3, "write", 4, int64(8), nil, harness.Fail), // has nothing to do with it
+		op(1, "read", 6, nil, model.Just(7), harness.OK),
+	}}
+	h.Operations[1].Error = "timed out"
+	res, err := Checker{Model: model.Register()}.Check(t.Context(), h)
+	if err != nil || res.Valid != harness.Invalid {
+		t.Fatal(res, err)
+	}
+	want := []string{
+		`At 0.004 s process 2 began to write 7 to k0 through n1, which failed at 0.005 s with "timed out" (line 3).`,
+		"At 0.036 s, after that, process 1 read k0 from n1 and got 7 at 0.037 s (line 7).",
+		"Nobody had begun to write 7 to k0 by 0.037 s, except in one attempt that failed.",
+		"If the attempt that was answered with fail took effect all the same, that answer is the fault: a client has to answer info unless it is certain that nothing happened.",
+		"No correct register can give this answer.",
+	}
+	c := res.Counterexample
+	if !slices.Equal(c.Story, want) {
+		t.Errorf("told:\n%s", strings.Join(c.Story, "\n"))
+	}
+	if len(c.Witness) != 2 || c.Witness[0].Type != harness.Fail || c.Witness[0].Line != 3 {
+		t.Errorf("witnesses %+v", c.Witness)
 	}
 }

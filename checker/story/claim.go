@@ -92,16 +92,60 @@ func happens(op *harness.Operation) bool {
 	return true
 }
 
-// failed counts the attempts to bring v that did not happen, but were under way
-// at some time after one position and before another, beside the operation that shows v.
-func failed(whole []*harness.Operation, v int64, shows *harness.Operation, after, before int) (n int) {
+// attempts are those to bring v that did not happen, but were under way at some time after
+// one position and before another, beside the operation that shows v.
+func attempts(whole []*harness.Operation, v int64, shows *harness.Operation, after, before int) (all []*harness.Operation) {
 	for _, op := range whole {
 		if op.Call != shows.Call && op.Call < before && op.Return > after && brings(op, v) && !happens(op) {
-			n++
+			all = append(all, op)
 		}
 	}
-	return n
+	return all
 }
+
+func failed(whole []*harness.Operation, v int64, shows *harness.Operation, after, before int) int {
+	return len(attempts(whole, v, shows, after, before))
+}
+
+// Attempts are the attempts that failed which a claim excepts: it rests on that they did
+// not happen.
+func Attempts(c Claim, whole []*harness.Operation) (all []*harness.Operation) {
+	switch c := c.(type) {
+	case NotBegun:
+		return attempts(whole, c.Value, c.By, -1, c.By.Return)
+	case Gone:
+		if c.Saw.Set {
+			return attempts(whole, c.Saw.Int, c.Read, c.Since.Call, c.Read.Return)
+		}
+	case TooOften:
+		return attempts(whole, c.Value, c.By, -1, c.By.Return)
+	case Overtaken:
+		return attempts(whole, c.Other, c.By, -1, inBy(whole, c.Value))
+	case Backward:
+		for _, op := range whole {
+			if subtracts(op) && op.Type == harness.Fail && op.Call < c.Then.Return {
+				all = append(all, op)
+			}
+		}
+	}
+	return all
+}
+
+// FalseFail is the statement of what follows if one of so many attempts, which were
+// answered with fail, happened all the same.
+type FalseFail struct{ Attempts int }
+
+// Text implements [Claim].
+func (c FalseFail) Text(Teller) string {
+	which := "the attempt that was"
+	if c.Attempts > 1 {
+		which = "one of the attempts that were"
+	}
+	return fmt.Sprintf("If %s answered with fail took effect all the same, that answer is the fault: a client has to answer info unless it is certain that nothing happened.", which)
+}
+
+// Holds implements [Claim].
+func (FalseFail) Holds([]*harness.Operation) bool { return true }
 
 // except tells of attempts that failed.
 func except(failed int) string {

@@ -196,7 +196,7 @@ func (d Did) Text(t Teller) string {
 			b.WriteString(" through " + op.Node)
 		}
 		if op.Type == harness.Fail {
-			b.WriteString(", which failed" + at)
+			b.WriteString(", which failed" + at + because(op.Error))
 		} else {
 			b.WriteString(", and never learned what became of it")
 		}
@@ -206,6 +206,19 @@ func (d Did) Text(t Teller) string {
 	}
 	b.WriteByte('.')
 	return b.String()
+}
+
+// because is an error in a sentence: quoted, since nobody knows what it holds, and not too
+// long.
+func because(text string) string {
+	const most = 120
+	if text == "" {
+		return ""
+	}
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most]) + "..."
+	}
+	return fmt.Sprintf(" with %q", text)
 }
 
 // words tell what an operation was to do, what it did if it completed, and what it got.
