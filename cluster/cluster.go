@@ -38,7 +38,7 @@ type Access interface {
 	// system tells its clients. It fails for an address that belongs to no node.
 	DialAddress(ctx context.Context, address string) (net.Conn, error)
 	// Exec runs a command in a container of the node ("": its first) and returns what it wrote. Its
-	// error wraps ErrExec if the command ran and failed, and ErrUnavailable if the
+	// error wraps ErrExec if the command ran and failed, ErrNoProgram if it could not, and ErrUnavailable if the
 	// backend can't run commands.
 	Exec(ctx context.Context, node, container string, argv ...string) (output []byte, err error)
 }
@@ -73,6 +73,10 @@ func Accepts(ctx context.Context, a Access, node, port string) error {
 
 // ErrExec is wrapped by errors of commands that ran and failed.
 var ErrExec = errors.New("the command failed")
+
+// ErrNoProgram is wrapped by errors of commands that did not run, because the container has
+// no such program.
+var ErrNoProgram = errors.New("the container has no such program")
 
 // Cluster is a running cluster. All methods are safe for concurrent use.
 // The methods that break something return evidence of the effect, in words. An error

@@ -37,6 +37,9 @@ func (r *run) awaitService(ctx context.Context) error {
 	}
 	err := r.retry(ctx, until, func(ctx context.Context) error {
 		err := ready(ctx)
+		if errors.Is(err, cluster.ErrNoProgram) && r.rt.Now() > begun+programPatience {
+			return &hopeless{err}
+		}
 		if err == nil || r.rt.Now() < begun+patience/4 {
 			return err
 		}
@@ -50,6 +53,8 @@ func (r *run) awaitService(ctx context.Context) error {
 	case err == nil:
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted before the cluster served: %w", ctx.Err())
+	case errors.Is(err, cluster.ErrNoProgram) && errors.As(err, &never):
+		return fmt.Errorf("%s does not serve: %w", r.sys.Name(), err)
 	case errors.As(err, &never):
 		return err
 	default:
@@ -74,6 +79,11 @@ func (r *run) awaitService(ctx context.Context) error {
 
 // hopeless is an error after which waiting longer is of no use.
 type hopeless struct{ error }
+
+func (h *hopeless) Unwrap() error { return h.error }
+
+// programPatience is for a program that a container makes when it starts.
+const programPatience = 3 * time.Second
 
 // manyStarts is how often a node may end by itself before the cluster serves. One that
 // needs another node often ends until that one is up, and is started again: so a quarter of

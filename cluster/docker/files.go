@@ -201,6 +201,9 @@ func (e *Engine) exec(ctx context.Context, id string, argv []string) ([]byte, er
 		return out.Bytes(), err
 	}
 	if info.ExitCode != 0 {
+		if text := out.String(); info.ExitCode == 127 && strings.HasPrefix(text, "OCI runtime exec failed") {
+			return nil, cluster.ErrNoProgram // the engine writes there what it has to say itself
+		}
 		said, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")
 		return out.Bytes(), fmt.Errorf("%w with code %d: %s", cluster.ErrExec, info.ExitCode, said)
 	}

@@ -1,6 +1,7 @@
 package own
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,6 +57,7 @@ type leader struct {
 
 	mu   sync.Mutex
 	said map[string]cluster.Status // by node: what its newest line says; only with lines
+	why  map[string]string         // by node: why it was not said to lead, when it was asked last
 	last uint64
 }
 
@@ -72,7 +75,7 @@ func (l Leader) compile() (*leader, error) {
 	if ways != 1 || l.Pattern != "" && len(l.Command) == 0 {
 		return nil, errors.New("it is told by exactly one of command (perhaps with pattern), http and log")
 	}
-	compiled := &leader{command: l.Command, said: map[string]cluster.Status{}}
+	compiled := &leader{command: l.Command, said: map[string]cluster.Status{}, why: map[string]string{}}
 	var err error
 	expression := func(key, text string, needed bool) *regexp.Regexp {
 		if text == "" && needed && err == nil {
@@ -105,30 +108,74 @@ func (l Leader) compile() (*leader, error) {
 
 // status asks a node whether it leads.
 func (l *leader) status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
-	role := func(leads bool) cluster.Status {
-		if leads {
-			return cluster.Status{Role: leading, Leader: node}
-		}
-		return cluster.Status{Role: following}
-	}
 	if l.log() {
 		return l.heard(node)
 	}
 	return l.asked.ask(ctx, node, func(ctx context.Context) (cluster.Status, error) {
+		ask := l.run
 		if l.command == nil {
-			leads, err := l.get(ctx, a, node)
-			return role(leads), err
+			ask = l.get
 		}
-		out, err := a.Exec(ctx, node, "", l.command...)
-		if errors.Is(err, cluster.ErrExec) {
-			return role(false), nil
+		why, err := ask(ctx, a, node)
+		if err != nil {
+			why = err.Error()
 		}
-		return role(l.pattern == nil || l.pattern.Match(out)), err
+		l.mu.Lock()
+		l.why[node] = why
+		l.mu.Unlock()
+		switch {
+		case err != nil:
+			return cluster.Status{}, err
+		case why != "":
+			return cluster.Status{Role: following}, nil
+		}
+		return cluster.Status{Role: leading, Leader: node}, nil
 	})
 }
 
-// get asks a node by HTTP whether it leads.
-func (l *leader) get(ctx context.Context, a cluster.Access, node string) (bool, error) {
+// nobody says of each of the nodes why it is not said to lead.
+func (l *leader) nobody(nodes []cluster.Node) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var reasons []string
+	of := map[string][]string{} // nodes, by reason
+	for _, n := range nodes {
+		why := l.why[n.Name]
+		switch s, said := l.said[n.Name]; {
+		case l.log() && !said:
+			why = fmt.Sprintf("no line matched %s or %s", l.leads, l.follows)
+		case l.log() && s.Role == following:
+			why = "its newest line that matched says that it follows"
+		case why == "":
+			why = "it has not answered yet"
+		}
+		if of[why] == nil {
+			reasons = append(reasons, why)
+		}
+		of[why] = append(of[why], n.Name)
+	}
+	for i, why := range reasons {
+		reasons[i] = strings.Join(of[why], ", ") + ": " + why
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// run runs the command on a node. why says why it does not lead; "" if it does.
+func (l *leader) run(ctx context.Context, a cluster.Access, node string) (why string, err error) {
+	out, err := a.Exec(ctx, node, "", l.command...)
+	switch {
+	case errors.Is(err, cluster.ErrNoProgram):
+		return "", err
+	case errors.Is(err, cluster.ErrExec):
+		return strings.TrimPrefix(err.Error(), l.command[0]+" on "+node+": "), nil
+	case err == nil && l.pattern != nil && !l.pattern.Match(out):
+		return fmt.Sprintf("what %s wrote does not match %s: %s", l.command[0], l.pattern, begin(out)), nil
+	}
+	return "", err
+}
+
+// get asks a node by HTTP. why says why it does not lead; "" if it does.
+func (l *leader) get(ctx context.Context, a cluster.Access, node string) (why string, err error) {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -137,15 +184,32 @@ func (l *leader) get(ctx context.Context, a cluster.Access, node string) (bool, 
 	}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", node, l.port, l.path), nil)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	return res.StatusCode == http.StatusOK && (l.pattern == nil || l.pattern.Match(body)), err
+	switch {
+	case err != nil:
+		return "", err
+	case res.StatusCode != http.StatusOK:
+		return fmt.Sprintf("%s is answered with %s", l.path, res.Status), nil
+	case l.pattern != nil && !l.pattern.Match(body):
+		return fmt.Sprintf("what %s is answered with does not match %s: %s", l.path, l.pattern, begin(body)), nil
+	}
+	return "", nil
+}
+
+// begin shows the begin of an output.
+func begin(out []byte) string {
+	const most = 100
+	if out = bytes.TrimSpace(out); len(out) > most {
+		return strconv.Quote(string(out[:most])) + "..."
+	}
+	return strconv.Quote(string(out))
 }
 
 const (

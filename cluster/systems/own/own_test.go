@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -310,6 +311,43 @@ func TestLeaders(t *testing.T) {
 		}
 		if got := role(how, "b"); got != "none" {
 			t.Errorf("%s, of a dead node: %s", how, got)
+		}
+	}
+}
+
+// Where no node leads, it is told why, of each.
+func TestNobodyLeads(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	at := strings.TrimPrefix(server.URL, "http://")
+	access := nodes{all: []cluster.Node{{Name: "a", Role: "a"}, {Name: "b", Role: "b"}}, at: map[string]string{"a/80": at, "b/80": at},
+		exec: func(node string, argv []string) ([]byte, error) {
+			switch argv[0] {
+			case "fails":
+				return nil, fmt.Errorf("fails on %s: %w with code 1: no such flag", node, cluster.ErrExec)
+			case "missing":
+				return nil, fmt.Errorf("missing on %s: %w", node, cluster.ErrNoProgram)
+			}
+			return []byte("role: replica\n"), nil
+		}}
+	for how, want := range map[string]string{
+		"{command: [fails]}":                   "(a, b: the command failed with code 1: no such flag)",
+		"{command: [works], pattern: ^leader}": `(a, b: what works wrote does not match (?m)^leader: "role: replica")`,
+		"{command: [missing]}":                 "who leads can't be found out: missing on a: the container has no such program",
+		"{http: {port: 80, path: /leaderr}}":   "(a, b: /leaderr is answered with 404 Not Found)",
+		"{log: {leads: x, follows: y}}":        "(a, b: no line matched (?m)x or (?m)y)",
+	} {
+		s, err := read(t, "services:\n  a: {image: i, ports: [\"80\"]}\n  b: {image: i, ports: [\"80\"]}\nx-coup: {leader: "+how+"}\n", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sys, err := New(s, Client{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = sys.Ready(t.Context(), access, cluster.Options{})
+		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, cluster.ErrNoProgram) != strings.Contains(how, "missing") {
+			t.Errorf("%s: %v, want %s", how, err, want)
 		}
 	}
 }

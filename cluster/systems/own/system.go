@@ -274,11 +274,15 @@ func (s *System) Ready(ctx context.Context, a cluster.Access, _ cluster.Options)
 		return nil
 	}
 	for _, n := range a.Nodes() {
-		if status, err := s.leads.status(ctx, a, n.Name); err == nil && status.Role == leading {
+		status, err := s.leads.status(ctx, a, n.Name)
+		if err == nil && status.Role == leading {
 			return nil
 		}
+		if errors.Is(err, cluster.ErrNoProgram) {
+			return fmt.Errorf("who leads can't be found out: %w", err)
+		}
 	}
-	return errors.New("no node leads, as far as x-coup.leader of the compose file can tell")
+	return fmt.Errorf("no node leads, as far as x-coup.leader of the compose file can tell (%s)", s.leads.nobody(a.Nodes()))
 }
 
 func accepts(ctx context.Context, a cluster.Access, node, port string, patience time.Duration) error {
