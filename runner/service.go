@@ -88,7 +88,7 @@ const programPatience = 3 * time.Second
 // manyStarts is how often a node may end by itself before the cluster serves. One that
 // needs another node often ends until that one is up, and is started again: so a quarter of
 // the time for the start must be over, too.
-const manyStarts = 5
+const manyStarts = 12
 
 // retry calls do until it succeeds, the time until has come, ctx ends, or it is hopeless.
 func (r *run) retry(ctx context.Context, until time.Duration, do func(context.Context) error) error {
