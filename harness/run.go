@@ -170,6 +170,9 @@ func (l *loop) begin(thread, process int) (op Op, ok bool) {
 func (l *loop) invoke(ctx context.Context, thread int, client *Client, op Op) (any, error) {
 	if *client == nil {
 		c, err := l.Open(thread, op.Process)
+		if errors.Is(err, ErrBroken) {
+			return nil, err // the run ends with it
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrFail, err)
 		}

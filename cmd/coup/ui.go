@@ -41,8 +41,11 @@ func logUI(w io.Writer) ui {
 				return
 			}
 			last = p.Elapsed
-			log.Info("progress", "left", (p.Total - p.Elapsed).Round(time.Second), "ok", p.OK, "fail", p.Fail, "info", p.Info,
-				"leader", p.Leader, "term", p.Term, "faults", strings.Join(p.Faults, "; "))
+			said := []any{"left", max(0, p.Total-p.Elapsed).Round(time.Second), "ok", p.OK, "fail", p.Fail, "info", p.Info, "leader", p.Leader}
+			if p.Term > 0 {
+				said = append(said, "term", p.Term)
+			}
+			log.Info("progress", append(said, "faults", strings.Join(p.Faults, "; "))...)
 		},
 		done: func() {},
 	}
@@ -70,7 +73,10 @@ func liveUI(f *os.File) ui {
 				}
 				fmt.Fprintf(&b, " %v left, %.0f ok/s, %d ok %d fail %d info", left, rate, p.OK, p.Fail, p.Info)
 				if p.Leader != "" {
-					fmt.Fprintf(&b, ", %s leads term %d", p.Leader, p.Term)
+					fmt.Fprintf(&b, ", %s leads", p.Leader)
+					if p.Term > 0 { // not every system has terms
+						fmt.Fprintf(&b, " term %d", p.Term)
+					}
 				} else {
 					b.WriteString(", no leader")
 				}

@@ -65,7 +65,7 @@ function drawProof(figure, proof) {
   const begin = Math.max(0, first - margin), end = known + margin;
   const inside = (t) => t > first && t < known;
   const overlaps = (s) => s.to > first && s.from < known;
-  const leaders = page.lanes.flatMap((l) => l.spans.filter((s) => s.role === "leader" && overlaps(s)).map((s) => ({ ...s, text: l.node + " leads, term " + s.term })));
+  const leaders = page.lanes.flatMap((l) => l.spans.filter((s) => s.role === "leader" && overlaps(s)).map((s) => ({ ...s, text: l.node + " leads" + (s.term ? ", term " + s.term : "") })));
   const cuts = page.faults.filter((f) => !f.missed && overlaps(f)).map((f) => ({ ...f, text: f.label + (f.victims ? ": " + f.victims : "") }));
   const leaderRows = packStrips(leaders), cutRows = packStrips(cuts);
 

@@ -167,7 +167,7 @@ function paintSpan(u, s, row) {
     case "leader":
       ctx.fillStyle = color("leader");
       ctx.fillRect(b.x, b.y, b.width, b.height);
-      label(u, b, color("leader-ink"), "leader " + s.term, String(s.term));
+      label(u, b, color("leader-ink"), s.term ? "leader " + s.term : "leader", s.term ? String(s.term) : "");
       break;
     case "candidate":
       ctx.fillStyle = color("candidate");
