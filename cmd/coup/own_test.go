@@ -140,9 +140,10 @@ func TestStarter(t *testing.T) {
 	if out, err := exec.Command(coup, "run", "--plan", filepath.Join(dir, "plan.yaml"), "--print-plan").CombinedOutput(); err != nil || !strings.Contains(string(out), "redis-server") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	for _, plan := range []string{filepath.Join(dir, "plan.yaml"), "../../examples/by-hand/plan.yaml"} {
+	// The client of the example asks who leads before it writes, and the check hears no more than that.
+	for plan, says := range map[string]string{filepath.Join(dir, "plan.yaml"): "no mistake was found", "../../examples/by-hand/plan.yaml": "no mistake is certain"} {
 		out, err := exec.Command(coup, "client-check", "--plan", plan).CombinedOutput()
-		if err != nil || !strings.HasSuffix(string(out), "no mistake was found\n") {
+		if err != nil || !strings.HasSuffix(string(out), says+"\n") {
 			t.Errorf("%s: %v\n%s", plan, err, out)
 		}
 	}
