@@ -200,6 +200,7 @@ func (c Replicas) withoutPositions(h *harness.History, looks []timeline.Look) ha
 	}
 	d.Together = len(d.Differ) == 0 && len(d.Alone) == 0
 	r.Details = d
+	ended := dying(h.Events, last.Time-within)
 	switch unhealed := slices.ContainsFunc(h.Events, func(e harness.Event) bool { return e.Kind == harness.UnhealedEvent }); {
 	case len(d.Final) < 2 && len(h.Nodes) > 1:
 		r.Valid, r.Summary = harness.Unknown, "In the end no two nodes said what they hold."
@@ -209,9 +210,9 @@ func (c Replicas) withoutPositions(h *harness.History, looks []timeline.Look) ha
 		r.Summary = fmt.Sprintf("In the end all nodes held the same: %s said so one by one.", story.Plural(len(d.Final), "node"))
 	case unhealed:
 		r.Valid, r.Summary = harness.Unknown, "Not everything was healed, and the nodes did not hold the same in the end."
-	case dying(h.Events, last.Time-within) != "":
+	case ended != "":
 		r.Valid = harness.Unknown
-		r.Summary = fmt.Sprintf("The nodes did not hold the same in the end, but %s ended by itself while they should have come to agree.", dying(h.Events, last.Time-within))
+		r.Summary = fmt.Sprintf("The nodes did not hold the same in the end, but %s ended by itself while they should have come to agree.", ended)
 	case waited < within:
 		r.Valid = harness.Unknown
 		r.Summary = fmt.Sprintf("The nodes did not hold the same in the end; they had only %s to agree, and may take %s.", story.Seconds(waited), story.Seconds(within))

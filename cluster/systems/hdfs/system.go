@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,12 +54,6 @@ var settings = map[string]string{
 	"session-timeout": "3000", // milliseconds until ZooKeeper takes a failover controller for dead that says nothing; HDFS's default is 10000
 }
 
-// number is a setting that Check has found good.
-func number(o cluster.Options, name string) int64 {
-	n, _ := strconv.ParseInt(o.Setting(name, settings), 10, 32)
-	return n
-}
-
 // Name implements cluster.System.
 func (System) Name() string { return "hdfs" }
 
@@ -76,11 +69,11 @@ func (s System) Check(o cluster.Options) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if n, err := strconv.ParseInt(o.Settings[name], 10, 32); err != nil || n <= 0 {
-			return fmt.Errorf("%s is a whole number above 0, not %q", name, o.Settings[name])
+		if err := cluster.PositiveSetting(name, o.Settings[name]); err != nil {
+			return err
 		}
 	}
-	if n := number(o, "session-timeout"); n < 1000 {
+	if n := o.Number("session-timeout", settings); n < 1000 {
 		return fmt.Errorf("session-timeout is at least 1000 (milliseconds), not %d", n)
 	}
 	_, err := s.Images(o)
@@ -99,7 +92,7 @@ const (
 
 // files are the configuration of a node.
 func files(node cluster.Node, all []cluster.Node, o cluster.Options) []cluster.File {
-	core := jvm.HadoopCommon(all, number(o, "session-timeout"))
+	core := jvm.HadoopCommon(all, o.Number("session-timeout", settings))
 	maps.Copy(core, map[string]string{
 		"fs.defaultFS": "hdfs://" + nameservice, "ha.health-monitor.check-interval.ms": "500", "ha.health-monitor.rpc-timeout.ms": "5000",
 		"ha.failover-controller.graceful-fence.rpc-timeout.ms": "2000", "ha.failover-controller.graceful-fence.connection.retries": "0",
@@ -113,7 +106,7 @@ func files(node cluster.Node, all []cluster.Node, o cluster.Options) []cluster.F
 		// Nothing fences a name node but the journal nodes, which take no more of what it writes.
 		"dfs.ha.fencing.methods":    "shell(true)",
 		"dfs.journalnode.edits.dir": "/data/journal", "dfs.namenode.name.dir": "/data/name", "dfs.datanode.data.dir": "/data/blocks",
-		"dfs.replication": fmt.Sprint(max(1, min(number(o, "replication"), workers))), "dfs.permissions.enabled": "false",
+		"dfs.replication": fmt.Sprint(max(1, min(o.Number("replication", settings), workers))), "dfs.permissions.enabled": "false",
 		"dfs.datanode.hostname": node.Host, "dfs.namenode.datanode.registration.ip-hostname-check": "false",
 		"dfs.namenode.rpc-bind-host": "0.0.0.0", "dfs.namenode.http-bind-host": "0.0.0.0",
 		"dfs.heartbeat.interval": "1", "dfs.namenode.heartbeat.recheck-interval": "5000", "dfs.namenode.stale.datanode.interval": "3000",
@@ -190,14 +183,14 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		add("namenode", 640, jvm.RestartedAfter(prepare, java(128, "server.namenode.NameNode")))
 		add("failover", 320, jvm.RestartedAfter(zookeeper, java(64, "tools.DFSZKFailoverController")))
 	}
-	jvm.ZooKeeper(&pod, node, all, image, classpath, number(o, "session-timeout"))
+	jvm.ZooKeeper(&pod, node, all, image, classpath, o.Number("session-timeout", settings))
 	return pod
 }
 
 // Timing implements cluster.Timed. Measured on a busy machine: all serve 61 to 80 s after their
 // first start; a name node that is started again is of use after about 12 s.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(number(o, "session-timeout")) * time.Millisecond
+	session := time.Duration(o.Number("session-timeout", settings)) * time.Millisecond
 	return cluster.Timing{Start: 6 * time.Minute, Restart: 20 * time.Second, Failover: session + 5*time.Second, Election: time.Minute + 2*session}
 }
 

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -61,12 +60,6 @@ func setting(o cluster.Options, name string) string { return o.Setting(name, set
 // transactionTimeout is how long a transaction may take; the brokers end it then.
 const transactionTimeout = 3 * time.Second
 
-// number is a setting that Check has found good.
-func number(o cluster.Options, name string) int64 {
-	n, _ := strconv.ParseInt(setting(o, name), 10, 32)
-	return n
-}
-
 // Name implements cluster.System.
 func (System) Name() string { return "kafka" }
 
@@ -99,15 +92,15 @@ func (s System) Check(o cluster.Options) error {
 			if !slices.Contains(of, value) {
 				return fmt.Errorf("%s is %s, not %q", name, strings.Join(of, " or "), value)
 			}
-		} else if n, err := strconv.ParseInt(value, 10, 32); err != nil || n <= 0 {
-			return fmt.Errorf("%s is a whole number above 0, not %q", name, value)
+		} else if err := cluster.PositiveSetting(name, value); err != nil {
+			return err
 		}
 	}
 	if setting(o, "transactions") == "true" && setting(o, "acks") != "all" {
 		return fmt.Errorf("transactions need acks=all")
 	}
-	if number(o, "session-timeout") < 300 {
-		return fmt.Errorf("session-timeout is at least 300 (milliseconds), not %d", number(o, "session-timeout"))
+	if o.Number("session-timeout", settings) < 300 {
+		return fmt.Errorf("session-timeout is at least 300 (milliseconds), not %d", o.Number("session-timeout", settings))
 	}
 	_, err := s.Images(o)
 	return err
@@ -119,7 +112,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 	for _, n := range all {
 		voters = append(voters, fmt.Sprintf("%d@%s:%d", idOf(n.Name, all), n.Host, controllerPort))
 	}
-	id, replicas, session := idOf(node.Name, all), min(len(all), 3), number(o, "session-timeout")
+	id, replicas, session := idOf(node.Name, all), min(len(all), 3), o.Number("session-timeout", settings)
 	config := []string{
 		"process.roles=broker,controller", fmt.Sprint("node.id=", id), "controller.quorum.voters=" + strings.Join(voters, ","),
 		fmt.Sprintf("listeners=PLAINTEXT://0.0.0.0:%d,CONTROLLER://0.0.0.0:%d", clientPort, controllerPort),
@@ -138,7 +131,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		fmt.Sprint("controller.quorum.election.timeout.ms=", session/3), fmt.Sprint("controller.quorum.fetch.timeout.ms=", session*2/3),
 		fmt.Sprint("controller.quorum.election.backoff.max.ms=", session/6), fmt.Sprint("controller.quorum.request.timeout.ms=", session*2/3),
 		"initial.broker.registration.timeout.ms=180000", // a broker that gets no leader of the controllers ends
-		fmt.Sprint("replica.lag.time.max.ms=", number(o, "replica-lag")), "replica.fetch.wait.max.ms=200",
+		fmt.Sprint("replica.lag.time.max.ms=", o.Number("replica-lag", settings)), "replica.fetch.wait.max.ms=200",
 	}
 	meta := []string{"version=1", "cluster.id=" + clusterID, fmt.Sprint("node.id=", id)}
 	file := func(path string, lines []string, once bool) cluster.File {
@@ -179,7 +172,7 @@ func nameOf(id int32, all []cluster.Node) string {
 // Timing implements cluster.Timed. Measured: a node is among the replicas in sync 7 to 11 s
 // after its start.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(number(o, "session-timeout")) * time.Millisecond
+	session := time.Duration(o.Number("session-timeout", settings)) * time.Millisecond
 	return cluster.Timing{Start: 4 * time.Minute, Restart: 10 * time.Second, Failover: session + 2*time.Second, Election: 4*session + 20*time.Second}
 }
 

@@ -51,12 +51,6 @@ var settings = map[string]string{
 	"worker-timeout":  "10",   // seconds after which a worker is lost that says nothing (spark.worker.timeout); Spark's default is 60
 }
 
-// number is a setting that Check has found good.
-func number(o cluster.Options, name string) int64 {
-	n, _ := strconv.ParseInt(o.Setting(name, settings), 10, 32)
-	return n
-}
-
 func supervised(o cluster.Options) bool { return o.Setting("supervise", settings) == "true" }
 
 // Name implements cluster.System.
@@ -79,11 +73,11 @@ func (s System) Check(o cluster.Options) error {
 			if value != "true" && value != "false" {
 				return fmt.Errorf("supervise is true or false, not %q", value)
 			}
-		} else if n, err := strconv.ParseInt(value, 10, 32); err != nil || n <= 0 {
-			return fmt.Errorf("%s is a whole number above 0, not %q", name, value)
+		} else if err := cluster.PositiveSetting(name, value); err != nil {
+			return err
 		}
 	}
-	if n := number(o, "session-timeout"); n < 1000 {
+	if n := o.Number("session-timeout", settings); n < 1000 {
 		return fmt.Errorf("session-timeout is at least 1000 (milliseconds), not %d", n)
 	}
 	_, err := s.Images(o)
@@ -154,14 +148,14 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		pod.Ports = []cluster.Port{{Name: "web", Number: masterWebPort}, {Name: "rest", Number: restPort}, {Name: "master", Number: masterPort, Peers: true}}
 	}
 	pod.Containers = []cluster.Container{program}
-	jvm.ZooKeeper(&pod, node, all, "spark", libDir+"/*", number(o, "session-timeout"))
+	jvm.ZooKeeper(&pod, node, all, "spark", libDir+"/*", o.Number("session-timeout", settings))
 	return pod
 }
 
 // Timing implements cluster.Timed. A master takes over when the session of the old one is over,
 // and waits for the workers to come to it.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(number(o, "session-timeout")) * time.Millisecond
+	session := time.Duration(o.Number("session-timeout", settings)) * time.Millisecond
 	return cluster.Timing{Start: 4 * time.Minute, Restart: 12 * time.Second, Failover: session + 4*time.Second, Election: time.Minute + 2*session}
 }
 

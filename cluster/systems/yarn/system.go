@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -51,12 +50,6 @@ var settings = map[string]string{
 	"attempt-timeout": "30000", // milliseconds after which an attempt is lost that says nothing, such as one that takes so long to start; YARN's default is 600000
 }
 
-// number is a setting that Check has found good.
-func number(o cluster.Options, name string) int64 {
-	n, _ := strconv.ParseInt(o.Setting(name, settings), 10, 32)
-	return n
-}
-
 func saved(o cluster.Options) bool { return o.Setting("submit", settings) == "saved" }
 
 // Name implements cluster.System.
@@ -79,12 +72,12 @@ func (s System) Check(o cluster.Options) error {
 			if value != "saved" && value != "accepted" {
 				return fmt.Errorf("submit is saved or accepted, not %q", value)
 			}
-		} else if n, err := strconv.ParseInt(value, 10, 32); err != nil || n <= 0 {
-			return fmt.Errorf("%s is a whole number above 0, not %q", name, value)
+		} else if err := cluster.PositiveSetting(name, value); err != nil {
+			return err
 		}
 	}
 	for _, name := range []string{"session-timeout", "node-timeout", "attempt-timeout"} {
-		if n := number(o, name); n < 1000 {
+		if n := o.Number(name, settings); n < 1000 {
 			return fmt.Errorf("%s is at least 1000 (milliseconds), not %d", name, n)
 		}
 	}
@@ -103,7 +96,7 @@ func (System) Loses(o cluster.Options) string {
 // Isolation implements cluster.Isolated: the level of the workload jobs. An attempt that is lost
 // with its node is an attempt, whether it has left its mark or not.
 func (System) Isolation(o cluster.Options) string {
-	if number(o, "attempts") > 1 {
+	if o.Number("attempts", settings) > 1 {
 		return invariants.Accounted
 	}
 	return invariants.AtMostOnce
@@ -121,9 +114,9 @@ const (
 
 // Pod implements cluster.System.
 func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
-	core := jvm.HadoopCommon(all, number(o, "session-timeout"))
+	core := jvm.HadoopCommon(all, o.Number("session-timeout", settings))
 	core["fs.defaultFS"] = "file:///"
-	memory := fmt.Sprint(slot * number(o, "slots"))
+	memory := fmt.Sprint(slot * o.Number("slots", settings))
 	site := map[string]string{
 		"yarn.resourcemanager.ha.enabled": "true", "yarn.resourcemanager.cluster-id": "coup",
 		"yarn.resourcemanager.recovery.enabled":                   "true",
@@ -174,14 +167,14 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		pod.Ports = []cluster.Port{{Name: "web", Number: webPort}}
 	}
 	pod.Containers = []cluster.Container{program}
-	jvm.ZooKeeper(&pod, node, all, image, classpath, number(o, "session-timeout"))
+	jvm.ZooKeeper(&pod, node, all, image, classpath, o.Number("session-timeout", settings))
 	return pod
 }
 
 // Timing implements cluster.Timed. A manager takes over when the session of the old one is over,
 // and then reads what is stored.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(number(o, "session-timeout")) * time.Millisecond
+	session := time.Duration(o.Number("session-timeout", settings)) * time.Millisecond
 	return cluster.Timing{Start: 4 * time.Minute, Restart: 15 * time.Second, Failover: session + 4*time.Second, Election: time.Minute + 2*session}
 }
 

@@ -202,7 +202,7 @@ type connection struct {
 
 // Open implements cluster.System. The connection is made when it is used.
 func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
-	session := time.Duration(number(o, "session-timeout")) * time.Millisecond
+	session := time.Duration(o.Number("session-timeout", settings)) * time.Millisecond
 	return &connection{access: a, home: node, reads: o.Reads, session: session, held: map[string]*link{}}, nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,12 +59,6 @@ var settings = map[string]string{
 
 const txnLogSync = "txn-log-sync"
 
-// number is a setting that Check has found good.
-func number(o cluster.Options, name string) int64 {
-	n, _ := strconv.ParseInt(o.Setting(name, settings), 10, 32)
-	return n
-}
-
 // Name implements cluster.System.
 func (System) Name() string { return "zookeeper" }
 
@@ -87,11 +80,11 @@ func (s System) Check(o cluster.Options) error {
 		if name == txnLogSync {
 			continue
 		}
-		if n, err := strconv.ParseInt(o.Settings[name], 10, 32); err != nil || n <= 0 {
-			return fmt.Errorf("%s is a whole number above 0, not %q", name, o.Settings[name])
+		if err := cluster.PositiveSetting(name, o.Settings[name]); err != nil {
+			return err
 		}
 	}
-	if tick, session := number(o, "tick"), number(o, "session-timeout"); session < 2*tick || session > 20*tick {
+	if tick, session := o.Number("tick", settings), o.Number("session-timeout", settings); session < 2*tick || session > 20*tick {
 		return fmt.Errorf("session-timeout (%d ms) is between 2 and 20 ticks (of %d ms)", session, tick)
 	}
 	_, err := s.Images(o)
@@ -102,8 +95,8 @@ func (s System) Check(o cluster.Options) error {
 func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
 	config := []string{
 		"dataDir=/data", "admin.enableServer=false", "4lw.commands.whitelist=*", "standaloneEnabled=false", "maxClientCnxns=0",
-		fmt.Sprint("clientPort=", clientPort), fmt.Sprint("tickTime=", number(o, "tick")), fmt.Sprint("initLimit=", number(o, "init-limit")),
-		fmt.Sprint("syncLimit=", number(o, "sync-limit")), fmt.Sprint("snapCount=", number(o, "snap-count")),
+		fmt.Sprint("clientPort=", clientPort), fmt.Sprint("tickTime=", o.Number("tick", settings)), fmt.Sprint("initLimit=", o.Number("init-limit", settings)),
+		fmt.Sprint("syncLimit=", o.Number("sync-limit", settings)), fmt.Sprint("snapCount=", o.Number("snap-count", settings)),
 	}
 	id := 0
 	for i, n := range all {
@@ -146,7 +139,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 // Timing implements cluster.Timed. Nothing is said of how long a leader may lead that
 // hears of no majority: it looks only now and then.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	limit := time.Duration(number(o, "tick")*number(o, "sync-limit")) * time.Millisecond
+	limit := time.Duration(o.Number("tick", settings)*o.Number("sync-limit", settings)) * time.Millisecond
 	return cluster.Timing{Start: 2 * time.Minute, Restart: 3 * time.Second, Failover: limit + time.Second, Election: 30*limit + 10*time.Second}
 }
 
