@@ -73,6 +73,8 @@ const (
 	// An entry may be shown for a time between these, so that some end while they are looked at.
 	shortestTTL = 300 * time.Millisecond
 	longestTTL  = 3 * time.Second
+	// longestQuiet is how long the origin stays as it is at most, before it may change again.
+	longestQuiet = 2 * longestTTL
 	// longLived is how many times as often as others a key is used before another takes its place: long enough
 	// for entries to come to their end meanwhile.
 	longLived = 5
@@ -80,9 +82,11 @@ const (
 
 // cacheOps mixes gets with invalidations of one key. Who was given the lease fills the
 // entry when it next turns to the key, with what the origin had when it was given it: in
-// between, the origin may change.
+// between, the origin may change. After every second change or so the origin stays as it is for a while: entries
+// that are invalidated all the time never come to their end.
 type cacheOps struct {
-	version int64 // of the origin
+	version int64         // of the origin
+	quiet   time.Duration // until when the origin does not change
 	fillers []filler
 }
 
@@ -103,8 +107,11 @@ func (g cacheOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 		g.fillers = slices.Concat(g.fillers[:i], g.fillers[i+1:])
 		return harness.Op{F: "fill", Value: fill}, g
 	}
-	if m.Rand.IntN(12) == 0 {
+	if m.Time >= g.quiet && m.Rand.IntN(12) == 0 {
 		g.version++
+		if m.Rand.IntN(2) == 0 {
+			g.quiet = m.Time + time.Duration(m.Rand.Int64N(int64(longestQuiet)))
+		}
 		return harness.Op{F: "invalidate", Value: g.version}, g
 	}
 	return harness.Op{F: "get"}, g
