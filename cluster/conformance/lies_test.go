@@ -79,6 +79,8 @@ type everything interface {
 	cluster.Queue
 	cluster.Counter
 	cluster.Transactions
+	cluster.Tasks
+	cluster.Deliveries
 }
 
 type lying struct {
@@ -160,23 +162,60 @@ func (l *lying) Txn(ctx context.Context, steps []cluster.Micro) ([]cluster.Micro
 	return done, err
 }
 
+// Finish lets a worker finish a task that somebody else has.
+func (l *lying) Finish(ctx context.Context, key string, task, token int64) error {
+	err := l.everything.Finish(ctx, key, task, token)
+	if l.lie == "who comes too late finishes as well" && errors.Is(err, harness.ErrFail) {
+		return nil
+	}
+	return err
+}
+
+func (l *lying) Take(ctx context.Context, key string) (*cluster.Assignment, error) {
+	got, err := l.everything.Take(ctx, key)
+	if l.lie == "tokens do not grow" && got != nil {
+		got.Token = 1
+	}
+	return got, err
+}
+
+func (l *lying) Ack(ctx context.Context, key string, message, token int64) error {
+	err := l.everything.Ack(ctx, key, message, token)
+	if l.lie == "who comes too late acknowledges as well" && errors.Is(err, harness.ErrFail) {
+		return nil
+	}
+	return err
+}
+
+func (l *lying) DeadLetters(ctx context.Context, key string) ([]int64, error) {
+	got, err := l.everything.DeadLetters(ctx, key)
+	if l.lie == "dead letters are thrown away" {
+		got = nil
+	}
+	return got, err
+}
+
 // A contract that lets a lie pass is worth nothing.
 func TestLiesAreFound(t *testing.T) {
 	for lie, want := range map[string]string{
-		"":                                       "",
-		"it connects before it is asked":         "what clients can do is known before anything runs",
-		"it can do less than it seems":           "can do the workload register if that was said before",
-		"transfers":                              "the leader hands the lead over",
-		"nobody leaves":                          "is absent: {",
-		"tells no term":                          "every node tells what it is said to tell",
-		"all lead":                               "one leader is found",
-		"a cas that failed saw what it expected": "cas from a value on a register without one saw",
-		"nothing is zero":                        "a register that nobody has written",
-		"writes succeed":                         "a write at a node that is stopped does not succeed",
-		"what nobody knows did not happen":       "did not happen, as was said",
-		"queues know an element once":            "dequeue 4",
-		"messages get lost":                      "what came out: [1 2 3 100], want",
-		"counters only grow":                     "after adding 5, -2 and 0",
+		"":                                        "",
+		"it connects before it is asked":          "what clients can do is known before anything runs",
+		"it can do less than it seems":            "can do the workload register if that was said before",
+		"transfers":                               "the leader hands the lead over",
+		"nobody leaves":                           "is absent: {",
+		"tells no term":                           "every node tells what it is said to tell",
+		"all lead":                                "one leader is found",
+		"a cas that failed saw what it expected":  "cas from a value on a register without one saw",
+		"nothing is zero":                         "a register that nobody has written",
+		"writes succeed":                          "a write at a node that is stopped does not succeed",
+		"what nobody knows did not happen":        "did not happen, as was said",
+		"queues know an element once":             "dequeue 4",
+		"messages get lost":                       "what came out: [1 2 3 100], want",
+		"counters only grow":                      "after adding 5, -2 and 0",
+		"who comes too late finishes as well":     "finishing it by such a token fails",
+		"tokens do not grow":                      "who gets a task later has the larger token",
+		"who comes too late acknowledges as well": "an acknowledgement by a token that nobody was given fails",
+		"dead letters are thrown away":            "a message that nobody acknowledges is a dead letter",
 		"reads of what was appended before the transaction": "reads of what the transaction itself has appended",
 	} {
 		t.Run(lie, func(t *testing.T) {

@@ -252,6 +252,12 @@ func (k *contract) operations(node, key string) {
 	if c, ok := conn.(cluster.Cache); ok {
 		k.cache(node+": cache", c, key)
 	}
+	if t, ok := conn.(cluster.Tasks); ok {
+		k.tasks(node+": tasks", t, key)
+	}
+	if d, ok := conn.(cluster.Deliveries); ok {
+		k.deliveries(node+": deliveries", d, key)
+	}
 	k.expect(node+": the node that was asked last is one of the nodes", slices.Contains(k.nodes, conn.Node()))
 }
 
