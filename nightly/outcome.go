@@ -78,11 +78,13 @@ func outcomeOf(c Cell, records []*Record, known []Known, now time.Time) Outcome 
 	var worst *Record
 	seen := map[Class]int{}
 	verdict := harness.Valid
+	missed := 0
 	for _, r := range records {
 		class := classOf(c, r, known, now)
 		seen[class]++
 		o.Seconds += r.Seconds
 		o.Figures = o.Figures.with(r.Figures)
+		missed += r.Missed
 		if r.Error == "" {
 			verdict = harness.Worst(verdict, r.Valid)
 		}
@@ -105,10 +107,13 @@ func outcomeOf(c Cell, records []*Record, known []Known, now time.Time) Outcome 
 		o.Class = Expected
 		i := slices.IndexFunc(records, func(r *Record) bool { return classOf(c, r, known, now) == Expected })
 		o.Says, o.Failures = records[i].Sentence, nil
+		if missed > 0 {
+			o.Says = fmt.Sprintf("%s (Shown by %d of %d runs.)", o.Says, seen[Expected], missed+seen[Expected])
+		}
 	}
 	if o.Class == Gone {
 		o.Failures = nil
-		if o.Says = fmt.Sprintf("It should be invalid, and %s valid.", were(len(records))); len(records) < len(c.Seeds) {
+		if o.Says = fmt.Sprintf("It should be invalid, and %s valid.", were(max(missed, len(records)))); len(records) < len(c.Seeds) {
 			o.Class = NotRun // another run might show it
 		}
 	}

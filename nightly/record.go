@@ -22,8 +22,9 @@ type Record struct {
 	Run      int       `json:"run"` // from 1
 	Seed     uint64    `json:"seed"`
 	Began    time.Time `json:"began"`
-	Seconds  float64   `json:"seconds"`  // that it took, with all attempts
-	Attempts int       `json:"attempts"` // of which the last one counts
+	Seconds  float64   `json:"seconds"`          // that it took, with all attempts
+	Attempts int       `json:"attempts"`         // of which the last one counts
+	Missed   int       `json:"missed,omitempty"` // of them, those that were valid and should not have been
 
 	Valid       harness.Validity `json:"valid"`
 	Error       string           `json:"error,omitempty"` // why there is no verdict: coup itself or its environment failed

@@ -337,6 +337,9 @@ func (n *night) do(ctx, soft context.Context, j job) {
 	}
 }
 
+// otherSeed is far from the seeds that files name.
+const otherSeed = 1_000_000
+
 // run makes the runs of a job, until one of them counts. It is nil if that was
 // interrupted, or the night can't go on.
 func (n *night) run(ctx, soft context.Context, j job) *Record {
@@ -369,7 +372,19 @@ func (n *night) run(ctx, soft context.Context, j job) *Record {
 			}
 			return rec
 		}
-		if rec.Valid != harness.Unknown || j.simulated() || rec.Attempts > n.spec.Look.Unknown {
+		switch {
+		case j.simulated():
+			return rec
+		case rec.Valid == harness.Unknown:
+			if rec.Attempts-rec.Missed > n.spec.Look.Unknown {
+				return rec
+			}
+		case j.cell.Expect == ExpectInvalid && rec.Valid == harness.Valid && j.cell.Defect == nil: // of a defect, the share of runs that show it is told
+			if rec.Missed++; rec.Missed > n.spec.Look.Gone {
+				return rec
+			}
+			rec.Seed += otherSeed
+		default:
 			return rec
 		}
 	}

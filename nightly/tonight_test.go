@@ -126,6 +126,7 @@ cells:
   - {name: flaky, plan: {workload: set, seed: 2}}
   - {name: known, plan: {workload: set, seed: 3}}
   - {name: contrast, expect: invalid, plan: {workload: set, seed: 1}}
+  - {name: contrast by luck, expect: invalid, plan: {workload: set, seed: 4}}
   - {name: gone, expect: invalid, plan: {workload: register, seed: 1}}
   - {name: doubtful, plan: {workload: queue, seed: 1}}
   - {name: doubtful once, plan: {workload: queue, seed: 2}}
@@ -138,8 +139,10 @@ cells:
 // showsEach is what the cells of oneOfEach show.
 func showsEach(p plan.Plan, again int) (harness.Validity, string, int, string) {
 	switch key := fmt.Sprint(p.Workload, p.Seed); {
-	case p.Workload == "register":
+	case p.Workload == "register", key == "set4":
 		return harness.Valid, "", 0, ""
+	case key == fmt.Sprint("set", 4+otherSeed):
+		return harness.Invalid, "Elements went wrong: 2 lost.", 1, ""
 	case key == "set1" && p.Backend == "docker":
 		return harness.Invalid, "Elements went wrong: 1 lost.", 1, ""
 	case key == "set2" && p.Backend == "docker":
@@ -168,7 +171,7 @@ func TestOneOfEachClass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]Class{"valid": Expected, "new": New, "flaky": Flaky, "known": KnownFailure, "contrast": Expected, "gone": Gone, "doubtful": Unproved,
+	want := map[string]Class{"valid": Expected, "new": New, "flaky": Flaky, "known": KnownFailure, "contrast": Expected, "contrast by luck": Expected, "gone": Gone, "doubtful": Unproved,
 		"doubtful once": Expected, "image missing": Broken, "typo": Broken, "anything": Expected, "differs": New}
 	for _, o := range r.Outcomes {
 		if want[o.Cell] != o.Class {
@@ -191,6 +194,14 @@ func TestOneOfEachClass(t *testing.T) {
 		case "flaky":
 			if a := o.Failures[0].Triage.Again; a.Failed != 2 || a.Runs != 4 {
 				t.Errorf("run again: %+v", a)
+			}
+		case "contrast by luck":
+			if o.Says != "invalid: Elements went wrong: 2 lost. (Shown by 1 of 2 runs.)" {
+				t.Error(o.Says)
+			}
+		case "gone":
+			if o.Says != "It should be invalid, and all its 3 runs were valid." {
+				t.Error(o.Says)
 			}
 		case "image missing":
 			if o.Says != "image not found: build it" {
