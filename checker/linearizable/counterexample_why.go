@@ -27,7 +27,8 @@ func why(m model.Model, ops []harness.Operation, whole []*harness.Operation) sto
 	switch m.Kind {
 	case model.RegisterKind:
 		// Many claims are looked at, and all of them ask only who brings certain values.
-		whyRegister(view, story.Bringing(whole, valuesOf(view)), holds)
+		whole = story.Bringing(whole, valuesOf(view))
+		whyRegister(view, whole, holds)
 	case model.SetKind, model.ListKind:
 		whySet(m, view, whole, holds)
 	case model.QueueKind, model.StackKind, model.PriorityKind, model.BagKind:
@@ -58,13 +59,12 @@ func valuesOf(ops []*harness.Operation) (values []int64) {
 // whyRegister is for registers. bring are those operations of the whole history that
 // bring a value of ops, or were to bring one.
 func whyRegister(ops, bring []*harness.Operation, holds func(story.Claim) bool) {
-	likely := func(c story.Claim) bool { return c.Holds(bring) && holds(c) }
 	effects := make([]model.RegisterEffect, len(ops))
 	for i, op := range ops {
 		effects[i] = model.RegisterEffectOf(op)
 	}
 	for i, f := range effects {
-		if f.Observes && f.Saw.Set && likely(story.NotBegunBy(bring, f.Saw.Int, ops[i])) {
+		if f.Observes && f.Saw.Set && holds(story.NotBegunBy(bring, f.Saw.Int, ops[i])) {
 			return
 		}
 	}
@@ -80,11 +80,11 @@ func whyRegister(ops, bring []*harness.Operation, holds func(story.Claim) bool) 
 			if c.Saw == model.Just(c.Other) {
 				continue
 			}
-			if likely(c) {
+			if holds(c) {
 				return
 			}
 			for _, seen := range ops {
-				if likely(story.Spent{Gone: c, Seen: seen}) {
+				if holds(story.Spent{Gone: c, Seen: seen}) {
 					return
 				}
 			}
@@ -95,7 +95,7 @@ func whyRegister(ops, bring []*harness.Operation, holds func(story.Claim) bool) 
 		if !f.Observes || !f.Writes || f.Saw == model.Just(f.To) {
 			continue
 		}
-		if other := taken[f.Saw]; other != nil && likely(story.BothReplaced{Value: f.Saw, Ops: [2]*harness.Operation{other, ops[i]}}) {
+		if other := taken[f.Saw]; other != nil && holds(story.BothReplaced{Value: f.Saw, Ops: [2]*harness.Operation{other, ops[i]}}) {
 			return
 		}
 		taken[f.Saw] = ops[i]

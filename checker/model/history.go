@@ -59,13 +59,7 @@ func (m Model) Whole(ops []harness.Operation, key string) []*harness.Operation {
 	if m.prepare != nil {
 		ops = m.prepare(ops)
 	}
-	n := 0
-	for i := range ops {
-		if ops[i].Key == key {
-			n++
-		}
-	}
-	whole := make([]*harness.Operation, 0, n)
+	whole := make([]*harness.Operation, 0, len(ops)) // most long histories are of one object; to count first takes longer
 	for i := range ops {
 		if ops[i].Key == key {
 			whole = append(whole, &ops[i])

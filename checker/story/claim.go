@@ -96,7 +96,10 @@ func happens(op *harness.Operation) bool {
 // one position and before another, beside the operation that shows v.
 func attempts(whole []*harness.Operation, v int64, shows *harness.Operation, after, before int) (all []*harness.Operation) {
 	for _, op := range whole {
-		if op.Call != shows.Call && op.Call < before && op.Return > after && brings(op, v) && !happens(op) {
+		if op.Call >= before { // they are in the order of their calls
+			break
+		}
+		if op.Call != shows.Call && op.Return > after && brings(op, v) && !happens(op) {
 			all = append(all, op)
 		}
 	}
@@ -112,9 +115,11 @@ func failed(whole []*harness.Operation, v int64, shows *harness.Operation, after
 func Attempts(c Claim, whole []*harness.Operation) (all []*harness.Operation) {
 	switch c := c.(type) {
 	case NotBegun:
-		return attempts(whole, c.Value, c.By, -1, c.By.Return)
+		if c.Failed > 0 {
+			return attempts(whole, c.Value, c.By, -1, c.By.Return)
+		}
 	case Gone:
-		if c.Saw.Set {
+		if c.Saw.Set && c.Failed > 0 {
 			return attempts(whole, c.Saw.Int, c.Read, c.Since.Call, c.Read.Return)
 		}
 	case TooOften:
@@ -187,7 +192,23 @@ type NotBegun struct {
 
 // NotBegunBy is the claim of a value that op shows.
 func NotBegunBy(whole []*harness.Operation, v int64, op *harness.Operation) NotBegun {
-	return NotBegun{Value: v, By: op, Failed: failed(whole, v, op, -1, op.Return)}
+	c := NotBegun{Value: v, By: op}
+	if !c.begun(whole) {
+		c.Failed = failed(whole, v, op, -1, op.Return)
+	}
+	return c
+}
+
+func (c NotBegun) begun(whole []*harness.Operation) bool {
+	for _, op := range whole {
+		if op.Call >= c.By.Return { // they are in the order of their calls
+			return false
+		}
+		if op.Call != c.By.Call && brings(op, c.Value) && happens(op) {
+			return true
+		}
+	}
+	return false
 }
 
 // Text implements [Claim].
@@ -198,12 +219,7 @@ func (c NotBegun) Text(t Teller) string {
 
 // Holds implements [Claim].
 func (c NotBegun) Holds(whole []*harness.Operation) bool {
-	for _, op := range whole {
-		if op.Call < c.By.Return && op.Call != c.By.Call && brings(op, c.Value) && happens(op) {
-			return false
-		}
-	}
-	return c.Failed == failed(whole, c.Value, c.By, -1, c.By.Return)
+	return !c.begun(whole) && c.Failed == failed(whole, c.Value, c.By, -1, c.By.Return)
 }
 
 // Gone is the claim that a register no longer held what a read of it showed: it
@@ -429,7 +445,7 @@ type TooOften struct {
 
 // TooOftenBy counts how often v went in and out by the end of an operation.
 func TooOftenBy(whole []*harness.Operation, v int64, by *harness.Operation) TooOften {
-	c := TooOften{Value: v, By: by, Failed: failed(whole, v, by, -1, by.Return)}
+	c := TooOften{Value: v, By: by}
 	for _, op := range whole {
 		switch got, ok := op.Output.(model.Maybe); {
 		case ok && op.Return <= by.Return && got == model.Just(v):
@@ -437,6 +453,9 @@ func TooOftenBy(whole []*harness.Operation, v int64, by *harness.Operation) TooO
 		case op.Call < by.Return && brings(op, v) && happens(op):
 			c.In++
 		}
+	}
+	if c.Out > c.In {
+		c.Failed = failed(whole, v, by, -1, by.Return)
 	}
 	return c
 }
