@@ -2,6 +2,7 @@ package own
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,9 +70,10 @@ var refused = map[string]string{
 	"cpus":           "the nodes share the processors: leave it out",
 }
 
-// check returns an error for the first key of value, which is JSON at path, that is not
-// among k. Keys without a value are none.
+// check returns an error for each key of value, which is JSON at path, that is not
+// among k, a line each. Keys without a value are none.
 func (k keys) check(path string, value any) error {
+	var all []error
 	switch v := value.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
@@ -88,22 +90,19 @@ func (k keys) check(path string, value any) error {
 				if !told {
 					why = "leave it out"
 				}
-				return fmt.Errorf("%s can't be carried out: %s", at, why)
+				all = append(all, fmt.Errorf("%s can't be carried out: %s", at, why))
+				continue
 			}
 			if below != nil {
-				if err := below.check(at, v[name]); err != nil {
-					return err
-				}
+				all = append(all, below.check(at, v[name]))
 			}
 		}
 	case []any:
 		for _, one := range v {
-			if err := k.check(path, one); err != nil {
-				return err
-			}
+			all = append(all, k.check(path, one))
 		}
 	}
-	return nil
+	return errors.Join(all...)
 }
 
 // empty reports whether a value says nothing.

@@ -40,9 +40,11 @@ var usual = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_B
 var undoing = []string{"ALL", "NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "SYS_RAWIO"}
 
 // servicesOf are the services of a project in the order in which they start, and notes on
-// what has no effect.
+// what has no effect. An error has a line for each thing that coup can't carry out.
 func (s Source) servicesOf(p *types.Project) (all []service, notes []string, err error) {
 	volumes := map[string]string{} // named volume -> service
+	var refusals []error
+	refuse := func(format string, args ...any) { refusals = append(refusals, fmt.Errorf(format, args...)) }
 	for _, kind := range []struct {
 		what  string
 		value any
@@ -53,7 +55,7 @@ func (s Source) servicesOf(p *types.Project) (all []service, notes []string, err
 			err = keys{"*": kind.keys}.check(kind.what, m)
 		}
 		if err != nil {
-			return nil, nil, err
+			refuse("%w", err)
 		}
 	}
 	names, err := order(p)
@@ -75,31 +77,34 @@ func (s Source) servicesOf(p *types.Project) (all []service, notes []string, err
 			delete(m, key)
 		}
 		if err := known.service.check(at, m); err != nil {
-			return nil, nil, err
+			refuse("%w", err)
 		}
 		in := slices.Sorted(maps.Keys(c.Networks))
 		if i == 0 {
 			network = in
 		} else if !slices.Equal(in, network) {
-			return nil, nil, fmt.Errorf("%s.networks can't be carried out: all nodes are in one network, as other services are: leave networks out", at)
+			refuse("%s.networks can't be carried out: all nodes are in one network, as other services are: leave networks out", at)
 		}
 		one, err := s.serviceOf(p, c, at)
 		if err != nil {
-			return nil, nil, err
+			refuse("%w", err)
 		}
 		for _, v := range c.Volumes {
 			if v.Type != types.VolumeTypeVolume || v.Source == "" {
 				continue
 			}
 			if other := volumes[v.Source]; other != "" && other != name {
-				return nil, nil, fmt.Errorf("%s.volumes: %s also has the volume %s, and nodes share no disk", at, other, v.Source)
+				refuse("%s.volumes: %s also has the volume %s, and nodes share no disk", at, other, v.Source)
 			}
 			volumes[v.Source] = name
 		}
 		all = append(all, one)
 	}
 	if len(all) == 0 {
-		return nil, nil, errors.New("services: there is none")
+		refuse("services: there is none")
+	}
+	if len(refusals) > 0 {
+		return nil, nil, errors.Join(refusals...)
 	}
 	return all, notes, nil
 }

@@ -203,6 +203,10 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: error %v, want one line with %q (%+v)", compose, err, want, s)
 		}
 	}
+	_, err := read(t, one("cpus: 1\n    privileged: true\n  b: {image: i, tmpfs: /run}\nvolumes: {vol: {external: true}}"), nil)
+	if err == nil || len(strings.Split(err.Error(), "\n")) != 4 {
+		t.Errorf("%v, want a line for each refusal", err)
+	}
 	if _, err := Read(t.Context(), "no/such/compose.yaml"); err == nil || !strings.Contains(err.Error(), "is not there") {
 		t.Error(err)
 	}
@@ -325,6 +329,8 @@ func TestNobodyLeads(t *testing.T) {
 			switch argv[0] {
 			case "fails":
 				return nil, fmt.Errorf("fails on %s: %w with code 1: no such flag", node, cluster.ErrExec)
+			case "true":
+				return nil, nil
 			case "missing":
 				return nil, fmt.Errorf("missing on %s: %w", node, cluster.ErrNoProgram)
 			}
@@ -333,6 +339,7 @@ func TestNobodyLeads(t *testing.T) {
 	for how, want := range map[string]string{
 		"{command: [fails]}":                   "(a, b: the command failed with code 1: no such flag)",
 		"{command: [works], pattern: ^leader}": `(a, b: what works wrote does not match (?m)^leader: "role: replica")`,
+		"{command: [\"true\"]}":                "says of every node that it leads (a, b)",
 		"{command: [missing]}":                 "who leads can't be found out: missing on a: the container has no such program",
 		"{http: {port: 80, path: /leaderr}}":   "(a, b: /leaderr is answered with 404 Not Found)",
 		"{log: {leads: x, follows: y}}":        "(a, b: no line matched (?m)x or (?m)y)",

@@ -273,14 +273,21 @@ func (s *System) Ready(ctx context.Context, a cluster.Access, _ cluster.Options)
 	if s.leads == nil {
 		return nil
 	}
+	var leaders []string
 	for _, n := range a.Nodes() {
 		status, err := s.leads.status(ctx, a, n.Name)
 		if err == nil && status.Role == leading {
-			return nil
+			leaders = append(leaders, n.Name)
 		}
 		if errors.Is(err, cluster.ErrNoProgram) {
 			return fmt.Errorf("who leads can't be found out: %w", err)
 		}
+	}
+	switch nodes := len(a.Nodes()); {
+	case len(leaders) == nodes && nodes > 1 && !s.leads.log(): // a line may be old
+		return fmt.Errorf("x-coup.leader of the compose file says of every node that it leads (%s): either it is true of followers too, or the nodes know nothing of each other", strings.Join(leaders, ", "))
+	case len(leaders) > 0:
+		return nil
 	}
 	return fmt.Errorf("no node leads, as far as x-coup.leader of the compose file can tell (%s)", s.leads.nobody(a.Nodes()))
 }
