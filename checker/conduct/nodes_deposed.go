@@ -53,8 +53,11 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 			if next.Term <= old.Term || next.Node == old.Node || next.From <= old.From || next.From >= old.To {
 				continue
 			}
-			d.Deposed++
 			on := able(old.Node, next.From, old.To, end, broken)
+			if on == 0 {
+				break // it was dead or frozen until it was told
+			}
+			d.Deposed++
 			d.Longest = max(d.Longest, on)
 			if on > c.Within && r.Counterexample == nil {
 				r.Valid = harness.Invalid

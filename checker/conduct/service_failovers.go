@@ -60,12 +60,24 @@ type Failover struct {
 	// Drained is how long it took until the last of the messages that waited was given out.
 	Handed  time.Duration `json:"handed"`
 	Drained time.Duration `json:"drained"`
-	// Calls is how many elections were called from At until the new leader was elected;
-	// all but one were needless. 0 where nobody told of any.
+	// Calls is how many elections were called from At until the new leader was elected: more
+	// than one where nodes competed, or a vote was split. 0 where nobody told of any.
 	Calls int `json:"calls"`
+	// Called are the nodes that called for them.
+	Called []Call `json:"called"`
 	// Noticed is when each other node learned of the new leader, from At on, in the order
 	// in which they did; nodes that never told so before the next leader are missing.
 	Noticed []Notice `json:"noticed"`
+}
+
+// Call is a call for an election.
+type Call struct {
+	Node  string        `json:"node"`
+	Term  uint64        `json:"term,omitempty"`
+	After time.Duration `json:"after"` // from At on
+	// Silence is how long the node had heard nothing of its leader: its last heartbeat
+	// arrived so much before. 0: it does not say.
+	Silence time.Duration `json:"silence,omitempty"`
 }
 
 // Notice is the moment in which a node learned who leads.
@@ -193,7 +205,7 @@ func callsForElection(h *harness.History, roles timeline.Roles) (calls []harness
 func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness.Operation, old, now harness.Event) Failover {
 	f := Failover{
 		Old: old.Node, OldTerm: old.Term, New: now.Node, Term: now.Term,
-		At: now.Time, Held: -1, Detected: -1, Elected: -1, Served: -1, Silence: -1, Handed: -1, Drained: -1,
+		At: now.Time, Held: -1, Detected: -1, Elected: -1, Served: -1, Silence: -1, Handed: -1, Drained: -1, Called: []Call{},
 	}
 	cause, kind := blame(all, old, now)
 	if cause != nil {
@@ -219,7 +231,8 @@ func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness
 				break
 			}
 		}
-		f.Calls = called(calls, f.At, now.Time)
+		f.Called = called(calls, f.At, now.Time)
+		f.Calls = len(f.Called)
 	}
 	i, _ := slices.BinarySearchFunc(successes, now.Time, func(op *harness.Operation, t time.Duration) int {
 		return int(op.End - t)
@@ -234,20 +247,24 @@ func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness
 	return f
 }
 
-// called counts the elections that were called between from and to. A node that tells of
+// called are the elections that were called between from and to. A node that tells of
 // an election may tell of its candidacy as well.
-func called(calls []harness.Event, from, to time.Duration) int {
-	elections, candidacies := 0, 0
-	for _, e := range calls {
+func called(all []harness.Event, from, to time.Duration) []Call {
+	elections, candidacies := []Call{}, []Call{}
+	for _, e := range all {
+		c := Call{Node: e.Node, Term: e.Term, After: e.Time - from, Silence: e.Heard}
 		switch {
 		case e.Time < from || e.Time > to:
 		case e.Kind == harness.ElectionEvent:
-			elections++
+			elections = append(elections, c)
 		default:
-			candidacies++
+			candidacies = append(candidacies, c)
 		}
 	}
-	return max(elections, candidacies)
+	if len(candidacies) > len(elections) {
+		return candidacies
+	}
+	return elections
 }
 
 // notices are the moments in which the other nodes first told that the new leader leads,

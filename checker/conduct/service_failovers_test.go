@@ -40,10 +40,10 @@ func TestFailovers(t *testing.T) {
 	want := []Failover{
 		{Cause: CauseFault, FaultID: 2, Fault: "kill", Target: "leader", Old: "n1", OldTerm: 1, New: "n2", Term: 2,
 			At: 2000 * ms, Held: 10 * ms, Detected: 200 * ms, Elected: 350 * ms, Served: 500 * ms, Silence: 180 * ms, Handed: -1, Drained: -1,
-			Calls: 2, Noticed: []Notice{{"n3", 400 * ms}, {"n1", 2000 * ms}}},
+			Calls: 2, Called: []Call{{"n2", 2, 200 * ms, 180 * ms}, {"n2", 2, 300 * ms, 0}}, Noticed: []Notice{{"n3", 400 * ms}, {"n1", 2000 * ms}}},
 		{Cause: CauseHeal, FaultID: 1, Fault: "kill", Old: "n2", OldTerm: 2, New: "n3", Term: 4,
-			At: 5000 * ms, Held: -1, Detected: -1, Elected: 500 * ms, Served: 1100 * ms, Silence: -1, Handed: -1, Drained: -1, Noticed: []Notice{}},
-		{Cause: CauseNone, Old: "n3", OldTerm: 4, New: "n1", Term: 5, At: 7000 * ms, Held: -1, Detected: -1, Elected: -1, Served: -1, Silence: -1, Handed: -1, Drained: -1, Noticed: []Notice{}},
+			At: 5000 * ms, Held: -1, Detected: -1, Elected: 500 * ms, Served: 1100 * ms, Silence: -1, Handed: -1, Drained: -1, Called: []Call{}, Noticed: []Notice{}},
+		{Cause: CauseNone, Old: "n3", OldTerm: 4, New: "n1", Term: 5, At: 7000 * ms, Held: -1, Detected: -1, Elected: -1, Served: -1, Silence: -1, Handed: -1, Drained: -1, Called: []Call{}, Noticed: []Notice{}},
 	}
 	if len(d.Failovers) != len(want) {
 		t.Fatalf("%d failovers", len(d.Failovers))

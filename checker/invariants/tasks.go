@@ -178,7 +178,11 @@ func (a *taskAnalysis) fine() string {
 		slices.Sort(a.again)
 		s += fmt.Sprintf(", %d of them given to a new worker, at the median %s and at worst %s after the lease of the old one was over", a.Counts["given-again"], story.Seconds(a.again[n/2]), story.Seconds(a.again[n-1]))
 	}
-	return s + "."
+	s += "."
+	if a.workers > 1 {
+		s += fmt.Sprintf(" Tasks were spread over %d workers with a fairness of %.2f (1: all got as much when they asked).", a.workers, a.evenness)
+	}
+	return s
 }
 
 // boardsOf gathers what was done to each board.

@@ -34,8 +34,7 @@ type failoverRow struct {
 	Bars  []bar
 	// Noticed is how long it took until every node but the leaders had noticed the new one.
 	Noticed time.Duration
-	Who     string // who had noticed it when
-	Work    string // when all that waited was handed out
+	Steps   []failoverStep
 }
 
 // bar is one phase in the drawing of a failover: x and width in percent of the longest.
@@ -64,15 +63,6 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 	}
 	for _, f := range all {
 		row := failoverRow{Failover: f, Label: label(f.Fault, f.Target), Noticed: f.AllNoticed(nodes, f.Old)}
-		for i, n := range f.Noticed {
-			if i > 0 {
-				row.Who += ", "
-			}
-			row.Who += n.Node + " " + millis(n.After)
-		}
-		if f.Drained >= 0 {
-			row.Work = "all messages that waited: " + millis(f.Drained)
-		}
 		switch f.Cause {
 		case conduct.CauseFault:
 			row.Note = ""
@@ -83,7 +73,7 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 		default:
 			row.Label, row.Note = "no known cause", "counted from the election"
 		}
-		row.Bars = phaseBars(f, longest)
+		row.Bars, row.Steps = phaseBars(f, longest), steps(f, row.Label)
 		t.Rows = append(t.Rows, row)
 	}
 	t.sum()

@@ -1,0 +1,70 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"coup/checker/conduct"
+)
+
+// failoverStep is one line of a failover as it went.
+type failoverStep struct {
+	Number int // of the five steps; 0: none of them
+	At     time.Duration
+	After  string // from the cause on, with its sign
+	Text   string
+}
+
+// steps are a failover moment by moment, in the order in which they came.
+func steps(f conduct.Failover, label string) (all []failoverStep) {
+	add := func(number int, after time.Duration, format string, args ...any) {
+		sign := "+"
+		if after < 0 {
+			sign = "−"
+		}
+		all = append(all, failoverStep{number, f.At + after, sign + millis(max(after, -after)), fmt.Sprintf(format, args...)})
+	}
+	term := func(t uint64) string {
+		if t == 0 {
+			return ""
+		}
+		return fmt.Sprintf(" in term %d", t)
+	}
+	switch cause := strings.ToUpper(label[:1]) + label[1:]; f.Cause {
+	case conduct.CauseFault:
+		add(0, 0, "%s: it hits %s, which leads%s", cause, f.Old, term(f.OldTerm))
+	case conduct.CauseHeal:
+		add(0, 0, "%s: %s leads%s", cause, f.Old, term(f.OldTerm))
+	}
+	for _, c := range f.Called {
+		if c.Silence > 0 {
+			add(1, c.After-c.Silence, "%s heard a heartbeat of its leader for the last time before it called for an election", c.Node)
+		}
+		add(2, c.After, "%s called for an election%s", c.Node, term(c.Term))
+	}
+	if f.Elected >= 0 {
+		add(3, f.Elected, "%s was elected%s", f.New, term(f.Term))
+	} else {
+		add(3, 0, "%s was elected%s", f.New, term(f.Term))
+	}
+	for _, n := range f.Noticed {
+		who := n.Node
+		if who == f.Old {
+			who += ", the old leader,"
+		}
+		add(4, n.After, "%s learned that %s leads", who, f.New)
+	}
+	if f.Served >= 0 {
+		add(0, f.Served, "The first operation of a client succeeded with the new leader")
+	}
+	if f.Handed >= 0 {
+		add(5, f.Handed, "Work that was there before was first given to a client again")
+	}
+	if f.Drained >= 0 {
+		add(5, f.Drained, "The last message that had waited was given to a client")
+	}
+	slices.SortStableFunc(all, func(a, b failoverStep) int { return int(a.At - b.At) })
+	return all
+}

@@ -1,0 +1,42 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"coup/checker/conduct"
+)
+
+func TestStepsOfAFailover(t *testing.T) {
+	const ms = time.Millisecond
+	f := conduct.Failover{
+		Cause: conduct.CauseFault, Old: "n1", OldTerm: 1, New: "n2", Term: 3, At: 2000 * ms, Elected: 350 * ms, Served: 500 * ms, Handed: 700 * ms, Drained: -1,
+		Called:  []conduct.Call{{Node: "n3", Term: 2, After: 200 * ms, Silence: 210 * ms}, {Node: "n2", Term: 3, After: 300 * ms}},
+		Noticed: []conduct.Notice{{Node: "n3", After: 400 * ms}, {Node: "n1", After: 3000 * ms}},
+	}
+	var got []string
+	for _, s := range steps(f, "kill n1") {
+		got = append(got, fmt.Sprint(s.Number, " ", clock(s.At), " ", s.After, " ", s.Text))
+	}
+	want := []string{
+		"1 1.990 s −10 ms n3 heard a heartbeat of its leader for the last time before it called for an election",
+		"0 2.000 s +0 ms Kill n1: it hits n1, which leads in term 1",
+		"2 2.200 s +200 ms n3 called for an election in term 2",
+		"2 2.300 s +300 ms n2 called for an election in term 3",
+		"3 2.350 s +350 ms n2 was elected in term 3",
+		"4 2.400 s +400 ms n3 learned that n2 leads",
+		"0 2.500 s +500 ms The first operation of a client succeeded with the new leader",
+		"5 2.700 s +700 ms Work that was there before was first given to a client again",
+		"4 5.000 s +3,000 ms n1, the old leader, learned that n2 leads",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	// Where no cause is known, times count from the election.
+	f = conduct.Failover{Old: "n1", New: "n2", At: 2000 * ms, Elected: -1, Served: 20 * ms, Handed: -1, Drained: -1}
+	if s := steps(f, "no known cause"); len(s) != 2 || s[0].Text != "n2 was elected" || s[0].After != "+0 ms" {
+		t.Errorf("%+v", s)
+	}
+}
