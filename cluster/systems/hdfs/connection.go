@@ -17,15 +17,14 @@ import (
 	"time"
 
 	"coup/cluster"
+	"coup/cluster/systems/jvm"
 	"coup/harness"
 )
 
 // connection is a client of WebHDFS that knows all name nodes, and asks the one that is active. It
 // never sends a request twice.
 type connection struct {
-	access  cluster.Access
-	node    string // that was asked last
-	options cluster.Options
+	jvm.Client
 	http    http.Client
 	made    map[string]bool // directories
 	written int             // objects that were begun
@@ -35,7 +34,7 @@ var _ cluster.Storage = (*connection)(nil)
 
 // Open implements cluster.System.
 func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
-	c := &connection{access: a, node: node, options: o, made: map[string]bool{}}
+	c := &connection{Client: names.Client(a, node, o), made: map[string]bool{}}
 	c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, address string) (net.Conn, error) { return a.DialAddress(ctx, address) }}
 	return c, nil
 }
@@ -43,19 +42,6 @@ func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Co
 // Close implements cluster.Conn.
 func (c *connection) Close() error {
 	c.http.CloseIdleConnections()
-	return nil
-}
-
-// Node implements cluster.Conn.
-func (c *connection) Node() string { return c.node }
-
-// lead makes the active name node the one that is asked.
-func (c *connection) lead(ctx context.Context) error {
-	leader := leader(ctx, c.access)
-	if leader == "" {
-		return fmt.Errorf("%w: no name node says that it is active", harness.ErrFail)
-	}
-	c.node = leader
 	return nil
 }
 
@@ -79,12 +65,12 @@ func did(err error, names ...string) error {
 
 // at is a request for an operation on a path at the name node that is asked.
 func (c *connection) at(path, op string, parameters ...string) string {
-	i := slices.IndexFunc(c.access.Nodes(), func(n cluster.Node) bool { return n.Name == c.node })
+	i := slices.IndexFunc(c.Access.Nodes(), func(n cluster.Node) bool { return n.Name == c.Node() })
 	q := url.Values{"op": {op}, "user.name": {"root"}}
 	for i := 0; i+1 < len(parameters); i += 2 {
 		q.Set(parameters[i], parameters[i+1])
 	}
-	host := net.JoinHostPort(c.access.Nodes()[i].Host, strconv.Itoa(webPort))
+	host := net.JoinHostPort(c.Access.Nodes()[i].Host, strconv.Itoa(webPort))
 	return (&url.URL{Scheme: "http", Host: host, Path: "/webhdfs/v1" + path, RawQuery: q.Encode()}).String()
 }
 
@@ -158,14 +144,14 @@ func (c *connection) directory(ctx context.Context, dir string) error {
 
 // WriteObject implements cluster.Storage. The rename is one entry of the journal.
 func (c *connection) WriteObject(ctx context.Context, dir, name string, content []byte) error {
-	if err := c.lead(ctx); err != nil {
+	if err := c.Lead(ctx); err != nil {
 		return err
 	}
 	if err := c.directory(ctx, dir); err != nil {
 		return err
 	}
 	c.written++
-	draft := fmt.Sprintf("/draft/%s-%s-%d", c.options.Client, dir, c.written)
+	draft := fmt.Sprintf("/draft/%s-%s-%d", c.Options.Client, dir, c.written)
 	if _, _, err := c.through(ctx, http.MethodPut, c.at(draft, "CREATE", "overwrite", "true"), content); err != nil {
 		return fmt.Errorf("%w: a draft: %w", harness.ErrFail, err) // which nobody sees
 	}
@@ -179,7 +165,7 @@ func (c *connection) rename(ctx context.Context, from, to string) error {
 
 // RenameObject implements cluster.Storage.
 func (c *connection) RenameObject(ctx context.Context, dir, from, to string) error {
-	if err := c.lead(ctx); err != nil {
+	if err := c.Lead(ctx); err != nil {
 		return err
 	}
 	return c.rename(ctx, objectPath(dir, from), objectPath(dir, to))
@@ -188,7 +174,7 @@ func (c *connection) RenameObject(ctx context.Context, dir, from, to string) err
 // AppendObject implements cluster.Storage. A file to which somebody else appends is refused
 // before anything is written.
 func (c *connection) AppendObject(ctx context.Context, dir, name string, content []byte) error {
-	if err := c.lead(ctx); err != nil {
+	if err := c.Lead(ctx); err != nil {
 		return err
 	}
 	_, sent, err := c.through(ctx, http.MethodPost, c.at(objectPath(dir, name), "APPEND"), content)
@@ -201,10 +187,10 @@ func (c *connection) AppendObject(ctx context.Context, dir, name string, content
 // look makes sure that the name node which is asked is the active one, if reads are to be
 // linearizable: it writes something, which the journal nodes take from no other.
 func (c *connection) look(ctx context.Context, dir string) error {
-	if err := c.lead(ctx); err != nil {
+	if err := c.Lead(ctx); err != nil {
 		return err
 	}
-	if c.options.Reads == stale {
+	if c.Options.Reads == stale {
 		return nil
 	}
 	if err := c.directory(ctx, dir); err != nil {

@@ -2,7 +2,6 @@ package hdfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -32,54 +31,29 @@ func state(ctx context.Context, a cluster.Access, node string) (string, error) {
 	return said.State, err
 }
 
-// leader is the name node that says that it is active; "" if none does.
-func leader(ctx context.Context, a cluster.Access) string {
-	return jvm.Leader(ctx, a, func(ctx context.Context, node string) (bool, error) {
-		said, err := state(ctx, a, node)
-		return said == "active", err
-	})
+// names is how name nodes and data nodes are asked.
+var names = jvm.Managers{
+	Name: "name node", Leads: "active", Waits: "standby", State: state,
+	Worker: func(ctx context.Context, a cluster.Access, node string) error {
+		_, err := bean[any](ctx, a, node, "DataNode,name=DataNodeInfo")
+		return err
+	},
 }
 
 // Tells implements cluster.Informer. Several name nodes may say that they are active.
 func (System) Tells() harness.Facts { return harness.Facts{harness.Leader} }
 
-// Status implements cluster.Informer. A node that does not lead takes whoever says so for the
-// leader.
+// Status implements cluster.Informer.
 func (System) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
-	s := cluster.Status{Node: node, Role: "follower"}
-	if jvm.Is(jvm.Worker, a, node) {
-		if _, err := bean[any](ctx, a, node, "DataNode,name=DataNodeInfo"); err != nil {
-			return cluster.Status{}, fmt.Errorf("status of %s: %w", node, err)
-		}
-	} else if said, err := state(ctx, a, node); err != nil {
-		return cluster.Status{}, fmt.Errorf("status of %s: %w", node, err)
-	} else if said == "active" {
-		s.Role, s.Leader = "leader", node
-		return s, nil
-	}
-	s.Leader = leader(ctx, a)
-	return s, nil
+	return names.Status(ctx, a, node)
 }
 
 // Ready implements cluster.Readiness: one name node is active and takes writes, the others stand
 // by, and the active one has all data nodes.
 func (System) Ready(ctx context.Context, a cluster.Access, _ cluster.Options) error {
-	active := ""
-	for _, n := range jvm.Of(jvm.Manager, a.Nodes()) {
-		said, err := state(ctx, a, n.Name)
-		switch {
-		case err != nil:
-			return err
-		case said == "active" && active != "":
-			return fmt.Errorf("%s and %s are active", active, n.Name)
-		case said == "active":
-			active = n.Name
-		case said != "standby":
-			return fmt.Errorf("%s is %s", n.Name, said)
-		}
-	}
-	if active == "" {
-		return errors.New("no name node is active")
+	active, err := names.Ready(ctx, a)
+	if err != nil {
+		return err
 	}
 	said, err := bean[struct {
 		FSState          string

@@ -48,10 +48,13 @@ const (
 	stale        = "stale"        // it answers from what it has
 )
 
-// settings are what can be set, with its default, each a whole number above 0.
-var settings = map[string]string{
-	"replication":     "2",    // data nodes that have each block (dfs.replication), at most as many as there are
-	"session-timeout": "3000", // milliseconds until ZooKeeper takes a failover controller for dead that says nothing; HDFS's default is 10000
+// settings are what can be set.
+var settings = jvm.Settings{
+	Defaults: map[string]string{
+		"replication":     "2",    // data nodes that have each block (dfs.replication), at most as many as there are
+		"session-timeout": "3000", // milliseconds until ZooKeeper takes a failover controller for dead that says nothing; HDFS's default is 10000
+	},
+	Milliseconds: []string{"session-timeout"},
 }
 
 // Name implements cluster.System.
@@ -59,22 +62,8 @@ func (System) Name() string { return "hdfs" }
 
 // Check implements cluster.System.
 func (s System) Check(o cluster.Options) error {
-	switch {
-	case o.Bug != "":
-		return fmt.Errorf("hdfs has no planted bug %q, only its own: see --system-version", o.Bug)
-	case !slices.Contains([]string{"", linearizable, stale}, o.Reads):
-		return fmt.Errorf("unknown mode of reads %q; hdfs has linearizable and stale", o.Reads)
-	}
-	if err := o.CheckSettings("hdfs", slices.Sorted(maps.Keys(settings))...); err != nil {
+	if err := settings.Check("hdfs", o, linearizable, stale); err != nil {
 		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		if err := cluster.PositiveSetting(name, o.Settings[name]); err != nil {
-			return err
-		}
-	}
-	if n := o.Number("session-timeout", settings); n < 1000 {
-		return fmt.Errorf("session-timeout is at least 1000 (milliseconds), not %d", n)
 	}
 	_, err := s.Images(o)
 	return err
@@ -92,7 +81,7 @@ const (
 
 // files are the configuration of a node.
 func files(node cluster.Node, all []cluster.Node, o cluster.Options) []cluster.File {
-	core := jvm.HadoopCommon(all, o.Number("session-timeout", settings))
+	core := jvm.HadoopCommon(all, o.Number("session-timeout", settings.Defaults))
 	maps.Copy(core, map[string]string{
 		"fs.defaultFS": "hdfs://" + nameservice, "ha.health-monitor.check-interval.ms": "500", "ha.health-monitor.rpc-timeout.ms": "5000",
 		"ha.failover-controller.graceful-fence.rpc-timeout.ms": "2000", "ha.failover-controller.graceful-fence.connection.retries": "0",
@@ -106,7 +95,7 @@ func files(node cluster.Node, all []cluster.Node, o cluster.Options) []cluster.F
 		// Nothing fences a name node but the journal nodes, which take no more of what it writes.
 		"dfs.ha.fencing.methods":    "shell(true)",
 		"dfs.journalnode.edits.dir": "/data/journal", "dfs.namenode.name.dir": "/data/name", "dfs.datanode.data.dir": "/data/blocks",
-		"dfs.replication": fmt.Sprint(max(1, min(o.Number("replication", settings), workers))), "dfs.permissions.enabled": "false",
+		"dfs.replication": fmt.Sprint(max(1, min(o.Number("replication", settings.Defaults), workers))), "dfs.permissions.enabled": "false",
 		"dfs.datanode.hostname": node.Host, "dfs.namenode.datanode.registration.ip-hostname-check": "false",
 		"dfs.namenode.rpc-bind-host": "0.0.0.0", "dfs.namenode.http-bind-host": "0.0.0.0",
 		"dfs.heartbeat.interval": "1", "dfs.namenode.heartbeat.recheck-interval": "5000", "dfs.namenode.stale.datanode.interval": "3000",
@@ -183,14 +172,14 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		add("namenode", 640, jvm.RestartedAfter(prepare, java(128, "server.namenode.NameNode")))
 		add("failover", 320, jvm.RestartedAfter(zookeeper, java(64, "tools.DFSZKFailoverController")))
 	}
-	jvm.ZooKeeper(&pod, node, all, image, classpath, o.Number("session-timeout", settings))
+	jvm.ZooKeeper(&pod, node, all, image, classpath, o.Number("session-timeout", settings.Defaults))
 	return pod
 }
 
 // Timing implements cluster.Timed. Measured on a busy machine: all serve 61 to 80 s after their
 // first start; a name node that is started again is of use after about 12 s.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(o.Number("session-timeout", settings)) * time.Millisecond
+	session := time.Duration(o.Number("session-timeout", settings.Defaults)) * time.Millisecond
 	return cluster.Timing{Start: 6 * time.Minute, Restart: 20 * time.Second, Failover: session + 5*time.Second, Election: time.Minute + 2*session}
 }
 
@@ -199,20 +188,13 @@ const DefaultVersion = "3.4.2"
 
 // Images implements cluster.Imaged.
 func (System) Images(o cluster.Options) ([]images.Recipe, error) {
-	version := strings.TrimPrefix(o.Version, "v")
-	if version == "" {
-		version = DefaultVersion
-	}
-	var minor, patch int
-	if _, err := fmt.Sscanf(version, "3.%d.%d", &minor, &patch); err != nil || minor < 3 {
-		return nil, fmt.Errorf("%q is no release of hadoop from 3.3.0 on, such as %s", o.Version, DefaultVersion)
+	version, err := jvm.Release("hadoop", o, DefaultVersion, 3, 3)
+	if err != nil {
+		return nil, err
 	}
 	var jars []string
 	for _, name := range []string{"common", "hdfs", "hdfs-client"} {
 		jars = append(jars, "org.apache.hadoop:hadoop-"+name+":"+version)
 	}
-	return []images.Recipe{{Name: image, Version: version, Debian: []string{"bash", "dash", "coreutils"}, Java: &images.Java{
-		Dir: libDir, Jars: jars,
-		Without: []string{"netty-tcnative-*.jar", "*-osx-*.jar", "*-windows-*.jar", "*-linux-aarch_64.jar", "*-linux-riscv64.jar"},
-	}}}, nil
+	return []images.Recipe{jvm.Recipe(image, version, libDir, []string{"bash", "dash", "coreutils"}, jars)}, nil
 }

@@ -1,8 +1,8 @@
-// Package jvm is what systems of several programs for the JVM have in common: the
-// ZooKeeper that stands beside them, programs that are started again when they end, and jobs
-// whose effect is a line in a file.
+// Package jvm is what systems of several programs for the JVM have in common: managers of which
+// one leads, the ZooKeeper that stands beside them, programs that are started again when they end, and
+// jobs whose effect is a line in a file.
 //
-// Start with [ZooKeeper], [Restarted] and [Marks].
+// Start with [Managers], [Settings], [ZooKeeper] and [Marks].
 package jvm
 
 import (

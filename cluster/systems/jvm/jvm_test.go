@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"coup/cluster"
+	"coup/harness"
 )
 
 func nodes(roles ...string) (all []cluster.Node) {
@@ -90,29 +91,103 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// say is how managers are asked that say this of themselves; those that say nothing do not
+// answer before nobody waits any more, and n4, a worker, never does.
+func say(states map[string]string) Managers {
+	return Managers{
+		Name: "master", Leads: "lead", Waits: "wait", Recovers: []string{"recover"},
+		State: func(ctx context.Context, _ cluster.Access, node string) (string, error) {
+			if said := states[node]; said != "" {
+				return said, nil
+			}
+			if len(states) > 0 {
+				<-ctx.Done()
+			}
+			return "lead", errors.New("it does not answer")
+		},
+		Worker: func(_ context.Context, _ cluster.Access, node string) error {
+			if node == "n4" {
+				return errors.New("it does not answer")
+			}
+			return nil
+		},
+	}
+}
+
 func TestLeader(t *testing.T) {
 	a := access{}
-	says := func(yes ...string) func(context.Context, string) (bool, error) {
-		return func(ctx context.Context, node string) (bool, error) {
-			for _, y := range yes {
-				if y == node {
-					return true, nil
-				}
-			}
-			if len(yes) > 0 {
-				<-ctx.Done() // it is not waited for
-			}
-			return true, errors.New("it does not answer")
+	if got := say(map[string]string{"n2": "lead"}).Leader(t.Context(), a); got != "n2" { // n1 is not waited for
+		t.Errorf("%q leads", got)
+	}
+	for _, states := range []map[string]string{{}, {"n1": "wait", "n2": "recover"}} {
+		c := say(states).Client(a, "n3", cluster.Options{})
+		if err := c.Lead(t.Context()); !errors.Is(err, harness.ErrFail) || c.Node() != "n3" {
+			t.Errorf("%v: %s leads: %v", states, c.Node(), err)
 		}
 	}
-	if got := Leader(t.Context(), a, says("n2")); got != "n2" {
-		t.Errorf("%q leads", got)
+	c := say(map[string]string{"n1": "lead", "n2": "wait"}).Client(a, "n3", cluster.Options{})
+	if err := c.Lead(t.Context()); err != nil || c.Node() != "n1" {
+		t.Errorf("%s leads: %v", c.Node(), err)
 	}
-	if got := Leader(t.Context(), a, says()); got != "" {
-		t.Errorf("%q leads", got)
+}
+
+func TestStatus(t *testing.T) {
+	m := say(map[string]string{"n1": "lead", "n2": "recover"})
+	for node, want := range map[string]cluster.Status{
+		"n1": {Node: "n1", Role: "leader", Leader: "n1"}, "n2": {Node: "n2", Role: "candidate", Leader: "n1"}, "n3": {Node: "n3", Role: "follower", Leader: "n1"},
+	} {
+		if got, err := m.Status(t.Context(), access{}, node); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v", got, err)
+		}
 	}
-	if !Is(Worker, a, "n3") || Is(Worker, a, "n1") || Is(Worker, a, "n9") {
-		t.Error("who works")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, node := range []string{"n4", "nobody"} {
+		if got, err := m.Status(ctx, access{}, node); err == nil {
+			t.Errorf("%s: %+v", node, got)
+		}
+	}
+}
+
+func TestReady(t *testing.T) {
+	for _, x := range []struct{ n1, n2, leader string }{
+		{"lead", "wait", "n1"}, {"wait", "lead", "n2"}, {"wait", "wait", ""}, {"lead", "lead", ""}, {"lead", "recover", ""}, {"recover", "wait", ""},
+	} {
+		leader, err := say(map[string]string{"n1": x.n1, "n2": x.n2}).Ready(t.Context(), access{})
+		if leader != x.leader || (err == nil) != (x.leader != "") {
+			t.Errorf("%+v: %q, %v", x, leader, err)
+		}
+	}
+	if leader, err := say(nil).Ready(t.Context(), access{}); err == nil {
+		t.Errorf("%q of managers that do not answer", leader)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	s := Settings{
+		Defaults: map[string]string{"word": "a", "number": "1", "time": "3000"},
+		Words:    map[string][]string{"word": {"a", "b"}}, Milliseconds: []string{"time"},
+	}
+	with := func(name, value string) cluster.Options {
+		return cluster.Options{Settings: map[string]string{name: value}}
+	}
+	for _, o := range []cluster.Options{{}, {Reads: "x"}, {Reads: "y"}, with("word", "b"), with("number", "7"), with("time", "1000")} {
+		if err := s.Check("told", o, "x", "y"); err != nil {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	for _, o := range []cluster.Options{{Bug: "x"}, {Reads: "z"}, with("word", "c"), with("word", ""), with("number", "0"), with("number", "x"), with("time", "999"), with("other", "1")} {
+		if err := s.Check("told", o, "x", "y"); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
+
+func TestRelease(t *testing.T) {
+	for version, want := range map[string]string{"": "3.4.2", "3.3.0": "3.3.0", "v3.5.1": "3.5.1", "3.2.9": "", "2.10.0": "", "4.3.0": "", "3.4": "", "x": ""} {
+		if got, err := Release("hadoop", cluster.Options{Version: version}, "3.4.2", 3, 3); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", version, got, err)
+		}
 	}
 }
 

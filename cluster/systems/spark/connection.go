@@ -15,33 +15,13 @@ import (
 )
 
 // connection is a client that knows all masters, and asks the one that leads.
-type connection struct {
-	access  cluster.Access
-	node    string // that was asked last
-	options cluster.Options
-}
+type connection struct{ jvm.Client }
 
 var _ cluster.Jobs = (*connection)(nil)
 
 // Open implements cluster.System.
 func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
-	return &connection{a, node, o}, nil
-}
-
-// Close implements cluster.Conn.
-func (c *connection) Close() error { return nil }
-
-// Node implements cluster.Conn.
-func (c *connection) Node() string { return c.node }
-
-// lead makes the master that leads the node that is asked.
-func (c *connection) lead(ctx context.Context) error {
-	leader := leader(ctx, c.access)
-	if leader == "" {
-		return fmt.Errorf("%w: no master says that it leads", harness.ErrFail)
-	}
-	c.node = leader
-	return nil
+	return &connection{masters.Client(a, node, o)}, nil
 }
 
 // object is a part of a request.
@@ -49,19 +29,19 @@ type object = map[string]any
 
 // SubmitJob implements cluster.Jobs.
 func (c *connection) SubmitJob(ctx context.Context, key string, job int64) error {
-	if err := c.lead(ctx); err != nil {
+	if err := c.Lead(ctx); err != nil {
 		return err
 	}
 	name, jar := jvm.JobName(key, job), "file:"+libDir+"/own.jar"
-	r := rest.New(c.access, c.node, "rest")
+	r := rest.New(c.Access, c.Node(), "rest")
 	defer r.Close()
 	var said answer
 	err := r.Do(ctx, http.MethodPost, "/v1/submissions/create", object{
 		"action": "CreateSubmissionRequest", "clientSparkVersion": DefaultVersion, "mainClass": "Mark", "appResource": jar,
 		"appArgs": []string{jvm.MarksFile, name}, "environmentVariables": object{},
 		"sparkProperties": object{
-			"spark.app.name": name, "spark.master": masterURL(c.access.Nodes(), c.node), "spark.jars": jar,
-			"spark.driver.cores": "1", "spark.driver.memory": "128m", "spark.driver.supervise": fmt.Sprint(supervised(c.options)),
+			"spark.app.name": name, "spark.master": masterURL(c.Access.Nodes(), c.Node()), "spark.jars": jar,
+			"spark.driver.cores": "1", "spark.driver.memory": "128m", "spark.driver.supervise": fmt.Sprint(supervised(c.Options)),
 			"spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
 		},
 	}, &said)
@@ -101,17 +81,17 @@ const standby = "Current state is not alive"
 // LookAtJobs implements cluster.Jobs. Masters tell the drivers that wait or run by names of their own,
 // so that nothing is said of the state of a job.
 func (c *connection) LookAtJobs(ctx context.Context, key string) (cluster.JobsSeen, error) {
-	if err := c.lead(ctx); err != nil {
+	if err := c.Lead(ctx); err != nil {
 		return cluster.JobsSeen{}, err
 	}
-	said, err := ask(ctx, c.access, c.node)
+	said, err := ask(ctx, c.Access, c.Node())
 	if err == nil && said.Status != "ALIVE" {
-		err = fmt.Errorf("%s is %s", c.node, said.Status)
+		err = fmt.Errorf("%s is %s", c.Node(), said.Status)
 	}
 	if err != nil {
 		return cluster.JobsSeen{}, fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}
-	marks, err := jvm.Marks(ctx, c.access, jvm.Of(jvm.Worker, c.access.Nodes()), "worker", key)
+	marks, err := jvm.Marks(ctx, c.Access, jvm.Of(jvm.Worker, c.Access.Nodes()), "worker", key)
 	if err != nil {
 		return cluster.JobsSeen{}, fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}

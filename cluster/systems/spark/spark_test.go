@@ -50,18 +50,18 @@ func TestPod(t *testing.T) {
 	}
 }
 
-// masters are masters that say what the test tells them to.
-type masters struct {
+// access is the way to masters that say what the test tells them to.
+type access struct {
 	cluster.Access
 	servers map[string]string // by node and port
 }
 
-func (m masters) Nodes() []cluster.Node { return all }
-func (m masters) Dial(ctx context.Context, node, port string) (net.Conn, error) {
+func (m access) Nodes() []cluster.Node { return all }
+func (m access) Dial(ctx context.Context, node, port string) (net.Conn, error) {
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", m.servers[node+port])
 }
-func (m masters) Exec(context.Context, string, string, ...string) ([]byte, error) {
+func (m access) Exec(context.Context, string, string, ...string) ([]byte, error) {
 	return []byte("k-1\nk-1\n"), nil
 }
 
@@ -78,7 +78,7 @@ func TestJobs(t *testing.T) {
 		}
 	}))
 	defer rest.Close()
-	a := masters{servers: map[string]string{"n1web": "127.0.0.1:1", "n2web": web.Listener.Addr().String(), "n2rest": rest.Listener.Addr().String()}}
+	a := access{servers: map[string]string{"n1web": "127.0.0.1:1", "n2web": web.Listener.Addr().String(), "n2rest": rest.Listener.Addr().String()}}
 	conn, err := System{}.Open(a, "n1", cluster.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package spark
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -26,67 +25,49 @@ func ask(ctx context.Context, a cluster.Access, node string) (t told, err error)
 	return t, err
 }
 
-// leader is the master that says that it leads; "" if none does.
-func leader(ctx context.Context, a cluster.Access) string {
-	return jvm.Leader(ctx, a, func(ctx context.Context, node string) (bool, error) {
+// masters is how masters and workers are asked.
+var masters = jvm.Managers{
+	Name: "master", Leads: "ALIVE", Waits: "STANDBY", Recovers: []string{"RECOVERING", "COMPLETING_RECOVERY"},
+	State: func(ctx context.Context, a cluster.Access, node string) (string, error) {
 		t, err := ask(ctx, a, node)
-		return t.Status == "ALIVE", err
-	})
+		return t.Status, err
+	},
+	Worker: func(ctx context.Context, a cluster.Access, node string) error {
+		_, err := ask(ctx, a, node)
+		return err
+	},
 }
 
 // Tells implements cluster.Informer: masters have no terms.
 func (System) Tells() harness.Facts { return harness.Facts{harness.Leader} }
 
-// Status implements cluster.Informer. A node that does not lead takes whoever says so for the
-// leader: a standby knows nothing of the others.
+// Status implements cluster.Informer.
 func (System) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
-	t, err := ask(ctx, a, node)
-	if err != nil {
-		return cluster.Status{}, fmt.Errorf("status of %s: %w", node, err)
-	}
-	s := cluster.Status{Node: node, Role: "follower"}
-	switch t.Status {
-	case "ALIVE":
-		s.Role, s.Leader = "leader", node
-		return s, nil
-	case "RECOVERING", "COMPLETING_RECOVERY":
-		s.Role = "candidate"
-	}
-	s.Leader = leader(ctx, a)
-	return s, nil
+	return masters.Status(ctx, a, node)
 }
 
 // Ready implements cluster.Readiness: one master leads, the others stand by, and the leader has
 // all workers.
 func (System) Ready(ctx context.Context, a cluster.Access, _ cluster.Options) error {
-	leads, alive := "", 0
-	for _, n := range jvm.Of(jvm.Manager, a.Nodes()) {
-		t, err := ask(ctx, a, n.Name)
-		switch {
-		case err != nil:
-			return err
-		case t.Status == "ALIVE" && leads != "":
-			return fmt.Errorf("%s and %s lead", leads, n.Name)
-		case t.Status == "ALIVE":
-			leads = n.Name
-			for _, w := range t.Workers {
-				if w.State == "ALIVE" {
-					alive++
-				}
-			}
-		case t.Status != "STANDBY":
-			return fmt.Errorf("%s is %s", n.Name, t.Status)
+	leader, err := masters.Ready(ctx, a)
+	if err != nil {
+		return err
+	}
+	t, err := ask(ctx, a, leader)
+	if err != nil {
+		return err
+	}
+	alive, workers := 0, jvm.Of(jvm.Worker, a.Nodes())
+	for _, w := range t.Workers {
+		if w.State == "ALIVE" {
+			alive++
 		}
 	}
-	if leads == "" {
-		return errors.New("no master leads")
-	}
-	workers := jvm.Of(jvm.Worker, a.Nodes())
 	if alive < len(workers) {
-		return fmt.Errorf("%s has %d of %d workers", leads, alive, len(workers))
+		return fmt.Errorf("%s has %d of %d workers", leader, alive, len(workers))
 	}
 	for _, w := range workers {
-		if _, err := ask(ctx, a, w.Name); err != nil {
+		if err := masters.Worker(ctx, a, w.Name); err != nil {
 			return err
 		}
 	}

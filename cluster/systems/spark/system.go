@@ -9,8 +9,6 @@ package spark
 import (
 	_ "embed"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,42 +41,27 @@ const (
 	restPort      = 6066
 )
 
-// settings are what can be set, with its default.
-var settings = map[string]string{
-	"supervise":       "true", // a driver that is lost is run again (--supervise); Spark's default is false
-	"cores":           "2",    // drivers that a worker runs at a time
-	"session-timeout": "3000", // milliseconds until ZooKeeper takes a master for dead that says nothing; Spark asks for 60000
-	"worker-timeout":  "10",   // seconds after which a worker is lost that says nothing (spark.worker.timeout); Spark's default is 60
+// settings are what can be set.
+var settings = jvm.Settings{
+	Defaults: map[string]string{
+		"supervise":       "true", // a driver that is lost is run again (--supervise); Spark's default is false
+		"cores":           "2",    // drivers that a worker runs at a time
+		"session-timeout": "3000", // milliseconds until ZooKeeper takes a master for dead that says nothing; Spark asks for 60000
+		"worker-timeout":  "10",   // seconds after which a worker is lost that says nothing (spark.worker.timeout); Spark's default is 60
+	},
+	Words:        map[string][]string{"supervise": {"true", "false"}},
+	Milliseconds: []string{"session-timeout"},
 }
 
-func supervised(o cluster.Options) bool { return o.Setting("supervise", settings) == "true" }
+func supervised(o cluster.Options) bool { return o.Setting("supervise", settings.Defaults) == "true" }
 
 // Name implements cluster.System.
 func (System) Name() string { return "spark" }
 
 // Check implements cluster.System.
 func (s System) Check(o cluster.Options) error {
-	switch {
-	case o.Bug != "":
-		return fmt.Errorf("spark has no planted bug %q, only its own: see --system-version", o.Bug)
-	case o.Reads != "" && o.Reads != "linearizable":
-		return fmt.Errorf("spark has no mode of reads %q", o.Reads)
-	}
-	if err := o.CheckSettings("spark", slices.Sorted(maps.Keys(settings))...); err != nil {
+	if err := settings.Check("spark", o, "linearizable"); err != nil {
 		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		value := o.Settings[name]
-		if name == "supervise" {
-			if value != "true" && value != "false" {
-				return fmt.Errorf("supervise is true or false, not %q", value)
-			}
-		} else if err := cluster.PositiveSetting(name, value); err != nil {
-			return err
-		}
-	}
-	if n := o.Number("session-timeout", settings); n < 1000 {
-		return fmt.Errorf("session-timeout is at least 1000 (milliseconds), not %d", n)
 	}
 	_, err := s.Images(o)
 	return err
@@ -136,26 +119,26 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		options = append(options, "-Dspark.worker.initialRegistrationRetries=2", "-Dspark.worker.maxRegistrationRetries=2")
 		program.Entrypoint = jvm.Restarted(jvm.Java(192, libDir+"/*", options, "org.apache.spark.deploy.worker.Worker",
 			"--host", node.Host, "--port", strconv.Itoa(workerPort), "--webui-port", strconv.Itoa(workerWebPort),
-			"-c", o.Setting("cores", settings), "-m", "2g", "-d", "/data/work", "spark://"+strings.Join(masters, ",")))
+			"-c", o.Setting("cores", settings.Defaults), "-m", "2g", "-d", "/data/work", "spark://"+strings.Join(masters, ",")))
 		pod.Ports = []cluster.Port{{Name: "web", Number: workerWebPort}, {Name: "worker", Number: workerPort, Peers: true}}
 		pod.Files = append(pod.Files, jvm.Marked())
 	} else {
 		program.Name = "master"
 		options = append(options, "-Dspark.deploy.recoveryMode=ZOOKEEPER", "-Dspark.deploy.zookeeper.url="+jvm.Quorum(all), "-Dspark.deploy.zookeeper.dir=/spark",
-			"-Dspark.master.rest.enabled=true", "-Dspark.master.rest.host=0.0.0.0", "-Dspark.worker.timeout="+o.Setting("worker-timeout", settings))
+			"-Dspark.master.rest.enabled=true", "-Dspark.master.rest.host=0.0.0.0", "-Dspark.worker.timeout="+o.Setting("worker-timeout", settings.Defaults))
 		program.Entrypoint = jvm.Restarted(jvm.Java(192, libDir+"/*", options, "org.apache.spark.deploy.master.Master",
 			"--host", node.Host, "--port", strconv.Itoa(masterPort), "--webui-port", strconv.Itoa(masterWebPort)))
 		pod.Ports = []cluster.Port{{Name: "web", Number: masterWebPort}, {Name: "rest", Number: restPort}, {Name: "master", Number: masterPort, Peers: true}}
 	}
 	pod.Containers = []cluster.Container{program}
-	jvm.ZooKeeper(&pod, node, all, "spark", libDir+"/*", o.Number("session-timeout", settings))
+	jvm.ZooKeeper(&pod, node, all, "spark", libDir+"/*", o.Number("session-timeout", settings.Defaults))
 	return pod
 }
 
 // Timing implements cluster.Timed. A master takes over when the session of the old one is over,
 // and waits for the workers to come to it.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(o.Number("session-timeout", settings)) * time.Millisecond
+	session := time.Duration(o.Number("session-timeout", settings.Defaults)) * time.Millisecond
 	return cluster.Timing{Start: 4 * time.Minute, Restart: 12 * time.Second, Failover: session + 4*time.Second, Election: time.Minute + 2*session}
 }
 
@@ -173,18 +156,12 @@ var mark string
 
 // Images implements cluster.Imaged.
 func (System) Images(o cluster.Options) ([]images.Recipe, error) {
-	version := strings.TrimPrefix(o.Version, "v")
-	if version == "" {
-		version = DefaultVersion
+	version, err := jvm.Release("spark", o, DefaultVersion, 4, 0)
+	if err != nil {
+		return nil, err
 	}
-	var minor, patch int
-	if _, err := fmt.Sscanf(version, "4.%d.%d", &minor, &patch); err != nil {
-		return nil, fmt.Errorf("%q is no release of spark 4, such as %s", o.Version, DefaultVersion)
-	}
-	return []images.Recipe{{Name: "spark", Version: version, Debian: []string{"dash", "coreutils"}, Java: &images.Java{
-		Dir: libDir, Jars: []string{"org.apache.spark:spark-core_2.13:" + version}, Modules: []string{"jdk.incubator.vector"},
-		Sources: map[string]string{"Mark.java": mark},
-		Without: []string{"rocksdbjni-*.jar", "icu4j-*.jar", "leveldbjni-*.jar", "avro-ipc-*.jar", "avro-mapred-*.jar", "netty-tcnative-*.jar",
-			"*-osx-*.jar", "*-windows-*.jar", "*-linux-aarch_64.jar", "*-linux-riscv64.jar"},
-	}}}, nil
+	r := jvm.Recipe("spark", version, libDir, []string{"dash", "coreutils"}, []string{"org.apache.spark:spark-core_2.13:" + version},
+		"rocksdbjni-*.jar", "icu4j-*.jar", "leveldbjni-*.jar", "avro-ipc-*.jar", "avro-mapred-*.jar")
+	r.Java.Modules, r.Java.Sources = []string{"jdk.incubator.vector"}, map[string]string{"Mark.java": mark}
+	return []images.Recipe{r}, nil
 }

@@ -14,33 +14,13 @@ import (
 )
 
 // connection is a client that knows all managers, and asks the one that is active.
-type connection struct {
-	access  cluster.Access
-	node    string // that was asked last
-	options cluster.Options
-}
+type connection struct{ jvm.Client }
 
 var _ cluster.Jobs = (*connection)(nil)
 
 // Open implements cluster.System.
 func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
-	return &connection{a, node, o}, nil
-}
-
-// Close implements cluster.Conn.
-func (c *connection) Close() error { return nil }
-
-// Node implements cluster.Conn.
-func (c *connection) Node() string { return c.node }
-
-// lead makes the active manager the node that is asked.
-func (c *connection) lead(ctx context.Context) error {
-	leader := leader(ctx, c.access)
-	if leader == "" {
-		return fmt.Errorf("%w: not one manager says that it is active", harness.ErrFail)
-	}
-	c.node = leader
-	return nil
+	return &connection{managers.Client(a, node, o)}, nil
 }
 
 // object is a part of a request.
@@ -50,10 +30,10 @@ const as = "?user.name=root"
 
 // SubmitJob implements cluster.Jobs.
 func (c *connection) SubmitJob(ctx context.Context, key string, job int64) error {
-	if err := c.lead(ctx); err != nil {
+	if err := c.Lead(ctx); err != nil {
 		return err
 	}
-	r := rest.New(c.access, c.node, "web")
+	r := rest.New(c.Access, c.Node(), "web")
 	defer r.Close()
 	var made struct {
 		ID string `json:"application-id"`
@@ -72,7 +52,7 @@ func (c *connection) SubmitJob(ctx context.Context, key string, job int64) error
 	if standby(err) {
 		return fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}
-	if err != nil || !saved(c.options) {
+	if err != nil || !saved(c.Options) {
 		return err
 	}
 	for {
@@ -93,7 +73,7 @@ func (c *connection) SubmitJob(ctx context.Context, key string, job int64) error
 
 // LookAtJobs implements cluster.Jobs.
 func (c *connection) LookAtJobs(ctx context.Context, key string) (seen cluster.JobsSeen, err error) {
-	if err := c.lead(ctx); err != nil {
+	if err := c.Lead(ctx); err != nil {
 		return seen, err
 	}
 	var said struct {
@@ -101,7 +81,7 @@ func (c *connection) LookAtJobs(ctx context.Context, key string) (seen cluster.J
 			App []struct{ Name, State, FinalStatus string }
 		}
 	}
-	if err := get(ctx, c.access, c.node, "/cluster/apps", &said); err != nil {
+	if err := get(ctx, c.Access, c.Node(), "/cluster/apps", &said); err != nil {
 		return seen, fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}
 	states, busy := map[int64]string{}, 0
@@ -114,7 +94,7 @@ func (c *connection) LookAtJobs(ctx context.Context, key string) (seen cluster.J
 			states[job] = state
 		}
 	}
-	marks, err := jvm.Marks(ctx, c.access, jvm.Of(jvm.Worker, c.access.Nodes()), "nodemanager", key)
+	marks, err := jvm.Marks(ctx, c.Access, jvm.Of(jvm.Worker, c.Access.Nodes()), "nodemanager", key)
 	if err != nil {
 		return seen, fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}

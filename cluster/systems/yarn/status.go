@@ -27,54 +27,28 @@ func state(ctx context.Context, a cluster.Access, node string) (string, error) {
 	return said.ClusterInfo.HAState, err
 }
 
-// leader is the manager that says that it is active; "" if none does.
-func leader(ctx context.Context, a cluster.Access) string {
-	return jvm.Leader(ctx, a, func(ctx context.Context, node string) (bool, error) {
-		said, err := state(ctx, a, node)
-		return said == "ACTIVE", err
-	})
+// managers is how resource managers and node managers are asked.
+var managers = jvm.Managers{
+	Name: "manager", Leads: "ACTIVE", Waits: "STANDBY", State: state,
+	Worker: func(ctx context.Context, a cluster.Access, node string) error {
+		return get(ctx, a, node, "/node/info", nil)
+	},
 }
 
 // Tells implements cluster.Informer: managers have no terms.
 func (System) Tells() harness.Facts { return harness.Facts{harness.Leader} }
 
-// Status implements cluster.Informer. A node that does not lead takes whoever says so for the
-// leader: a standby does not know.
+// Status implements cluster.Informer.
 func (System) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
-	s := cluster.Status{Node: node, Role: "follower"}
-	if jvm.Is(jvm.Worker, a, node) {
-		if err := get(ctx, a, node, "/node/info", nil); err != nil {
-			return cluster.Status{}, fmt.Errorf("status of %s: %w", node, err)
-		}
-	} else if said, err := state(ctx, a, node); err != nil {
-		return cluster.Status{}, fmt.Errorf("status of %s: %w", node, err)
-	} else if said == "ACTIVE" {
-		s.Role, s.Leader = "leader", node
-		return s, nil
-	}
-	s.Leader = leader(ctx, a)
-	return s, nil
+	return managers.Status(ctx, a, node)
 }
 
 // Ready implements cluster.Readiness: one manager is active, the others stand by, and the active
 // one has all nodes.
 func (System) Ready(ctx context.Context, a cluster.Access, _ cluster.Options) error {
-	active := ""
-	for _, n := range jvm.Of(jvm.Manager, a.Nodes()) {
-		said, err := state(ctx, a, n.Name)
-		switch {
-		case err != nil:
-			return err
-		case said == "ACTIVE" && active != "":
-			return fmt.Errorf("%s and %s are active", active, n.Name)
-		case said == "ACTIVE":
-			active = n.Name
-		case said != "STANDBY":
-			return fmt.Errorf("%s is %s", n.Name, said)
-		}
-	}
-	if active == "" {
-		return errors.New("no manager is active")
+	active, err := managers.Ready(ctx, a)
+	if err != nil {
+		return err
 	}
 	var said struct {
 		ClusterMetrics struct{ ActiveNodes int }

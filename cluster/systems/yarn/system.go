@@ -9,8 +9,6 @@ package yarn
 import (
 	_ "embed"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -40,46 +38,29 @@ const (
 	nodePort    = 8041
 )
 
-// settings are what can be set, with its default.
-var settings = map[string]string{
-	"submit":          "saved", // when a client takes an application for submitted: saved, by the manager in ZooKeeper, or accepted, with the answer 202
-	"attempts":        "2",     // how often an application is tried (yarn.resourcemanager.am.max-attempts)
-	"slots":           "2",     // applications that a node runs at a time
-	"session-timeout": "3000",  // milliseconds until ZooKeeper takes a manager for dead that says nothing; YARN's default is 10000
-	"node-timeout":    "10000", // milliseconds after which a node is lost that says nothing; YARN's default is 600000
-	"attempt-timeout": "30000", // milliseconds after which an attempt is lost that says nothing, such as one that takes so long to start; YARN's default is 600000
+// settings are what can be set.
+var settings = jvm.Settings{
+	Defaults: map[string]string{
+		"submit":          "saved", // when a client takes an application for submitted: saved, by the manager in ZooKeeper, or accepted, with the answer 202
+		"attempts":        "2",     // how often an application is tried (yarn.resourcemanager.am.max-attempts)
+		"slots":           "2",     // applications that a node runs at a time
+		"session-timeout": "3000",  // milliseconds until ZooKeeper takes a manager for dead that says nothing; YARN's default is 10000
+		"node-timeout":    "10000", // milliseconds after which a node is lost that says nothing; YARN's default is 600000
+		"attempt-timeout": "30000", // milliseconds after which an attempt is lost that says nothing, such as one that takes so long to start; YARN's default is 600000
+	},
+	Words:        map[string][]string{"submit": {"saved", "accepted"}},
+	Milliseconds: []string{"session-timeout", "node-timeout", "attempt-timeout"},
 }
 
-func saved(o cluster.Options) bool { return o.Setting("submit", settings) == "saved" }
+func saved(o cluster.Options) bool { return o.Setting("submit", settings.Defaults) == "saved" }
 
 // Name implements cluster.System.
 func (System) Name() string { return "yarn" }
 
 // Check implements cluster.System.
 func (s System) Check(o cluster.Options) error {
-	switch {
-	case o.Bug != "":
-		return fmt.Errorf("yarn has no planted bug %q, only its own: see --system-version", o.Bug)
-	case o.Reads != "" && o.Reads != "linearizable":
-		return fmt.Errorf("yarn has no mode of reads %q", o.Reads)
-	}
-	if err := o.CheckSettings("yarn", slices.Sorted(maps.Keys(settings))...); err != nil {
+	if err := settings.Check("yarn", o, "linearizable"); err != nil {
 		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
-		value := o.Settings[name]
-		if name == "submit" {
-			if value != "saved" && value != "accepted" {
-				return fmt.Errorf("submit is saved or accepted, not %q", value)
-			}
-		} else if err := cluster.PositiveSetting(name, value); err != nil {
-			return err
-		}
-	}
-	for _, name := range []string{"session-timeout", "node-timeout", "attempt-timeout"} {
-		if n := o.Number(name, settings); n < 1000 {
-			return fmt.Errorf("%s is at least 1000 (milliseconds), not %d", name, n)
-		}
 	}
 	_, err := s.Images(o)
 	return err
@@ -96,7 +77,7 @@ func (System) Loses(o cluster.Options) string {
 // Isolation implements cluster.Isolated: the level of the workload jobs. An attempt that is lost
 // with its node is an attempt, whether it has left its mark or not.
 func (System) Isolation(o cluster.Options) string {
-	if o.Number("attempts", settings) > 1 {
+	if o.Number("attempts", settings.Defaults) > 1 {
 		return invariants.Accounted
 	}
 	return invariants.AtMostOnce
@@ -114,9 +95,9 @@ const (
 
 // Pod implements cluster.System.
 func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
-	core := jvm.HadoopCommon(all, o.Number("session-timeout", settings))
+	core := jvm.HadoopCommon(all, o.Number("session-timeout", settings.Defaults))
 	core["fs.defaultFS"] = "file:///"
-	memory := fmt.Sprint(slot * o.Number("slots", settings))
+	memory := fmt.Sprint(slot * o.Number("slots", settings.Defaults))
 	site := map[string]string{
 		"yarn.resourcemanager.ha.enabled": "true", "yarn.resourcemanager.cluster-id": "coup",
 		"yarn.resourcemanager.recovery.enabled":                   "true",
@@ -125,9 +106,9 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		"yarn.resourcemanager.bind-host":                          "0.0.0.0",
 		"yarn.resourcemanager.scheduler.class":                    "org.apache.hadoop.yarn.server.resourcemanager.scheduler.fifo.FifoScheduler",
 		"yarn.scheduler.minimum-allocation-mb":                    "64",
-		"yarn.resourcemanager.am.max-attempts":                    o.Setting("attempts", settings),
-		"yarn.am.liveness-monitor.expiry-interval-ms":             o.Setting("attempt-timeout", settings),
-		"yarn.nm.liveness-monitor.expiry-interval-ms":             o.Setting("node-timeout", settings),
+		"yarn.resourcemanager.am.max-attempts":                    o.Setting("attempts", settings.Defaults),
+		"yarn.am.liveness-monitor.expiry-interval-ms":             o.Setting("attempt-timeout", settings.Defaults),
+		"yarn.nm.liveness-monitor.expiry-interval-ms":             o.Setting("node-timeout", settings.Defaults),
 		"yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "500",
 		// Whoever looks for the active manager asks one after the other.
 		"yarn.client.failover-sleep-base-ms": "100", "yarn.client.failover-sleep-max-ms": "500", "yarn.resourcemanager.connect.retry-interval.ms": "500",
@@ -167,14 +148,14 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 		pod.Ports = []cluster.Port{{Name: "web", Number: webPort}}
 	}
 	pod.Containers = []cluster.Container{program}
-	jvm.ZooKeeper(&pod, node, all, image, classpath, o.Number("session-timeout", settings))
+	jvm.ZooKeeper(&pod, node, all, image, classpath, o.Number("session-timeout", settings.Defaults))
 	return pod
 }
 
 // Timing implements cluster.Timed. A manager takes over when the session of the old one is over,
 // and then reads what is stored.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(o.Number("session-timeout", settings)) * time.Millisecond
+	session := time.Duration(o.Number("session-timeout", settings.Defaults)) * time.Millisecond
 	return cluster.Timing{Start: 4 * time.Minute, Restart: 15 * time.Second, Failover: session + 4*time.Second, Election: time.Minute + 2*session}
 }
 
@@ -186,20 +167,15 @@ var mark string
 
 // Images implements cluster.Imaged. An application is started by a script of bash.
 func (System) Images(o cluster.Options) ([]images.Recipe, error) {
-	version := strings.TrimPrefix(o.Version, "v")
-	if version == "" {
-		version = DefaultVersion
-	}
-	var minor, patch int
-	if _, err := fmt.Sscanf(version, "3.%d.%d", &minor, &patch); err != nil || minor < 3 {
-		return nil, fmt.Errorf("%q is no release of hadoop from 3.3.0 on, such as %s", o.Version, DefaultVersion)
+	version, err := jvm.Release("hadoop", o, DefaultVersion, 3, 3)
+	if err != nil {
+		return nil, err
 	}
 	var jars []string
 	for _, name := range []string{"resourcemanager", "nodemanager", "timelineservice"} {
 		jars = append(jars, "org.apache.hadoop:hadoop-yarn-server-"+name+":"+version)
 	}
-	return []images.Recipe{{Name: image, Version: version, Debian: []string{"bash", "dash", "coreutils", "findutils"}, Java: &images.Java{
-		Dir: libDir, Jars: jars, Sources: map[string]string{"Mark.java": mark},
-		Without: []string{"netty-tcnative-*.jar", "*-osx-*.jar", "*-windows-*.jar", "*-linux-aarch_64.jar", "*-linux-riscv64.jar"},
-	}}}, nil
+	r := jvm.Recipe(image, version, libDir, []string{"bash", "dash", "coreutils", "findutils"}, jars)
+	r.Java.Sources = map[string]string{"Mark.java": mark}
+	return []images.Recipe{r}, nil
 }
