@@ -822,6 +822,16 @@ func attempts(conn cluster.Conn) (all []attempt) {
 				return got != nil && *got == v, err
 			}})
 	}
+	if _, ok := conn.(cluster.Storage); ok {
+		all = append(all, attempt{"write of an object",
+			func(ctx context.Context, c cluster.Conn, dir string, v int64) error {
+				return c.(cluster.Storage).WriteObject(ctx, dir, fmt.Sprint(v), fmt.Append(nil, "object ", v))
+			},
+			func(ctx context.Context, c cluster.Conn, dir string, v int64) (bool, error) {
+				_, found, err := c.(cluster.Storage).ReadObject(ctx, dir, fmt.Sprint(v))
+				return found, err
+			}})
+	}
 	return all
 }
 
