@@ -63,15 +63,19 @@ func did(err error, names ...string) error {
 	return err
 }
 
+// asked is the address of a port of the name node that is asked.
+func (c *connection) asked(port int) string {
+	i := slices.IndexFunc(c.Access.Nodes(), func(n cluster.Node) bool { return n.Name == c.Node() })
+	return net.JoinHostPort(c.Access.Nodes()[i].Host, strconv.Itoa(port))
+}
+
 // at is a request for an operation on a path at the name node that is asked.
 func (c *connection) at(path, op string, parameters ...string) string {
-	i := slices.IndexFunc(c.Access.Nodes(), func(n cluster.Node) bool { return n.Name == c.Node() })
 	q := url.Values{"op": {op}, "user.name": {"root"}}
 	for i := 0; i+1 < len(parameters); i += 2 {
 		q.Set(parameters[i], parameters[i+1])
 	}
-	host := net.JoinHostPort(c.Access.Nodes()[i].Host, strconv.Itoa(webPort))
-	return (&url.URL{Scheme: "http", Host: host, Path: "/webhdfs/v1" + path, RawQuery: q.Encode()}).String()
+	return (&url.URL{Scheme: "http", Host: c.asked(webPort), Path: "/webhdfs/v1" + path, RawQuery: q.Encode()}).String()
 }
 
 // do sends a request and returns the body of its answer. Its error is a [refusal] if the answer
@@ -118,8 +122,27 @@ func (c *connection) through(ctx context.Context, method, address string, body [
 	if to.Location == "" {
 		return nil, false, errors.New("the name node names no data node")
 	}
+	if method == http.MethodGet && c.Options.Reads != stale {
+		if to.Location, err = c.pinned(to.Location); err != nil {
+			return nil, false, err
+		}
+	}
 	text, err = c.do(ctx, method, to.Location, body)
 	return text, true, err
+}
+
+// pinned makes a data node ask the name node for the blocks of a file that was asked before. Left
+// to itself it asks the first that says it is active, which may be one that was replaced and was
+// frozen meanwhile.
+func (c *connection) pinned(location string) (string, error) {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	q.Set("namenoderpcaddress", c.asked(namePort))
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }
 
 func dirPath(dir string) string          { return "/coup/" + dir }
@@ -171,17 +194,22 @@ func (c *connection) RenameObject(ctx context.Context, dir, from, to string) err
 	return c.rename(ctx, objectPath(dir, from), objectPath(dir, to))
 }
 
-// AppendObject implements cluster.Storage. A file to which somebody else appends is refused
-// before anything is written.
+// AppendObject implements cluster.Storage. What a data node says afterwards may be of a step that
+// came after the bytes were written: it goes from name node to name node by itself, and the file may be
+// replaced meanwhile. So only what the first step alone says means that nothing was done.
 func (c *connection) AppendObject(ctx context.Context, dir, name string, content []byte) error {
 	if err := c.Lead(ctx); err != nil {
 		return err
 	}
 	_, sent, err := c.through(ctx, http.MethodPost, c.at(objectPath(dir, name), "APPEND"), content)
-	if err != nil && !sent {
+	switch {
+	case err == nil:
+		return nil
+	case !sent, is(err, "AlreadyBeingCreatedException", "RecoveryInProgressException"),
+		is(err, "FileNotFoundException") && strings.Contains(err.Error(), "Failed to append to non-existent file"):
 		return fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}
-	return did(err, "FileNotFoundException", "AlreadyBeingCreatedException", "RecoveryInProgressException")
+	return err
 }
 
 // look makes sure that the name node which is asked is the active one, if reads are to be

@@ -82,7 +82,8 @@ func (a access) DialAddress(ctx context.Context, address string) (net.Conn, erro
 // wrong is an answer that is an exception.
 func wrong(w http.ResponseWriter, name string) {
 	w.WriteHeader(http.StatusForbidden)
-	fmt.Fprintf(w, `{"RemoteException": {"exception": %q, "message": "why\nand where"}}`, name)
+	name, why, _ := strings.Cut(name, ": ")
+	fmt.Fprintf(w, `{"RemoteException": {"exception": %q, "message": "why %s\nand where"}}`, name, why)
 }
 
 func TestStorage(t *testing.T) {
@@ -104,11 +105,13 @@ func TestStorage(t *testing.T) {
 		case op == "LISTSTATUS":
 			io.WriteString(w, `{"FileStatuses": {"FileStatus": [{"pathSuffix": "a"}, {"pathSuffix": "b"}]}}`)
 		case q.Get("noredirect") == "true":
-			fmt.Fprintf(w, `{"Location": "http://10.0.0.3:9864/webhdfs/v1/x?op=%s"}`, op)
+			fmt.Fprintf(w, `{"Location": "http://10.0.0.3:9864/webhdfs/v1/x?op=%s&namenoderpcaddress=coup"}`, op)
 		}
 	}))
 	defer name.Close()
+	at := "" // the name node that the data node is to ask
 	data := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at = r.URL.Query().Get("namenoderpcaddress")
 		if said["data"] != "" {
 			wrong(w, said["data"])
 		} else if r.Method == http.MethodGet {
@@ -142,7 +145,10 @@ func TestStorage(t *testing.T) {
 		{"CREATE", "StandbyException", write, true}, {"data", "IOException", write, true}, // a draft is seen by nobody
 		{"RENAME", "StandbyException", write, true}, {"RENAME", "IOException", write, false},
 		{"RENAME", "FileNotFoundException", rename, true}, {"RENAME", "RetriableException", rename, false},
-		{"APPEND", "StandbyException", add, true}, {"data", "FileNotFoundException", add, true}, {"data", "AlreadyBeingCreatedException", add, true}, {"data", "IOException", add, false},
+		{"APPEND", "StandbyException", add, true}, {"data", "AlreadyBeingCreatedException", add, true}, {"data", "IOException", add, false},
+		{"data", "FileNotFoundException: Failed to append to non-existent file /x", add, true},
+		// The bytes may be there: the file was replaced before it was closed, or no name node leads any more.
+		{"data", "FileNotFoundException: File does not exist: /x", add, false}, {"data", "StandbyException", add, false},
 	} {
 		clear(said)
 		said[x.op] = x.exception
@@ -154,17 +160,18 @@ func TestStorage(t *testing.T) {
 	for _, one := range []struct {
 		*connection
 		want []string
-	}{{c, []string{"SETTIMES", "LISTSTATUS", "SETTIMES", "OPEN"}}, {hasty, []string{"LISTSTATUS", "OPEN"}}} {
+		at   string
+	}{{c, []string{"SETTIMES", "LISTSTATUS", "SETTIMES", "OPEN"}, "10.0.0.2:8020"}, {hasty, []string{"LISTSTATUS", "OPEN"}, "coup"}} {
 		asked = nil
 		names, err := one.ListObjects(t.Context(), "d")
 		content, found, err2 := one.ReadObject(t.Context(), "d", "a")
-		if err != nil || err2 != nil || !slices.Equal(names, []string{"a", "b"}) || !found || string(content) != "content" || !slices.Equal(asked, one.want) {
-			t.Errorf("%v, %v, %s, %v; asked %v", names, err, content, err2, asked)
+		if err != nil || err2 != nil || !slices.Equal(names, []string{"a", "b"}) || !found || string(content) != "content" || !slices.Equal(asked, one.want) || at != one.at {
+			t.Errorf("%v, %v, %s, %v; asked %v, and then %s", names, err, content, err2, asked, at)
 		}
 	}
-	for _, at := range []string{"OPEN", "data"} {
+	for _, which := range []string{"OPEN", "data"} {
 		clear(said)
-		said[at] = "FileNotFoundException"
+		said[which] = "FileNotFoundException"
 		if _, found, err := c.ReadObject(t.Context(), "d", "a"); found || err != nil {
 			t.Errorf("no file: %v, %v", found, err)
 		}
