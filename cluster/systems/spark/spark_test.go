@@ -44,8 +44,10 @@ func TestPod(t *testing.T) {
 		if err := p.Check(); err != nil {
 			t.Error(err)
 		}
-		if args := strings.Join(p.Containers[1].Entrypoint, " "); !strings.Contains(args, want) {
-			t.Errorf("no %q in %s", want, args)
+		for _, want := range []string{want, "-Dspark.worker.timeout=10"} { // a worker sends four heartbeats in this time
+			if args := strings.Join(p.Containers[1].Entrypoint, " "); !strings.Contains(args, want) {
+				t.Errorf("no %q in %s", want, args)
+			}
 		}
 	}
 }

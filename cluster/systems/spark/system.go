@@ -99,7 +99,8 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 	for _, n := range jvm.Of(jvm.Manager, all) {
 		masters = append(masters, fmt.Sprintf("%s:%d", n.Host, masterPort))
 	}
-	var options []string
+	// Masters take a worker for lost after this, and workers send four heartbeats meanwhile.
+	options := []string{"-Dspark.worker.timeout=" + o.Setting("worker-timeout", settings.Defaults)}
 	for _, name := range opened {
 		options = append(options, "--add-opens=java.base/"+name+"=ALL-UNNAMED")
 	}
@@ -125,7 +126,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 	} else {
 		program.Name = "master"
 		options = append(options, "-Dspark.deploy.recoveryMode=ZOOKEEPER", "-Dspark.deploy.zookeeper.url="+jvm.Quorum(all), "-Dspark.deploy.zookeeper.dir=/spark",
-			"-Dspark.master.rest.enabled=true", "-Dspark.master.rest.host=0.0.0.0", "-Dspark.worker.timeout="+o.Setting("worker-timeout", settings.Defaults))
+			"-Dspark.master.rest.enabled=true", "-Dspark.master.rest.host=0.0.0.0")
 		program.Entrypoint = jvm.Restarted(jvm.Java(192, libDir+"/*", options, "org.apache.spark.deploy.master.Master",
 			"--host", node.Host, "--port", strconv.Itoa(masterPort), "--webui-port", strconv.Itoa(masterWebPort)))
 		pod.Ports = []cluster.Port{{Name: "web", Number: masterWebPort}, {Name: "rest", Number: restPort}, {Name: "master", Number: masterPort, Peers: true}}
