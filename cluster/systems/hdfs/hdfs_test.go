@@ -22,7 +22,7 @@ func set(name, value string) cluster.Options {
 }
 
 func TestCheck(t *testing.T) {
-	for _, o := range []cluster.Options{{}, {Reads: "linearizable"}, {Reads: "stale"}, {Version: "3.3.6"}, {Version: "v3.4.2"}, set("replication", "1"), set("session-timeout", "5000")} {
+	for _, o := range []cluster.Options{{}, {Reads: "linearizable"}, {Reads: "stale"}, {Version: "3.3.6"}, {Version: "v3.4.2"}, set("replication", "1"), set("session-timeout", "5000"), set("journal-timeout", "3000")} {
 		if err := (System{}).Check(o); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
@@ -52,6 +52,10 @@ func TestPod(t *testing.T) {
 		}
 		if got := strings.Join(names, " "); got != want.containers || !strings.Contains(commands, want.command) {
 			t.Errorf("%s has %s: %s", all[i].Name, got, commands)
+		}
+		// A name node waits for journal nodes as long as it is told to, and a data node for name nodes only for seconds.
+		if hasty := strings.Contains(string(p.Files[0].Content), "ipc.client.rpc-timeout.ms"); hasty != (all[i].Role == jvm.Worker) {
+			t.Errorf("%s: %s", all[i].Name, p.Files[0].Content)
 		}
 		if site := string(p.Files[1].Content); !strings.Contains(site, "<value>nn1,nn2</value>") || !strings.Contains(site, "qjournal://10.0.0.1:8485;10.0.0.2:8485;10.0.0.3:8485/coup") {
 			t.Error(site)

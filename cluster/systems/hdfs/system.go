@@ -53,8 +53,11 @@ var settings = jvm.Settings{
 	Defaults: map[string]string{
 		"replication":     "2",    // data nodes that have each block (dfs.replication), at most as many as there are
 		"session-timeout": "3000", // milliseconds until ZooKeeper takes a failover controller for dead that says nothing; HDFS's default is 10000
+		// Milliseconds until a name node gives up, and ends, that most journal nodes do not answer
+		// (dfs.qjournal.write-txns.timeout.ms). Until then it says that it is active.
+		"journal-timeout": "20000",
 	},
-	Milliseconds: []string{"session-timeout"},
+	Milliseconds: []string{"session-timeout", "journal-timeout"},
 }
 
 // Name implements cluster.System.
@@ -86,6 +89,9 @@ func files(node cluster.Node, all []cluster.Node, o cluster.Options) []cluster.F
 		"fs.defaultFS": "hdfs://" + nameservice, "ha.health-monitor.check-interval.ms": "500", "ha.health-monitor.rpc-timeout.ms": "5000",
 		"ha.failover-controller.graceful-fence.rpc-timeout.ms": "2000", "ha.failover-controller.graceful-fence.connection.retries": "0",
 	})
+	if node.Role == jvm.Manager { // or a name node gives up journal nodes by this timeout
+		delete(core, "ipc.client.rpc-timeout.ms")
+	}
 	var ids, journals []string
 	workers := int64(len(jvm.Of(jvm.Worker, all)))
 	site := map[string]string{
@@ -93,8 +99,9 @@ func files(node cluster.Node, all []cluster.Node, o cluster.Options) []cluster.F
 		"dfs.client.failover.proxy.provider." + nameservice: "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider",
 		"dfs.client.failover.sleep.base.millis":             "100", "dfs.client.failover.sleep.max.millis": "500",
 		// Nothing fences a name node but the journal nodes, which take no more of what it writes.
-		"dfs.ha.fencing.methods":    "shell(true)",
-		"dfs.journalnode.edits.dir": "/data/journal", "dfs.namenode.name.dir": "/data/name", "dfs.datanode.data.dir": "/data/blocks",
+		"dfs.ha.fencing.methods":             "shell(true)",
+		"dfs.qjournal.write-txns.timeout.ms": o.Setting("journal-timeout", settings.Defaults),
+		"dfs.journalnode.edits.dir":          "/data/journal", "dfs.namenode.name.dir": "/data/name", "dfs.datanode.data.dir": "/data/blocks",
 		"dfs.replication": fmt.Sprint(max(1, min(o.Number("replication", settings.Defaults), workers))), "dfs.permissions.enabled": "false",
 		"dfs.datanode.hostname": node.Host, "dfs.namenode.datanode.registration.ip-hostname-check": "false",
 		"dfs.namenode.rpc-bind-host": "0.0.0.0", "dfs.namenode.http-bind-host": "0.0.0.0",
