@@ -18,7 +18,7 @@ import (
 var rooms = [][]string{
 	{"internal/cputime", "internal/tested", "internal/testbrowser", "images/..."},
 	{"internal/unchecked/...", "internal/onethread/..."},
-	{"harness"},
+	{"harness", "cluster/capture"},
 	{"harness/gen", "harness/timeline"},
 	{"cluster/trace", "cluster/sandbox", "cluster/sim/guest"},
 	{"cluster/raftnode/..."},

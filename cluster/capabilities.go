@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"coup/cluster/capture"
 )
 
 // What only some clusters can break. As in [Cluster], the methods return evidence.
@@ -56,6 +58,14 @@ type Links interface {
 	// Connections returns how many connections are open, and whether a new one would
 	// be refused.
 	Connections(ctx context.Context, from, to string) (open int, refused bool, err error)
+}
+
+// Capturing is a cluster that can capture the packets of its nodes, if it was brought up for
+// that. It breaks nothing, and is no capability that faults ask for.
+type Capturing interface {
+	// Captured ends the capture, writes the files, and tells of them. It is nil if
+	// nothing was captured. An error goes with what there is all the same.
+	Captured(ctx context.Context) (*capture.Set, error)
 }
 
 // Capability names one of these interfaces.

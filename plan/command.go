@@ -51,6 +51,9 @@ func (p Plan) Command() string {
 	if p.FailFast {
 		args = append(args, "--fail-fast")
 	}
+	if p.Capture > 0 {
+		args = append(args, fmt.Sprintf("--capture=%d", p.Capture))
+	}
 	add(p.ServeWithin != d.ServeWithin, "serve-within", p.ServeWithin)
 	add(p.CheckTime != d.CheckTime, "check-time", p.CheckTime)
 	add(p.CheckMemory != d.CheckMemory, "check-memory", p.CheckMemory)

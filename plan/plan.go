@@ -82,6 +82,10 @@ type Plan struct {
 
 	FailFast bool `json:"fail-fast,omitempty" yaml:"fail-fast,omitempty"` // end the load when a violation is found
 
+	// Capture is how many MiB of the newest packets of each node are kept in a file; see
+	// package capture. 0: none. It changes nothing of the run but what that costs.
+	Capture int `json:"capture,omitempty" yaml:"capture,omitempty"`
+
 	// ServeWithin is how long the system may take to serve when nothing is broken, and
 	// then each node to catch up with its leader; 0: 30 s, or more if the system's elections or failovers are slow.
 	ServeWithin Duration `json:"serve-within" yaml:"serve-within"`
@@ -243,6 +247,7 @@ const (
 	healPatience     = time.Minute // a list of operations may go on for as long after the load, and as ServeWithin says
 	shortestInterval = 200 * time.Millisecond
 	mostFaults       = 64
+	mostCapture      = 64 << 10 // MiB
 	mostNodes        = 25
 	// A run of a day, the longest one, has 65,000 strikes if no interval is given. A
 	// schedule is held in memory and stored as a whole.
@@ -322,6 +327,7 @@ func (p *Plan) ResolveFor(sys cluster.System) error {
 		within("interval", p.Interval, 0, Duration(time.Hour)),
 		within("pause-every", p.PauseEvery, 0, Duration(24*time.Hour)),
 		within("pause-for", p.PauseFor, 0, Duration(24*time.Hour)),
+		within("capture", p.Capture, 0, mostCapture),
 		within("serve-within", p.ServeWithin, Duration(time.Second), Duration(time.Hour)),
 		p.CheckBounds(),
 	); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"coup/cluster"
+	"coup/cluster/capture"
 	"coup/harness"
 )
 
@@ -31,6 +32,8 @@ type Stored struct {
 	// end, in memory and on disk.
 	Machines string `json:"machines,omitempty"`
 	CPUs     int    `json:"cpus"`
+
+	Captured *capture.Set `json:"captured,omitempty"` // the packets of the nodes; nil: none were captured
 
 	Names []string `json:"names,omitempty"` // of the nodes; none: n1, n2, ...
 

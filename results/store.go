@@ -11,6 +11,7 @@
 //	report.html    the same for people
 //	junit.xml      the same for CI servers
 //	nodes/n1.log   the output of each node
+//	capture/       the packets of each node, if that was asked for; see package capture
 //	trace.jsonl.gz what every simulated machine did, if that was asked for; see package trace
 package results
 
@@ -28,6 +29,7 @@ import (
 	"syscall"
 	"time"
 
+	"coup/cluster/capture"
 	"coup/cluster/trace"
 	"coup/harness"
 )
@@ -41,6 +43,7 @@ const (
 	ReportFile  = "report.html"
 	TraceFile   = "trace.jsonl.gz"
 	NodesDir    = "nodes"
+	CaptureDir  = capture.Dir
 	// Latest is a link to the newest run directory of a folder.
 	Latest = "latest"
 )

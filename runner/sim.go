@@ -55,8 +55,9 @@ func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
 			return nil, err
 		}
 	}
+	captures, bound := r.captureInto()
 	return sim.Up(ctx, r.rt.(*sim.World), sim.Config{
-		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.options, Trace: tracing,
+		Program: program, Nodes: r.plan.Nodes, System: r.sys, Options: r.options, Trace: tracing, Capture: captures, CaptureBound: bound,
 		Output: r.nodes.output, Exited: func(node string, code int) { r.nodes.exited(ctx, node, code) },
 		GaveUp: func(node, why string) { r.nodes.gaveUp(ctx, node, why) },
 	})

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"coup/cluster"
+	"coup/cluster/capture"
 	"coup/cluster/sim/engine"
 	"coup/cluster/sim/machine"
 	"coup/cluster/sim/network"
 	"coup/cluster/sim/tracing"
+	"coup/cluster/sim/world"
 	"coup/cluster/trace"
 )
 
@@ -37,6 +39,10 @@ type Config struct {
 	// Trace gets everything that happens, in the words of System if that is a
 	// trace.Reader. It does not change the run; nil costs nothing.
 	Trace *trace.Writer
+	// Capture is the folder for the packets of each node (package capture), and CaptureBound how large
+	// a file may become, in bytes. It does not change the run; "" costs nothing.
+	Capture      string
+	CaptureBound int64
 }
 
 // Cluster is a cluster of simulated machines; see cluster.Cluster. Its methods
@@ -46,6 +52,7 @@ type Cluster struct {
 	ctx      context.Context
 	trace    *tracing.Tracer // nil: there is no trace
 	net      *network.Network
+	taken    *capture.Network // nil: packets are not captured
 	machines []*machine.Machine
 	pods     []cluster.Pod // of the machines
 	closed   bool
@@ -62,6 +69,7 @@ var (
 	_ cluster.Disks      = (*Cluster)(nil)
 	_ cluster.Rot        = (*Cluster)(nil)
 	_ cluster.Links      = (*Cluster)(nil)
+	_ cluster.Capturing  = (*Cluster)(nil)
 )
 
 // Up brings a cluster up in the world w: nodes are about to run when it
@@ -74,13 +82,21 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 		cfg.Disk = machine.FastDisk()
 	}
 	w.Between(engine.HugeCode)
-	tracer := tracing.New(w, cfg.Trace, cfg.System)
-	c := &Cluster{w: w, ctx: ctx, trace: tracer, net: network.New(w, cfg.Network, tracer), asked: map[string]bool{}}
 	var nodes []cluster.Node
+	var names []string
 	for i := range cfg.Nodes {
 		name := fmt.Sprintf("n%d", i+1)
-		nodes = append(nodes, cluster.Node{Name: name, Host: name})
+		nodes, names = append(nodes, cluster.Node{Name: name, Host: name}), append(names, name)
 	}
+	var taken *capture.Network
+	if cfg.Capture != "" {
+		var err error
+		if taken, err = capture.NewNetwork(cfg.Capture, cfg.CaptureBound, names, world.Epoch, w.Now); err != nil {
+			return nil, fmt.Errorf("capture: %w", err)
+		}
+	}
+	tracer := tracing.New(w, cfg.Trace, cfg.System)
+	c := &Cluster{w: w, ctx: ctx, trace: tracer, taken: taken, net: network.New(w, cfg.Network, tracer, taken), asked: map[string]bool{}}
 	for _, node := range nodes {
 		pod := cfg.System.Pod(node, nodes, cfg.Options)
 		if !pod.Bundled() {
@@ -367,6 +383,14 @@ func (c *Cluster) Close(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Captured implements cluster.Capturing.
+func (c *Cluster) Captured(context.Context) (*capture.Set, error) {
+	if c.taken == nil {
+		return nil, nil
+	}
+	return c.taken.Close()
 }
 
 // Final is the fingerprint of a cluster that was closed, right before that.

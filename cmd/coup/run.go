@@ -59,7 +59,8 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
   coup run --reads stale --consistency sessions
   coup run --workload queue --concurrency 20 --rate 500 --print-plan > plan.yaml
   coup run --plan plan.yaml --seed 8
-  coup run --backend sim --bug stale-leader-read --nemesis partition:leader --seed 1 --trace`,
+  coup run --backend sim --bug stale-leader-read --nemesis partition:leader --seed 1 --trace
+  coup run --bug stale-leader-read --nemesis partition:leader --capture --fail-fast`,
 		Args: usageArgs(cobra.NoArgs),
 	}
 	f := cmd.Flags()
@@ -164,6 +165,8 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.TextVar(&p.PauseEvery, "pause-every", p.PauseEvery, "average time between two pauses of the load; 0s: it never pauses")
 	f.TextVar(&p.PauseFor, "pause-for", p.PauseFor, "how long a pause of the load lasts on average")
 	f.BoolVar(&p.FailFast, "fail-fast", p.FailFast, "judge as the run goes on, and end the load when a violation is found")
+	f.IntVar(&p.Capture, "capture", p.Capture, "keep the newest packets of each node, this many `MiB` of each (64 if no number is given; with one: --capture=256), in files for Wireshark; 0: none")
+	f.Lookup("capture").NoOptDefVal = "64"
 	f.TextVar(&p.ServeWithin, "serve-within", p.ServeWithin, "when nothing is broken: how long the system may take to serve, and then each node to catch up with its leader")
 	f.TextVar(&p.CheckTime, "check-time", p.CheckTime, "bound on the time of each checker")
 	f.IntVar(&p.CheckMemory, "check-memory", p.CheckMemory, "bound on the memory of each checker, MiB")

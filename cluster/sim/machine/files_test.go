@@ -18,7 +18,7 @@ func must(t *testing.T, errno sys.Errno) {
 
 func TestFullDisk(t *testing.T) {
 	w := world.New(1)
-	m := New(w, network.New(w, network.OneBuilding(), nil), Config{Name: "n1"})
+	m := New(w, network.New(w, network.OneBuilding(), nil, nil), Config{Name: "n1"})
 	p := &Process{m: m}
 	f := files{p: p}
 	o, errno := f.OpenFile("log", sys.O_CREAT|sys.O_RDWR, 0o644)

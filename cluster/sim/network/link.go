@@ -109,6 +109,8 @@ func (n *Network) breakAll(from, to string) {
 	if h := n.hosts[from]; h != nil {
 		for _, s := range h.sortedSockets() {
 			if s.remote == to && s.peer != nil {
+				s.brokenOnTheWay()
+				s.peer.brokenOnTheWay()
 				s.reset()
 				s.peer.reset()
 			}

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	"coup/cluster/capture"
 	"coup/cluster/sim/guest"
 	"coup/cluster/sim/tracing"
 	"coup/cluster/sim/world"
@@ -30,6 +31,7 @@ import (
 type Network struct {
 	w     *world.World
 	trace traced
+	taken *capture.Network // nil: packets are not captured
 	rand  *rand.Rand
 	hosts map[string]*Host
 	links map[link]*quality // that something is wrong with
@@ -114,6 +116,9 @@ type Socket struct {
 	last    time.Duration // when the newest segment arrives
 	tries   int           // of connecting
 	talk    *talk         // nil: not traced
+
+	dialler  bool
+	captured *capture.Connection // which both ends share; nil: it is not captured
 }
 
 // segment is what a packet carries: guest.Data or guest.EOF.
@@ -121,13 +126,14 @@ type segment struct {
 	kind byte
 	data []byte
 	id   uint64 // in the trace
+	wire *capture.Segment
 }
 
-// New returns a network without hosts. Its packets take as long as speed says; trace
-// may be nil.
-func New(w *world.World, speed Latency, trace *tracing.Tracer) *Network {
+// New returns a network without hosts. Its packets take as long as speed says; trace and
+// taken, which watch them, may be nil.
+func New(w *world.World, speed Latency, trace *tracing.Tracer, taken *capture.Network) *Network {
 	return &Network{
-		w: w, trace: traced{trace}, rand: w.Random("network"), hosts: map[string]*Host{}, links: map[link]*quality{}, speed: speed,
+		w: w, trace: traced{trace}, taken: taken, rand: w.Random("network"), hosts: map[string]*Host{}, links: map[link]*quality{}, speed: speed,
 	}
 }
 
@@ -155,7 +161,7 @@ func (n *Network) latency() time.Duration {
 // Connect starts to connect a socket of the host from, with that id, to a port. The owner
 // is told the outcome, if there ever is one.
 func (n *Network) Connect(o Owner, id uint32, from, to string, port int) *Socket {
-	s := &Socket{net: n, id: id, host: from, remote: to, owner: o, port: port}
+	s := &Socket{net: n, id: id, host: from, remote: to, owner: o, port: port, dialler: true, captured: n.taken.Connect(from, to, port)}
 	if h := n.hosts[from]; h != nil {
 		h.open(s)
 	}
@@ -182,9 +188,18 @@ func (s *Socket) knock() {
 	}
 	s.net.w.After(connectFirst<<s.tries, s.knock)
 	s.tries++
-	if !s.net.Lost(s.host, s.remote) {
-		s.net.w.After(s.net.Travel(s.host, s.remote, 0), func() { s.knocked(h) })
+	wire := s.captured.Knock()
+	if s.net.Lost(s.host, s.remote) {
+		s.captured.Leaves(wire, s.net.w.Now(), s.net.whyLost(s.host, s.remote))
+		return
 	}
+	s.captured.Leaves(wire, s.net.w.Now(), "")
+	s.net.w.After(s.net.Travel(s.host, s.remote, 0), func() {
+		if h.up {
+			s.captured.Arrives(wire, "")
+		}
+		s.knocked(h)
+	})
 }
 
 // knocked is when the other side hears of it.
@@ -192,9 +207,15 @@ func (s *Socket) knocked(h *Host) {
 	if !h.up || s.gone {
 		return
 	}
-	answer := func(say func()) {
-		if !s.net.Lost(h.name, s.host) {
+	answer := func(wire *capture.Segment, say func()) {
+		if s.net.Lost(h.name, s.host) {
+			s.captured.Leaves(wire, s.net.w.Now(), s.net.whyLost(h.name, s.host))
+		} else {
+			s.captured.Leaves(wire, s.net.w.Now(), "")
 			s.net.w.After(s.net.Travel(h.name, s.host, 0), func() {
+				if s.net.hears(s.host) {
+					s.captured.Arrives(wire, "")
+				}
 				if !s.gone && s.owner != nil && s.tries >= 0 {
 					s.tries = -1 // no more knocking
 					say()
@@ -205,15 +226,15 @@ func (s *Socket) knocked(h *Host) {
 	if s.peer == nil {
 		o := h.listeners[s.port]
 		if o == nil || s.net.Resets(s.host, h.name) {
-			answer(func() { s.refused("connection refused") })
+			answer(s.captured.Reset(false), func() { s.refused("connection refused") })
 			return
 		}
-		peer := &Socket{net: s.net, id: o.NextID(), host: h.name, remote: s.host, owner: o, peer: s, talk: s.talk}
+		peer := &Socket{net: s.net, id: o.NextID(), host: h.name, remote: s.host, owner: o, peer: s, talk: s.talk, captured: s.captured}
 		h.open(peer)
 		s.peer = peer
 		o.Notify(peer, guest.Accepted, append([]byte{byte(s.port >> 8), byte(s.port)}, s.host...))
 	}
-	answer(func() {
+	answer(s.captured.Answer(), func() {
 		s.net.trace.opened(s)
 		s.owner.Notify(s, guest.Opened, nil)
 	})
@@ -255,6 +276,11 @@ func (s *Socket) Close() {
 
 func (s *Socket) transmit(g segment) {
 	g.id = s.net.trace.sent(s, g)
+	if g.kind == guest.EOF {
+		g.wire = s.captured.End(s.dialler)
+	} else {
+		g.wire = s.captured.Data(s.dialler, g.data)
+	}
 	if len(s.blocked) > 0 {
 		s.net.trace.packet(trace.Held, s, g, "")
 		s.blocked = append(s.blocked, g)
@@ -262,6 +288,7 @@ func (s *Socket) transmit(g segment) {
 	}
 	if s.net.Lost(s.host, s.remote) || s.remote != "" && !s.net.Up(s.remote) {
 		s.net.trace.packet(trace.Lost, s, g, "")
+		s.leaves(g, s.net.whyLost(s.host, s.remote))
 		s.blocked = append(s.blocked, g)
 		s.pause = resendFirst
 		s.net.w.After(s.pause, s.resend)
@@ -277,6 +304,7 @@ func (s *Socket) resend() {
 	}
 	if s.net.Lost(s.host, s.remote) || s.remote != "" && !s.net.Up(s.remote) {
 		s.net.trace.packet(trace.Lost, s, s.blocked[0], "")
+		s.leaves(s.blocked[0], s.net.whyLost(s.host, s.remote))
 		s.pause = min(2*s.pause, resendMost)
 		s.net.w.After(s.pause, s.resend)
 		return
@@ -291,6 +319,7 @@ func (s *Socket) resend() {
 
 // carry has a segment arrive after a while, behind those before it.
 func (s *Socket) carry(g segment) {
+	s.leaves(g, "")
 	at := s.net.w.Now() + s.net.Travel(s.host, s.remote, len(g.data))
 	if s.owner != nil {
 		at += s.owner.Lead()
@@ -308,10 +337,12 @@ func (s *Socket) arrive(g segment) {
 	}
 	if s.gone || s.owner == nil && g.kind == guest.Data {
 		s.net.trace.packet(trace.Dropped, s.peer, g, "nobody has the connection any more")
+		s.captured.Arrives(g.wire, "dropped: nobody has the connection any more")
 		s.refuse()
 		return
 	}
 	s.net.trace.packet(trace.Arrive, s.peer, g, "")
+	s.captured.Arrives(g.wire, "")
 	if g.kind == guest.EOF {
 		s.ended = true
 		if s.closing {
@@ -329,10 +360,16 @@ func (s *Socket) arrive(g segment) {
 func (s *Socket) refuse() {
 	peer := s.peer
 	s.forget()
+	wire := s.captured.Reset(s.dialler)
 	if s.net.Lost(s.host, s.remote) {
+		s.captured.Leaves(wire, s.net.w.Now(), s.net.whyLost(s.host, s.remote))
 		return
 	}
+	s.captured.Leaves(wire, s.net.w.Now(), "")
 	s.net.w.After(s.net.Travel(s.host, s.remote, 0), func() {
+		if s.net.hears(s.remote) {
+			s.captured.Arrives(wire, "")
+		}
 		if !peer.gone && (peer.host == "" || s.net.Up(peer.host)) {
 			peer.reset()
 		}

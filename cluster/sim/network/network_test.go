@@ -34,7 +34,7 @@ func (p *program) Notify(s *Socket, kind byte, data []byte) {
 
 // lan is a network with a host n1, where a program listens on port 80.
 func lan(w *world.World) (*Network, *program) {
-	n, p := New(w, Latency{Min: time.Millisecond}, nil), &program{}
+	n, p := New(w, Latency{Min: time.Millisecond}, nil, nil), &program{}
 	h := n.AddHost("n1")
 	h.PowerOn()
 	h.Listen(80, p)
@@ -285,7 +285,7 @@ func TestPowerCutEndsWhatWasLeftBehind(t *testing.T) {
 
 func TestCutsAddUp(t *testing.T) {
 	w := world.New(1)
-	n := New(w, Latency{}, nil)
+	n := New(w, Latency{}, nil, nil)
 	n.SetCuts([]cluster.Cut{{From: "a", To: "b", Loss: 0.5}, {From: "a", To: "b", Loss: 0.5}, {From: "b", To: "a", Loss: 1}})
 	lost := 0
 	for range 10000 {

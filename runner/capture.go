@@ -1,0 +1,69 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"coup/cluster"
+	"coup/cluster/capture"
+	"coup/harness"
+	"coup/results"
+)
+
+// captureInto is the folder for the packets of the run, and the bound of a file in bytes; ""
+// if none are wanted.
+func (r *run) captureInto() (dir string, bound int64) {
+	if r.plan.Capture == 0 {
+		return "", 0
+	}
+	return filepath.Join(r.store.Dir, results.CaptureDir), int64(r.plan.Capture) << 20
+}
+
+// captured ends the capture of packets and notes what there is. What goes wrong with it
+// costs the run nothing: it is told.
+func (r *run) captured(ctx context.Context) {
+	c, ok := r.cluster.(cluster.Capturing)
+	if !ok {
+		return
+	}
+	set, err := c.Captured(ctx)
+	if err != nil {
+		r.o.Log.Warn("packets are missing", "error", err.Error())
+	}
+	if set == nil {
+		return
+	}
+	if set.Epoch.IsZero() {
+		m, ok := r.rt.(*harness.Machine)
+		if !ok {
+			return
+		}
+		r.dated(set, m)
+	}
+	r.stored.Captured = set
+	if err := r.storePlan(); err != nil {
+		r.o.Log.Warn("what was captured could not be noted", "error", err.Error())
+	}
+}
+
+// clockNoise is how much the two clocks of a machine may differ by the way they are read.
+const clockNoise = time.Millisecond
+
+// dated gives packets that have the machine's wall clock the times of the run, which has its
+// monotonic one: both were read in one go when the run began.
+func (r *run) dated(set *capture.Set, m *harness.Machine) {
+	set.Epoch = m.StartTime().Round(0)
+	if moved := time.Now().Round(0).Sub(set.Epoch) - m.Now(); moved.Abs() > clockNoise {
+		set.Stepped = moved
+		r.o.Log.Warn("the machine's clock was set while the run went on", "by", fmt.Sprint(moved))
+	}
+	for i := range set.Files {
+		f := &set.Files[i]
+		if f.Packets > 0 {
+			f.From -= time.Duration(set.Epoch.UnixNano())
+			f.To -= time.Duration(set.Epoch.UnixNano())
+		}
+	}
+}
