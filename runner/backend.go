@@ -55,8 +55,12 @@ func upDocker(ctx context.Context, r *run) (cluster.Cluster, error) {
 	}
 	up, cancel := context.WithTimeoutCause(ctx, upPatience, fmt.Errorf("the Docker engine did not bring the cluster up within %v", upPatience))
 	defer cancel()
+	var packets *docker.Capture
+	if dir, bound := r.captureInto(); dir != "" {
+		packets = &docker.Capture{Dir: dir, Bound: bound, Epoch: r.nodes.epoch.Round(0)}
+	}
 	c, err := docker.Up(up, engine, docker.Config{
-		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.options, Images: names,
+		Run: r.store.ID, Nodes: r.plan.Nodes, System: r.sys, Options: r.options, Images: names, Capture: packets,
 		Output: r.nodes.output, Exited: func(node string, code int) { r.nodes.exited(ctx, node, code) },
 	})
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"coup/cluster"
-	"coup/cluster/capture"
 	"coup/harness"
 	"coup/results"
 )
@@ -35,12 +34,11 @@ func (r *run) captured(ctx context.Context) {
 	if set == nil {
 		return
 	}
-	if set.Epoch.IsZero() {
-		m, ok := r.rt.(*harness.Machine)
-		if !ok {
-			return
+	if m, ok := r.rt.(*harness.Machine); ok {
+		if moved := time.Now().Round(0).Sub(m.StartTime().Round(0)) - m.Now(); moved.Abs() > clockNoise {
+			set.Stepped = moved
+			r.o.Log.Warn("the machine's clock was set while the run went on: times of packets are off", "by", fmt.Sprint(moved))
 		}
-		r.dated(set, m)
 	}
 	r.stored.Captured = set
 	if err := r.storePlan(); err != nil {
@@ -48,22 +46,6 @@ func (r *run) captured(ctx context.Context) {
 	}
 }
 
-// clockNoise is how much the two clocks of a machine may differ by the way they are read.
+// clockNoise is how much a machine's wall clock and its monotonic one, by which the run goes, may seem to
+// differ by the way they are read. Both were read in one go when the run began.
 const clockNoise = time.Millisecond
-
-// dated gives packets that have the machine's wall clock the times of the run, which has its
-// monotonic one: both were read in one go when the run began.
-func (r *run) dated(set *capture.Set, m *harness.Machine) {
-	set.Epoch = m.StartTime().Round(0)
-	if moved := time.Now().Round(0).Sub(set.Epoch) - m.Now(); moved.Abs() > clockNoise {
-		set.Stepped = moved
-		r.o.Log.Warn("the machine's clock was set while the run went on", "by", fmt.Sprint(moved))
-	}
-	for i := range set.Files {
-		f := &set.Files[i]
-		if f.Packets > 0 {
-			f.From -= time.Duration(set.Epoch.UnixNano())
-			f.To -= time.Duration(set.Epoch.UnixNano())
-		}
-	}
-}

@@ -41,6 +41,8 @@ type Config struct {
 	// Output receives every line that a node writes, without the newline. Lines
 	// of one container come in order, those of different ones concurrently.
 	Output func(node string, line []byte)
+	// Capture is what to do with the packets of the nodes; nil: nothing.
+	Capture *Capture
 	// Exited is called when a node's container ends by itself.
 	Exited func(node string, code int)
 }
@@ -66,7 +68,10 @@ type Cluster struct {
 	Image string
 }
 
-var _ cluster.Cluster = (*Cluster)(nil)
+var (
+	_ cluster.Cluster   = (*Cluster)(nil)
+	_ cluster.Capturing = (*Cluster)(nil)
+)
 
 // node is a pod: a sandbox and the containers of the system.
 type node struct {
@@ -76,6 +81,8 @@ type node struct {
 	agent    *sandbox.Agent
 	hangUp   func()         // closes the agent's input
 	ports    map[int]string // port in the pod -> address on this machine
+	gateway  string         // the address that clients have for the node
+	ahead    time.Duration  // of the node's clock to this machine's, while packets are captured
 	programs []*program
 	output   sync.WaitGroup // copying of what the programs write
 	stopLogs func()         // ends the reading of log files; nil: there is none
@@ -186,6 +193,10 @@ func (c *Cluster) startSandbox(ctx context.Context, n *node) error {
 		capabilities = append(capabilities, "DAC_READ_SEARCH")
 		mounts = c.mounts(n, true)
 	}
+	if c.cfg.Capture != nil {
+		capabilities = append(capabilities, "NET_RAW")
+		mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: c.name(n, "-capture"), Target: captureDir, VolumeOptions: &mount.VolumeOptions{Labels: c.labels()}})
+	}
 	pids := int64(sandboxPids)
 	res, err := c.e.c.ContainerCreate(ctx,
 		&container.Config{
@@ -220,12 +231,15 @@ func (c *Cluster) startSandbox(ctx context.Context, n *node) error {
 	if err := n.agent.Hello(ctx); err != nil {
 		return err
 	}
+	if err := c.startCapture(ctx, n); err != nil {
+		return err
+	}
 	info, err := c.e.c.ContainerInspect(ctx, n.sandbox)
 	if err != nil {
 		return err
 	}
 	for _, ep := range info.NetworkSettings.Networks {
-		n.Host = ep.IPAddress
+		n.Host, n.gateway = ep.IPAddress, ep.Gateway
 	}
 	for port, bound := range info.NetworkSettings.Ports {
 		for _, b := range bound {
@@ -654,7 +668,7 @@ func (c *Cluster) SetCuts(ctx context.Context, cuts []cluster.Cut) error {
 			if err != nil {
 				return err
 			}
-			f.Drops = append(f.Drops, sandbox.Drop{From: from.Host, Loss: cut.Loss})
+			f.Drops = append(f.Drops, sandbox.Drop{From: from.Host, Name: from.Name, Loss: cut.Loss})
 		}
 		return n.agent.SetFilter(ctx, f)
 	})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // Main is the agent: it serves requests until in ends, and returns its exit
@@ -38,6 +39,7 @@ func Main(in io.Reader, out io.Writer) int {
 		fmt.Fprintln(out, err)
 		return 255
 	}
+	a := &agent{ears: ears}
 	enc := json.NewEncoder(out)
 	sc := bufio.NewScanner(in)
 	sc.Buffer(nil, 1<<20)
@@ -46,7 +48,7 @@ func Main(in io.Reader, out io.Writer) int {
 		res := response{}
 		err := json.Unmarshal(sc.Bytes(), &r)
 		if err == nil {
-			res, err = ears.serve(r)
+			res, err = a.serve(r)
 		}
 		res.ID = r.ID
 		if err != nil {
@@ -59,7 +61,13 @@ func Main(in io.Reader, out io.Writer) int {
 	return 0
 }
 
-func (e *ears) serve(r request) (response, error) {
+// agent is what requests are about, one at a time.
+type agent struct {
+	*ears
+	taking *taking // nil: no packets are captured
+}
+
+func (e *agent) serve(r request) (response, error) {
 	switch r.Do {
 	case doHello:
 		return response{}, nil
@@ -74,13 +82,21 @@ func (e *ears) serve(r request) (response, error) {
 		procs, err := procs("/proc")
 		return response{Procs: procs}, err
 	case doFilter:
-		return response{}, applyFilter(*r.Filter)
+		return response{}, e.taking.changing(*r.Filter, func() error { return applyFilter(*r.Filter) })
 	case doSend:
 		return response{}, e.send(net.ParseIP(r.Address), r.Token, r.Count)
 	case doHeard:
 		return response{Count: e.heard(r.Token)}, nil
 	case doRead:
 		return read(r.Path, r.Offset)
+	case doCapture:
+		t, err := newTaking(r.Path, r.Offset)
+		e.taking = t
+		return response{Now: time.Now().UnixNano()}, err
+	case doCaptured:
+		taken, err := e.taking.end()
+		e.taking = nil
+		return response{Taken: taken}, err
 	}
 	return response{}, fmt.Errorf("the sandbox agent does not know how to do %q", r.Do)
 }

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
+
+	"coup/cluster/capture"
 )
 
 // The requests that an agent understands.
@@ -19,6 +22,9 @@ const (
 	doSend   = "send"   // sends Count probes with Token to Address
 	doHeard  = "heard"  // answers how many probes with Token have arrived
 	doRead   = "read"   // answers what the file Path holds from Offset on
+
+	doCapture  = "capture"  // keeps packets from now on, at most Offset bytes, in the folder Path; answers Now
+	doCaptured = "captured" // ends that, and answers Taken
 )
 
 type request struct {
@@ -40,6 +46,15 @@ type response struct {
 	Procs []Proc `json:"procs,omitempty"`
 	Data  []byte `json:"data,omitempty"`
 	Size  int64  `json:"size,omitempty"` // of the file
+	Now   int64  `json:"now,omitempty"`  // what the node's clock shows, in nanoseconds since 1970
+	Taken *Taken `json:"taken,omitempty"`
+}
+
+// Taken is what a capture of packets has come to.
+type Taken struct {
+	Kept   capture.Kept `json:"kept"`
+	Missed int          `json:"missed,omitempty"` // packets that the agent was too slow for
+	Failed string       `json:"failed,omitempty"` // why there are no more; usually ""
 }
 
 // Filter says which incoming packets a node drops.
@@ -54,6 +69,7 @@ type Filter struct {
 // Drop says to drop packets from an IPv4 address with a probability.
 type Drop struct {
 	From string  `json:"from"`
+	Name string  `json:"name,omitempty"` // of the node
 	Loss float64 `json:"loss"`
 }
 
@@ -192,4 +208,23 @@ func (a *Agent) Heard(ctx context.Context, token uint64) (int, error) {
 func (a *Agent) Read(ctx context.Context, path string, offset int64) (content []byte, size int64, err error) {
 	r, err := a.call(ctx, request{Do: doRead, Path: path, Offset: offset})
 	return r.Data, r.Size, err
+}
+
+// Capture begins to keep the packets of the node, the newest of them and at most bound bytes, in an empty
+// folder. It returns how far the node's clock is ahead of this machine's, to that
+// accuracy.
+func (a *Agent) Capture(ctx context.Context, dir string, bound int64) (ahead, accuracy time.Duration, err error) {
+	before := time.Now()
+	r, err := a.call(ctx, request{Do: doCapture, Path: dir, Offset: bound})
+	accuracy = time.Since(before) / 2
+	return time.Unix(0, r.Now).Sub(before.Add(accuracy).Round(0)), accuracy, err
+}
+
+// Captured ends the capture.
+func (a *Agent) Captured(ctx context.Context) (*Taken, error) {
+	r, err := a.call(ctx, request{Do: doCaptured})
+	if err == nil && r.Taken == nil {
+		err = errors.New("sandbox agent: it tells nothing of the packets")
+	}
+	return r.Taken, err
 }
