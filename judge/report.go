@@ -45,7 +45,7 @@ func writeReport(dir string, stored plan.Stored, v Verdict, h *harness.History) 
 		Started: stored.Started, Nodes: h.Nodes, Tells: h.Tells,
 		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
 		Events:  h.Events, Operations: h.Operations,
-		Plan: fields(stored),
+		Plan: fields(stored), Captured: stored.Captured, Dir: dir,
 	}
 	if stored.Plan.Backend == "sim" {
 		in.TraceCommand = stored.TraceCommand(dir)
@@ -117,6 +117,7 @@ func fields(s plan.Stored) []report.Field {
 		{Name: "nodes", Value: fmt.Sprint(p.Nodes)}, {Name: "workload", Value: strings.ReplaceAll(p.Workload, ",", ", ")},
 		{Name: "load", Value: load(p)}, {Name: "objects", Value: objects(p)},
 		{Name: "faults", Value: strings.Join(p.Nemesis, " ")}, {Name: "seed", Value: fmt.Sprint(p.Seed)},
+		{Name: "captured", Value: captured(s)},
 		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image of coup", Value: s.Image},
 		{Name: "images", Value: imagesOf(s)},
 		{Name: "simulated program", Value: s.Module},
@@ -133,6 +134,17 @@ func imagesOf(s plan.Stored) string {
 		all = append(all, fmt.Sprintf("%s: %s (%s)", i.Name, i.Reference, i.Digest))
 	}
 	return strings.Join(all, ", ")
+}
+
+// captured says how many packets of each node were kept.
+func captured(s plan.Stored) string {
+	if s.Plan.Capture == 0 {
+		return ""
+	}
+	if s.Captured == nil {
+		return "nothing: the run ended before"
+	}
+	return fmt.Sprintf("the newest %d MiB of the packets of each node; the run begins at %s there (frame.time_epoch)", s.Captured.Bound, s.Captured.EpochTime(0))
 }
 
 // load says in words how much clients ask for.

@@ -40,6 +40,17 @@ func (r *run) captured(ctx context.Context) {
 			r.o.Log.Warn("the machine's clock was set while the run went on: times of packets are off", "by", fmt.Sprint(moved))
 		}
 	}
+	forgotten, packets := 0, 0
+	for _, f := range set.Files {
+		forgotten, packets = forgotten+f.Forgotten, packets+f.Packets
+		if f.Failed != "" {
+			r.o.Log.Warn("packets are missing", "node", f.Node, "error", f.Failed)
+		}
+	}
+	r.o.Log.Info("captured", "packets", packets, "in", filepath.Join(r.store.Dir, results.CaptureDir))
+	if forgotten > 0 {
+		r.o.Log.Warn("the bound of the capture was reached, and only the newest packets were kept", "bound", fmt.Sprintf("%d MiB each", set.Bound), "forgotten", forgotten)
+	}
 	r.stored.Captured = set
 	if err := r.storePlan(); err != nil {
 		r.o.Log.Warn("what was captured could not be noted", "error", err.Error())

@@ -23,7 +23,7 @@ func up(t testing.TB, n int) (c *docker.Cluster, output func() []string) {
 	return upWith(t, n, raft.System{})
 }
 
-func upWith(t testing.TB, n int, sys cluster.System) (c *docker.Cluster, output func() []string) {
+func upWith(t testing.TB, n int, sys cluster.System, change ...func(*docker.Config)) (c *docker.Cluster, output func() []string) {
 	t.Helper()
 	testengine.Need(t)
 	ctx := context.Background()
@@ -33,7 +33,7 @@ func upWith(t testing.TB, n int, sys cluster.System) (c *docker.Cluster, output 
 	}
 	var mu sync.Mutex
 	var lines []string
-	c, err = docker.Up(ctx, e, docker.Config{
+	cfg := docker.Config{
 		Run: fmt.Sprintf("test-%d-%d", os.Getpid(), time.Now().UnixNano()), Nodes: n, System: sys,
 		Binary: testengine.Binary(t),
 		Output: func(node string, line []byte) {
@@ -42,7 +42,11 @@ func upWith(t testing.TB, n int, sys cluster.System) (c *docker.Cluster, output 
 			lines = append(lines, node+" "+string(line))
 		},
 		Exited: func(node string, code int) { t.Errorf("%s ended by itself with code %d", node, code) },
-	})
+	}
+	for _, set := range change {
+		set(&cfg)
+	}
+	c, err = docker.Up(ctx, e, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"coup/cluster/capture"
 	"coup/judge"
 	"coup/nightly"
 	"coup/plan"
@@ -34,7 +35,8 @@ type entry struct {
 	Says    string
 	When    time.Time
 	Again   string
-	Judged  bool // there is a verdict
+	Judged  bool           // there is a verdict
+	Packets []capture.File // that were captured
 }
 
 // list remembers what the files say, as long as they are the same. Safe for concurrent use.
@@ -129,6 +131,13 @@ func (s *server) run(dir string) (entry, bool) {
 		return entry{}, false
 	}
 	e := entry{Path: dir, Title: stored.Title(), When: stored.Started, Again: stored.Again(path.Join(s.name, dir))}
+	if c := stored.Captured; c != nil {
+		for _, f := range c.Files[:min(len(c.Files), mostNodes+1)] { // the file may be anything
+			if name := path.Join(capture.Dir, path.Base(f.Name)); name == f.Name && stampOf(s.folder, path.Join(dir, name)).size >= 0 {
+				e.Packets = append(e.Packets, f)
+			}
+		}
+	}
 	var v judge.Verdict
 	if err := results.DecodeJSON(s.folder, path.Join(dir, results.VerdictFile), &v); err == nil {
 		e.Verdict, e.Judged = v.Valid.String(), true

@@ -104,7 +104,9 @@ func (s *server) file(w http.ResponseWriter, r *http.Request) {
 	switch base := path.Base(name); {
 	case base == results.ReportFile || base == nightly.PageFile:
 		kind = "text/html; charset=utf-8"
-		w.Header().Set("Content-Security-Policy", "sandbox allow-scripts allow-popups; default-src 'unsafe-inline' data:; connect-src 'none'")
+		w.Header().Set("Content-Security-Policy", "sandbox allow-scripts allow-popups allow-downloads; default-src 'unsafe-inline' data:; connect-src 'none'")
+	case strings.HasSuffix(base, ".pcapng"):
+		kind = "application/x-pcapng"
 	case strings.HasSuffix(base, ".gz"):
 		kind = "application/gzip"
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"coup/cluster/capture"
 	"coup/nightly"
 	"coup/plan"
 	"coup/results"
@@ -36,13 +37,16 @@ func folder(t testing.TB) string {
 	}
 	p := plan.Default()
 	p.Workload = evil
-	stored, err := json.Marshal(plan.Stored{Plan: p, Run: "r", Started: time.Unix(1e9, 0)})
+	stored, err := json.Marshal(plan.Stored{Plan: p, Run: "r", Started: time.Unix(1e9, 0), Captured: &capture.Set{Files: []capture.File{
+		{Node: "n1", Name: "capture/n1.pcapng"}, {Node: evil, Name: "../../secret"}, {Node: "gone", Name: "capture/gone.pcapng"},
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	write("done/plan.json", string(stored))
 	write("done/verdict.json", `{"valid": false, "results": [{"checker": "set", "valid": false, "summary": "`+strings.ReplaceAll(evil, `"`, `\"`)+`"}]}`)
 	write("done/report.html", "the report")
+	write("done/capture/n1.pcapng", "packets")
 	write("live/plan.json", string(stored))
 	write("live/history.jsonl", `{"time":1,"process":1,"type":"invoke","f":"read"}`+"\n"+`{"time":2,"process":1,"type":"ok","f":"read"}`+"\n"+`{"time":3,"process":2,"type":"ok","f":"read"}`+"\n"+`{"time":4,"process":3,"type":"invoke","f":"read"}`+"\n"+`{"ty`)
 	write("live/events.jsonl", `{"time":1500000000,"kind":"phase","message":"load"}`+"\n"+`{"time":1600000000,"kind":"role","node":"n1","role":"leader","term":3}`+"\n"+`{"time":2000000000,"kind":"hold","id":1,"fault":"kill","target":"leader","nodes":["n2"]}`+"\n{")
@@ -90,7 +94,8 @@ func TestServe(t *testing.T) {
 		code   int
 		has    []string
 	}{
-		{"/", 200, []string{"3 of 3", `href="/files/done/report.html"`, `href="/live/live"`, `href="/download/live"`, "under way", "coup replay", `href="/files/a%20night/n1/index.html"`, "There is news", "&lt;script&gt;"}},
+		{"/", 200, []string{"3 of 3", `href="/files/done/report.html"`, `href="/live/live"`, `href="/download/live"`, "under way", "coup replay", `href="/files/a%20night/n1/index.html"`, "There is news", "&lt;script&gt;", `packets: <a href="/files/done/capture/n1.pcapng" download>n1</a></small>`}},
+		{"/files/done/capture/n1.pcapng", 200, []string{"packets"}},
 		{"/?q=news+night", 200, []string{"1 of 3"}},
 		{"/?q=" + url.QueryEscape(evil), 200, []string{"value=\"&lt;script&gt;"}},
 		{"/files/done/report.html", 200, []string{"the report"}},

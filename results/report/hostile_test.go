@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"coup/cluster/capture"
 	"coup/cluster/trace"
 	"coup/harness"
 )
@@ -18,6 +19,10 @@ func hostileInput() Input {
 		Title: hostile, Command: hostile, Started: time.Unix(0, 0).UTC(), Nodes: []string{hostile},
 		Plan:         []Field{{hostile, hostile}},
 		TraceCommand: hostile,
+		Captured: &capture.Set{Clients: hostile, Bound: 1, Files: []capture.File{
+			{Node: hostile, Name: hostile, Address: hostile, Packets: 1, Forgotten: 1}, {Node: "n1", Name: "javascript:alert(3)", Packets: 1}, {Node: "n2", Failed: hostile},
+		}},
+		Dir: hostile,
 		Trace: traceOf(
 			trace.Event{Time: 1, Kind: trace.Send, Node: hostile, To: trace.Clients, ID: 1, Messages: []trace.Message{
 				{Kind: hostile, Text: hostile, Keys: []string{hostile}, Sender: &trace.Belief{Role: hostile, Leader: hostile, Term: 1}},

@@ -37,6 +37,7 @@ type page struct {
 	Trace    tracePart
 	// TraceCommand is how to get a trace of the run, where there is none.
 	TraceCommand string
+	Packets      packetsPart
 	Data         data
 	Columns      template.HTML // the operations, packed; base64 needs no escaping
 }
@@ -124,6 +125,7 @@ func newPage(in *Input) (*page, error) {
 	reigns := timeline.Reigns(h)
 	for i := range p.Proofs {
 		p.Proofs[i].addAround(faults, reigns)
+		p.Proofs[i].addFrames(in.Captured, in.Dir)
 	}
 	p.Data.LeadersWrong = slices.ContainsFunc(in.Verdict.Results, func(r harness.Result) bool {
 		return r.Valid == harness.Invalid && (r.Checker == conduct.OneLeader{}.Name() || r.Checker == conduct.Deposed{}.Name())
@@ -141,6 +143,7 @@ func newPage(in *Input) (*page, error) {
 	} else if len(p.Proofs) > 0 {
 		p.TraceCommand = in.TraceCommand
 	}
+	p.Packets = gatherPackets(in.Captured)
 	p.Verdict = sayVerdict(in, p, end)
 	p.Figures = gatherFigures(in, p)
 	return p, nil

@@ -20,6 +20,7 @@ type proof struct {
 	Witness []harness.Witness
 	Edges   []harness.Edge
 	Around  []moment // what happened around it
+	Frames  []frames // where its packets are, if they were captured
 }
 
 // moment is something that happened.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"time"
 
+	"coup/cluster/capture"
 	"coup/harness"
 )
 
@@ -32,6 +33,11 @@ type Input struct {
 	Trace Trace
 	// TraceCommand traces the run when it is run again, or is "".
 	TraceCommand string
+
+	// Captured is the packets of the run; nil if none were captured. Dir is its directory, as
+	// commands name it.
+	Captured *capture.Set
+	Dir      string
 
 	// MaxOperations bounds the operations that the file lists, and by that its
 	// size; 0 means 300,000. Above it those that ended info or belong to a

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"coup/cluster/capture"
 	"coup/harness"
 )
 
@@ -64,6 +65,13 @@ func attribute(tag html.Token, name string) string {
 func smallInput() Input {
 	at := func(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
 	return Input{
+		Captured: &capture.Set{
+			Epoch: time.Date(2026, 3, 14, 9, 26, 53, 123456789, time.UTC), Clients: "172.17.0.1", Bound: 64, Files: []capture.File{
+				{Node: "n1", Name: "capture/n1.pcapng", Address: "172.17.0.2", Size: 70 << 10, Packets: 500, From: at(1), To: at(1000)},
+				{Node: "n2", Name: "capture/n2.pcapng", Address: "172.17.0.3", Size: 63 << 20, Packets: 100_000, Forgotten: 9000, Missed: 1, From: at(125), To: at(990)},
+			},
+		},
+		Dir:   "runs/it's",
 		Title: "raft register", Command: "coup run --seed 1", Plan: []Field{{"system", "raft"}},
 		Started: time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC), Nodes: []string{"n1", "n2"},
 		Verdict: Verdict{Valid: harness.Invalid, Results: []harness.Result{

@@ -1,14 +1,20 @@
-// The command that runs it again, to the clipboard.
+// What is to be copied, to the clipboard: the command that runs it again, and those that lead to packets.
 function startCopy() {
-  const button = $("copy");
-  if (!button) return;
+  const whole = $("copy");
+  if (whole) copies(whole, $("command"));
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.hidden = false;
+    copies(button, button.previousElementSibling);
+  }
+}
+
+function copies(button, source) {
   button.onclick = async () => {
-    const command = $("command");
     try {
-      await navigator.clipboard.writeText(command.textContent);
+      await navigator.clipboard.writeText(source.textContent);
     } catch {
       // A page opened from a file may have no clipboard: select it, and copy the old way.
-      getSelection().selectAllChildren(command);
+      getSelection().selectAllChildren(source);
       document.execCommand("copy");
     }
     button.textContent = "Copied";
