@@ -27,6 +27,8 @@ func (r *run) captured(ctx context.Context) {
 	if !ok {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, capturePatience)
+	defer cancel()
 	set, err := c.Captured(ctx)
 	if err != nil {
 		r.o.Log.Warn("packets are missing", "error", err.Error())
@@ -56,6 +58,9 @@ func (r *run) captured(ctx context.Context) {
 		r.o.Log.Warn("what was captured could not be noted", "error", err.Error())
 	}
 }
+
+// capturePatience bounds how long the engine may take to hand the files over.
+const capturePatience = 2 * time.Minute
 
 // clockNoise is how much a machine's wall clock and its monotonic one, by which the run goes, may seem to
 // differ by the way they are read. Both were read in one go when the run began.

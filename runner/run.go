@@ -146,9 +146,10 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	}
 	defer func() {
 		// What was started must be removed, even if the run ended because of its context.
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		over := context.WithoutCancel(ctx)
+		r.captured(over)
+		clean, cancel := context.WithTimeout(over, time.Minute)
 		defer cancel()
-		r.captured(clean)
 		if closeErr := r.cluster.Close(clean); closeErr != nil {
 			r.cleaning = fmt.Errorf("the run is over, but not everything of it could be removed (coup gc tries again): %w", closeErr)
 		}

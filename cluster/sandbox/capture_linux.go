@@ -39,7 +39,6 @@ type taking struct {
 	ring   *capture.Ring
 	until  atomic.Int64 // nanoseconds since 1970; 0: on and on
 	ended  chan struct{}
-	err    error // of the ring; after ended
 
 	mu   sync.Mutex
 	cuts []cuts // the newest last
@@ -122,9 +121,7 @@ func (t *taking) run() {
 		} else {
 			p.Direction, p.Comment = t.look(at, data)
 		}
-		if t.err == nil {
-			t.err = t.ring.Add(p)
-		}
+		t.ring.Add(p) // its error is that of Close, too
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -52,4 +53,27 @@ func TestPacketsInWords(t *testing.T) {
 	if part := gatherPackets(nil); part.Files != nil || part.Note != "" {
 		t.Errorf("%+v", part)
 	}
+}
+
+// In a browser the filters are copied by a click.
+func TestBrowserCopiesFilters(t *testing.T) {
+	b := startBrowser(t)
+	b.Size(1280, 900)
+	b.open(smallInput(), "")
+	shown := b.Eval(`(() => {
+		const part = document.querySelector(".frames");
+		part.open = true;
+		const all = [...part.querySelectorAll("button[data-copy]")];
+		all[0].click();
+		part.scrollIntoView();
+		return all.filter((b) => b.offsetWidth > 0).length;
+	})()`)
+	if shown != 8.0 {
+		t.Errorf("%v buttons", shown)
+	}
+	b.Wait(`document.querySelector(".frames button[data-copy]").textContent === "Copied"`)
+	if path := os.Getenv("COUP_TEST_PICTURE"); path != "" {
+		b.Picture(path)
+	}
+	b.NoTrouble()
 }
