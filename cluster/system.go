@@ -74,7 +74,8 @@ type Status struct {
 	Last    uint64 `json:"last"`   // newest position in its log
 	Commit  uint64 `json:"commit"`
 	Applied uint64 `json:"applied"`
-	Hash    string `json:"hash"` // digest of its state at Applied
+	Shard   int    `json:"shard,omitempty"` // the log that it is about, from 1 on; 0: there is one
+	Hash    string `json:"hash"`            // digest of its state at Applied
 }
 
 // Informer is a System whose nodes say how they are when they are asked.
@@ -83,6 +84,26 @@ type Informer interface {
 	Status(ctx context.Context, a Access, node string) (Status, error)
 	// Tells says what Status tells.
 	Tells() harness.Facts
+}
+
+// Sharded is an Informer whose nodes may hold several logs, each with a leader, terms and
+// positions of its own. Its events say which one they are about ([harness.Event.Shard]).
+type Sharded interface {
+	Informer
+	// Shards is how many logs there are; 1: none of this applies.
+	Shards(o Options) int
+	// ShardOf is the log, from 1 on, that holds an object.
+	ShardOf(key string, o Options) int
+	// Statuses is Status for each log of a node, in order.
+	Statuses(ctx context.Context, a Access, node string) ([]Status, error)
+}
+
+// ShardsOf is how many logs the nodes of a system hold.
+func ShardsOf(sys System, o Options) int {
+	if s, ok := sys.(Sharded); ok {
+		return max(1, s.Shards(o))
+	}
+	return 1
 }
 
 // EventReader is a System whose nodes write what happens to them, as it happens.

@@ -80,6 +80,9 @@ type History struct {
 	Events     []Event
 	Nodes      []string // the names of all nodes, sorted
 	Tells      Facts    // what the nodes tell about themselves
+	// ShardOf is the log that holds an object, from 1 on, where nodes hold several logs; nil
+	// if they hold one.
+	ShardOf func(key string) int
 }
 
 // Checker judges a history. It does no I/O and reads no clock except to keep

@@ -33,19 +33,23 @@ const (
 // Event is one line of events.jsonl: what the nemesis did, what the nodes said
 // about themselves, and the phases of the run. Only the fields of its kind are set.
 type Event struct {
-	Time    time.Duration `json:"time"` // nanoseconds since the start of the run
-	Kind    string        `json:"kind"`
-	Node    string        `json:"node,omitempty"`
-	ID      int           `json:"id,omitempty"`     // of the fault, from 1, unique within the run
-	Fault   string        `json:"fault,omitempty"`  // kill, partition, ...
-	Target  string        `json:"target,omitempty"` // leader, halves, ...
-	Nodes   []string      `json:"nodes,omitempty"`  // the victims
-	Links   []Link        `json:"links,omitempty"`  // the directed links that are cut or lossy
-	Role    string        `json:"role,omitempty"`
-	Term    uint64        `json:"term,omitempty"`
-	Leader  string        `json:"leader,omitempty"`
-	Applied uint64        `json:"applied,omitempty"`
-	Hash    string        `json:"hash,omitempty"`
+	Time   time.Duration `json:"time"` // nanoseconds since the start of the run
+	Kind   string        `json:"kind"`
+	Node   string        `json:"node,omitempty"`
+	ID     int           `json:"id,omitempty"`     // of the fault, from 1, unique within the run
+	Fault  string        `json:"fault,omitempty"`  // kill, partition, ...
+	Target string        `json:"target,omitempty"` // leader, halves, ...
+	Nodes  []string      `json:"nodes,omitempty"`  // the victims
+	Links  []Link        `json:"links,omitempty"`  // the directed links that are cut or lossy
+	Role   string        `json:"role,omitempty"`
+	Term   uint64        `json:"term,omitempty"`
+	// Shard is the log that the event is about, from 1 on, where a node holds several, each
+	// with leaders, terms and positions of its own; of a fault: the one whose leader or
+	// follower was its victim. 0: there is one log, or it is about all of them.
+	Shard   int    `json:"shard,omitempty"`
+	Leader  string `json:"leader,omitempty"`
+	Applied uint64 `json:"applied,omitempty"`
+	Hash    string `json:"hash,omitempty"`
 	// Heard is, of a call for an election, how long before the node had last heard of its
 	// leader; 0: it does not say.
 	Heard   time.Duration `json:"heard,omitempty"`

@@ -61,14 +61,21 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 		all = append(all, promised)
 	}
 	if stored.Lease > 0 {
-		all = append(all, conduct.Deposed{Within: time.Duration(stored.Lease) + overtime(p.Backend)})
+		all = append(all, conduct.EachShard{Checker: conduct.Deposed{Within: time.Duration(stored.Lease) + overtime(p.Backend)}})
 	}
 	if p.Backend == plan.Simulated {
-		all = append(all, conduct.Steady{})
+		all = append(all, conduct.EachShard{Checker: conduct.Steady{}})
 	}
 	within := time.Duration(p.ServeWithin)
-	all = append(all, conduct.Liveness{Within: within, Conditional: w.Conditional}, conduct.CatchUp{Within: within})
-	return append(all, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Lag{}, conduct.Alive{}, conduct.Availability{}, conduct.Failovers{}), nil
+	all = append(all, conduct.EachShard{Checker: conduct.Liveness{Within: within, Conditional: w.Conditional}, Whole: true})
+	for _, c := range []harness.Checker{conduct.CatchUp{Within: within}, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Lag{}} {
+		all = append(all, conduct.EachShard{Checker: c})
+	}
+	all = append(all, conduct.Alive{}, conduct.Availability{}, conduct.EachShard{Checker: conduct.Failovers{}})
+	if stored.Shards > 1 {
+		all = append(all, conduct.Shards{})
+	}
+	return all, nil
 }
 
 // overtime is what a deposed leader may take beside its lease: on real machines

@@ -17,6 +17,7 @@ import (
 	"coup/checker"
 	"coup/checker/conduct"
 	"coup/checker/histories"
+	"coup/cluster"
 	"coup/harness"
 	"coup/plan"
 	"coup/results"
@@ -181,6 +182,16 @@ func Read(dir string) (stored plan.Stored, h *harness.History, notes []string, e
 	}
 	h.Nodes = stored.NodeNames()
 	h.Tells = stored.Tells
+	if stored.Shards > 1 {
+		sys, err := stored.Plan.FindSystem()
+		if err != nil {
+			return stored, nil, nil, err
+		}
+		o := stored.Plan.Options()
+		if s, ok := sys.(cluster.Sharded); ok {
+			h.ShardOf = func(key string) int { return s.ShardOf(key, o) }
+		}
+	}
 	return stored, h, notes, nil
 }
 

@@ -117,6 +117,8 @@ type Nemesis struct {
 	Runtime harness.Runtime
 	// Record receives the events of the strikes. Its Time is already set.
 	Record func(harness.Event)
+	// Shards is how many logs the nodes hold: see cluster.Sharded. 0 is 1.
+	Shards int
 
 	patience time.Duration // bounds a step of a strike; 0: healPatience
 	mu       sync.Mutex
@@ -124,8 +126,7 @@ type Nemesis struct {
 	busy     map[string]int        // node -> id of the strike that has its processes
 	cuts     map[int][]cluster.Cut // by id of the strike
 	unseated bool                  // perhaps not all nodes are voters
-	led      string                // the leader that was found last
-	ledAt    time.Duration
+	led      map[int]led           // by shard (0: there is one): the leader that was found last
 }
 
 // strike is one application of a fault.
@@ -137,10 +138,19 @@ type strike struct {
 	begin    func()        // to be called when nodes and links are known, right before the fault is applied
 	began    bool
 	part     string // see Fault
+	shard    int    // whose leader it is about; 0: there is one log, or it is about no leader
 	nodes    []string
 	links    []harness.Link
 	until    time.Duration // when it is to be healed
 	evidence string
+}
+
+// about says in a message which shard's leader or follower was struck.
+func (s *strike) about(message string) string {
+	if s.shard == 0 || message == "" {
+		return message
+	}
+	return fmt.Sprintf("the %s of shard %d: %s", s.Target, s.shard, message)
 }
 
 // Run carries out the schedule, whose times count from now, and returns when
@@ -185,7 +195,7 @@ func (n *Nemesis) strike(ctx context.Context, e Entry, latest time.Duration) {
 	say := func(kind, message string) {
 		n.Record(harness.Event{
 			Time: n.Runtime.Now(), Kind: kind, ID: s.id, Fault: e.Fault, Target: e.Target,
-			Nodes: s.nodes, Links: s.links, Message: message,
+			Shard: s.shard, Nodes: s.nodes, Links: s.links, Message: s.about(message),
 		})
 	}
 	s.begin = func() {

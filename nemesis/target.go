@@ -3,6 +3,7 @@ package nemesis
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 // mean the links between these nodes and the rest. The name of a node is a target as well,
 // and that of a role, which stands for one node of it.
 const (
-	Leader   = "leader"   // the node that leads in the newest term
-	Follower = "follower" // one node that does not lead, as far as the nodes say
+	Leader   = "leader"   // the node that leads in the newest term; of several shards, one at random
+	Follower = "follower" // one node that does not lead, as far as the nodes say; of several shards, one at random
 	Random   = "random"   // one node
 	Minority = "minority" // less than half of the nodes, at least one
 	Majority = "majority" // the smallest majority
@@ -46,23 +47,41 @@ func Statuses(ctx context.Context, rt harness.Runtime, sys cluster.System, c clu
 	if !ok {
 		return nil
 	}
+	ask := func(ctx context.Context, node string) ([]cluster.Status, error) {
+		s, err := asked.Status(ctx, c, node)
+		return []cluster.Status{s}, err
+	}
+	if sharded, ok := sys.(cluster.Sharded); ok {
+		ask = func(ctx context.Context, node string) ([]cluster.Status, error) {
+			return sharded.Statuses(ctx, c, node)
+		}
+	}
 	nodes := c.Nodes()
-	answers := make([]*cluster.Status, len(nodes))
+	answers := make([][]cluster.Status, len(nodes))
 	harness.Parallel(rt, len(nodes), func(i int) {
 		ctx, cancel := rt.WithTimeout(ctx, statusPatience)
 		defer cancel()
-		if s, err := asked.Status(ctx, c, nodes[i].Name); err == nil {
-			s.Node = nodes[i].Name
-			answers[i] = &s
+		if all, err := ask(ctx, nodes[i].Name); err == nil {
+			for j := range all {
+				all[j].Node = nodes[i].Name
+			}
+			answers[i] = all
 		}
 	})
-	var all []cluster.Status
-	for _, s := range answers {
-		if s != nil {
-			all = append(all, *s)
-		}
+	return slices.Concat(answers...)
+}
+
+// ByShard are statuses by the log that they are about, in order: one part if there is one
+// log, and none if no node has answered.
+func ByShard(all []cluster.Status) (parts [][]cluster.Status) {
+	byShard := map[int][]cluster.Status{}
+	for _, s := range all {
+		byShard[s.Shard] = append(byShard[s.Shard], s)
 	}
-	return all
+	for _, shard := range slices.Sorted(maps.Keys(byShard)) {
+		parts = append(parts, byShard[shard])
+	}
+	return parts
 }
 
 // tellsLeader returns an error if the nodes of a system do not say who leads.
@@ -90,24 +109,38 @@ func LeaderOf(all []cluster.Status) (node string, term uint64) {
 }
 
 // leader asks all nodes who leads; "" if nobody says so.
-func (n *Nemesis) leader(ctx context.Context) (node string, term uint64) {
-	node, term = LeaderOf(Statuses(ctx, n.Runtime, n.System, n.Cluster))
+func (n *Nemesis) leader(ctx context.Context) (node string, term uint64) { return n.leaderOf(ctx, 0) }
+
+// leaderOf is leader in a shard; 0: there is one log.
+func (n *Nemesis) leaderOf(ctx context.Context, shard int) (node string, term uint64) {
+	all := Statuses(ctx, n.Runtime, n.System, n.Cluster)
+	node, term = LeaderOf(slices.DeleteFunc(all, func(s cluster.Status) bool { return shard != 0 && s.Shard != shard }))
 	if node != "" {
 		n.mu.Lock()
-		n.led, n.ledAt = node, n.Runtime.Now()
+		if n.led == nil {
+			n.led = map[int]led{}
+		}
+		n.led[shard] = led{node, n.Runtime.Now()}
 		n.mu.Unlock()
 	}
 	return node, term
 }
 
-// ledSince is the leader that any strike has found since then; "" if none has.
-func (n *Nemesis) ledSince(then time.Duration) string {
+// led is a leader that was found, and when.
+type led struct {
+	node string
+	at   time.Duration
+}
+
+// ledSince is the leader of a shard that any strike has found since then; "" if none has.
+func (n *Nemesis) ledSince(shard int, then time.Duration) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.led == "" || n.ledAt < then {
+	l := n.led[shard]
+	if l.node == "" || l.at < then {
 		return ""
 	}
-	return n.led
+	return l.node
 }
 
 // names are the names of all nodes.
@@ -150,10 +183,13 @@ func (n *Nemesis) pick(ctx context.Context, s *strike) ([]string, error) {
 		if err := tellsLeader(n.System); err != nil {
 			return nil, err
 		}
+		if n.Shards > 1 && s.shard == 0 {
+			s.shard = 1 + r.IntN(n.Shards)
+		}
 		for {
-			leader, _ := n.leader(ctx)
+			leader, _ := n.leaderOf(ctx, s.shard)
 			if leader == "" && target == Leader && n.Runtime.Now()-s.asked >= leaderless {
-				leader = n.ledSince(looked)
+				leader = n.ledSince(s.shard, looked)
 			}
 			looked = n.Runtime.Now()
 			if leader != "" && target == Leader {

@@ -14,9 +14,12 @@ import (
 // hashicorp/raft gives up a transfer after the election timeout.
 const adminPatience = 5 * time.Second
 
-func needsTransfer(sys cluster.System, nodes int, _ cluster.Options) error {
+func needsTransfer(sys cluster.System, nodes int, o cluster.Options) error {
 	if _, ok := sys.(cluster.Transferer); !ok {
 		return fmt.Errorf("the leader of %s can't be told to hand the lead over", sys.Name())
+	}
+	if n := cluster.ShardsOf(sys, o); n > 1 {
+		return fmt.Errorf("with %d shards the nodes themselves hand the lead to where it should be", n)
 	}
 	if nodes < 2 {
 		return errors.New("there is nobody to hand the lead to: it needs 2 nodes")

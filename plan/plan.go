@@ -390,6 +390,10 @@ func (p *Plan) checkWorkload(sys cluster.System) error {
 		return err
 	}
 	for _, name := range workloads.Split(p.Workload) {
+		if n := cluster.ShardsOf(sys, p.Options()); untold == nil && n > 1 && !slices.Contains(can, name) {
+			return fmt.Errorf("with %d shards %s can't do what the workload %s asks for: each operation goes to the shard that holds its object, and nothing puts operations on several in order (it can do %s)",
+				n, p.System, name, strings.Join(can, ", "))
+		}
 		if untold == nil && !slices.Contains(can, name) {
 			return fmt.Errorf("%s can't do what the workload %s asks for (it can do %s)", p.System, name, strings.Join(can, ", "))
 		}

@@ -22,6 +22,7 @@ type Stored struct {
 	Release string        `json:"release,omitempty"` // the release that the nodes say they run
 	Tells   harness.Facts `json:"tells"`             // what the system's nodes tell about themselves
 	Lease   Duration      `json:"lease,omitempty"`   // of a leader; see cluster.Timing
+	Shards  int           `json:"shards,omitempty"`  // how many logs the nodes hold, if more than one
 	Engine  string        `json:"engine,omitempty"`
 	API     string        `json:"api,omitempty"`
 	Image   string        `json:"image,omitempty"`  // the id of the image of coup's own binary
@@ -57,6 +58,9 @@ func (s *Stored) Describe(sys cluster.System) {
 		for _, n := range cluster.NodesOf(sys, s.Plan.Nodes, s.Plan.Options()) {
 			s.Names = append(s.Names, n.Name)
 		}
+	}
+	if n := cluster.ShardsOf(sys, s.Plan.Options()); n > 1 {
+		s.Shards = n
 	}
 	s.Lease = Duration(cluster.TimingOf(sys, s.Plan.Options()).Lease)
 }

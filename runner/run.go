@@ -157,7 +157,7 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	if err := r.storePlan(); err != nil {
 		return err
 	}
-	r.nemesis = &nemesis.Nemesis{Cluster: r.cluster, System: r.sys, Runtime: r.rt, Record: r.rec.event}
+	r.nemesis = &nemesis.Nemesis{Cluster: r.cluster, System: r.sys, Runtime: r.rt, Record: r.rec.event, Shards: r.shards()}
 	r.nodes.areUp(r.cluster, r.nemesis)
 	if err := r.awaitService(soft); err != nil {
 		return err

@@ -109,18 +109,27 @@ func (r *run) ask(ctx context.Context, question func(context.Context) error) err
 	return question(ctx)
 }
 
-// majorityFollows returns nil when one node leads and a majority follows it.
+// majorityFollows returns nil when one node leads and a majority follows it, in each shard.
 func (r *run) majorityFollows(ctx context.Context) error {
 	all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
-	leader, _ := nemesis.LeaderOf(all)
-	following := 0
-	for _, s := range all {
-		if leader != "" && s.Leader == leader {
-			following++
+	led := 0
+	for _, part := range nemesis.ByShard(all) {
+		leader, _ := nemesis.LeaderOf(part)
+		following := 0
+		for _, s := range part {
+			if leader != "" && s.Leader == leader {
+				following++
+			}
+		}
+		if following > r.plan.Nodes/2 {
+			led++
 		}
 	}
-	if following > r.plan.Nodes/2 {
+	switch shards := r.shards(); {
+	case led == shards:
 		return nil
+	case shards > 1:
+		return fmt.Errorf("only %d of %d shards have a leader that a majority follows", led, shards)
 	}
 	return fmt.Errorf("no leader that a majority follows, and %d of %d nodes answer", len(all), r.plan.Nodes)
 }

@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"coup/cluster"
@@ -20,7 +22,7 @@ func (r *run) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
 		r.recordStates(all)
-		r.rec.leads(nemesis.LeaderOf(all))
+		r.rec.leads(leadersOf(all))
 		harness.Sleep(ctx, r.rt, r.rt.Now()+watchEvery)
 	}
 }
@@ -29,9 +31,39 @@ func (r *run) recordStates(all []cluster.Status) {
 	now := r.rt.Now() // one look, one time
 	for _, s := range all {
 		r.rec.event(harness.Event{Time: now, Kind: harness.StateEvent, Node: s.Node, Role: s.Role,
-			Term: s.Term, Leader: s.Leader, Applied: s.Applied, Hash: s.Hash})
+			Term: s.Term, Leader: s.Leader, Applied: s.Applied, Hash: s.Hash, Shard: s.Shard})
 	}
 }
+
+// leadersOf is who leads, in which term; of several shards, who leads each.
+func leadersOf(all []cluster.Status) (nodes string, term uint64) {
+	parts := nemesis.ByShard(all)
+	if len(parts) <= 1 {
+		return nemesis.LeaderOf(all)
+	}
+	var each []string
+	for _, part := range parts {
+		node, _ := nemesis.LeaderOf(part)
+		each = append(each, cmp.Or(node, "nobody"))
+	}
+	return strings.Join(each, ", "), 0
+}
+
+// together reports whether every node has said its position in each log, the same.
+func (r *run) together(all []cluster.Status) bool {
+	parts := nemesis.ByShard(all)
+	for _, part := range parts {
+		for _, s := range part {
+			if s.Applied != part[0].Applied {
+				return false
+			}
+		}
+	}
+	return len(all) == r.plan.Nodes*r.shards()
+}
+
+// shards is how many logs the nodes hold.
+func (r *run) shards() int { return cluster.ShardsOf(r.sys, r.options) }
 
 // awaitAgreement waits until all nodes report the same position in the log, and hold
 // the same where each can tell by itself, or until they have had all the time that they
@@ -47,10 +79,7 @@ func (r *run) awaitAgreement(ctx context.Context) {
 	until := begun + time.Duration(r.plan.ServeWithin) + time.Second // a little more proves more
 	for next := begun; ; {
 		all := nemesis.Statuses(ctx, r.rt, r.sys, r.cluster)
-		agree := !informs || len(all) == r.plan.Nodes
-		for _, s := range all {
-			agree = agree && s.Applied == all[0].Applied
-		}
+		agree := !informs || r.together(all)
 		var held []harness.Event
 		if digests {
 			held = r.digests(ctx, digester)

@@ -249,6 +249,9 @@ func gravestOf(counts string) string {
 // roleAt says what a node was at a moment: the leader of the newest term, one that led and
 // had not heard of a newer leader, or another one; "" if nobody knows who led.
 func roleAt(h *harness.History, node string, at time.Duration) string {
+	if h.ShardOf != nil {
+		return "" // each shard has a leader
+	}
 	var newest timeline.Reign
 	led := time.Duration(-1) // when its last reign began
 	for _, r := range timeline.Reigns(h) {

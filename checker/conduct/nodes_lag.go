@@ -30,13 +30,14 @@ type LagDetails struct {
 // NodeLag is how far a node was behind.
 type NodeLag struct {
 	Node    string        `json:"node"`
-	Asked   int           `json:"asked"`   // looks at which it answered
-	Silent  int           `json:"silent"`  // looks at which it did not: it was dead, or cut off from who asked
-	Median  uint64        `json:"median"`  // entries
-	P99     uint64        `json:"p99"`     // entries
-	Entries uint64        `json:"entries"` // the most
-	Time    time.Duration `json:"time"`    // the longest: since another node was seen at a later position
-	At      time.Duration `json:"at"`      // when it was that
+	Asked   int           `json:"asked"`           // looks at which it answered
+	Silent  int           `json:"silent"`          // looks at which it did not: it was dead, or cut off from who asked
+	Median  uint64        `json:"median"`          // entries
+	P99     uint64        `json:"p99"`             // entries
+	Entries uint64        `json:"entries"`         // the most
+	Time    time.Duration `json:"time"`            // the longest: since another node was seen at a later position
+	At      time.Duration `json:"at"`              // when it was that
+	Shard   int           `json:"shard,omitempty"` // in this log, from 1 on; 0: there is one
 }
 
 // Name implements [harness.Checker].

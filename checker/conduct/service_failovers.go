@@ -39,6 +39,7 @@ const (
 // told: without a fault there is no moment to count from, except that Served
 // then counts from the election.
 type Failover struct {
+	Shard    int           `json:"shard,omitempty"`    // the log whose leader changed, from 1 on; 0: there is one
 	Cause    string        `json:"cause"`              // fault, ongoing, heal, or "" if none is known
 	FaultID  int           `json:"fault_id,omitempty"` // of the fault; 0 if there is none
 	Fault    string        `json:"fault,omitempty"`    // kill, partition, ...

@@ -367,9 +367,9 @@ func whoLed(h *harness.History, g timeline.Stretch) (said []string) {
 			if e.Role != "leader" {
 				continue
 			}
-			i := slices.IndexFunc(reigns, func(r *timeline.Reign) bool { return r.Node == e.Node && r.Term == e.Term })
+			i := slices.IndexFunc(reigns, func(r *timeline.Reign) bool { return r.Node == e.Node && r.Term == e.Term && r.Shard == e.Shard })
 			if i < 0 {
-				reigns = append(reigns, &timeline.Reign{Node: e.Node, Term: e.Term, From: e.Time, To: e.Time})
+				reigns = append(reigns, &timeline.Reign{Node: e.Node, Term: e.Term, From: e.Time, To: e.Time, Shard: e.Shard})
 			} else {
 				reigns[i].To = e.Time
 			}

@@ -178,7 +178,7 @@ func handout(p Promise, h *harness.History) (measured, error) {
 
 // step is a quantile of the times until a step of failovers.
 func step(p Promise, h *harness.History, what string, of func(conduct.Failover) time.Duration) (measured, error) {
-	r, err := conduct.Failovers{}.Check(context.Background(), h)
+	r, err := conduct.EachShard{Checker: conduct.Failovers{}}.Check(context.Background(), h)
 	if err != nil {
 		return measured{}, err
 	}
@@ -234,7 +234,13 @@ func leaders(p Promise, h *harness.History) (measured, error) {
 	if len(elected) == 0 {
 		return measured{}, fmt.Errorf("%w: no node ever said that it leads", errNothing)
 	}
-	return p.countEvents(h, elected[1:], "change of leader", "changes of leader")
+	led := map[int]bool{} // the shards that have had a leader
+	changes := slices.DeleteFunc(slices.Clone(elected), func(e harness.Event) bool {
+		first := !led[e.Shard]
+		led[e.Shard] = true
+		return first
+	})
+	return p.countEvents(h, changes, "change of leader", "changes of leader")
 }
 
 // countEvents counts events of the load and after: all, or the most from the beginning of
@@ -299,22 +305,26 @@ func leaderless(p Promise, h *harness.History) (measured, error) {
 		node     string
 		from, to time.Duration
 	}
+	type member struct {
+		node  string
+		shard int
+	}
 	var worst spell
 	polls := 0
 	for _, s := range stretches {
-		open := map[string]time.Duration{}
+		open := map[member]time.Duration{}
 		for _, e := range h.Events {
 			if e.Kind != harness.StateEvent || e.Role == "" || e.Time < s.From || e.Time > s.To {
 				continue
 			}
 			polls++
 			if e.Leader != "" || e.Role == "leader" {
-				delete(open, e.Node)
+				delete(open, member{e.Node, e.Shard})
 				continue
 			}
-			began, is := open[e.Node]
+			began, is := open[member{e.Node, e.Shard}]
 			if !is {
-				open[e.Node] = e.Time
+				open[member{e.Node, e.Shard}] = e.Time
 				began = e.Time
 			}
 			if e.Time-began > worst.to-worst.from {
@@ -351,16 +361,18 @@ func lag(p Promise, h *harness.History) (measured, error) {
 		at time.Duration
 	}
 	looks := 0
-	for _, s := range stretches {
-		for l := range conduct.LagsOf(h, s.From, s.To) {
-			looks++
-			for _, node := range slices.Sorted(maps.Keys(l.Nodes)) {
-				b := l.Nodes[node]
-				if p.healed {
-					b.Time = min(b.Time, l.Time-s.From) // while something was broken a node may be behind
-				}
-				if b.Time > worst.Time {
-					worst.node, worst.Behind, worst.at = node, b, l.Time
+	for _, shard := range timeline.Shards(h) {
+		for _, s := range stretches {
+			for l := range conduct.LagsOf(shard.History, s.From, s.To) {
+				looks++
+				for _, node := range slices.Sorted(maps.Keys(l.Nodes)) {
+					b := l.Nodes[node]
+					if p.healed {
+						b.Time = min(b.Time, l.Time-s.From) // while something was broken a node may be behind
+					}
+					if b.Time > worst.Time {
+						worst.node, worst.Behind, worst.at = node, b, l.Time
+					}
 				}
 			}
 		}

@@ -31,6 +31,7 @@ type Event struct {
 	Term    uint64 `json:"term,omitempty"`
 	Leader  string `json:"leader,omitempty"`
 	Index   uint64 `json:"index,omitempty"`
+	Shard   int    `json:"shard,omitempty"` // from 1 on, if the node holds several logs; of what is about one of them
 	Hash    string `json:"hash,omitempty"`
 	Heard   int64  `json:"heard,omitempty"` // election: nanoseconds since the node last heard of its leader
 	Raft    string `json:"raft,omitempty"`  // the release of hashicorp/raft
@@ -57,8 +58,9 @@ func ParseEvent(line []byte) (e Event, ok bool) {
 // emitter writes events in the order they were emitted, from a goroutine of
 // its own: raft's main loop must not wait for the reader of the output.
 type emitter struct {
-	node string
-	w    io.Writer
+	node  string
+	shard int // 0: there is one log
+	w     io.Writer
 
 	mu     sync.Mutex
 	queue  []Event
@@ -81,6 +83,14 @@ func newEmitter(node string, w io.Writer) *emitter {
 // emit takes the time and queues e. It never blocks.
 func (em *emitter) emit(e Event) {
 	e.Time, e.Node = time.Now().UnixNano(), em.node
+	switch e.Kind {
+	case EventBoot, EventShutdown: // of the process: the first shard tells them
+		if em.shard > 1 {
+			return
+		}
+	default:
+		e.Shard = em.shard
+	}
 	em.mu.Lock()
 	defer em.mu.Unlock()
 	if !em.closed && len(em.queue) < maxQueuedEvents {

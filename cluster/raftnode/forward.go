@@ -36,7 +36,7 @@ func (n *Node) forward(ctx context.Context, leader string, req Request, op opera
 	if err != nil {
 		return Response{}, didNotHappen(err.Error())
 	}
-	status, answer, err := n.asker.ask(ctx, leader, op.name, body)
+	status, answer, err := n.asker.ask(ctx, leader, n.cfg.path()+op.name, body)
 	if err != nil {
 		if nd := (*notDialed)(nil); errors.As(err, &nd) || op.read {
 			return Response{}, didNotHappen(fmt.Sprintf("cannot reach %s: %v", leader, err))

@@ -22,6 +22,8 @@ type Levers struct {
 	Cache time.Duration
 	// Batch bounds the entries of the log in one message.
 	Batch int
+	// Shards is how many logs there are, each with a leader of its own: see shards.go.
+	Shards int
 }
 
 // When a write is acknowledged.
@@ -34,7 +36,7 @@ const (
 const mostBatch = 1024
 
 func defaultLevers() Levers {
-	return Levers{Acknowledge: ByMajority, Batch: raft.DefaultConfig().MaxAppendEntries}
+	return Levers{Acknowledge: ByMajority, Batch: raft.DefaultConfig().MaxAppendEntries, Shards: 1}
 }
 
 // readIndex is how a follower asks its leader.

@@ -60,6 +60,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 }
 
 func run(f *flags, stop <-chan os.Signal, stdout, stderr io.Writer) (err error) {
+	if f.Shards > 1 {
+		return runShards(f, stop, stdout, stderr)
+	}
 	logger := hclog.New(&hclog.LoggerOptions{Name: f.id, Level: f.logLevel, Output: stderr})
 	d, err := openDisk(f.data, f.bug, logger.Named("snapshot"))
 	if err != nil {
@@ -163,6 +166,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.StringVar(&f.Acknowledge, "acknowledge", f.Acknowledge, "a write is answered when a majority has it, or, unsafe, when the leader has")
 	fs.DurationVar(&f.Cache, "cache", 0, "unsafe: how long a node answers a read with what it answered before; 0s: never")
 	fs.IntVar(&f.Batch, "batch", f.Batch, "entries of the log in one message, at most")
+	fs.IntVar(&f.Shards, "shards", f.Shards, "logs, each a raft group of its own on these nodes, whose leaders are spread over them; the key of an operation says which one it goes to")
 	fs.BoolVar(&f.TrustVerify, "trust-verify", false, "unsafe: take hashicorp/raft's VerifyLeader at its word, which counts old answers")
 	fs.IntVar(&f.inFlight, "in-flight", inFlight, "so many messages to a follower may be under way, as raft's MaxRPCsInFlight; with few, 2 at least, replication can get stuck for good (hashicorp/raft#612)")
 	fs.BoolVar(&f.FastHeartbeat, "fast-heartbeat", false, "unsafe: handle heartbeats beside raft's main loop (hashicorp/raft#695)")
@@ -216,6 +220,12 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	}
 	if f.Batch < 1 || f.Batch > mostBatch {
 		return nil, fmt.Errorf("--batch must be 1 to %d", mostBatch)
+	}
+	if f.Shards < 1 || f.Shards > MostShards {
+		return nil, fmt.Errorf("--shards must be 1 to %d", MostShards)
+	}
+	if f.Shards > 1 && f.Replication == ByPrimaryBackup {
+		return nil, errors.New("--shards: with primary-backup there is one log")
 	}
 	if f.Cache < 0 {
 		return nil, errors.New("--cache must not be negative")

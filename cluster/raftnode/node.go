@@ -25,6 +25,7 @@ type Peer struct {
 type Config struct {
 	ID    string
 	Peers []Peer // all members, this one included
+	Shard int    // the log that it holds, from 1 on, beside others of the same process; 0: there is one
 
 	Transport raft.Transport
 	Logs      raft.LogStore
@@ -161,6 +162,29 @@ type Node struct {
 // listener and closes them in the end, also when it fails; the stores stay the
 // caller's.
 func Start(cfg Config) (*Node, error) {
+	n, err := start(cfg)
+	if err != nil {
+		cfg.Listener.Close()
+		return nil, err
+	}
+	n.server = newServer(n.handler())
+	go func() {
+		defer close(n.serving)
+		_ = n.server.Serve(cfg.Listener) // ends with Close
+	}()
+	return n, nil
+}
+
+// path is where another member has the API of the shard.
+func (c Config) path() string {
+	if c.Shard == 0 {
+		return ""
+	}
+	return ShardPath(c.Shard)
+}
+
+// start runs a node that serves nobody yet.
+func start(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg:       cfg,
 		started:   time.Now(),
@@ -174,7 +198,11 @@ func Start(cfg Config) (*Node, error) {
 	if n.cfg.Logger == nil {
 		n.cfg.Logger = hclog.NewNullLogger()
 	}
+	if cfg.Shard > 0 {
+		n.transport.heard = map[raft.ServerID]followed{}
+	}
 	n.events = newEmitter(cfg.ID, n.cfg.Events)
+	n.events.shard = cfg.Shard
 	n.fsm = newFSM(cfg.Bug, n.events, cfg.StateEvery)
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.asker = newAsker(cfg.dial)
@@ -182,15 +210,9 @@ func Start(cfg Config) (*Node, error) {
 	if err := n.startRaft(); err != nil {
 		n.stop()
 		n.transport.Close()
-		cfg.Listener.Close()
 		n.events.close()
 		return nil, err
 	}
-	n.server = newServer(n.handler())
-	go func() {
-		defer close(n.serving)
-		_ = n.server.Serve(cfg.Listener) // ends with Close
-	}()
 	return n, nil
 }
 
@@ -286,12 +308,14 @@ func (n *Node) Close() error {
 	case <-time.After(closeTimeout):
 		err = errors.New("raft did not end in time")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if n.server.Shutdown(ctx) != nil {
-		n.server.Close()
+	if n.server != nil { // nil: it is a part of a larger one
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if n.server.Shutdown(ctx) != nil {
+			n.server.Close()
+		}
+		<-n.serving
 	}
-	<-n.serving
 	n.asker.close()
 	n.events.close()
 	return err

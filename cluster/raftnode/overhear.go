@@ -162,6 +162,7 @@ func (c *clientTalk) request(r *bufio.Reader) (m trace.Message, err error) {
 		return m, err
 	}
 	defer func() { c.open = append(c.open, question{req, m.Keys}) }()
+	req.URL.Path = withoutShard(req.URL.Path)
 	m = trace.Message{Kind: path.Base(req.URL.Path)}
 	if req.URL.Path == PathStatus {
 		m.Idle = true
@@ -178,6 +179,15 @@ func (c *clientTalk) request(r *bufio.Reader) (m trace.Message, err error) {
 	}
 	m.Keys, m.Text = keysOf(ask.Key, ask.Txn), tellRequest(req.URL.Path, ask)
 	return m, nil
+}
+
+// withoutShard is a path as a node with one log has it.
+func withoutShard(at string) string {
+	_, under, named := strings.Cut(strings.TrimPrefix(at, "/shards/"), "/")
+	if !named || !strings.HasPrefix(at, "/shards/") {
+		return at
+	}
+	return "/" + under
 }
 
 func isOperation(at string) bool {

@@ -3,6 +3,7 @@ package raftnode
 // Status is what a node says about itself, as JSON.
 type Status struct {
 	Node    string `json:"node"`
+	Shard   int    `json:"shard,omitempty"` // that it is about, from 1 on; 0: there is one log
 	Role    string `json:"role"`
 	Term    uint64 `json:"term"`
 	Leader  string `json:"leader"` // "" if none is known
@@ -17,6 +18,7 @@ type Status struct {
 func (n *Node) Status() Status {
 	s := Status{
 		Node:   n.cfg.ID,
+		Shard:  n.cfg.Shard,
 		Role:   roleName(n.raft.State()),
 		Term:   currentTerm(n.raft),
 		Last:   n.raft.LastIndex(),

@@ -25,6 +25,7 @@ type transport struct {
 	mu    sync.Mutex
 	clock uint64                  // counts events; orders questions and messages
 	acks  map[raft.ServerID]ackAt // the newest of each follower
+	heard map[raft.ServerID]followed // nil: nobody asks (see shards.go)
 	fresh broadcast
 }
 
@@ -53,6 +54,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 		if old := t.acks[id]; args.Term > old.term || args.Term == old.term && sent > old.sent {
 			t.acks[id] = ackAt{args.Term, sent}
 		}
+		t.hear(id, resp)
 		t.mu.Unlock()
 		t.fresh.fire()
 	}

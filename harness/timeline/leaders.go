@@ -13,6 +13,7 @@ type Reign struct {
 	Node     string
 	Term     uint64
 	From, To time.Duration
+	Shard    int // the log that it leads; 0: there is one
 }
 
 // Roles are the changes of role of a run, as far as they are known.
@@ -102,7 +103,11 @@ func (p *Polls) Add(look Look) (changes []harness.Event) {
 // [RolesOf]. One that did not end ends with the run.
 func Reigns(h *harness.History) []Reign {
 	var all []Reign
-	open := map[string]int{} // by node: its reign that has not ended
+	type led struct {
+		node  string
+		shard int
+	}
+	open := map[led]int{} // its reign that has not ended
 	var now time.Duration
 	for _, e := range WithRoles(h) {
 		now = max(now, e.Time)
@@ -111,13 +116,15 @@ func Reigns(h *harness.History) []Reign {
 		default:
 			continue
 		}
-		if i, leads := open[e.Node]; leads {
-			all[i].To = e.Time
-			delete(open, e.Node)
+		for l, i := range open {
+			if l.node == e.Node && (e.Shard == 0 || e.Shard == l.shard) {
+				all[i].To = e.Time
+				delete(open, l)
+			}
 		}
 		if e.Kind == harness.RoleEvent && e.Role == "leader" {
-			open[e.Node] = len(all)
-			all = append(all, Reign{Node: e.Node, Term: e.Term, From: e.Time})
+			open[led{e.Node, e.Shard}] = len(all)
+			all = append(all, Reign{Node: e.Node, Term: e.Term, From: e.Time, Shard: e.Shard})
 		}
 	}
 	for _, i := range open {
@@ -139,13 +146,14 @@ func WithRoles(h *harness.History) []harness.Event {
 
 // Elected returns the changes in which a node took the lead in a later term than
 // any before, in order; where there are no terms, those in which it was another one
-// than before.
+// than before. Each shard has terms of its own.
 func (r Roles) Elected() []harness.Event {
 	var elected []harness.Event
-	var last harness.Event
+	newest := map[int]harness.Event{} // by shard
 	for _, e := range r.Changes {
-		if e.Role == "leader" && (len(elected) == 0 || e.Term > last.Term || e.Term == 0 && last.Term == 0 && e.Node != last.Node) {
-			elected, last = append(elected, e), e
+		last, seen := newest[e.Shard]
+		if e.Role == "leader" && (!seen || e.Term > last.Term || e.Term == 0 && last.Term == 0 && e.Node != last.Node) {
+			elected, newest[e.Shard] = append(elected, e), e
 		}
 	}
 	return elected

@@ -105,7 +105,7 @@ func TestLeaders(t *testing.T) {
 		phase(6*sec, "done"),
 	)
 	same(t, "reigns", timeline.Reigns(h), []timeline.Reign{
-		{"n1", 2, 1 * sec, 3 * sec}, {"n2", 3, 2 * sec, 5 * sec}, {"n3", 3, 4 * sec, 6 * sec},
+		{"n1", 2, 1 * sec, 3 * sec, 0}, {"n2", 3, 2 * sec, 5 * sec, 0}, {"n3", 3, 4 * sec, 6 * sec, 0},
 	})
 	var who []string
 	for _, e := range timeline.RolesOf(h).Elected() {
@@ -157,7 +157,7 @@ func TestRolesByPolls(t *testing.T) {
 		role(1*sec, "n1", "leader", 1), role(1*sec, "n2", "follower", 1),
 		role(3*sec, "n1", "", 0), role(4*sec, "n2", "candidate", 2), role(5*sec, "n2", "leader", 2), role(7*sec, "n1", "follower", 2),
 	})
-	same(t, "reigns", timeline.Reigns(history(polled...)), []timeline.Reign{{"n1", 1, 1 * sec, 3 * sec}, {"n2", 2, 5 * sec, 7 * sec}})
+	same(t, "reigns", timeline.Reigns(history(polled...)), []timeline.Reign{{"n1", 1, 1 * sec, 3 * sec, 0}, {"n2", 2, 5 * sec, 7 * sec, 0}})
 
 	// One poll left unanswered says nothing.
 	r = timeline.RolesOf(history(says(1*sec, "n1", "leader", 1), says(2*sec, "n2", "follower", 1), says(3*sec, "n1", "leader", 1), says(3*sec, "n2", "follower", 1)))

@@ -62,7 +62,7 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 		longest = max(longest, f.Detected, f.Elected, f.Served, f.Handed)
 	}
 	for _, f := range all {
-		row := failoverRow{Failover: f, Label: label(f.Fault, f.Target), Noticed: f.AllNoticed(nodes, f.Old)}
+		row := failoverRow{Failover: f, Label: label(f.Fault, f.Target) + ofShard(f.Shard), Noticed: f.AllNoticed(nodes, f.Old)}
 		switch f.Cause {
 		case conduct.CauseFault:
 			row.Note = ""
@@ -71,7 +71,7 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 		case conduct.CauseOngoing:
 			row.Label, row.Note = row.Label+", ongoing", "counted from the election"
 		default:
-			row.Label, row.Note = "no known cause", "counted from the election"
+			row.Label, row.Note = "no known cause"+ofShard(f.Shard), "counted from the election"
 		}
 		row.Bars, row.Steps = phaseBars(f, longest), steps(f, row.Label)
 		t.Rows = append(t.Rows, row)

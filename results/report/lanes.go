@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"coup/harness"
@@ -19,10 +20,12 @@ const (
 
 // lane is the roles of one node over time.
 type lane struct {
-	Node   string     `json:"node"`
+	Node   string     `json:"node"` // and the shard, where it holds several logs
 	Spans  []laneSpan `json:"spans"`
 	Frozen []frozen   `json:"frozen"` // while it was paused
 	Marks  []laneMark `json:"marks"`
+
+	machine string // the node alone
 }
 
 // laneSpan is a stretch of time in which a node had one role.
@@ -54,50 +57,63 @@ func gatherLanes(h *harness.History, faults []*fault, end time.Duration) []lane 
 	builder := func(node string) *laneBuilder {
 		b := at[node]
 		if b == nil {
-			b = &laneBuilder{lane: lane{Node: node, Spans: []laneSpan{}, Frozen: []frozen{}, Marks: []laneMark{}}}
+			machine, _, _ := strings.Cut(node, ofShardWord)
+			b = &laneBuilder{lane: lane{Node: node, machine: machine, Spans: []laneSpan{}, Frozen: []frozen{}, Marks: []laneMark{}}}
 			at[node] = b
 			builders = append(builders, b)
 		}
 		return b
 	}
-	for _, n := range h.Nodes {
-		builder(n)
+	named := laneNames(h.Events)
+	for _, shard := range named.shards {
+		for _, n := range h.Nodes {
+			builder(named.of(n, shard)[0])
+		}
 	}
-	for _, e := range withKills(timeline.WithRoles(h), faults) {
+	live := func(b *laneBuilder, e harness.Event) {
 		switch e.Kind {
 		case harness.RoleEvent:
 			role := e.Role
 			if role == "shutdown" {
 				role = roleDown
 			}
-			builder(e.Node).become(e.Time, role, e.Term)
+			b.become(e.Time, role, e.Term)
 		case harness.LeaderEvent:
-			builder(e.Node).term(e.Time, e.Term)
+			b.term(e.Time, e.Term)
 		case harness.BootEvent:
-			builder(e.Node).become(e.Time, roleStarting, 0)
-			builder(e.Node).mark(e, "started")
+			b.become(e.Time, roleStarting, 0)
+			b.mark(e, "started")
 		case harness.ExitEvent:
-			b := builder(e.Node)
 			b.become(e.Time, roleDown, 0)
 			if e.Message != byNemesis {
 				b.mark(e, "ended by itself"+colon(e.Message))
 			}
 		case harness.GiveUpEvent:
-			builder(e.Node).become(e.Time, roleDown, 0)
-			builder(e.Node).mark(e, "gave up"+colon(e.Message))
+			b.become(e.Time, roleDown, 0)
+			b.mark(e, "gave up"+colon(e.Message))
 		case harness.ElectionEvent:
-			builder(e.Node).mark(e, "calls for an election in term "+strconv.FormatUint(e.Term, 10))
+			b.mark(e, "calls for an election in term "+strconv.FormatUint(e.Term, 10))
 		case harness.SnapshotEvent:
-			builder(e.Node).mark(e, "snapshot at position "+strconv.FormatUint(e.Applied, 10))
+			b.mark(e, "snapshot at position "+strconv.FormatUint(e.Applied, 10))
 		case harness.RestoreEvent:
-			builder(e.Node).mark(e, "restored the snapshot of position "+strconv.FormatUint(e.Applied, 10))
+			b.mark(e, "restored the snapshot of position "+strconv.FormatUint(e.Applied, 10))
+		}
+	}
+	lived := []string{harness.RoleEvent, harness.LeaderEvent, harness.BootEvent, harness.ExitEvent, harness.GiveUpEvent, harness.ElectionEvent, harness.SnapshotEvent, harness.RestoreEvent}
+	for _, e := range withKills(timeline.WithRoles(h), faults) {
+		if slices.Contains(lived, e.Kind) {
+			for _, name := range named.of(e.Node, e.Shard) {
+				live(builder(name), e)
+			}
 		}
 	}
 	for _, f := range faults {
 		if f.Fault.Fault == "pause" && f.Missed == "" {
 			for _, n := range f.Nodes {
-				b := builder(n)
-				b.lane.Frozen = append(b.lane.Frozen, frozen{inSeconds(max(f.Start, f.Hold)), inSeconds(f.End)})
+				for _, name := range named.of(n, 0) {
+					b := builder(name)
+					b.lane.Frozen = append(b.lane.Frozen, frozen{inSeconds(max(f.Start, f.Hold)), inSeconds(f.End)})
+				}
 			}
 		}
 	}
@@ -107,6 +123,45 @@ func gatherLanes(h *harness.History, faults []*fault, end time.Duration) []lane 
 	}
 	return lanes
 }
+
+// laneNamer knows what lanes are called. Where nodes hold several logs, a node has a lane
+// for each.
+type laneNamer struct{ shards []int } // one 0: there is one log
+
+func laneNames(events []harness.Event) laneNamer {
+	var shards []int
+	for _, e := range events {
+		if e.Shard > 0 && e.Node != "" && !slices.Contains(shards, e.Shard) {
+			shards = append(shards, e.Shard)
+		}
+	}
+	if len(shards) == 0 {
+		return laneNamer{[]int{0}}
+	}
+	slices.Sort(shards)
+	return laneNamer{shards}
+}
+
+// of are the lanes that something is about which happened at a node, in a shard or (0) in all.
+func (l laneNamer) of(node string, shard int) (names []string) {
+	if shard > 0 {
+		return []string{node + ofShard(shard)}
+	}
+	for _, s := range l.shards {
+		names = append(names, node+ofShard(s))
+	}
+	return names
+}
+
+// ofShard is behind the name of what belongs to a shard; 0: there is one log.
+func ofShard(shard int) string {
+	if shard == 0 {
+		return ""
+	}
+	return ofShardWord + strconv.Itoa(shard)
+}
+
+const ofShardWord = " shard "
 
 // byNemesis marks the exits that the nemesis asked for.
 const byNemesis = "\x00nemesis"

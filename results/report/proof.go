@@ -105,6 +105,9 @@ func (p *proof) addAround(faults []*fault, reigns []timeline.Reign) {
 			continue
 		}
 		text := r.Node + " leads"
+		if r.Shard > 0 {
+			text += fmt.Sprintf(" shard %d,", r.Shard)
+		}
 		if r.Term > 0 {
 			text += fmt.Sprintf(" term %d", r.Term)
 		}

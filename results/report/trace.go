@@ -172,7 +172,9 @@ func newWindowBuilder(w traceWindow, in *Input, lanes []lane, faults []*fault) *
 	}
 	b.words.number("")
 	for _, l := range lanes {
-		b.nodes = append(b.nodes, l.Node)
+		if !slices.Contains(b.nodes, l.machine) {
+			b.nodes = append(b.nodes, l.machine)
+		}
 	}
 	b.nodes = append(b.nodes, trace.Clients)
 	for i, n := range b.nodes {
@@ -386,7 +388,7 @@ func (b *windowBuilder) wrote(e *trace.Event) {
 // believe notes what a node reported about itself.
 func (b *windowBuilder) believe(e harness.Event) {
 	n := b.beliefs[e.Node]
-	if n == nil {
+	if n == nil || e.Shard > 0 { // a node believes something else of each shard
 		return
 	}
 	switch e.Kind {

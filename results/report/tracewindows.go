@@ -187,7 +187,7 @@ func windowsOf(p proof, c *cause, events []harness.Event, end time.Duration) []t
 		case e.Kind == harness.FaultEnd:
 			add("healing of "+e.Fault, e.Time, e.Time-aroundOthers, e.Time+aroundOthers, 3)
 		case e.Kind == harness.RoleEvent && e.Role == "leader":
-			add(fmt.Sprintf("%s leads term %d", e.Node, e.Term), e.Time, e.Time-aroundOthers, e.Time+aroundOthers, 1)
+			add(fmt.Sprintf("%s leads%s term %d", e.Node, ofShard(e.Shard), e.Term), e.Time, e.Time-aroundOthers, e.Time+aroundOthers, 1)
 		}
 	}
 	if c != nil {

@@ -26,7 +26,12 @@ func (System) TransferLeader(ctx context.Context, a cluster.Access, leader, to s
 }
 
 // CanSetMember implements cluster.Membership.
-func (System) CanSetMember(cluster.Options) error { return nil }
+func (System) CanSetMember(o cluster.Options) error {
+	if n := shardsOf(o); n > 1 {
+		return fmt.Errorf("with %d shards a node is a member of as many groups, and no operator changes them all at once", n)
+	}
+	return nil
+}
 
 // SetMember implements cluster.Membership.
 func (System) SetMember(ctx context.Context, a cluster.Access, leader, node string, as cluster.Suffrage) (cluster.Members, error) {

@@ -43,7 +43,7 @@ var settings = []string{
 	"heartbeat", "election", "lease", "commit", "rpc-timeout",
 	"snapshot-threshold", "snapshot-interval", "trailing",
 	"forward", "hold", "retry", "task-lease", "ack-timeout", "state-every", "log-level",
-	"follower-reads", "acknowledge", "cache", "batch",
+	"follower-reads", "acknowledge", "cache", "batch", "shards",
 	"trust-verify", "fast-heartbeat", "in-flight",
 }
 
@@ -101,7 +101,7 @@ var unreadable = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:f
 
 // kinds are what the settings are that are no durations.
 var kinds = map[string]string{
-	"snapshot-threshold": whole, "trailing": whole, "state-every": whole, "in-flight": whole, "copies": whole, "batch": whole,
+	"snapshot-threshold": whole, "trailing": whole, "state-every": whole, "in-flight": whole, "copies": whole, "batch": whole, "shards": whole,
 	"follower-reads": "true or false",
 	"forward":        "true or false", "trust-verify": "true or false", "fast-heartbeat": "true or false",
 }
@@ -116,12 +116,12 @@ func alone(o cluster.Options) []string {
 
 // Pod implements cluster.System.
 func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
-	return cluster.Pod{
+	return sharded(o, cluster.Pod{
 		Containers: []cluster.Container{{Name: "raft", Args: arguments(node, all, o)}},
 		Ports:      []cluster.Port{{Name: clients, Number: clientPort}, {Name: "peers", Number: peerPort, Peers: true}},
 		Data:       []cluster.Dir{{Path: dataDir}},
 		Sealed:     []string{"raft.wal", "snapshots/*/state.bin"},
-	}
+	})
 }
 
 func arguments(node cluster.Node, all []cluster.Node, o cluster.Options) []string {
@@ -161,20 +161,45 @@ func (System) Tells() harness.Facts {
 
 // Status implements cluster.Informer.
 func (System) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
+	all, err := System{}.Statuses(ctx, a, node)
+	if err != nil {
+		return cluster.Status{}, err
+	}
+	return all[0], nil
+}
+
+// Statuses implements cluster.Sharded.
+func (System) Statuses(ctx context.Context, a cluster.Access, node string) ([]cluster.Status, error) {
 	c := newHTTPConn(port(a, clients), node)
 	defer c.Close()
 	code, body, err := c.do(ctx, http.MethodGet, raftnode.PathStatus, nil)
 	if err != nil {
-		return cluster.Status{}, fmt.Errorf("status: %w", err)
+		return nil, fmt.Errorf("status: %w", err)
 	}
 	if code != http.StatusOK {
-		return cluster.Status{}, fmt.Errorf("status of %s: HTTP status %d", node, code)
+		return nil, fmt.Errorf("status of %s: HTTP status %d", node, code)
 	}
-	var s raftnode.Status
+	var s struct {
+		raftnode.Status
+		Shards []raftnode.Status `json:"shards"` // of a node that holds several logs
+	}
 	if err := json.Unmarshal(body, &s); err != nil {
-		return cluster.Status{}, fmt.Errorf("status of %s: %w", node, err)
+		return nil, fmt.Errorf("status of %s: %w", node, err)
 	}
-	return cluster.Status(s), nil
+	if s.Shards == nil {
+		s.Shards = []raftnode.Status{s.Status}
+	}
+	var all []cluster.Status
+	for _, one := range s.Shards {
+		all = append(all, cluster.Status{
+			Node: one.Node, Role: one.Role, Term: one.Term, Leader: one.Leader,
+			Last: one.Last, Commit: one.Commit, Applied: one.Applied, Hash: one.Hash, Shard: one.Shard,
+		})
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("status of %s: it tells of no log", node)
+	}
+	return all, nil
 }
 
 // Event implements cluster.EventReader.
@@ -198,7 +223,7 @@ func (System) Event(node string, line []byte) (harness.Event, time.Time, bool) {
 	}
 	return harness.Event{
 		Kind: kind, Node: e.Node, Role: e.Role, Term: e.Term, Leader: e.Leader,
-		Applied: e.Index, Hash: e.Hash, Heard: time.Duration(e.Heard), Message: cmp.Or(e.Message, e.Raft),
+		Applied: e.Index, Hash: e.Hash, Shard: e.Shard, Heard: time.Duration(e.Heard), Message: cmp.Or(e.Message, e.Raft),
 	}, time.Unix(0, e.Time), true
 }
 
@@ -208,7 +233,11 @@ func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Co
 	if client == "" {
 		client = fmt.Sprintf("c%d", opened.Add(1))
 	}
-	return &connection{access: a, home: node, asked: node, client: client, reads: o.Reads, conns: map[string]*httpConn{}}, nil
+	c := &connection{access: a, home: node, asked: node, client: client, reads: o.Reads, conns: map[string]*httpConn{}}
+	if shardsOf(o) > 1 {
+		return byKey{c, c, c, c, c, c, c, c, c}, nil
+	}
+	return c, nil
 }
 
 // opened counts the connections, to tell their writes apart.

@@ -9,10 +9,10 @@ var _ trace.Reader = System{}
 
 // Conversation implements trace.Reader, for nodes on simulated machines.
 func (System) Conversation(port int) trace.Conversation {
-	switch port {
-	case peerPort:
+	switch {
+	case port >= peerPort && port < peerPort+raftnode.MostShards:
 		return raftnode.OverhearPeers()
-	case clientPort:
+	case port == clientPort:
 		return raftnode.OverhearClients()
 	}
 	return nil
