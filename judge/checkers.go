@@ -68,7 +68,7 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 	}
 	within := time.Duration(p.ServeWithin)
 	all = append(all, conduct.EachShard{Checker: conduct.Liveness{Within: within, Conditional: w.Conditional}, Whole: true})
-	for _, c := range []harness.Checker{conduct.CatchUp{Within: within}, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Lag{}} {
+	for _, c := range []harness.Checker{conduct.CatchUp{Within: within}, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Lag{}, conduct.Convergence{}} {
 		all = append(all, conduct.EachShard{Checker: c})
 	}
 	all = append(all, conduct.Alive{}, conduct.Availability{}, conduct.EachShard{Checker: conduct.Failovers{}})

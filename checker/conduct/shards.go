@@ -90,6 +90,15 @@ func (c EachShard) Check(ctx context.Context, h *harness.History) (harness.Resul
 		worst.Details, worst.Summary = failoversOf(parts)
 	case Lag:
 		worst.Details = lagOf(parts)
+	case Convergence:
+		d := ConvergenceDetails{Nodes: []Converged{}}
+		for _, p := range parts {
+			for _, c := range p.Details.(ConvergenceDetails).Nodes {
+				c.Shard = p.Shard
+				d.Nodes = append(d.Nodes, c)
+			}
+		}
+		worst.Details, worst.Summary = d, summariseConvergence(d)
 	default:
 		worst.Details = parts
 	}

@@ -28,7 +28,7 @@ var pageTemplate = template.Must(template.New("page.html.tmpl").Funcs(template.F
 // The scripts share one scope: they are put one behind the other into one
 // function. Order matters only in that main starts when all others are there.
 var scriptFiles = []string{
-	"util.js", "state.js", "faults.js", "series.js", "plots.js", "dots.js", "lanes.js", "copy.js", "edges.js", "counterexample.js", "decode.js", "operations.js", "tracelanes.js", "trace.js", "main.js",
+	"util.js", "state.js", "faults.js", "series.js", "plots.js", "dots.js", "lanes.js", "lag.js", "copy.js", "edges.js", "counterexample.js", "decode.js", "operations.js", "tracelanes.js", "trace.js", "main.js",
 }
 
 var styleFiles = []string{"page.css", "plots.css", "operations.css", "trace.css", "print.css"}

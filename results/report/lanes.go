@@ -24,8 +24,14 @@ type lane struct {
 	Spans  []laneSpan `json:"spans"`
 	Frozen []frozen   `json:"frozen"` // while it was paused
 	Marks  []laneMark `json:"marks"`
+}
 
-	machine string // the node alone
+// machine is the node alone.
+func (l lane) machine() string {
+	if at := strings.LastIndex(l.Node, inShard); at > 0 {
+		return l.Node[:at]
+	}
+	return l.Node
 }
 
 // laneSpan is a stretch of time in which a node had one role.
@@ -57,8 +63,7 @@ func gatherLanes(h *harness.History, faults []*fault, end time.Duration) []lane 
 	builder := func(node string) *laneBuilder {
 		b := at[node]
 		if b == nil {
-			machine, _, _ := strings.Cut(node, ofShardWord)
-			b = &laneBuilder{lane: lane{Node: node, machine: machine, Spans: []laneSpan{}, Frozen: []frozen{}, Marks: []laneMark{}}}
+			b = &laneBuilder{lane: lane{Node: node, Spans: []laneSpan{}, Frozen: []frozen{}, Marks: []laneMark{}}}
 			at[node] = b
 			builders = append(builders, b)
 		}
@@ -145,23 +150,27 @@ func laneNames(events []harness.Event) laneNamer {
 // of are the lanes that something is about which happened at a node, in a shard or (0) in all.
 func (l laneNamer) of(node string, shard int) (names []string) {
 	if shard > 0 {
-		return []string{node + ofShard(shard)}
+		return []string{node + inShard + strconv.Itoa(shard)}
+	}
+	if len(l.shards) == 1 && l.shards[0] == 0 {
+		return []string{node}
 	}
 	for _, s := range l.shards {
-		names = append(names, node+ofShard(s))
+		names = append(names, node+inShard+strconv.Itoa(s))
 	}
 	return names
 }
+
+// inShard is in the name of a lane between the node and the number of its shard.
+const inShard = "/s"
 
 // ofShard is behind the name of what belongs to a shard; 0: there is one log.
 func ofShard(shard int) string {
 	if shard == 0 {
 		return ""
 	}
-	return ofShardWord + strconv.Itoa(shard)
+	return " shard " + strconv.Itoa(shard)
 }
-
-const ofShardWord = " shard "
 
 // byNemesis marks the exits that the nemesis asked for.
 const byNemesis = "\x00nemesis"

@@ -53,6 +53,7 @@ type resultRow struct {
 type faultRow struct {
 	*fault
 	Served *conduct.FaultAvailability
+	Level  string // how long each of its nodes took, after it was healed, to have what the others had
 }
 
 // data is what the scripts see.
@@ -66,6 +67,8 @@ type data struct {
 	Rates      rates        `json:"rates"`
 	Latency    latencies    `json:"latencies"`
 	Lanes      []lane       `json:"lanes"`
+	Lag        *lagCurves   `json:"lag,omitempty"`    // nil: nodes tell no positions
+	Shards     int          `json:"shards,omitempty"` // how many logs nodes hold, if several
 	Proofs     []dataProof  `json:"proofs"`
 	// LeadersWrong says that a checker found two leaders where there must not be.
 	LeadersWrong bool `json:"leadersWrong,omitempty"`
@@ -120,6 +123,10 @@ func newPage(in *Input) (*page, error) {
 		Rates:   gatherRates(in.Operations, end),
 		Latency: gatherLatencies(in.Operations, end),
 		Lanes:   gatherLanes(h, faults, end),
+		Lag:     gatherLags(h, end),
+	}
+	if shards := laneNames(in.Events).shards; len(shards) > 1 {
+		p.Data.Shards = len(shards)
 	}
 	p.Data.addEvents(in.Events, faults)
 	reigns := timeline.Reigns(h)
@@ -164,7 +171,7 @@ func (p *page) addResults(results []harness.Result) {
 // measures reports whether a checker gives figures and judges nothing.
 func measures(checker string) bool {
 	name, _ := workloads.Without(checker)
-	return slices.ContainsFunc([]harness.Checker{conduct.Availability{}, conduct.Failovers{}, conduct.Partitions{}, conduct.Lag{}, weaker.Held{}}, func(c harness.Checker) bool { return c.Name() == name })
+	return slices.ContainsFunc([]harness.Checker{conduct.Availability{}, conduct.Failovers{}, conduct.Partitions{}, conduct.Lag{}, conduct.Convergence{}, conduct.Shards{}, weaker.Held{}}, func(c harness.Checker) bool { return c.Name() == name })
 }
 
 func (p *page) addFaults(faults []*fault, results []harness.Result) {
@@ -175,9 +182,25 @@ func (p *page) addFaults(faults []*fault, results []harness.Result) {
 	for i := range availability.Faults {
 		served[availability.Faults[i].ID] = &availability.Faults[i]
 	}
+	level := levelAgain(results)
 	for _, f := range faults {
-		p.Faults = append(p.Faults, faultRow{f, served[f.ID]})
+		p.Faults = append(p.Faults, faultRow{f, served[f.ID], level[f.ID]})
 	}
+}
+
+// levelAgain says for each fault how long its nodes took to have what the others had.
+func levelAgain(results []harness.Result) map[int]string {
+	var d conduct.ConvergenceDetails
+	details(results, conduct.Convergence{}.Name(), &d)
+	said := map[int]string{}
+	for _, c := range d.Nodes {
+		took := "not before the next fault"
+		if c.After >= 0 {
+			took = millis(c.After)
+		}
+		said[c.ID] = strings.TrimPrefix(said[c.ID]+", "+c.Node+ofShard(c.Shard)+" "+took, ", ")
+	}
+	return said
 }
 
 func (d *data) addEvents(events []harness.Event, faults []*fault) {

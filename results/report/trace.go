@@ -172,8 +172,8 @@ func newWindowBuilder(w traceWindow, in *Input, lanes []lane, faults []*fault) *
 	}
 	b.words.number("")
 	for _, l := range lanes {
-		if !slices.Contains(b.nodes, l.machine) {
-			b.nodes = append(b.nodes, l.machine)
+		if !slices.Contains(b.nodes, l.machine()) {
+			b.nodes = append(b.nodes, l.machine())
 		}
 	}
 	b.nodes = append(b.nodes, trace.Clients)

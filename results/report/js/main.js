@@ -1,7 +1,7 @@
 // The report starts.
 startTheme();
 startRange();
-startPlots();
+startPlots([...reportPlots(), ...lagPlots()]);
 startProofs();
 startCopy();
 startOperations();

@@ -119,7 +119,8 @@ function sayBeliefs() {
   // Two leaders of one term are never right, nor is an old one where that was judged so.
   // Otherwise one that is cut off is late to hear of it, and nothing promises more.
   const wrong = page.leadersWrong || leaders.some((l) => leaders.filter((m) => m.term === l.term).length > 1);
-  if (!leaders.length) said.push(": no node took itself for the leader.");
+  if (page.shards) said.push(": each shard has a leader, see the rows of the nodes.");
+  else if (!leaders.length) said.push(": no node took itself for the leader.");
   else if (leaders.length === 1) said.push(": " + each[0] + " took itself for the leader" + (leaders[0].term < newest ? ", though term " + newest + " had begun." : "."));
   else if (wrong) said.push(": ", el("b", { class: "bad" }, each.join(" and ") + " took themselves for the leader."));
   else said.push(": " + each.join(" and ") + " took themselves for the leader. An old leader is late to hear of a new one where it is cut off: only what it then answers can be wrong.");
