@@ -24,6 +24,8 @@ ARGS     ?=
 FUZZTIME ?= 30s
 # The node for simulated machines becomes part of the binary.
 WASM      = cluster/sim/node/raftnode.wasm.gz
+# The same with crypto/tls, a quarter larger, for runs that need that.
+WASM_TLS  = cluster/sim/node/raftnode-tls.wasm.gz
 # What makes simulated machines fast.
 FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 
@@ -32,7 +34,9 @@ FLAGS     = $$($(GO) run ./internal/unchecked/flags bin)
 build:
 	@mkdir -p bin
 	@$(GO) run ./internal/onethread/build bin/_onethread -o bin/raftnode.wasm ./cmd/raftnode
+	@$(GO) run ./internal/onethread/build bin/_onethread -tags tls -o bin/raftnode-tls.wasm ./cmd/raftnode
 	@gzip -9nc bin/raftnode.wasm > $(WASM).new && { cmp -s $(WASM).new $(WASM) && rm $(WASM).new || mv $(WASM).new $(WASM); }
+	@gzip -9nc bin/raftnode-tls.wasm > $(WASM_TLS).new && { cmp -s $(WASM_TLS).new $(WASM_TLS) && rm $(WASM_TLS).new || mv $(WASM_TLS).new $(WASM_TLS); }
 	@# Nodes in containers run coup's own binary in an image that holds nothing else.
 	@flags="$(FLAGS)" && CGO_ENABLED=0 $(GO) build $$flags -trimpath -o bin/coup$$($(GO) env GOEXE) ./cmd/coup
 	@[ "$$($(GO) env GOOS)" = linux ] || $(MAKE) --no-print-directory linux
@@ -140,4 +144,4 @@ fuzz:
 	done
 
 clean:
-	rm -rf bin runs $(WASM)
+	rm -rf bin runs $(WASM) $(WASM_TLS)

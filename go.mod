@@ -2,6 +2,9 @@ module coup
 
 go 1.26.0
 
+// Clients of simulated nodes take the randomness of TLS from the seed.
+godebug cryptocustomrand=1
+
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.2.0
 	github.com/anishathalye/porcupine v1.3.1

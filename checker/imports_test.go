@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"model"},
 	{"story"},
 	{"clusters", "graph"},
-	{"elements", "invariants"},
+	{"elements", "invariants", "strangers"},
 	{"linearizable", "weaker", "transactions"},
 	{"conduct", "catalogue"},
 	{"promise", "online", "histories"},

@@ -34,7 +34,10 @@ type Container struct {
 	Name string // unique within the pod
 	// Image is the name of a recipe of [Imaged], or any reference that the engine
 	// knows; "": coup's own binary, with Args as the arguments of the bundled node.
-	Image      string
+	Image string
+	// Variant is which of coup's own programs a simulated machine runs: each has only what it
+	// needs. "" is the usual one; TLS has crypto/tls as well.
+	Variant    string
 	Entrypoint []string // nil: the image's own
 	Args       []string // nil: the image's own
 	Env        []string // NAME=value
@@ -47,6 +50,9 @@ type Container struct {
 	StopSignal   string // the signal of a clean stop, e.g. "SIGINT"; "": the image's own, or else SIGTERM
 	Writable     bool   // the root file system can be written to; usually only Data and /tmp can
 }
+
+// TLS is a [Container.Variant].
+const TLS = "tls"
 
 // Port is a port of a pod.
 type Port struct {

@@ -47,6 +47,9 @@ type Options struct {
 	Note func(line string)
 	// Seed makes the secrets of a run: see Secret. It is not stored with the run.
 	Seed []byte
+	// Clock is what the nodes' clocks show when nothing is wrong with them; nil: what this
+	// machine's does.
+	Clock func() time.Time
 }
 
 // Secret returns a password, key or cookie of the run: 32 hexadecimal digits, the
@@ -281,6 +284,8 @@ type Bug struct {
 	Doc      string   // what it does, one line
 	Workload string   // the workload that shows it
 	Nemesis  []string // the faults that expose it, e.g. kill:leader
+	// Settings are those without which there is nothing that it could do wrong; usually nil.
+	Settings map[string]string
 }
 
 // BugsOf are the planted bugs of a system; nil if it has none.

@@ -103,6 +103,14 @@ func WithClock(ctx context.Context, now func() time.Time) context.Context {
 	return context.WithValue(ctx, clockKey{}, now)
 }
 
+// Clock is the time that deadlines of ctx are to be compared with.
+func Clock(ctx context.Context) time.Time {
+	if now, own := ctx.Value(clockKey{}).(func() time.Time); own {
+		return now()
+	}
+	return time.Now()
+}
+
 // Left is the time until ctx's deadline; ok is false if it has none. Code that
 // runs under a Runtime asks this and not time.Until.
 func Left(ctx context.Context) (left time.Duration, ok bool) {
@@ -110,10 +118,7 @@ func Left(ctx context.Context) (left time.Duration, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	if now, own := ctx.Value(clockKey{}).(func() time.Time); own {
-		return t.Sub(now()), true
-	}
-	return time.Until(t), true
+	return t.Sub(Clock(ctx)), true
 }
 
 // Sleeper is a Runtime that knows a cheaper way to Sleep.

@@ -3,12 +3,14 @@ package judge
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"coup/checker"
 	"coup/checker/conduct"
 	"coup/checker/linearizable"
 	"coup/checker/promise"
+	"coup/checker/strangers"
 	"coup/checker/transactions"
 	"coup/harness"
 	"coup/plan"
@@ -125,8 +127,13 @@ func (v *Verdict) addPartitions(ctx context.Context, p plan.Plan, h *harness.His
 			whole = harness.Worst(whole, r.Valid)
 		}
 	}
+	// What strangers were refused is no operation that the system did not serve.
+	clients := *h
+	clients.Operations = slices.DeleteFunc(slices.Clone(h.Operations), func(op harness.Operation) bool {
+		return strings.HasPrefix(op.Error, strangers.Refused)
+	})
 	sides := conduct.Partitions{Answers: answers, Whole: whole, Looks: w.OnlyLooks, Timeout: time.Duration(p.CheckTime)}
-	added := checker.CheckAll(ctx, []harness.Checker{sides}, h).Results
+	added := checker.CheckAll(ctx, []harness.Checker{sides}, &clients).Results
 	v.Results = checker.Sorted(append(v.Results, added...))
 	return nil
 }

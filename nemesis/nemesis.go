@@ -15,6 +15,8 @@
 // schedule ends. More than half of the nodes always stay voters, and
 // [Nemesis.Reinstate] makes all of them voters in the end.
 //
+// One breaks nothing: rotate gives all nodes and clients of a [cluster.Rotator] new keys.
+//
 // A new fault is one function in the file of its family and one line in [Faults].
 package nemesis
 
@@ -78,6 +80,7 @@ var Faults = map[string]Fault{
 	"loss":            {Doc: "a share of the packets between the sides is lost, 20 to 60%", Targets: linkTargets, inject: loss},
 	"transfer":        {Doc: "the leader is told to hand the lead to the target: a follower that no fault has, or any node, dead ones too (random)", Targets: []string{Follower, Random}, Needs: needsTransfer, inject: transfer},
 	"promote":         {Doc: "a person promotes the follower that is furthest, a while after all followers have lost their leader", Targets: []string{Follower}, Needs: needsPromoter, Brief: true, inject: promote},
+	"rotate":          {Doc: "all nodes and clients get new certificates and tokens while they work, and the old tokens are withdrawn afterwards", Targets: []string{All}, Part: "keys", Needs: needsKeys, Brief: true, inject: rotate},
 	"membership":      {Doc: "the node leaves the cluster, or loses its vote, or both one after the other (mode: leave, demote, rejoin), and is made a voter again", Targets: []string{Leader, Follower, Random, Minority}, Modes: []string{Leave, Demote, Rejoin}, Needs: needsMembership, Persists: true, inject: membership},
 	"isolate-clients": {Doc: "no packet from clients reaches the node; its peers still do", Targets: nodeTargets, inject: isolateClients},
 }

@@ -129,6 +129,7 @@ func secretSeed(p plan.Plan) []byte {
 // its start; zero: nobody knows.
 func (r *run) begin(rt harness.Runtime, epoch time.Time) {
 	r.rt, r.rec.rt, r.nodes.epoch = rt, rt, epoch
+	r.sys = cluster.Bind(r.sys, r.options)
 }
 
 func (r *run) storePlan() error {

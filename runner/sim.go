@@ -12,21 +12,36 @@ import (
 	"coup/cluster/docker"
 	"coup/cluster/sim"
 	"coup/cluster/trace"
+	"coup/plan"
 )
 
-// SimulatedProgram is the bundled node, compiled for simulated machines when a run
-// first needs it. All runs of this process share it.
-var SimulatedProgram = sync.OnceValues(func() (*sim.Program, error) {
-	module, err := sim.NodeModule()
-	if err != nil {
-		return nil, err
+// SimulatedProgram is the bundled node that a plan runs, compiled for simulated machines
+// when a run first needs it. All runs of this process share it.
+func SimulatedProgram(p plan.Plan, sys cluster.System) (*sim.Program, error) {
+	n1 := cluster.Node{Name: "n1", Host: "n1"}
+	if pod := sys.Pod(n1, []cluster.Node{n1}, p.Options()); pod.Bundled() && pod.Containers[0].Variant == cluster.TLS {
+		return withTLS()
 	}
-	return sim.Load(context.Background(), module, compiledDir(module))
-})
+	return usual()
+}
+
+var usual, withTLS = loaded(""), loaded(cluster.TLS)
+
+// loaded loads a variant of the node once.
+func loaded(variant string) func() (*sim.Program, error) {
+	return sync.OnceValues(func() (*sim.Program, error) {
+		module, err := sim.NodeModule(variant)
+		if err != nil {
+			return nil, err
+		}
+		return sim.Load(context.Background(), module, compiledDir(module))
+	})
+}
 
 // driveSim runs body in a simulated world.
 func driveSim(r *run, body func() error) error {
 	w := sim.NewWorld(r.plan.Seed)
+	r.options.Clock = func() time.Time { return sim.Epoch.Add(w.Now()) }
 	r.begin(w, time.Time{})
 	if r.o.Stuck != nil {
 		w.OnStuck(stuckPatience, func(e *sim.StuckError) { r.o.Stuck(r.store.Dir, e.Node, e.After) })
@@ -44,7 +59,7 @@ func driveSim(r *run, body func() error) error {
 const stuckPatience = 20 * time.Second
 
 func upSim(ctx context.Context, r *run) (cluster.Cluster, error) {
-	program, err := SimulatedProgram()
+	program, err := SimulatedProgram(r.plan, r.sys)
 	if err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
@@ -72,7 +87,7 @@ func DefaultBackend(ctx context.Context) (backend string, why error) {
 	if err == nil {
 		return "docker", engine.Close()
 	}
-	if _, missing := sim.NodeModule(); missing != nil || !errors.Is(err, cluster.ErrUnavailable) {
+	if _, missing := sim.NodeModule(""); missing != nil || !errors.Is(err, cluster.ErrUnavailable) {
 		return "docker", nil // its own error says best what is missing
 	}
 	return "sim", err

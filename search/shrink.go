@@ -92,7 +92,11 @@ func Shrink(ctx, soft context.Context, dir string, o ShrinkOptions) (Shrunk, err
 		return Shrunk{}, err
 	}
 	if stored.Plan.Backend == "sim" {
-		program, err := runner.SimulatedProgram()
+		sys, err := stored.Plan.FindSystem()
+		if err != nil {
+			return Shrunk{}, err
+		}
+		program, err := runner.SimulatedProgram(stored.Plan, sys)
 		if err != nil {
 			return Shrunk{}, err
 		}

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,6 +33,13 @@ type Try struct {
 func TryBug(ctx, soft context.Context, p plan.Plan, bug cluster.Bug, o runner.Options) (Try, error) {
 	t := Try{Bug: bug, Seed: p.Seed}
 	p.Bug, p.Workload, p.Nemesis, p.Schedule, p.FailFast = bug.Name, bug.Workload, slices.Clone(bug.Nemesis), nil, true
+	p.Settings = maps.Clone(p.Settings)
+	for name, v := range bug.Settings {
+		if p.Settings == nil {
+			p.Settings = map[string]string{}
+		}
+		p.Settings[name] = v
+	}
 	if err := p.Resolve(); err != nil {
 		return t, err
 	}

@@ -95,6 +95,7 @@ var All = map[string]Workload{
 	"cache":       cache,
 	"tasks":       tasks,
 	"deliveries":  deliveries,
+	"stranger":    stranger,
 }
 
 // Find returns the workload of that name, or of several names with commas between them,

@@ -557,6 +557,18 @@ func (c conn) CacheInvalidate(_ context.Context, key string) error {
 	return nil
 }
 
+func (c conn) Intrude(_ context.Context, way, key string, write *int64) (string, error) {
+	wrong := c.wrong("intrude")
+	defer c.mu.Unlock()
+	if c.broken == "whisper" && write != nil { // it says that it refuses, and does it
+		c.registers[key] = write
+	}
+	if wrong {
+		return "200 OK", nil
+	}
+	return "", fmt.Errorf("%w: %s", cluster.ErrRefused, way)
+}
+
 // judge runs the workload against memory that breaks the function broken, and
 // judges what was recorded with the workload's own checkers.
 func judge(t *testing.T, w workloads.Workload, broken string) checker.Verdict {
@@ -647,13 +659,15 @@ func TestEveryWorkloadJudgesRightAndWrong(t *testing.T) {
 		"deliveries":  {"put", "deliver", "ack"},
 		// A job is lost, and one has its effect twice.
 		"jobs": {"submit", "run"},
+		// A stranger is answered, and one is told that it was refused.
+		"stranger": {"intrude", "whisper"},
 	}
 	for _, name := range workloads.Names() {
 		w, err := workloads.Find(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := !slices.Contains([]string{"bank", "cache", "deliveries", "jobs", "lock", "log", "messages", "storage", "tasks"}, name); want && w.Monitor() == nil {
+		if want := !slices.Contains([]string{"bank", "cache", "deliveries", "jobs", "lock", "log", "messages", "storage", "stranger", "tasks"}, name); want && w.Monitor() == nil {
 			t.Errorf("the workload %s is not watched while it runs", name)
 		}
 		t.Run(name, func(t *testing.T) {

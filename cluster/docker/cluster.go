@@ -71,6 +71,7 @@ type Cluster struct {
 var (
 	_ cluster.Cluster   = (*Cluster)(nil)
 	_ cluster.Capturing = (*Cluster)(nil)
+	_ cluster.Files     = (*Cluster)(nil)
 )
 
 // node is a pod: a sandbox and the containers of the system.

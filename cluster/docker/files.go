@@ -50,6 +50,15 @@ func (c *Cluster) place(ctx context.Context, n *node) error {
 		n.placed = n.placed || err == nil
 		return err
 	}
+	if err := c.put(ctx, n, archive); err != nil {
+		return err
+	}
+	n.placed = true
+	return nil
+}
+
+// put unpacks an archive into the node's directories. The node is locked.
+func (c *Cluster) put(ctx context.Context, n *node, archive io.Reader) error {
 	if n.placer == "" {
 		res, err := c.e.c.ContainerCreate(ctx,
 			&container.Config{Image: c.Image, Labels: c.labels(), Entrypoint: []string{imagePath}, Cmd: []string{"sandbox"}},
@@ -62,8 +71,27 @@ func (c *Cluster) place(ctx context.Context, n *node) error {
 	if err := c.e.c.CopyToContainer(ctx, n.placer, "/", archive, container.CopyToContainerOptions{}); err != nil {
 		return fmt.Errorf("files of the node: %w", err)
 	}
-	n.placed = true
 	return nil
+}
+
+// PutFiles implements cluster.Files. The files must be in the node's directories.
+func (c *Cluster) PutFiles(ctx context.Context, name string, files []cluster.File) error {
+	n, err := c.node(name)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if n.pod.DataOf(f.Path) == "" {
+			return fmt.Errorf("the file %s is in none of the directories of %s", f.Path, name)
+		}
+	}
+	archive, err := archiveOf(cluster.Pod{Data: n.pod.Data, Files: files}, true)
+	if err != nil || archive == nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return c.put(ctx, n, archive)
 }
 
 // archiveOf is an archive of a pod's directories and files, or nil if there is nothing to

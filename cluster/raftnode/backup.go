@@ -84,7 +84,7 @@ func startBackup(cfg Config) (*backup, error) {
 			go b.copyTo(p.Name)
 		}
 	}
-	b.server = newServer(b.handler())
+	b.server = newServer(b.handler(), nil)
 	go func() {
 		defer close(b.serving)
 		_ = b.server.Serve(cfg.Listener) // ends with Close

@@ -53,6 +53,9 @@ const (
 	RedeliveryAtTail     Bug = "redelivery-at-tail"
 	DroppedDeadLetter    Bug = "dropped-dead-letter"
 	StaleAck             Bug = "stale-ack"
+	FailOpen             Bug = "fail-open"
+	OldTokens            Bug = "old-tokens"
+	AnyName              Bug = "any-name"
 )
 
 // BugDoc says what a planted bug does, in one line.
@@ -106,6 +109,9 @@ var Bugs = []BugDoc{
 	{RedeliveryAtTail, "a message that is delivered again goes to the end of the queue, and those of its producer that follow it are delivered before it is acknowledged"},
 	{DroppedDeadLetter, "a message that was delivered often enough in vain is dropped and not put among the dead letters"},
 	{StaleAck, "a message is acknowledged by whoever got it at any time: nobody looks whether it was delivered again since"},
+	{FailOpen, "with --tls: while as many handshakes are under way as a node allows, it lets the next ones in without looking at who they are"},
+	{OldTokens, "with --tls: a token that a node has accepted once stays good when it is withdrawn"},
+	{AnyName, "with --tls: every certificate of the authority passes for that of a node, whatever name it has"},
 }
 
 // ParseBug finds a planted bug by name.

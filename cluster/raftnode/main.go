@@ -34,6 +34,7 @@ type flags struct {
 	inFlight     int
 	logLevel     hclog.Level
 	bug          Bug
+	tls          bool
 }
 
 // Main runs a node as a program: args are the arguments after the program's
@@ -97,7 +98,15 @@ func serve(f *flags, d *disk, stop <-chan os.Signal, stdout io.Writer, logger hc
 		return b.Close()
 	}
 	self := f.self()
-	trans, err := newTCP(f.listenPeer, self.Addr, f.rpcTimeout, f.inFlight, logger.Named("net"))
+	w := openWires()
+	if f.tls {
+		if w, err = f.secured(logger.Named("keys")); err != nil {
+			listener.Close()
+			return err
+		}
+	}
+	listener = w.clients(listener)
+	trans, err := newTCP(f.listenPeer, self.Addr, f.rpcTimeout, f.inFlight, logger.Named("net"), w)
 	if err != nil {
 		listener.Close()
 		return fmt.Errorf("listen for peers: %w", err)
@@ -105,8 +114,8 @@ func serve(f *flags, d *disk, stop <-chan os.Signal, stdout io.Writer, logger hc
 	n, err := Start(Config{
 		ID: f.id, Peers: f.peers,
 		Transport: trans, Logs: d.logs, Stable: d.stable, Snapshots: d.snapshots,
-		Listener: listener, Dial: dialTCP, Events: stdout, Logger: logger.Named("raft"),
-		Settings: f.Settings, Bug: f.bug,
+		Listener: listener, Dial: w.dialClients, Events: stdout, Logger: logger.Named("raft"),
+		Settings: f.Settings, Bug: f.bug, Server: w.server,
 	})
 	if err != nil {
 		return err
@@ -172,6 +181,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	fs.BoolVar(&f.FastHeartbeat, "fast-heartbeat", false, "unsafe: handle heartbeats beside raft's main loop (hashicorp/raft#695)")
 	fs.StringVar(&f.Replication, "replication", f.Replication, "raft, or primary-backup: no election, and copies after the answer")
 	fs.IntVar(&f.Copies, "copies", 0, "of primary-backup: so many backups must have a write before it is answered")
+	fs.BoolVar(&f.tls, "tls", false, "nodes and clients show each other certificates, and clients a token, as "+KeysFile+" in the data directory says (go doc coup/cluster/raftnode/keys)")
 	bug := fs.String("bug", "", "switch on a planted bug: "+bugNames())
 	level := fs.String("log-level", "info", "trace, debug, info, warn or error")
 	if err := fs.Parse(args); err != nil {
@@ -211,6 +221,12 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 	}
 	if f.Replication != ByRaft && f.Replication != ByPrimaryBackup {
 		return nil, fmt.Errorf("--replication: %q is neither %s nor %s", f.Replication, ByRaft, ByPrimaryBackup)
+	}
+	if f.tls && f.Replication != ByRaft {
+		return nil, fmt.Errorf("--tls goes with --replication %s", ByRaft)
+	}
+	if f.tls && f.Shards > 1 {
+		return nil, errors.New("--tls goes with one shard")
 	}
 	if f.Copies < 0 || f.Copies >= len(f.peers) {
 		return nil, fmt.Errorf("--copies must be 0 to %d, as many as there are backups", len(f.peers)-1)

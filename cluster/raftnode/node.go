@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,8 @@ type Config struct {
 
 	Settings
 	Bug Bug
+	// Server makes the server for clients out of what it answers; nil: it answers everybody.
+	Server func(http.Handler) server
 }
 
 // Settings are the figures that a node can be tuned with; see DefaultSettings.
@@ -167,7 +170,11 @@ func Start(cfg Config) (*Node, error) {
 		cfg.Listener.Close()
 		return nil, err
 	}
-	n.server = newServer(n.handler())
+	if cfg.Server != nil {
+		n.server = cfg.Server(n.handler())
+	} else {
+		n.server = newServer(n.handler(), nil)
+	}
 	go func() {
 		defer close(n.serving)
 		_ = n.server.Serve(cfg.Listener) // ends with Close

@@ -90,7 +90,7 @@ func TestClientsAreOverheard(t *testing.T) {
 	mux.HandleFunc(PathRegisterWrite, func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMisdirectedRequest, &Failure{Reason: "not the leader", Happened: DidNotHappen, Leader: "n3"})
 	})
-	s := simulated.NewServer(mux, 2*maxBody)
+	s := simulated.NewServer(mux, 2*maxBody, nil)
 	go s.Serve(l)
 	defer s.Close()
 	h := &heard{talk: OverhearClients()}

@@ -95,7 +95,7 @@ func (s *shards) serve(f *flags, stop <-chan os.Signal, stdout io.Writer, logger
 			return errors.Join(fmt.Errorf("shard %d: %w", shard, err), s.closeNodes())
 		}
 	}
-	s.server = newServer(s.handler(life))
+	s.server = newServer(s.handler(life), nil)
 	go func() {
 		defer close(s.serving)
 		_ = s.server.Serve(listener) // ends with close
@@ -112,7 +112,7 @@ func (s *shards) start(f *flags, shard int, peers []Peer, listen string, d *disk
 		}
 	}
 	name := "shard-" + strconv.Itoa(shard)
-	trans, err := newTCP(listen, self.Addr, f.rpcTimeout, f.inFlight, logger.Named("net").Named(name))
+	trans, err := newTCP(listen, self.Addr, f.rpcTimeout, f.inFlight, logger.Named("net").Named(name), openWires())
 	if err != nil {
 		return fmt.Errorf("listen for peers: %w", err)
 	}

@@ -97,7 +97,7 @@ func TestShardsOnNodes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			front.server = newServer(front.handler(life))
+			front.server = newServer(front.handler(life), nil)
 			go func() {
 				defer close(front.serving)
 				_ = front.server.Serve(l)

@@ -17,8 +17,10 @@ func dialAddr(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-func newServer(h http.Handler) server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: maxTimeout}
+// newServer returns a server of h. who, if it is not nil, says in the context of a request
+// whose connection it came by.
+func newServer(h http.Handler, who func(context.Context, net.Conn) context.Context) server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: maxTimeout, ConnContext: who}
 }
 
 func newAsker(dial dialPeer) asker { return newHTTPAsker(dial) }

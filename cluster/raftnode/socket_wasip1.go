@@ -25,14 +25,16 @@ func dialAddr(ctx context.Context, addr string) (net.Conn, error) { return guest
 // asked receives when the process is asked to end.
 func asked() (stop <-chan os.Signal, ignore func()) { return guest.Terminated(), func() {} }
 
-func newTCP(listen, addr string, timeout time.Duration, inFlight int, _ hclog.Logger) (raft.Transport, error) {
+func newTCP(listen, addr string, timeout time.Duration, inFlight int, _ hclog.Logger, w wires) (raft.Transport, error) {
 	l, err := listenTCP(listen)
 	if err != nil {
 		return nil, err
 	}
-	return simulated.NewTransport(l, addr, dialAddr, timeout, inFlight), nil
+	return simulated.NewTransport(w.peers(l), addr, w.dialPeers, timeout, inFlight), nil
 }
 
-func newServer(h http.Handler) server { return simulated.NewServer(h, 2*maxBody) }
+func newServer(h http.Handler, who func(context.Context, net.Conn) context.Context) server {
+	return simulated.NewServer(h, 2*maxBody, who)
+}
 
 func newAsker(dial dialPeer) asker { return newSmallAsker(dial) }

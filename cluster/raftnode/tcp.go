@@ -17,6 +17,7 @@ import (
 type stream struct {
 	net.Listener
 	addr string
+	dial func(ctx context.Context, addr string) (net.Conn, error)
 }
 
 type peerAddr string
@@ -30,17 +31,17 @@ func (s *stream) Addr() net.Addr { return peerAddr(s.addr) }
 func (s *stream) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return dialAddr(ctx, string(addr))
+	return s.dial(ctx, string(addr))
 }
 
 // newTCP listens for peers on listen; they reach the node at addr.
-func newTCP(listen, addr string, timeout time.Duration, inFlight int, logger hclog.Logger) (raft.Transport, error) {
+func newTCP(listen, addr string, timeout time.Duration, inFlight int, logger hclog.Logger, w wires) (raft.Transport, error) {
 	l, err := listenTCP(listen)
 	if err != nil {
 		return nil, err
 	}
 	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:          &stream{l, addr},
+		Stream:          &stream{w.peers(l), addr, w.dialPeers},
 		MaxPool:         4,
 		MaxRPCsInFlight: inFlight,
 		Timeout:         timeout,

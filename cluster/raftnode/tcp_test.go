@@ -21,7 +21,7 @@ func TestPipelinesAreShallow(t *testing.T) {
 		t.Errorf("raft's own default is %d", raft.DefaultMaxRPCsInFlight)
 	}
 	tcp := func(addr string) raft.Transport {
-		tr, err := newTCP(addr, addr, time.Minute, simulated.LeastInFlight, hclog.NewNullLogger())
+		tr, err := newTCP(addr, addr, time.Minute, simulated.LeastInFlight, hclog.NewNullLogger(), openWires())
 		if err != nil {
 			t.Fatal(err)
 		}

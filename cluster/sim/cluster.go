@@ -70,6 +70,7 @@ var (
 	_ cluster.Rot        = (*Cluster)(nil)
 	_ cluster.Links      = (*Cluster)(nil)
 	_ cluster.Capturing  = (*Cluster)(nil)
+	_ cluster.Files      = (*Cluster)(nil)
 )
 
 // Up brings a cluster up in the world w: nodes are about to run when it
@@ -123,6 +124,9 @@ func Up(ctx context.Context, w *World, cfg Config) (*Cluster, error) {
 		}
 		m := machine.New(w, c.net, made)
 		c.machines = append(c.machines, m)
+		if err := c.PutFiles(ctx, node.Name, pod.Files); err != nil {
+			return nil, err
+		}
 	}
 	for _, m := range c.machines {
 		m.Start(ctx)
@@ -180,6 +184,20 @@ func (c *Cluster) DialAddress(ctx context.Context, address string) (net.Conn, er
 // Exec implements cluster.Access: a simulated machine has one program.
 func (c *Cluster) Exec(context.Context, string, string, ...string) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a simulated machine runs no commands", cluster.ErrUnavailable)
+}
+
+// PutFiles implements cluster.Files.
+func (c *Cluster) PutFiles(_ context.Context, node string, files []cluster.File) error {
+	m, err := c.machine(node)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := m.Put(f.Path, f.Content); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Kill implements cluster.Cluster. The machine goes on: what the process had

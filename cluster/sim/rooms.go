@@ -23,6 +23,9 @@ type (
 	DiskSpeed = machine.DiskSpeed
 )
 
+// Epoch is what the machines' clocks show when a world begins.
+var Epoch = world.Epoch
+
 // NewWorld returns a world in which nothing happened yet.
 func NewWorld(seed uint64) *World { return world.New(seed) }
 

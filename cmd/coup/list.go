@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -62,8 +64,16 @@ func list(out io.Writer) error {
 			fmt.Fprintf(w, "\nPlanted bugs of %s (--bug):\n", name)
 		}
 		for _, b := range bugs {
-			fmt.Fprintf(w, "  %s\t%s\n  \t  shown by --workload %s --nemesis %s\n", b.Name, b.Doc, b.Workload, strings.Join(b.Nemesis, ","))
+			fmt.Fprintf(w, "  %s\t%s\n  \t  shown by --workload %s --nemesis %s%s\n", b.Name, b.Doc, b.Workload, strings.Join(b.Nemesis, ","), set(b.Settings))
 		}
 	}
 	return w.Flush()
+}
+
+// set is the flag for settings.
+func set(settings map[string]string) (flag string) {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		flag += fmt.Sprintf(" --set %s=%s", name, settings[name])
+	}
+	return flag
 }

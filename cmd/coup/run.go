@@ -59,6 +59,7 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
   coup run --reads stale --consistency sessions
   coup run --workload queue --concurrency 20 --rate 500 --print-plan > plan.yaml
   coup run --plan plan.yaml --seed 8
+  coup run --set tls=true --workload register,stranger --nemesis kill:leader,rotate:all
   coup run --backend sim --bug stale-leader-read --nemesis partition:leader --seed 1 --trace
   coup run --bug stale-leader-read --nemesis partition:leader --capture --fail-fast`,
 		Args: usageArgs(cobra.NoArgs),
@@ -88,7 +89,7 @@ Exit codes: 0 valid, 1 a violation was found, 2 unknown, 254 wrong usage,
 		}
 		err := run(cmd.Context(), soft, p, o)
 		if errors.Is(err, cluster.ErrUnavailable) && file == "" && !cmd.Flags().Changed("backend") {
-			if _, missing := sim.NodeModule(); missing != nil {
+			if _, missing := sim.NodeModule(""); missing != nil {
 				err = fmt.Errorf("%w (simulated machines need no containers, but a coup that make build has built)", err)
 			}
 		}

@@ -16,6 +16,7 @@ func TestSimScripts(t *testing.T) {
 		t.Skip("-short leaves out whole runs")
 	}
 	node := testnode.File(t, testnode.Node)
+	tls := testnode.File(t, testnode.Node, "GOFLAGS=-tags=tls")
 	stuck := testnode.File(t, "coup/cluster/sim/testdata/misbehave")
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -26,6 +27,7 @@ func TestSimScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv(sim.NodeVariable, node)
 			e.Setenv("STUCK_NODE", stuck)
+			e.Setenv("TLS_NODE", tls)
 			e.Setenv("XDG_CACHE_HOME", cache)
 			e.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 			return nil

@@ -39,7 +39,7 @@ func version() string {
 }
 
 func simulatedNode() string {
-	packed, err := sim.NodeModule()
+	packed, err := sim.NodeModule("")
 	if err != nil {
 		return "none (make build)"
 	}

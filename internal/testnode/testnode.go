@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -18,28 +19,30 @@ const Node = "coup/cmd/raftnode"
 
 var (
 	mu       sync.Mutex
-	files    = map[string]string{} // by package
+	files    = map[string]string{} // by package and settings
 	programs = map[string]*sim.Program{}
 )
 
-// File builds pkg as a WASI module, once per test process, and returns its path.
-func File(t testing.TB, pkg string) string {
+// File builds pkg as a WASI module, once per test process, and returns its path. env are more
+// settings of the build, such as GOFLAGS=-tags=tls.
+func File(t testing.TB, pkg string, env ...string) string {
 	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()
-	return file(t, pkg)
+	return file(t, pkg, env...)
 }
 
-func file(t testing.TB, pkg string) string {
+func file(t testing.TB, pkg string, env ...string) string {
 	t.Helper()
-	if files[pkg] != "" {
-		return files[pkg]
+	is := strings.Join(append([]string{pkg}, env...), " ")
+	if files[is] != "" {
+		return files[is]
 	}
-	module, err := testbuild.Build(pkg, "GOOS=wasip1", "GOARCH=wasm")
+	module, err := testbuild.Build(pkg, append([]string{"GOOS=wasip1", "GOARCH=wasm"}, env...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files[pkg] = module
+	files[is] = module
 	return module
 }
 

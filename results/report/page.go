@@ -26,6 +26,7 @@ type page struct {
 	Proofs   []proof
 	Changes  failoverTable
 	Sides    partitionTable
+	Ways     strangerTable
 	Faults   []faultRow
 	Gap      timeline.Stretch // the longest time without success; empty if it was not measured
 	Results  []resultRow
@@ -166,6 +167,7 @@ func (p *page) addResults(results []harness.Result) {
 	p.Proofs = gatherProofs(results)
 	p.Changes.fill(results, p.Nodes)
 	p.Sides.fill(results)
+	p.Ways.fill(results)
 }
 
 // measures reports whether a checker gives figures and judges nothing.

@@ -22,6 +22,7 @@ import (
 type Server struct {
 	handler http.Handler
 	most    int64 // bytes of a body
+	who     func(context.Context, net.Conn) context.Context
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -30,9 +31,10 @@ type Server struct {
 	idle     sync.WaitGroup // of the requests being answered
 }
 
-// NewServer returns a server whose requests have bodies of at most so many bytes.
-func NewServer(h http.Handler, mostBody int) *Server {
-	return &Server{handler: h, most: int64(mostBody), conns: map[net.Conn]bool{}}
+// NewServer returns a server whose requests have bodies of at most so many bytes. who makes
+// the context of a connection's requests; nil: they have none of their own.
+func NewServer(h http.Handler, mostBody int, who func(context.Context, net.Conn) context.Context) *Server {
+	return &Server{handler: h, most: int64(mostBody), who: who, conns: map[net.Conn]bool{}}
 }
 
 // Serve answers until Shutdown or Close, as http.Server does.
@@ -92,6 +94,10 @@ func (s *Server) converse(conn net.Conn) {
 		conn.Close()
 	}()
 	r, w := bufio.NewReader(conn), &smallResponse{header: http.Header{}}
+	var ctx context.Context
+	if s.who != nil {
+		ctx = s.who(context.Background(), conn)
+	}
 	for !closing {
 		req, err := readSmallRequest(r, s.most)
 		if err != nil {
@@ -103,6 +109,9 @@ func (s *Server) converse(conn net.Conn) {
 		}
 		if !s.begin(conn) {
 			return
+		}
+		if ctx != nil {
+			req = req.WithContext(ctx)
 		}
 		w.reset()
 		s.handler.ServeHTTP(w, req)
@@ -129,8 +138,8 @@ type smallRequest struct {
 	body bytes.Reader
 }
 
-// readSmallRequest reads a request. It drops all headers that it does not need itself,
-// because the node does not look at them.
+// readSmallRequest reads a request. It drops all headers that it does not need itself, but
+// Authorization, because the node does not look at them.
 func readSmallRequest(r *bufio.Reader, most int64) (*http.Request, error) {
 	line, err := readLine(r)
 	if err != nil {
@@ -174,6 +183,8 @@ func readSmallRequest(r *bufio.Reader, most int64) (*http.Request, error) {
 			}
 		case isWord(name, "Transfer-Encoding"):
 			return nil, &badRequest{"a body needs a Content-Length"}
+		case isWord(name, "Authorization"):
+			req.Header = http.Header{"Authorization": {string(value)}}
 		case isWord(name, "Connection"):
 			req.Close = isWord(value, "close")
 		}

@@ -28,7 +28,7 @@ func TestSmallServer(t *testing.T) {
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(http.StatusTeapot)
 		fmt.Fprintf(w, "%s %s %s %v", r.Method, r.URL.Path, body, err)
-	}), 2<<20)
+	}), 2<<20, nil)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	base := "http://" + l.Addr().String()

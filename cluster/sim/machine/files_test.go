@@ -54,3 +54,24 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("refused %d times", p.trouble.refused)
 	}
 }
+
+// What is put on a disk from outside is there at once, in place of what was, and survives a
+// power cut.
+func TestPut(t *testing.T) {
+	w := world.New(1)
+	m := New(w, network.New(w, network.OneBuilding(), nil), Config{Name: "n1"})
+	for _, content := range []string{"a long content", "short"} {
+		if err := m.Put("/data/a/keys.json", []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		m.storage.disk.Crash()
+		n, errno := m.storage.disk.Walk("/data/a/keys.json")
+		must(t, errno)
+		if string(n.Data()) != content {
+			t.Errorf("%q is there, want %q", n.Data(), content)
+		}
+	}
+	if err := m.Put("/data/a/keys.json/b", nil); err == nil {
+		t.Error("a file was put into a file")
+	}
+}

@@ -1,7 +1,10 @@
 package machine
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero/experimental/sys"
@@ -155,3 +158,29 @@ func (m *Machine) Unrot() { m.storage.disk.Unrot() }
 
 // DiskHangs reports whether fsyncs of this disk hang.
 func (m *Machine) DiskHangs() bool { return m.storage.fault.Hang }
+
+// Put writes a file to the disk from outside, at once and durably, in place of what has its
+// name. Directories that lack are made.
+func (m *Machine) Put(file string, content []byte) error {
+	d := m.storage.disk
+	above := ""
+	for name := range strings.SplitSeq(path.Dir(disk.Clean(file)), "/") {
+		if above = path.Join(above, name); above == "." {
+			continue
+		}
+		if _, errno := d.Create(above, true); errno != 0 && errno != sys.EEXIST {
+			return fmt.Errorf("%s on %s: %w", file, m.Name(), errno)
+		}
+	}
+	n, errno := d.Walk(file)
+	if errno == sys.ENOENT {
+		n, errno = d.Create(file, false)
+	}
+	if errno != 0 {
+		return fmt.Errorf("%s on %s: %w", file, m.Name(), errno)
+	}
+	d.Truncate(n, 0)
+	d.Write(n, content, 0)
+	d.Sync(n, d.Changes())
+	return nil
+}

@@ -18,9 +18,9 @@ var (
 )
 
 // TransferLeader implements cluster.Transferer.
-func (System) TransferLeader(ctx context.Context, a cluster.Access, leader, to string) (refused string, err error) {
+func (s System) TransferLeader(ctx context.Context, a cluster.Access, leader, to string) (refused string, err error) {
 	var t raftnode.Transferred
-	err = Administer(ctx, a, leader, raftnode.PathTransfer,
+	err = s.administer(ctx, a, leader, raftnode.PathTransfer,
 		raftnode.TransferRequest{To: to, Timeout: nodeTimeout(ctx).Milliseconds()}, &t)
 	return t.Refused, err
 }
@@ -34,9 +34,9 @@ func (System) CanSetMember(o cluster.Options) error {
 }
 
 // SetMember implements cluster.Membership.
-func (System) SetMember(ctx context.Context, a cluster.Access, leader, node string, as cluster.Suffrage) (cluster.Members, error) {
+func (s System) SetMember(ctx context.Context, a cluster.Access, leader, node string, as cluster.Suffrage) (cluster.Members, error) {
 	var m raftnode.Members
-	err := Administer(ctx, a, leader, raftnode.PathMember,
+	err := s.administer(ctx, a, leader, raftnode.PathMember,
 		raftnode.MemberRequest{Node: node, As: string(as), Timeout: nodeTimeout(ctx).Milliseconds()}, &m)
 	return cluster.Members(m), err
 }
@@ -44,11 +44,15 @@ func (System) SetMember(ctx context.Context, a cluster.Access, leader, node stri
 // Administer posts a request of an operator to a path of a node, and reads its answer. An
 // error wraps harness.ErrFail if nothing happened, and cluster.ErrPending if nobody knows.
 func Administer(ctx context.Context, a cluster.Access, node, path string, req, resp any) error {
+	return System{}.administer(ctx, a, node, path, req, resp)
+}
+
+func (s System) administer(ctx context.Context, a cluster.Access, node, path string, req, resp any) error {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return fmt.Errorf("%w: %w", harness.ErrFail, err)
 	}
-	c := newHTTPConn(port(a, clients), node)
+	c := newHTTPConn(port(a, clients), node, s.operator())
 	c.greeting = raftnode.PathStatus
 	defer c.Close()
 	code, answer, err := c.do(ctx, http.MethodPost, path, body)

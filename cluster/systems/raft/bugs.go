@@ -54,6 +54,9 @@ var exposes = map[raftnode.Bug]struct {
 	raftnode.RedeliveryAtTail:     {"deliveries", []string{"kill:leader"}},
 	raftnode.DroppedDeadLetter:    {"deliveries", []string{"kill:leader"}},
 	raftnode.StaleAck:             {"deliveries", []string{"kill:leader"}},
+	raftnode.FailOpen:             {"register,stranger", []string{"kill:leader"}},
+	raftnode.OldTokens:            {"register,stranger", []string{"rotate:all"}},
+	raftnode.AnyName:              {"register,stranger", []string{"kill:leader"}},
 }
 
 // Bugs implements cluster.System.
@@ -61,7 +64,12 @@ func (System) Bugs() []cluster.Bug {
 	var out []cluster.Bug
 	for _, b := range raftnode.Bugs {
 		e := exposes[b.Bug]
-		out = append(out, cluster.Bug{Name: string(b.Bug), Doc: b.Doc, Workload: e.workload, Nemesis: e.nemesis})
+		planted := cluster.Bug{Name: string(b.Bug), Doc: b.Doc, Workload: e.workload, Nemesis: e.nemesis}
+		switch b.Bug {
+		case raftnode.FailOpen, raftnode.OldTokens, raftnode.AnyName:
+			planted.Settings = map[string]string{"tls": "true"}
+		}
+		out = append(out, planted)
 	}
 	return out
 }

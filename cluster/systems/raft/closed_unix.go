@@ -3,6 +3,7 @@
 package raft
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 )
@@ -12,6 +13,9 @@ import (
 // operation after a node's restart would be lost, and its outcome unknown for no reason. It
 // never blocks.
 func closedByPeer(c net.Conn) bool {
+	if t, ok := c.(*tls.Conn); ok { // which sends nothing between two answers
+		c = t.NetConn()
+	}
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return false

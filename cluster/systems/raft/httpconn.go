@@ -23,7 +23,8 @@ type httpConn struct {
 	// greeting is a path that a node answers without doing anything; it is
 	// asked for first on every new connection. May be empty.
 	greeting string
-	longest  int64 // the longest answer that is read, in bytes
+	longest  int64        // the longest answer that is read, in bytes
+	who      *credentials // nil: nobody asks for any
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
@@ -39,8 +40,8 @@ func port(a cluster.Access, name string) dialNode {
 	return func(ctx context.Context, node string) (net.Conn, error) { return a.Dial(ctx, node, name) }
 }
 
-func newHTTPConn(dial dialNode, node string) *httpConn {
-	c := &httpConn{dial: dial, node: node, longest: maxAnswer}
+func newHTTPConn(dial dialNode, node string, who *credentials) *httpConn {
+	c := &httpConn{dial: who.dial(dial), node: node, longest: maxAnswer, who: who}
 	c.life, c.end = context.WithCancel(context.Background())
 	return c
 }
@@ -110,11 +111,15 @@ func (c *httpConn) exchange(deadline time.Time, method, path string, body []byte
 	}
 	w := &countingWriter{w: c.conn}
 	req := &http.Request{Method: method} // reading the answer needs no more of the request
-	if plain, ok := plainRequest(method, c.node, path, body); ok {
+	authorization := c.who.header()
+	if plain, ok := plainRequest(method, c.node, path, authorization, body); ok {
 		_, err = w.Write(plain)
 	} else if req, err = http.NewRequest(method, "http://"+c.node+path, bytes.NewReader(body)); err == nil {
 		if body != nil {
 			req.Header.Set("Content-Type", "application/json")
+		}
+		if authorization != "" {
+			req.Header.Set("Authorization", authorization)
 		}
 		err = req.Write(w)
 	}

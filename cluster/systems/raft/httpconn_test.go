@@ -210,7 +210,7 @@ func TestTimeoutIsInfo(t *testing.T) {
 
 func TestConnectionIsKept(t *testing.T) {
 	s := serve(t, always(fine))
-	c := newHTTPConn(s.dial, "n1")
+	c := newHTTPConn(s.dial, "n1", nil)
 	defer c.Close()
 	before := runtime.NumGoroutine()
 	for range 5 {
@@ -233,7 +233,7 @@ func TestConnectionIsKept(t *testing.T) {
 // operation would end in doubt without need.
 func TestReconnect(t *testing.T) {
 	s := serve(t, once(fine))
-	c := newHTTPConn(s.dial, "n1")
+	c := newHTTPConn(s.dial, "n1", nil)
 	defer c.Close()
 	for i := range 3 {
 		if _, _, err := c.do(within(t, time.Minute), http.MethodPost, "/", []byte("{}")); err != nil {
@@ -256,18 +256,18 @@ func TestNothingWasSent(t *testing.T) {
 	s := serve(t, always(fine))
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	closed := newHTTPConn(s.dial, "n1")
+	closed := newHTTPConn(s.dial, "n1", nil)
 	closed.Close()
 	for name, try := range map[string]func() error{
 		"no connection": func() error {
-			_, _, err := newHTTPConn(nowhere, "n1").do(within(t, time.Minute), http.MethodPost, "/", nil)
+			_, _, err := newHTTPConn(nowhere, "n1", nil).do(within(t, time.Minute), http.MethodPost, "/", nil)
 			if !errors.Is(err, refused) {
 				return fmt.Errorf("the reason is lost: %w", err)
 			}
 			return err
 		},
 		"a context that ended": func() error {
-			_, _, err := newHTTPConn(s.dial, "n1").do(ended, http.MethodPost, "/", nil)
+			_, _, err := newHTTPConn(s.dial, "n1", nil).do(ended, http.MethodPost, "/", nil)
 			return err
 		},
 		"a closed connection": func() error {
@@ -275,7 +275,7 @@ func TestNothingWasSent(t *testing.T) {
 			return err
 		},
 		"a path that is none": func() error {
-			_, _, err := newHTTPConn(s.dial, "n1").do(within(t, time.Minute), http.MethodPost, "/ \n", nil)
+			_, _, err := newHTTPConn(s.dial, "n1", nil).do(within(t, time.Minute), http.MethodPost, "/ \n", nil)
 			return err
 		},
 	} {
@@ -293,7 +293,7 @@ func TestDialIsBounded(t *testing.T) {
 			got, _ = ctx.Deadline()
 			return nil, errors.New("no")
 		}
-		c := newHTTPConn(dial, "n1")
+		c := newHTTPConn(dial, "n1", nil)
 		c.do(context.Background(), http.MethodGet, "/", nil)
 		if left := time.Until(got); left != defaultTimeout {
 			t.Errorf("dialling may take %v, want %v", left, defaultTimeout)
@@ -313,7 +313,7 @@ func TestLongAnswer(t *testing.T) {
 			io.Copy(conn, io.LimitReader(spaces{}, 1010))
 		}
 	})
-	c := newHTTPConn(s.dial, "n1")
+	c := newHTTPConn(s.dial, "n1", nil)
 	c.longest = 1000
 	defer c.Close()
 	_, _, err := c.do(within(t, time.Minute), http.MethodPost, "/", nil)

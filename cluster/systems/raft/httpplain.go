@@ -15,25 +15,33 @@ import (
 // longestPlain is how much net/http writes at once.
 const longestPlain = 4096
 
-// plainRequest is what net/http would send for a request. It is not ok if it has
-// to do it itself.
-func plainRequest(method, node, path string, body []byte) (b []byte, ok bool) {
+// plainRequest is what net/http would send for a request; authorization "" is none. It is
+// not ok if it has to do it itself.
+func plainRequest(method, node, path, authorization string, body []byte) (b []byte, ok bool) {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || !isPlain(path[1:]) || node == "" || !isPlain(node) {
 		return nil, false
 	}
-	b = make([]byte, 0, 150+len(node)+len(path)+len(body))
+	b = make([]byte, 0, 150+len(node)+len(path)+len(authorization)+len(body))
 	b = append(b, method...)
 	b = append(b, ' ')
 	b = append(b, path...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, node...)
 	b = append(b, "\r\nUser-Agent: Go-http-client/1.1\r\n"...)
+	named := func() {
+		if authorization != "" {
+			b = append(append(append(b, "Authorization: "...), authorization...), "\r\n"...)
+		}
+	}
 	switch {
 	case method == http.MethodGet && body == nil:
+		named()
 	case method == http.MethodPost && len(body) > 0:
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(body)), 10)
-		b = append(b, "\r\nContent-Type: application/json\r\n"...)
+		b = append(b, "\r\n"...)
+		named()
+		b = append(b, "Content-Type: application/json\r\n"...)
 	default:
 		return nil, false
 	}

@@ -33,24 +33,35 @@ func TestPlainRequest(t *testing.T) {
 		{"POST", "n1", "/status", nil, false},
 		{"PUT", "n1", "/status", body, false},
 	} {
-		got, ok := plainRequest(c.method, c.node, c.path, c.body)
-		if ok != c.plain {
-			t.Errorf("%s %s%s: plain is %v", c.method, c.node, c.path, ok)
+		for _, authorization := range []string{"", "Bearer 1.ab"} {
+			comparePlain(t, c.method, c.node, c.path, authorization, c.body, c.plain)
 		}
-		if !ok {
-			continue
-		}
-		req, err := http.NewRequest(c.method, "http://"+c.node+c.path, bytes.NewReader(c.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.body != nil {
-			req.Header.Set("Content-Type", "application/json")
-		}
-		var want pieces
-		if err := req.Write(&want); err != nil || len(want) != 1 || want[0] != string(got) {
-			t.Errorf("got %q, net/http sends %q", got, want)
-		}
+	}
+}
+
+// comparePlain compares a request with what net/http sends.
+func comparePlain(t *testing.T, method, node, path, authorization string, body []byte, plain bool) {
+	t.Helper()
+	got, ok := plainRequest(method, node, path, authorization, body)
+	if ok != plain {
+		t.Errorf("%s %s%s: plain is %v", method, node, path, ok)
+	}
+	if !ok {
+		return
+	}
+	req, err := http.NewRequest(method, "http://"+node+path, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
+	var want pieces
+	if err := req.Write(&want); err != nil || len(want) != 1 || want[0] != string(got) {
+		t.Errorf("got %q, net/http sends %q", got, want)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"coup/cluster"
 	"coup/cluster/raftnode"
+	"coup/cluster/raftnode/keys"
 	"coup/harness"
 )
 
@@ -29,7 +30,9 @@ import (
 // Its settings are flags of the node (see settings). A write carries the name of its
 // client, so that the nodes can recognise a write that is sent twice. Connections without a
 // name are numbered, which is unique within this process.
-type System struct{}
+type System struct {
+	ring *ring // the keys of the run, with the setting tls; nil: there are none
+}
 
 const (
 	clients    = "clients" // the name of the client port
@@ -45,6 +48,7 @@ var settings = []string{
 	"forward", "hold", "retry", "task-lease", "ack-timeout", "state-every", "log-level",
 	"follower-reads", "acknowledge", "cache", "batch", "shards",
 	"trust-verify", "fast-heartbeat", "in-flight",
+	"tls",
 }
 
 // Tunings implements cluster.Tunable. Those that bring known defects of hashicorp/raft
@@ -102,8 +106,8 @@ var unreadable = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:f
 // kinds are what the settings are that are no durations.
 var kinds = map[string]string{
 	"snapshot-threshold": whole, "trailing": whole, "state-every": whole, "in-flight": whole, "copies": whole, "batch": whole, "shards": whole,
-	"follower-reads": "true or false",
-	"forward":        "true or false", "trust-verify": "true or false", "fast-heartbeat": "true or false",
+	"follower-reads": "true or false", "tls": "true or false",
+	"forward": "true or false", "trust-verify": "true or false", "fast-heartbeat": "true or false",
 }
 
 const whole = "a whole number, 0 or more"
@@ -115,11 +119,16 @@ func alone(o cluster.Options) []string {
 }
 
 // Pod implements cluster.System.
-func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
+func (s System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) cluster.Pod {
+	variant := ""
+	if withTLS(o) {
+		variant = cluster.TLS
+	}
 	return sharded(o, cluster.Pod{
-		Containers: []cluster.Container{{Name: "raft", Args: arguments(node, all, o)}},
+		Containers: []cluster.Container{{Name: "raft", Args: arguments(node, all, o), Variant: variant}},
 		Ports:      []cluster.Port{{Name: clients, Number: clientPort}, {Name: "peers", Number: peerPort, Peers: true}},
 		Data:       []cluster.Dir{{Path: dataDir}},
+		Files:      s.keysOf(o).files(node.Name),
 		Sealed:     []string{"raft.wal", "snapshots/*/state.bin"},
 	})
 }
@@ -160,8 +169,8 @@ func (System) Tells() harness.Facts {
 }
 
 // Status implements cluster.Informer.
-func (System) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
-	all, err := System{}.Statuses(ctx, a, node)
+func (s System) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {
+	all, err := s.Statuses(ctx, a, node)
 	if err != nil {
 		return cluster.Status{}, err
 	}
@@ -169,8 +178,8 @@ func (System) Status(ctx context.Context, a cluster.Access, node string) (cluste
 }
 
 // Statuses implements cluster.Sharded.
-func (System) Statuses(ctx context.Context, a cluster.Access, node string) ([]cluster.Status, error) {
-	c := newHTTPConn(port(a, clients), node)
+func (s System) Statuses(ctx context.Context, a cluster.Access, node string) ([]cluster.Status, error) {
+	c := newHTTPConn(port(a, clients), node, s.operator())
 	defer c.Close()
 	code, body, err := c.do(ctx, http.MethodGet, raftnode.PathStatus, nil)
 	if err != nil {
@@ -179,18 +188,18 @@ func (System) Statuses(ctx context.Context, a cluster.Access, node string) ([]cl
 	if code != http.StatusOK {
 		return nil, fmt.Errorf("status of %s: HTTP status %d", node, code)
 	}
-	var s struct {
+	var said struct {
 		raftnode.Status
 		Shards []raftnode.Status `json:"shards"` // of a node that holds several logs
 	}
-	if err := json.Unmarshal(body, &s); err != nil {
+	if err := json.Unmarshal(body, &said); err != nil {
 		return nil, fmt.Errorf("status of %s: %w", node, err)
 	}
-	if s.Shards == nil {
-		s.Shards = []raftnode.Status{s.Status}
+	if said.Shards == nil {
+		said.Shards = []raftnode.Status{said.Status}
 	}
 	var all []cluster.Status
-	for _, one := range s.Shards {
+	for _, one := range said.Shards {
 		all = append(all, cluster.Status{
 			Node: one.Node, Role: one.Role, Term: one.Term, Leader: one.Leader,
 			Last: one.Last, Commit: one.Commit, Applied: one.Applied, Hash: one.Hash, Shard: one.Shard,
@@ -228,14 +237,18 @@ func (System) Event(node string, line []byte) (harness.Event, time.Time, bool) {
 }
 
 // Open implements cluster.System. The connection is made when it is used.
-func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
+func (s System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Conn, error) {
 	client := o.Client
 	if client == "" {
 		client = fmt.Sprintf("c%d", opened.Add(1))
 	}
-	c := &connection{access: a, home: node, asked: node, client: client, reads: o.Reads, conns: map[string]*httpConn{}}
+	keyring := s.keysOf(o)
+	c := &connection{access: a, home: node, asked: node, client: client, reads: o.Reads, conns: map[string]*httpConn{}, who: keyring.credentials(keys.Client, client)}
 	if shardsOf(o) > 1 {
 		return byKey{c, c, c, c, c, c, c, c, c}, nil
+	}
+	if keyring != nil {
+		return &guarded{c}, keyring.err
 	}
 	return c, nil
 }
@@ -253,6 +266,7 @@ type connection struct {
 	seq    uint64
 	reads  string
 	conns  map[string]*httpConn
+	who    *credentials
 }
 
 // Close implements cluster.Conn.
@@ -300,7 +314,7 @@ func (c *connection) ask(ctx context.Context, node, path string, req raftnode.Re
 	c.asked = node
 	conn := c.conns[node]
 	if conn == nil {
-		conn = newHTTPConn(port(c.access, clients), node)
+		conn = newHTTPConn(port(c.access, clients), node, c.who)
 		conn.greeting = raftnode.PathStatus
 		c.conns[node] = conn
 	}
