@@ -23,22 +23,22 @@ import (
 type fake struct {
 	rotated, withdrawn int
 
-	mu                 sync.Mutex
-	names              []string
-	dead               map[string]bool
-	frozen             map[string]bool
-	cuts               []cluster.Cut
-	leader             string
-	roles              map[string]string
-	term               uint64
-	out                map[string]cluster.Suffrage // of those that are no voters
-	mostOut            int                         // at a time, of all times
-	asked              int                         // how often members were changed, or asked to be
-	stubborn           bool                        // faults do not bite
-	proving            time.Duration               // how long a probe takes
-	refuse             func() error                // what a change of members comes to; nil: it succeeds
-	one                bool                        // one member without a vote at a time
-	fleeting           bool                        // the leader leads until it has said so once
+	mu       sync.Mutex
+	names    []string
+	dead     map[string]bool
+	frozen   map[string]bool
+	cuts     []cluster.Cut
+	leader   string
+	roles    map[string]string
+	term     uint64
+	out      map[string]cluster.Suffrage // of those that are no voters
+	mostOut  int                         // at a time, of all times
+	asked    int                         // how often members were changed, or asked to be
+	stubborn bool                        // faults do not bite
+	proving  time.Duration               // how long a probe takes
+	refuse   func() error                // what a change of members comes to; nil: it succeeds
+	one      bool                        // one member without a vote at a time
+	fleeting bool                        // the leader leads until it has said so once
 }
 
 func newFake(n int) *fake {

@@ -23,8 +23,8 @@ type transport struct {
 	fastHeartbeat bool
 
 	mu    sync.Mutex
-	clock uint64                  // counts events; orders questions and messages
-	acks  map[raft.ServerID]ackAt // the newest of each follower
+	clock uint64                     // counts events; orders questions and messages
+	acks  map[raft.ServerID]ackAt    // the newest of each follower
 	heard map[raft.ServerID]followed // nil: nobody asks (see shards.go)
 	fresh broadcast
 }

@@ -59,7 +59,7 @@ func TestFullDisk(t *testing.T) {
 // power cut.
 func TestPut(t *testing.T) {
 	w := world.New(1)
-	m := New(w, network.New(w, network.OneBuilding(), nil), Config{Name: "n1"})
+	m := New(w, network.New(w, network.OneBuilding(), nil, nil), Config{Name: "n1"})
 	for _, content := range []string{"a long content", "short"} {
 		if err := m.Put("/data/a/keys.json", []byte(content)); err != nil {
 			t.Fatal(err)
