@@ -71,6 +71,12 @@ func (l liar) Status(ctx context.Context, a cluster.Access, node string) (cluste
 	return s, err
 }
 
+// Statuses implements cluster.Sharded.
+func (l liar) Statuses(ctx context.Context, a cluster.Access, node string) ([]cluster.Status, error) {
+	s, err := l.Status(ctx, a, node)
+	return []cluster.Status{s}, err
+}
+
 // everything is what a connection to the bundled system can do.
 type everything interface {
 	cluster.Conn

@@ -226,7 +226,7 @@ func parseFlags(args []string, help io.Writer) (*flags, error) {
 		return nil, fmt.Errorf("--tls goes with --replication %s", ByRaft)
 	}
 	if f.tls && f.Shards > 1 {
-		return nil, errors.New("--tls goes with one shard")
+		return nil, errors.New("tls goes with one shard only: leave tls or shards out")
 	}
 	if f.Copies < 0 || f.Copies >= len(f.peers) {
 		return nil, fmt.Errorf("--copies must be 0 to %d, as many as there are backups", len(f.peers)-1)
