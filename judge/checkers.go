@@ -3,14 +3,12 @@ package judge
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"coup/checker"
 	"coup/checker/conduct"
 	"coup/checker/linearizable"
 	"coup/checker/promise"
-	"coup/checker/strangers"
 	"coup/checker/transactions"
 	"coup/harness"
 	"coup/plan"
@@ -60,7 +58,7 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, promised)
+		all = append(all, ofClients(promised, w))
 	}
 	if stored.Lease > 0 {
 		all = append(all, conduct.EachShard{Checker: conduct.Deposed{Within: time.Duration(stored.Lease) + overtime(p.Backend)}})
@@ -69,11 +67,11 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 		all = append(all, conduct.EachShard{Checker: conduct.Steady{}})
 	}
 	within := time.Duration(p.ServeWithin)
-	all = append(all, conduct.EachShard{Checker: conduct.Liveness{Within: within, Conditional: w.Conditional}, Whole: true})
+	all = append(all, conduct.EachShard{Checker: ofClients(conduct.Liveness{Within: within, Conditional: w.Conditional}, w), Whole: true})
 	for _, c := range []harness.Checker{conduct.CatchUp{Within: within}, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Lag{}, conduct.Convergence{}} {
 		all = append(all, conduct.EachShard{Checker: c})
 	}
-	all = append(all, conduct.Alive{}, conduct.Availability{}, conduct.EachShard{Checker: conduct.Failovers{}})
+	all = append(all, conduct.Alive{}, ofClients(conduct.Availability{}, w), conduct.EachShard{Checker: conduct.Failovers{}})
 	if stored.Shards > 1 {
 		all = append(all, conduct.Shards{})
 	}
@@ -127,13 +125,47 @@ func (v *Verdict) addPartitions(ctx context.Context, p plan.Plan, h *harness.His
 			whole = harness.Worst(whole, r.Valid)
 		}
 	}
-	// What strangers were refused is no operation that the system did not serve.
-	clients := *h
-	clients.Operations = slices.DeleteFunc(slices.Clone(h.Operations), func(op harness.Operation) bool {
-		return strings.HasPrefix(op.Error, strangers.Refused)
-	})
 	sides := conduct.Partitions{Answers: answers, Whole: whole, Looks: w.OnlyLooks, Timeout: time.Duration(p.CheckTime)}
-	added := checker.CheckAll(ctx, []harness.Checker{sides}, &clients).Results
+	added := checker.CheckAll(ctx, []harness.Checker{ofClients(sides, w)}, h).Results
 	v.Results = checker.Sorted(append(v.Results, added...))
 	return nil
+}
+
+// served is a checker of how well a system serves, which leaves out what it must not serve.
+type served struct {
+	harness.Checker
+	unserved []string // functions
+}
+
+// ofClients is c for the clients of a workload.
+func ofClients(c harness.Checker, w workloads.Workload) harness.Checker {
+	if len(w.Unserved) == 0 {
+		return c
+	}
+	return served{c, w.Unserved}
+}
+
+// Judges implements [harness.Judging].
+func (c served) Judges() harness.Subject {
+	if j, ok := c.Checker.(harness.Judging); ok {
+		return j.Judges()
+	}
+	return harness.Answers
+}
+
+// Needs implements [harness.Needing].
+func (c served) Needs() harness.Facts {
+	if n, ok := c.Checker.(harness.Needing); ok {
+		return n.Needs()
+	}
+	return nil
+}
+
+// Check implements [harness.Checker].
+func (c served) Check(ctx context.Context, h *harness.History) (harness.Result, error) {
+	clients := *h
+	clients.Operations = slices.DeleteFunc(slices.Clone(h.Operations), func(op harness.Operation) bool {
+		return slices.Contains(c.unserved, op.F)
+	})
+	return c.Checker.Check(ctx, &clients)
 }

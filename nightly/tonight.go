@@ -350,6 +350,13 @@ func (n *night) run(ctx, soft context.Context, j job) *Record {
 	}
 	folder := filepath.Join(n.dir, runsDir, j.key())
 	begun := time.Now()
+	// A contrast that was valid stays so, if what was tried after it proves nothing.
+	missed := func() *Record {
+		if rec.Missed > 0 && (rec.Error != "" || rec.Valid == harness.Unknown) {
+			rec.Valid, rec.Error, rec.Sentence, rec.Dir = harness.Valid, "", "", ""
+		}
+		return rec
+	}
 	for {
 		rec.Attempts++
 		err := n.attempt(ctx, soft, j, folder, rec)
@@ -370,17 +377,17 @@ func (n *night) run(ctx, soft context.Context, j job) *Record {
 			if rec.Dir == "" {
 				os.RemoveAll(folder) // there is no run in it
 			}
-			return rec
+			return missed()
 		}
 		switch {
 		case j.simulated():
 			return rec
 		case rec.Valid == harness.Unknown:
 			if rec.Attempts-rec.Missed > n.spec.Look.Unknown {
-				return rec
+				return missed()
 			}
 		case j.cell.Expect == ExpectInvalid && rec.Valid == harness.Valid && j.cell.Defect == nil: // of a defect, the share of runs that show it is told
-			if rec.Missed++; rec.Missed > n.spec.Look.Gone {
+			if rec.Missed++; rec.Missed > n.spec.Look.Gone || n.spec.Budget > 0 && time.Since(n.report.Began) > n.spec.Budget {
 				return rec
 			}
 			rec.Seed += otherSeed

@@ -24,7 +24,7 @@ func (r *run) captureInto() (dir string, bound int64) {
 // costs the run nothing: it is told.
 func (r *run) captured(ctx context.Context) {
 	c, ok := r.cluster.(cluster.Capturing)
-	if !ok {
+	if !ok || ctx.Err() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, capturePatience)

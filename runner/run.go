@@ -148,7 +148,7 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	defer func() {
 		// What was started must be removed, even if the run ended because of its context.
 		over := context.WithoutCancel(ctx)
-		r.captured(over)
+		r.captured(ctx) // not if somebody wants to leave at once
 		clean, cancel := context.WithTimeout(over, time.Minute)
 		defer cancel()
 		if closeErr := r.cluster.Close(clean); closeErr != nil {

@@ -139,6 +139,7 @@ func mix(parts []part) Workload {
 	}
 	for _, p := range parts {
 		w.Conditional = append(w.Conditional, p.functions(p.Conditional)...)
+		w.Unserved = append(w.Unserved, p.functions(p.Unserved)...)
 		for _, f := range p.Needs {
 			// The next operation of a process is rarely one of the same object, so a lease may be
 			// over each time.

@@ -52,7 +52,8 @@ var stranger = Workload{
 		return []harness.Checker{strangers.Checker{Ways: always}}
 	},
 	Needs:       []string{strangers.Look},
-	Conditional: cluster.Ways(), // they must not succeed at all
+	Conditional: cluster.Ways(),
+	Unserved:    cluster.Ways(),
 }
 
 // attemptEvery is the time between two attempts, of all processes together.

@@ -58,6 +58,9 @@ type Workload struct {
 	// only succeed soon after another one has: such as the release of a lock whose lease
 	// is over.
 	Conditional []string
+	// Unserved are functions that the system must not serve, such as the attempts of
+	// strangers: they say nothing of how well it serves its clients.
+	Unserved []string
 
 	weaker harness.Checker // see [Workload.Weaker]; nil: there is nothing to say
 	parts  []part          // of several workloads at once

@@ -33,7 +33,7 @@ type Converged struct {
 	Healed time.Duration `json:"healed"`          // when the fault was healed, in nanoseconds since the start of the run
 	Behind uint64        `json:"behind"`          // by how many positions it was behind when it first answered after that
 	After  time.Duration `json:"after"`           // from the healing until it was seen level; -1: it never was
-	// Cut is set if another fault hit the node, or the run ended, before it was seen level.
+	// Cut is set if another fault hit the node before it was seen level.
 	Cut bool `json:"cut,omitempty"`
 }
 
@@ -72,7 +72,7 @@ func converged(looks []timeline.Look, all []*timeline.Fault, f *timeline.Fault, 
 	until := end + 1
 	for _, other := range all {
 		switch {
-		case other == f || !other.Touches(node) || other.Missed != "" && other.Hold < 0:
+		case other == f || !other.Touches(node) || (other.Missed != "" || other.Skipped) && other.Hold < 0:
 		case other.Start <= f.End && other.End > f.End:
 			until = f.End // it is still broken by another one
 		case other.Start > f.End:
@@ -104,7 +104,7 @@ func converged(looks []timeline.Look, all []*timeline.Fault, f *timeline.Fault, 
 			return c
 		}
 	}
-	c.Cut = true
+	c.Cut = until <= end
 	return c
 }
 
@@ -123,13 +123,22 @@ func summariseConvergence(d ConvergenceDetails) string {
 	case len(d.Nodes) == 0:
 		return "No fault at a node was healed."
 	case len(took) == 0:
-		return fmt.Sprintf("Of %s that a fault had hit, none was seen level with the others before the next fault.", story.Plural(len(d.Nodes), "node"))
+		return fmt.Sprintf("Of %s that a fault had hit, none was seen level with the others before the next fault or the end.", story.Plural(len(d.Nodes), "node"))
 	}
 	slices.Sort(took)
 	s := fmt.Sprintf("After a fault was healed, its nodes had what the others had within %s, half of the time within %s; the slowest was %s, after a %s that was healed at %s.",
 		story.Seconds(took[len(took)-1]), story.Seconds(took[(len(took)-1)/2]), worst.Node, worst.Fault, story.Seconds(worst.Healed))
-	if left := len(d.Nodes) - len(took); left > 0 {
-		s += fmt.Sprintf(" In %d of %d cases the next fault came first.", left, len(d.Nodes))
+	cut := 0
+	for _, c := range d.Nodes {
+		if c.Cut {
+			cut++
+		}
+	}
+	if cut > 0 {
+		s += fmt.Sprintf(" In %d of %d cases the next fault came first.", cut, len(d.Nodes))
+	}
+	if never := len(d.Nodes) - len(took) - cut; never > 0 {
+		s += fmt.Sprintf(" In %d it was not so until the end.", never)
 	}
 	return s
 }

@@ -208,7 +208,7 @@ func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness
 		Old: old.Node, OldTerm: old.Term, New: now.Node, Term: now.Term,
 		At: now.Time, Held: -1, Detected: -1, Elected: -1, Served: -1, Silence: -1, Handed: -1, Drained: -1, Called: []Call{},
 	}
-	cause, kind := blame(all, old, now)
+	cause, kind := blame(all, old, now, lastHeard(calls, old, now))
 	if cause != nil {
 		f.Cause, f.FaultID, f.Fault, f.Target = kind, cause.ID, cause.Fault, cause.Target
 	}
@@ -284,14 +284,30 @@ func notices(h *harness.History, f Failover, from, until time.Duration) []Notice
 	return all
 }
 
+// lastHeard is when the new leader had last heard of the old one before it called for its
+// election; 0 if it does not say.
+func lastHeard(calls []harness.Event, old, now harness.Event) (at time.Duration) {
+	for _, e := range calls {
+		if e.Node == now.Node && e.Time >= old.Time && e.Time <= now.Time && e.Heard > 0 {
+			at = e.Time - e.Heard
+		}
+	}
+	return at
+}
+
 // blame finds the fault that made the lead pass from old to now: the latest
 // one that hit the old leader while it led; otherwise one that hit it already
-// when it was elected; otherwise the latest one that was healed in between.
-func blame(all []*timeline.Fault, old, now harness.Event) (*timeline.Fault, string) {
+// when it was elected; otherwise the latest one that was healed in between. A fault
+// that was over when the new leader still heard the old one did not end its lead.
+func blame(all []*timeline.Fault, old, now harness.Event, heard time.Duration) (*timeline.Fault, string) {
 	var during, ongoing, healed *timeline.Fault
 	for _, f := range all {
 		switch {
 		case f.Start > now.Time || (f.Missed != "" || f.Skipped) && f.Hold < 0:
+		case f.Ended && f.End < heard && f.Touches(old.Node):
+			if f.End >= old.Time && (healed == nil || f.End >= healed.End) {
+				healed = f
+			}
 		case f.Touches(old.Node) && f.Start >= old.Time:
 			if during == nil || f.Start >= during.Start {
 				during = f

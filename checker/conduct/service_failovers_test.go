@@ -184,3 +184,22 @@ func TestFailoversByPolls(t *testing.T) {
 		t.Errorf("nobody looked: %v: %s", r.Valid, r.Summary)
 	}
 }
+
+// A fault that was over while the leader was still heard did not end its lead: a lead
+// that is handed over later is none of its doing.
+func TestHandOverIsNoFailover(t *testing.T) {
+	for heard, want := range map[time.Duration]string{12 * ms: CauseHeal, 8 * time.Second: CauseFault} {
+		h := &harness.History{Nodes: []string{"n1", "n2", "n3"}, Events: []harness.Event{
+			leads(100*ms, "n1", 1),
+			{Kind: harness.FaultStart, Time: time.Second, ID: 1, Fault: "delay", Nodes: []string{"n1"}},
+			{Kind: harness.FaultHold, Time: 1100 * ms, ID: 1},
+			{Kind: harness.FaultEnd, Time: 2 * time.Second, ID: 1},
+			{Kind: harness.ElectionEvent, Time: 9 * time.Second, Node: "n2", Term: 2, Heard: heard},
+			leads(9100*ms, "n2", 2),
+		}}
+		d := testhistory.Check(t, Failovers{}, h).Details.(FailoverDetails)
+		if len(d.Failovers) != 1 || d.Failovers[0].Cause != want {
+			t.Errorf("heard %v before: %+v, want %q", heard, d.Failovers, want)
+		}
+	}
+}

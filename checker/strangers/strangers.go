@@ -148,7 +148,7 @@ func (c Checker) Check(_ context.Context, h *harness.History) (harness.Result, e
 
 // kept is the result if nobody was let in.
 func (c Checker) kept(d Details) (harness.Validity, string) {
-	var never, counts []string
+	var never, counts, untested []string
 	all := 0
 	for i, w := range d.Ways {
 		all += w.Refused
@@ -156,6 +156,8 @@ func (c Checker) kept(d Details) (harness.Validity, string) {
 			counts = append(counts, fmt.Sprintf("%s %d", w.Way, w.Refused))
 		} else if i < len(c.Ways) {
 			never = append(never, Words(w.Way))
+		} else {
+			untested = append(untested, Words(w.Way))
 		}
 	}
 	if len(never) > 0 {
@@ -164,7 +166,11 @@ func (c Checker) kept(d Details) (harness.Validity, string) {
 	if d.Looks == 0 {
 		return harness.Unknown, "Nobody has looked whether strangers changed anything."
 	}
-	return harness.Valid, fmt.Sprintf("No stranger was let in: %s refused (%s).", story.Plural(all, "attempt"), strings.Join(counts, ", "))
+	s := fmt.Sprintf("No stranger was let in: %s refused (%s).", story.Plural(all, "attempt"), strings.Join(counts, ", "))
+	if len(untested) > 0 {
+		s += fmt.Sprintf(" Not tested: %s.", strings.Join(untested, ", "))
+	}
+	return harness.Valid, s
 }
 
 // Words say what a stranger came with.

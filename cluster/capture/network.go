@@ -278,8 +278,11 @@ func (n *Network) Close() (*Set, error) {
 				return head.Write(f, kept.Segments, func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(w.dir, name)) }, kept.Last, kept.Packets+kept.Forgotten, 0)
 			})
 		}
-		if err != nil && n.err == nil {
-			n.err = err
+		if err != nil {
+			file.Failed = err.Error()
+			if n.err == nil {
+				n.err = err
+			}
 		}
 		os.RemoveAll(w.dir)
 		set.Files = append(set.Files, file)

@@ -77,7 +77,7 @@ func (c *Cluster) collect(ctx context.Context, n *node, set *capture.Set, names 
 		file.From, file.To = time.Unix(0, kept.First).Sub(set.Epoch), time.Unix(0, kept.Last).Sub(set.Epoch)
 	}
 	head := capture.Head{
-		Comment: set.About(n.Name) + " They are seen before the packet filter that cuts links: what that drops has a comment.",
+		Comment: set.About(n.Name) + " They are seen before the packet filter that cuts links: what a cut between nodes drops has a comment.",
 		Interfaces: []capture.Interface{
 			{Name: n.Name, Description: fmt.Sprintf("the network card of %s, which has the address %s", n.Name, n.Host)},
 			{Name: n.Name + " lo", Description: fmt.Sprintf("what programs within %s say to each other", n.Name)},

@@ -196,9 +196,12 @@ func levelAgain(results []harness.Result) map[int]string {
 	details(results, conduct.Convergence{}.Name(), &d)
 	said := map[int]string{}
 	for _, c := range d.Nodes {
-		took := "not before the next fault"
-		if c.After >= 0 {
+		took := "not until the end"
+		switch {
+		case c.After >= 0:
 			took = millis(c.After)
+		case c.Cut:
+			took = "not before the next fault"
 		}
 		said[c.ID] = strings.TrimPrefix(said[c.ID]+", "+c.Node+ofShard(c.Shard)+" "+took, ", ")
 	}

@@ -36,17 +36,32 @@ type Store struct {
 }
 
 // Open reads the file of a node. told is called for each generation that is read from it
-// later. It fails if the file is not whole.
+// later. A file that is not whole may be being written: it fails if it is not after a while.
 func Open(path string, peers []string, flaws Flaws, told func(generation int)) (*Store, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+	raw, now, err := read(path)
+	for range openTries {
+		if err == nil {
+			break
+		}
+		time.Sleep(openPause)
+		raw, now, err = read(path)
 	}
-	now, err := decode(raw)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %s: %w", path, err)
 	}
 	return &Store{path: path, peers: peers, flaws: flaws, told: told, raw: raw, now: now}, nil
+}
+
+const (
+	openTries = 20
+	openPause = 50 * time.Millisecond
+)
+
+func read(path string) (raw []byte, now *loaded, err error) {
+	if raw, err = os.ReadFile(path); err == nil {
+		now, err = decode(raw)
+	}
+	return raw, now, err
 }
 
 // current is what the file holds now. While it is being written, what it held before counts.

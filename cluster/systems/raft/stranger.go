@@ -60,9 +60,12 @@ type stranger struct {
 	until  time.Time
 	key    string
 	write  *int64
+	// hangup: a node that refuses hangs up and says nothing. Otherwise one that does may have died.
+	hangup bool
 }
 
 func (s *stranger) intrude(way string) (answer string, err error) {
+	s.hangup = way == cluster.Garbage || way == cluster.SlowHandshake || way == cluster.Flood
 	generation := s.ring.generation()
 	good := s.ring.token(generation, s.client)
 	issue := func(a *keys.Authority, name string, until time.Duration) *tls.Certificate {
@@ -201,6 +204,8 @@ func (s *stranger) kept(err error) error {
 		return fmt.Errorf("no answer of %s: %w", s.node, err)
 	case errors.As(err, &told) && told.Op == "remote error": // an alert of TLS
 		return fmt.Errorf("%w: %w", cluster.ErrRefused, told.Err)
+	case !s.hangup:
+		return fmt.Errorf("%s hung up and said nothing: %w", s.node, err)
 	}
 	return fmt.Errorf("%w: hung up", cluster.ErrRefused)
 }
