@@ -203,10 +203,11 @@ func (b *Browser) Eval(expression string) any {
 	return r.Result.Value
 }
 
-// Wait waits until a condition in JavaScript is true.
+// Wait waits until a condition in JavaScript is true. What it asks for may not be there yet.
 func (b *Browser) Wait(condition string) {
 	b.t.Helper()
-	if !Soon(func() bool { return b.Eval(condition) == true }) {
+	patient := "Promise.resolve().then(() => " + condition + ").catch(() => false)"
+	if !Soon(func() bool { return b.Eval(patient) == true }) {
 		b.t.Fatalf("never came true: %s", condition)
 	}
 }

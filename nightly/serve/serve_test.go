@@ -154,7 +154,7 @@ func TestDownload(t *testing.T) {
 		t.Fatalf("%d, %v", code, header)
 	}
 	files := unpacked(t, body)
-	if len(files) != 3 || files["done/report.html"] != "the report" || !strings.Contains(files["done/plan.json"], `"run":"r"`) {
+	if len(files) != 4 || files["done/report.html"] != "the report" || files["done/capture/n1.pcapng"] != "packets" || !strings.Contains(files["done/plan.json"], `"run":"r"`) {
 		t.Errorf("%v", files)
 	}
 	for _, target := range []string{"/download/up", "/download/a night/n1", "/download/nowhere"} {

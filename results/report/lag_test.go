@@ -39,7 +39,7 @@ func TestGatherLags(t *testing.T) {
 
 func TestLevelAgain(t *testing.T) {
 	r := []harness.Result{{Checker: "convergence", Details: map[string]any{"nodes": []map[string]any{
-		{"id": 1, "node": "n1", "after": 250 * time.Millisecond}, {"id": 1, "node": "n2", "shard": 3, "after": -1}, {"id": 2, "node": "n2", "after": 2 * time.Second}}}}}
+		{"id": 1, "node": "n1", "after": 250 * time.Millisecond}, {"id": 1, "node": "n2", "shard": 3, "after": -1, "cut": true}, {"id": 2, "node": "n2", "after": 2 * time.Second}}}}}
 	got := levelAgain(r)
 	if want := "n1 " + millis(250*time.Millisecond) + ", n2 shard 3 not before the next fault"; got[1] != want || got[2] != "n2 "+millis(2*time.Second) || len(got) != 2 {
 		t.Errorf("got %q, want %q", got[1], want)

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -32,12 +33,18 @@ type frames struct {
 	Lack    string // why there are none; ""
 }
 
+// ownFile matches the names of files of packets, which a page links to.
+var ownFile = regexp.MustCompile(`^capture/[A-Za-z0-9][A-Za-z0-9._-]*\.pcapng$`)
+
 func gatherPackets(set *capture.Set) (part packetsPart) {
 	if set == nil {
 		return part
 	}
 	forgotten, missed := 0, 0
 	for _, f := range set.Files {
+		if f.Failed == "" && !ownFile.MatchString(f.Name) { // a folder from elsewhere may say anything
+			continue
+		}
 		part.Files = append(part.Files, packetFile{Node: f.Node, Name: f.Name, Says: size(f.Size) + ", " + plural(f.Packets, "packet"), Failed: f.Failed})
 		if f.Forgotten > 0 {
 			forgotten += f.Forgotten
@@ -82,10 +89,10 @@ func (p *proof) addFrames(set *capture.Set, dir string) {
 	add := func(of, node string, begin, end time.Duration, address string) {
 		f := frames{Of: of, Node: node}
 		switch file := set.Of(node); {
-		case file == nil:
-			f.Lack = "no packets were captured there"
-		case file.Failed != "":
+		case file != nil && file.Failed != "":
 			f.Lack = "they could not be kept: " + file.Failed
+		case file == nil || !ownFile.MatchString(file.Name):
+			f.Lack = "no packets were captured there"
 		case file.Packets == 0 || file.Forgotten > 0 && end < file.From:
 			f.Lack = fmt.Sprintf("the file begins at %s: these were forgotten, and a larger --capture=MIB keeps them", clock(file.From))
 		default:

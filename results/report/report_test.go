@@ -194,7 +194,8 @@ func TestAsksNobody(t *testing.T) {
 					t.Errorf("%s: <%s> has the attribute %s=%q", name, tag.Data, a.Key, a.Val)
 				case "href":
 					icon := tag.Data == "link" && attribute(tag, "rel") == "icon" && strings.HasPrefix(a.Val, "data:image/svg+xml,")
-					if !strings.HasPrefix(a.Val, "#") && !icon {
+					packets := tag.Data == "a" && ownFile.MatchString(a.Val) // in the run directory
+					if !strings.HasPrefix(a.Val, "#") && !icon && !packets {
 						t.Errorf("%s: <%s> leads to %q", name, tag.Data, a.Val)
 					}
 				}
