@@ -75,6 +75,8 @@ const (
 	longestTTL  = 3 * time.Second
 	// longestQuiet is how long the origin stays as it is at most, before it may change again.
 	longestQuiet = 2 * longestTTL
+	// changesInARow is how often the origin changes before it stays as it is for a while.
+	changesInARow = 8
 	// longLived is how many times as often as others a key is used before another takes its place: long enough
 	// for entries to come to their end meanwhile.
 	longLived = 5
@@ -82,7 +84,7 @@ const (
 
 // cacheOps mixes gets with invalidations of one key. Who was given the lease fills the
 // entry when it next turns to the key, with what the origin had when it was given it: in
-// between, the origin may change. After every second change or so the origin stays as it is for a while: entries
+// between, the origin may change. After a few changes the origin stays as it is for a while: entries
 // that are invalidated all the time never come to their end.
 type cacheOps struct {
 	version int64         // of the origin
@@ -108,8 +110,7 @@ func (g cacheOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 		return harness.Op{F: "fill", Value: fill}, g
 	}
 	if m.Time >= g.quiet && m.Rand.IntN(12) == 0 {
-		g.version++
-		if m.Rand.IntN(2) == 0 {
+		if g.version++; g.version%changesInARow == 0 {
 			g.quiet = m.Time + time.Duration(m.Rand.Int64N(int64(longestQuiet)))
 		}
 		return harness.Op{F: "invalidate", Value: g.version}, g
