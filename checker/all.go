@@ -57,24 +57,13 @@ func place(s harness.Subject) int {
 
 func checkOne(ctx context.Context, c harness.Checker, h *harness.History) harness.Result {
 	var r harness.Result
-	if lacking := lacking(c, h.Tells); len(lacking) > 0 {
+	if lacking := h.Tells.Lacking(harness.NeedsOf(c)...); len(lacking) > 0 {
 		r = harness.Result{Valid: harness.NotJudged, Summary: notTold(lacking)}
 	} else {
 		r = checkSafely(ctx, c, h)
 	}
-	r.Checker, r.Judges = c.Name(), harness.Answers
-	if j, ok := c.(harness.Judging); ok {
-		r.Judges = j.Judges()
-	}
+	r.Checker, r.Judges = c.Name(), harness.SubjectOf(c)
 	return r
-}
-
-func lacking(c harness.Checker, told harness.Facts) harness.Facts {
-	n, ok := c.(harness.Needing)
-	if !ok {
-		return nil
-	}
-	return told.Lacking(n.Needs()...)
 }
 
 func notTold(lacking harness.Facts) string {

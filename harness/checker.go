@@ -110,10 +110,26 @@ type Judging interface {
 	Judges() Subject
 }
 
+// SubjectOf is what a checker judges.
+func SubjectOf(c Checker) Subject {
+	if j, ok := c.(Judging); ok {
+		return j.Judges()
+	}
+	return Answers
+}
+
 // Needing is a Checker that needs the nodes to tell something about themselves. Where
 // they don't, it is not asked, and its result is [NotJudged].
 type Needing interface {
 	Needs() Facts
+}
+
+// NeedsOf is what a checker needs the nodes to tell.
+func NeedsOf(c Checker) Facts {
+	if n, ok := c.(Needing); ok {
+		return n.Needs()
+	}
+	return nil
 }
 
 // Result is what one checker found.

@@ -146,20 +146,10 @@ func ofClients(c harness.Checker, w workloads.Workload) harness.Checker {
 }
 
 // Judges implements [harness.Judging].
-func (c served) Judges() harness.Subject {
-	if j, ok := c.Checker.(harness.Judging); ok {
-		return j.Judges()
-	}
-	return harness.Answers
-}
+func (c served) Judges() harness.Subject { return harness.SubjectOf(c.Checker) }
 
 // Needs implements [harness.Needing].
-func (c served) Needs() harness.Facts {
-	if n, ok := c.Checker.(harness.Needing); ok {
-		return n.Needs()
-	}
-	return nil
-}
+func (c served) Needs() harness.Facts { return harness.NeedsOf(c.Checker) }
 
 // Check implements [harness.Checker].
 func (c served) Check(ctx context.Context, h *harness.History) (harness.Result, error) {

@@ -219,20 +219,10 @@ type Part struct {
 func (p Part) Name() string { return fmt.Sprintf("%s (%s)", p.Checker.Name(), p.Of) }
 
 // Judges implements [harness.Judging].
-func (p Part) Judges() harness.Subject {
-	if j, ok := p.Checker.(harness.Judging); ok {
-		return j.Judges()
-	}
-	return harness.Answers
-}
+func (p Part) Judges() harness.Subject { return harness.SubjectOf(p.Checker) }
 
 // Needs implements [harness.Needing].
-func (p Part) Needs() harness.Facts {
-	if n, ok := p.Checker.(harness.Needing); ok {
-		return n.Needs()
-	}
-	return nil
-}
+func (p Part) Needs() harness.Facts { return harness.NeedsOf(p.Checker) }
 
 // Check implements [harness.Checker].
 func (p Part) Check(ctx context.Context, h *harness.History) (harness.Result, error) {

@@ -302,17 +302,14 @@ func lastHeard(calls []harness.Event, old, now harness.Event) (at time.Duration)
 func blame(all []*timeline.Fault, old, now harness.Event, heard time.Duration) (*timeline.Fault, string) {
 	var during, ongoing, healed *timeline.Fault
 	for _, f := range all {
+		hit := f.Touches(old.Node) && !(f.Ended && f.End < heard)
 		switch {
 		case f.Start > now.Time || (f.Missed != "" || f.Skipped) && f.Hold < 0:
-		case f.Ended && f.End < heard && f.Touches(old.Node):
-			if f.End >= old.Time && (healed == nil || f.End >= healed.End) {
-				healed = f
-			}
-		case f.Touches(old.Node) && f.Start >= old.Time:
+		case hit && f.Start >= old.Time:
 			if during == nil || f.Start >= during.Start {
 				during = f
 			}
-		case f.Touches(old.Node) && f.End >= old.Time:
+		case hit && f.End >= old.Time:
 			ongoing = f
 		case f.Ended && f.End >= old.Time && f.End <= now.Time:
 			if healed == nil || f.End >= healed.End {

@@ -23,20 +23,10 @@ type EachShard struct {
 }
 
 // Judges implements [harness.Judging].
-func (c EachShard) Judges() harness.Subject {
-	if j, ok := c.Checker.(harness.Judging); ok {
-		return j.Judges()
-	}
-	return harness.Answers
-}
+func (c EachShard) Judges() harness.Subject { return harness.SubjectOf(c.Checker) }
 
 // Needs implements [harness.Needing].
-func (c EachShard) Needs() harness.Facts {
-	if n, ok := c.Checker.(harness.Needing); ok {
-		return n.Needs()
-	}
-	return nil
-}
+func (c EachShard) Needs() harness.Facts { return harness.NeedsOf(c.Checker) }
 
 // ShardDetails are the Details of one shard.
 type ShardDetails struct {

@@ -115,6 +115,12 @@ func (k *contract) must(what string, do func(ctx context.Context) error) bool {
 	}
 }
 
+// refused expects that an operation fails, and says that it certainly did not happen.
+func (k *contract) refused(what, how string, do func(ctx context.Context) error) {
+	err := k.within(opTimeout, do)
+	k.expect(fmt.Sprintf("%s: %s fails, and certainly did not happen (%v)", what, how, err), errors.Is(err, harness.ErrFail))
+}
+
 // same expects a value.
 func (k *contract) same(what string, got, want any) {
 	if !reflect.DeepEqual(got, want) {
@@ -490,10 +496,7 @@ func (k *contract) ran(what string, j cluster.Jobs, key string, jobs ...int64) m
 var errNotYet = errors.New("not yet")
 
 func (k *contract) storage(what string, s cluster.Storage, dir string) {
-	fails := func(how string, do func(ctx context.Context) error) {
-		err := k.within(opTimeout, do)
-		k.expect(fmt.Sprintf("%s: %s fails, and certainly did not happen (%v)", what, how, err), errors.Is(err, harness.ErrFail))
-	}
+	fails := func(how string, do func(ctx context.Context) error) { k.refused(what, how, do) }
 	reads := func(name, want string, there bool) {
 		var got []byte
 		var found bool
@@ -538,12 +541,10 @@ func (k *contract) cache(what string, c cluster.Cache, key string) {
 	const lease, ttl = 10 * time.Second, 20 * time.Second // that do not end meanwhile
 	var got cluster.Cached
 	get := func(ctx context.Context) (err error) { got, err = c.CacheGet(ctx, key, lease); return err }
-	fill := func(token, v int64) error {
-		return k.within(opTimeout, func(ctx context.Context) error { return c.CacheFill(ctx, key, token, v, ttl) })
+	fill := func(token, v int64) func(ctx context.Context) error {
+		return func(ctx context.Context) error { return c.CacheFill(ctx, key, token, v, ttl) }
 	}
-	fails := func(how string, err error) {
-		k.expect(fmt.Sprintf("%s: %s fails, and certainly did not happen (%v)", what, how, err), errors.Is(err, harness.ErrFail))
-	}
+	fails := func(how string, do func(ctx context.Context) error) { k.refused(what, how, do) }
 	invalidate := func(ctx context.Context) error { return c.CacheInvalidate(ctx, key) }
 	given := func() (token int64) {
 		k.must(what+": get", get)
@@ -557,7 +558,7 @@ func (k *contract) cache(what string, c cluster.Cache, key string) {
 	k.must(what+": get", get)
 	k.expect(what+": one client at a time has the lease", got.Value == nil && got.Token == nil)
 	fails("a fill by another token", fill(token+1, 5))
-	k.must(what+": fill", func(context.Context) error { return fill(token, 6) })
+	k.must(what+": fill", fill(token, 6))
 	k.must(what+": get", get)
 	k.same(what+": the entry", got.Value, num(6))
 	fails("a second fill by one lease", fill(token, 7))
@@ -570,17 +571,15 @@ func (k *contract) cache(what string, c cluster.Cache, key string) {
 
 // lock checks a lock that one client uses alone; together checks what others see of it.
 func (k *contract) lock(what string, l cluster.Lock, key string) {
-	fails := func(how string, err error) {
-		k.expect(fmt.Sprintf("%s: %s fails, and certainly did not happen (%v)", what, how, err), errors.Is(err, harness.ErrFail))
-	}
+	fails := func(how string, do func(ctx context.Context) error) { k.refused(what, how, do) }
 	renew := func(ctx context.Context) error { _, err := l.Renew(ctx, key); return err }
 	release := func(ctx context.Context) error { return l.Release(ctx, key) }
 	acquire := func(ctx context.Context) error { _, err := l.Acquire(ctx, key); return err }
-	fails("renewing a lock that one has not", k.within(opTimeout, renew))
-	fails("releasing a lock that one has not", k.within(opTimeout, release))
+	fails("renewing a lock that one has not", renew)
+	fails("releasing a lock that one has not", release)
 	k.must(what+": acquire", acquire)
 	k.must(what+": release", release)
-	fails("releasing a lock twice", k.within(opTimeout, release))
+	fails("releasing a lock twice", release)
 }
 
 // together checks what one client sees of what another has done at another node.

@@ -44,11 +44,7 @@ func steps(f conduct.Failover, label string) (all []failoverStep) {
 		}
 		add(2, c.After, "%s called for an election%s", c.Node, term(c.Term))
 	}
-	if f.Elected >= 0 {
-		add(3, f.Elected, "%s was elected%s", f.New, term(f.Term))
-	} else {
-		add(3, 0, "%s was elected%s", f.New, term(f.Term))
-	}
+	add(3, max(f.Elected, 0), "%s was elected%s", f.New, term(f.Term)) // without a cause, times count from here
 	for _, n := range f.Noticed {
 		who := n.Node
 		if who == f.Old {

@@ -186,8 +186,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 // Timing implements cluster.Timed. Measured on a busy machine: all serve 61 to 80 s after their
 // first start; a name node that is started again is of use after about 12 s.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(o.Number("session-timeout", settings.Defaults)) * time.Millisecond
-	return cluster.Timing{Start: 6 * time.Minute, Restart: 20 * time.Second, Failover: session + 5*time.Second, Election: time.Minute + 2*session}
+	return settings.Timing(o, 6*time.Minute, 20*time.Second, 5*time.Second)
 }
 
 // DefaultVersion is the release that is run if none is asked for.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"coup/cluster"
 	"coup/images"
@@ -17,6 +18,13 @@ type Settings struct {
 	Words map[string][]string
 	// Milliseconds are those that are times, of a second or more.
 	Milliseconds []string
+}
+
+// Timing is that of a system whose manager takes over when the session of the old one with
+// ZooKeeper (session-timeout) is over, and some time after that.
+func (s Settings) Timing(o cluster.Options, start, restart, takesOver time.Duration) cluster.Timing {
+	session := time.Duration(o.Number("session-timeout", s.Defaults)) * time.Millisecond
+	return cluster.Timing{Start: start, Restart: restart, Failover: session + takesOver, Election: time.Minute + 2*session}
 }
 
 // Check says what is wrong with the options of a system that has no planted bugs. reads are its

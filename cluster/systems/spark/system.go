@@ -139,8 +139,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 // Timing implements cluster.Timed. A master takes over when the session of the old one is over,
 // and waits for the workers to come to it.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(o.Number("session-timeout", settings.Defaults)) * time.Millisecond
-	return cluster.Timing{Start: 4 * time.Minute, Restart: 12 * time.Second, Failover: session + 4*time.Second, Election: time.Minute + 2*session}
+	return settings.Timing(o, 4*time.Minute, 12*time.Second, 4*time.Second)
 }
 
 // DefaultVersion is the release that is run if none is asked for.

@@ -155,8 +155,7 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 // Timing implements cluster.Timed. A manager takes over when the session of the old one is over,
 // and then reads what is stored.
 func (System) Timing(o cluster.Options) cluster.Timing {
-	session := time.Duration(o.Number("session-timeout", settings.Defaults)) * time.Millisecond
-	return cluster.Timing{Start: 4 * time.Minute, Restart: 15 * time.Second, Failover: session + 4*time.Second, Election: time.Minute + 2*session}
+	return settings.Timing(o, 4*time.Minute, 15*time.Second, 4*time.Second)
 }
 
 // DefaultVersion is the release that is run if none is asked for.
