@@ -39,7 +39,7 @@ func steps(f conduct.Failover, label string) (all []failoverStep) {
 		add(0, 0, "%s: %s leads%s", cause, f.Old, term(f.OldTerm))
 	}
 	for _, c := range f.Called {
-		if c.Silence > 0 {
+		if c.Silence > 0 && c.Node != f.Old { // that was its own leader
 			add(1, c.After-c.Silence, "%s heard a heartbeat of its leader for the last time before it called for an election", c.Node)
 		}
 		add(2, c.After, "%s called for an election%s", c.Node, term(c.Term))

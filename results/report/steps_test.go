@@ -13,7 +13,7 @@ func TestStepsOfAFailover(t *testing.T) {
 	const ms = time.Millisecond
 	f := conduct.Failover{
 		Cause: conduct.CauseFault, Old: "n1", OldTerm: 1, New: "n2", Term: 3, At: 2000 * ms, Elected: 350 * ms, Served: 500 * ms, Handed: 700 * ms, Drained: -1,
-		Called:  []conduct.Call{{Node: "n3", Term: 2, After: 200 * ms, Silence: 210 * ms}, {Node: "n2", Term: 3, After: 300 * ms}},
+		Called:  []conduct.Call{{Node: "n3", Term: 2, After: 200 * ms, Silence: 210 * ms}, {Node: "n2", Term: 3, After: 300 * ms}, {Node: "n1", Term: 3, After: 340 * ms, Silence: 20 * ms}},
 		Noticed: []conduct.Notice{{Node: "n3", After: 400 * ms}, {Node: "n1", After: 3000 * ms}},
 	}
 	var got []string
@@ -25,6 +25,7 @@ func TestStepsOfAFailover(t *testing.T) {
 		"0 2.000 s +0 ms Kill n1: it hits n1, which leads in term 1",
 		"2 2.200 s +200 ms n3 called for an election in term 2",
 		"2 2.300 s +300 ms n2 called for an election in term 3",
+		"2 2.340 s +340 ms n1 called for an election in term 3",
 		"3 2.350 s +350 ms n2 was elected in term 3",
 		"4 2.400 s +400 ms n3 learned that n2 leads",
 		"0 2.500 s +500 ms The first operation of a client succeeded with the new leader",
