@@ -36,7 +36,7 @@ The folder of the nights (--out) gets one folder for each night, with a page
 that was interrupted or killed goes on when the same command is given again.
 Several files are as one that includes them all.
 
-Chapter 10 of the documents tells of the file, the classes and what is kept.
+Chapter 11 of the documents tells of the file, the classes and what is kept.
 
 Exit codes: 0 nothing is new and enough was run, 1 something is new (a failure, a
 contrast that is gone, a known failure that needs a look), 2 it proves too little, 254 wrong usage or a file that can't be read, 255 nothing is
