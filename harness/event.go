@@ -27,6 +27,7 @@ const (
 	ViolationEvent = "violation" // a violation was found while the run went on; Message tells it
 	ExitEvent      = "exit"      // Node's process ended without the nemesis having asked for it
 	InterruptEvent = "interrupt" // whoever ran the test ended the load; Message says when
+	MachineEvent   = "machine"   // how busy the machine that runs the test was in the last [MachineEvery]: see Ready
 	GiveUpEvent    = "give-up"   // Node's process ended in its own way because of a fault, which is no crash; Message says of which
 )
 
@@ -52,9 +53,15 @@ type Event struct {
 	Hash    string `json:"hash,omitempty"`
 	// Heard is, of a call for an election, how long before the node had last heard of its
 	// leader; 0: it does not say.
-	Heard   time.Duration `json:"heard,omitempty"`
+	Heard time.Duration `json:"heard,omitempty"`
+	// Ready is how many threads were ready to run or ran, on average, for each processor that
+	// the machine had for itself: with 5, each got a fifth of the time that it could use.
+	Ready   float64 `json:"ready,omitempty"`
 	Message string        `json:"message,omitempty"`
 }
+
+// MachineEvery is how much time a [MachineEvent] is about: what ended with it.
+const MachineEvery = 5 * time.Second
 
 // Phase is a part of a run. They follow each other in this order.
 type Phase string

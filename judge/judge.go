@@ -19,6 +19,7 @@ import (
 	"coup/checker/histories"
 	"coup/cluster"
 	"coup/harness"
+	"coup/harness/timeline"
 	"coup/plan"
 	"coup/results"
 	"coup/workloads"
@@ -123,6 +124,10 @@ func judge(ctx context.Context, dir string, b Instead) (v Verdict, h *harness.Hi
 	}
 	if asked, said := strings.TrimPrefix(p.Version, "v"), strings.TrimPrefix(stored.Release, "v"); asked != "" && said != "" && asked != said {
 		v.Notes = append(v.Notes, fmt.Sprintf("the plan asks for %s %s, and the nodes say that they run %s", p.System, asked, said))
+	}
+	from, to := timeline.Load(h)
+	if why := timeline.Overload(h, timeline.Stretch{From: from, To: to}); why != "" {
+		v.Notes = append(v.Notes, why+", so that times say as much about it as about the system; what had to be done within a bound is not called invalid")
 	}
 	all, err := Checkers(within)
 	if err != nil {

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"coup/checker/histories"
+	"coup/checker/story"
 	"coup/cluster/trace"
 	"coup/harness"
+	"coup/harness/timeline"
 	"coup/plan"
 	"coup/results"
 	"coup/results/report"
@@ -45,7 +47,7 @@ func writeReport(dir string, stored plan.Stored, v Verdict, h *harness.History) 
 		Started: stored.Started, Nodes: h.Nodes, Tells: h.Tells,
 		Verdict: report.Verdict{Valid: v.Valid, Reasons: v.reasons(), Results: v.Results},
 		Events:  h.Events, Operations: h.Operations,
-		Plan: fields(stored), Captured: stored.Captured, Dir: dir,
+		Plan: fields(stored, h), Captured: stored.Captured, Dir: dir,
 	}
 	if stored.Plan.Backend == "sim" {
 		in.TraceCommand = stored.TraceCommand(dir)
@@ -103,7 +105,7 @@ func (v Verdict) reasons() []string {
 }
 
 // fields is what was run, for the report.
-func fields(s plan.Stored) []report.Field {
+func fields(s plan.Stored, h *harness.History) []report.Field {
 	p := s.Plan
 	settings := make([]string, 0, len(p.Settings))
 	for _, k := range slices.Sorted(maps.Keys(p.Settings)) {
@@ -120,6 +122,7 @@ func fields(s plan.Stored) []report.Field {
 		{Name: "captured", Value: captured(s)},
 		{Name: "backend", Value: strings.TrimSpace(p.Backend + " " + s.Engine)}, {Name: "image of coup", Value: s.Image},
 		{Name: "images", Value: imagesOf(s)},
+		{Name: "machine", Value: machine(s, h)},
 		{Name: "simulated program", Value: s.Module},
 		{Name: "versions", Value: fmt.Sprintf("coup %s, %s", s.Coup, s.Go)},
 		{Name: "run", Value: s.Run},
@@ -134,6 +137,22 @@ func imagesOf(s plan.Stored) string {
 		all = append(all, fmt.Sprintf("%s: %s (%s)", i.Name, i.Reference, i.Digest))
 	}
 	return strings.Join(all, ", ")
+}
+
+// machine says how busy the machine was, if it told.
+func machine(s plan.Stored, h *harness.History) string {
+	var most float64
+	for _, e := range h.Events {
+		if e.Kind == harness.MachineEvent {
+			most = max(most, e.Ready)
+		}
+	}
+	if most == 0 {
+		return ""
+	}
+	from, to := timeline.Load(h)
+	return fmt.Sprintf("%s; threads ready to run for each: %.1f on average under load, %.1f at most in %.0f s",
+		story.Plural(s.CPUs, "processor"), timeline.Ready(h, timeline.Stretch{From: from, To: to}), most, harness.MachineEvery.Seconds())
 }
 
 // captured says how many packets of each node were kept.

@@ -74,6 +74,10 @@ func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result,
 			return r, nil
 		}
 	}
+	if why := timeline.Overload(h, timeline.Stretch{From: first.Time, To: last.Time}); why != "" {
+		r.Valid, r.Summary = harness.Unknown, r.Summary+" That is no proof: "+why+"."
+		return r, nil
+	}
 	r.Valid = harness.Invalid
 	r.Summary = fmt.Sprintf("Nothing was broken, and %s did not catch up with the leader in %s.", behind, story.Seconds(waited))
 	r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{

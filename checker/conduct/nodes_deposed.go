@@ -63,6 +63,10 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 				r.Valid = harness.Invalid
 				r.Summary = fmt.Sprintf("%s went on leading in term %d for %s after %s was elected in term %d.",
 					old.Node, old.Term, story.Seconds(old.To-next.From), next.Node, next.Term)
+				if why := timeline.Overload(h, timeline.Stretch{From: next.From, To: old.To}); why != "" {
+					r.Valid, r.Summary = harness.Unknown, r.Summary+" That is no proof: "+why+"."
+					break
+				}
 				r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{
 					fmt.Sprintf("At %s %s became the leader in term %d.", story.Seconds(old.From), old.Node, old.Term),
 					fmt.Sprintf("At %s %s became the leader in term %d: a majority no longer follows %s.", story.Seconds(next.From), next.Node, next.Term, old.Node),
@@ -74,7 +78,7 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 	}
 	r.Details = d
 	switch {
-	case r.Valid == harness.Invalid:
+	case r.Valid != harness.Valid:
 	case len(all) == 0:
 		r.Valid, r.Summary = harness.Unknown, "No node ever said that it leads."
 	case d.Deposed == 0:

@@ -201,6 +201,7 @@ func (c Replicas) withoutPositions(h *harness.History, looks []timeline.Look) ha
 	d.Together = len(d.Differ) == 0 && len(d.Alone) == 0
 	r.Details = d
 	ended := dying(h.Events, last.Time-within)
+	overload := timeline.Overload(h, timeline.Stretch{From: first.Time, To: last.Time})
 	switch unhealed := slices.ContainsFunc(h.Events, func(e harness.Event) bool { return e.Kind == harness.UnhealedEvent }); {
 	case len(d.Final) < 2 && len(h.Nodes) > 1:
 		r.Valid, r.Summary = harness.Unknown, "In the end no two nodes said what they hold."
@@ -216,6 +217,8 @@ func (c Replicas) withoutPositions(h *harness.History, looks []timeline.Look) ha
 	case waited < within:
 		r.Valid = harness.Unknown
 		r.Summary = fmt.Sprintf("The nodes did not hold the same in the end; they had only %s to agree, and may take %s.", story.Seconds(waited), story.Seconds(within))
+	case overload != "":
+		r.Valid, r.Summary = harness.Unknown, "The nodes did not hold the same in the end. That is no proof: "+overload+"."
 	default:
 		x := d.Differ[0]
 		r.Valid = harness.Invalid

@@ -22,9 +22,9 @@ import (
 //
 // Such a promise can be broken by the machine that runs the test as well as by the
 // system, so a violation has to be proved: the stretch was as long as the bound,
-// clients called the function all through it, and a majority of the nodes reported
-// their state all through it. Where nothing succeeded and less than that is known,
-// the result is unknown.
+// clients called the function all through it, a majority of the nodes reported
+// their state all through it, and the machine was not overloaded ([timeline.Overloaded]).
+// Where nothing succeeded and less than that is known, the result is unknown.
 type Liveness struct {
 	Within time.Duration // the bound; 0: [DefaultServeWithin]
 	// Conditional are functions that may rightly fail again and again, such as the release of
@@ -229,7 +229,7 @@ func doubts(h *harness.History, w timeline.Stretch, ops []*harness.Operation) st
 	if len(up) <= len(h.Nodes)/2 {
 		return fmt.Sprintf("only %d of %d nodes said how they were all the time", len(up), len(h.Nodes))
 	}
-	return ""
+	return timeline.Overload(h, w)
 }
 
 // What has to be there all through a window has to be there in each third of it.

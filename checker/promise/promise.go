@@ -34,6 +34,7 @@ import (
 
 	"coup/checker/story"
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Promise is a bound on something that is measured in a run. It is a [harness.Checker].
@@ -179,7 +180,8 @@ type Details struct {
 }
 
 // Check implements [harness.Checker]. A run in which there was nothing to measure is
-// not judged.
+// not judged. On a machine that was overloaded ([timeline.Overloaded]), a promise that was
+// not kept is unknown.
 func (p Promise) Check(_ context.Context, h *harness.History) (harness.Result, error) {
 	r := harness.Result{Checker: p.Name(), Valid: harness.Valid}
 	m, err := p.metric.measure(p, h)
@@ -192,11 +194,17 @@ func (p Promise) Check(_ context.Context, h *harness.History) (harness.Result, e
 	}
 	r.Details = Details{Promise: p.text, Measured: m.value, Bound: p.bound}
 	r.Summary = fmt.Sprintf("%s was promised, and it was %s%s.", p.text, p.metric.unit.text(m.value), m.text)
-	if !p.holds(m.value) {
-		r.Valid = harness.Invalid
-		r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: append(m.story,
-			fmt.Sprintf("%s was promised.", p.text))}
+	if p.holds(m.value) {
+		return r, nil
 	}
+	from, to := timeline.Load(h)
+	if why := timeline.Overload(h, timeline.Stretch{From: from, To: to}); why != "" {
+		r.Valid, r.Summary = harness.Unknown, r.Summary+" That is no proof: "+why+"."
+		return r, nil
+	}
+	r.Valid = harness.Invalid
+	r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: append(m.story,
+		fmt.Sprintf("%s was promised.", p.text))}
 	return r, nil
 }
 

@@ -116,6 +116,32 @@ func TestPromises(t *testing.T) {
 }
 
 // A load that rests is no outage; one that is refused before it rests is one until then.
+// A promise that was not kept on an overloaded machine is not called broken; one that was kept
+// is kept.
+func TestPromisesOnAnOverloadedMachine(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		ready float64
+		want  harness.Validity
+	}{
+		{"gap<3s", 4, harness.Invalid}, {"gap<3s", 6, harness.Unknown}, {"gap<5s", 6, harness.Valid},
+	} {
+		h := sample()
+		for at := harness.MachineEvery; at <= 25*time.Second; at += harness.MachineEvery {
+			h.Events = append(h.Events, harness.Event{Time: at, Kind: harness.MachineEvent, Ready: c.ready})
+		}
+		harness.SortEvents(h.Events)
+		p, err := Parse(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Check(t.Context(), h)
+		if err != nil || r.Valid != c.want || strings.Contains(r.Summary, "overloaded") != (c.want == harness.Unknown) {
+			t.Errorf("%s with %v threads ready: %v: %s, %v", c.text, c.ready, r.Valid, r.Summary, err)
+		}
+	}
+}
+
 func TestRestIsNoGap(t *testing.T) {
 	h := &harness.History{}
 	add := func(at time.Duration, typ harness.Type) {
