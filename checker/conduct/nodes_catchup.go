@@ -57,9 +57,16 @@ func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result,
 			behind = n
 		}
 	}
+	together := len(last.Nodes) == len(h.Nodes)
+	for _, e := range last.Nodes {
+		together = together && e.Applied == last.Nodes[h.Nodes[0]].Applied
+	}
 	switch {
+	case together:
+		r.Summary = fmt.Sprintf("Every node was at position %d in the end.", last.Nodes[h.Nodes[0]].Applied)
+		return r, nil
 	case leader == "":
-		r.Summary = "No node led in the end."
+		r.Summary = fmt.Sprintf("No node led when they were looked at last, at %s.", story.Seconds(last.Time))
 		return r, nil
 	case behind == "":
 		r.Summary = fmt.Sprintf("Every node that answered in the end came to where the leader, %s, was.", leader)

@@ -84,7 +84,8 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 	case d.Deposed == 0:
 		r.Summary = "No node still led when another one was elected."
 	default:
-		r.Summary = fmt.Sprintf("%s still led when another one was elected, for %s at most.", story.Plural(d.Deposed, "node"), story.Seconds(d.Longest))
+		r.Summary = fmt.Sprintf("%s still led when another one was elected, for %s at most, not counting when it was frozen or down.",
+			story.Plural(d.Deposed, "old leader"), story.Seconds(d.Longest))
 	}
 	return r, nil
 }

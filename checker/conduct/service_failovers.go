@@ -29,7 +29,7 @@ type FailoverDetails struct {
 const (
 	CauseFault   = "fault"   // a fault that hit the old leader while it led
 	CauseOngoing = "ongoing" // a fault that already hit it when it was elected
-	CauseHeal    = "heal"    // no fault hit the leader, but one ended: a node came back and disturbed it
+	CauseHeal    = "heal"    // no fault hit the leader, but one ended: a node came back and called for an election
 	CauseNone    = ""        // none is known
 )
 
@@ -48,11 +48,14 @@ type Failover struct {
 	OldTerm  uint64        `json:"old_term"` // and its term
 	New      string        `json:"new"`      // the leader after; it may be the same node in a later term
 	Term     uint64        `json:"term"`
-	At       time.Duration `json:"at"`       // nanoseconds since the start of the run: when the nemesis began the fault (heal: ended it; otherwise the election)
+	At       time.Duration `json:"at"`       // nanoseconds since the start of the run: when the nemesis began the fault (heal: when a node called for an election after it; otherwise the election)
 	Held     time.Duration `json:"held"`     // from At until the fault was seen to bite
 	Detected time.Duration `json:"detected"` // from At until the first node called for an election
 	Elected  time.Duration `json:"elected"`  // from At until the new leader knew that it leads
-	Served   time.Duration `json:"served"`   // from At until the first success of a client through the new leadership
+	Served   time.Duration `json:"served"`   // from At until the first success of a client elsewhere than at the old leader
+	// Later: no client was served before the next leader was elected, so that Served is that one's
+	// work, or a later one's.
+	Later bool `json:"later,omitempty"`
 	// Silence is how long the node that first called for an election had heard nothing of
 	// its leader.
 	Silence time.Duration `json:"silence"`
@@ -138,6 +141,7 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 		if i+1 < len(elected) {
 			until = elected[i+1].Time
 		}
+		f.Later = f.Served >= 0 && f.At+f.Served > until
 		f.Handed, f.Drained = handedOut(work, f, elected[i].Time, until)
 		f.Noticed = notices(h, f, elected[i].Time, until)
 		d.Failovers = append(d.Failovers, f)
@@ -218,8 +222,14 @@ func failover(calls []harness.Event, all []*timeline.Fault, successes []*harness
 		if cause.Hold >= 0 {
 			f.Held = cause.Hold - cause.Start
 		}
-	case CauseHeal:
+	case CauseHeal: // the old leader may have gone on for long before a node disturbed it
 		f.At = cause.End
+		for _, e := range calls {
+			if e.Time >= cause.End && e.Time <= now.Time && e.Term > old.Term {
+				f.At = e.Time
+				break
+			}
+		}
 	}
 	if kind == CauseFault || kind == CauseHeal {
 		f.Elected = now.Time - f.At

@@ -55,6 +55,35 @@ func TestFailovers(t *testing.T) {
 	}
 }
 
+// A node that comes back may call for an election long after that: the leader led until then.
+// And a leader that is overtaken before a client was served is not who served it.
+func TestFailoverAfterHealingAndOvertaken(t *testing.T) {
+	h := &harness.History{
+		Operations: []harness.Operation{{Type: harness.OK, Start: 4000 * ms, End: 4900 * ms, Node: "n3"}, {Type: harness.OK, Start: 8000 * ms, End: 8100 * ms, Node: "n2"}},
+		Events: []harness.Event{
+			{Kind: harness.FaultStart, Time: 500 * ms, ID: 1, Fault: "kill", Nodes: []string{"n1"}},
+			leads(1000*ms, "n3", 2),
+			{Kind: harness.FaultEnd, Time: 3000 * ms, ID: 1},
+			{Kind: harness.ElectionEvent, Time: 2900 * ms, Node: "n2", Term: 3},
+			{Kind: harness.ElectionEvent, Time: 5000 * ms, Node: "n1", Term: 3},
+			leads(5200*ms, "n1", 3),
+			{Kind: harness.FaultStart, Time: 5300 * ms, ID: 2, Fault: "pause", Nodes: []string{"n1"}},
+			leads(7000*ms, "n2", 4),
+		},
+	}
+	harness.SortEvents(h.Events)
+	all := testhistory.Check(t, Failovers{}, h).Details.(FailoverDetails).Failovers
+	if len(all) != 2 {
+		t.Fatalf("%+v", all)
+	}
+	if f := all[0]; f.Cause != CauseHeal || f.At != 5000*ms || f.Elected != 200*ms || f.Detected != 0 || f.Served != 3100*ms || !f.Later {
+		t.Errorf("after healing: %+v", f)
+	}
+	if f := all[1]; f.Cause != CauseFault || f.Served != 2800*ms || f.Later {
+		t.Errorf("after the pause: %+v", f)
+	}
+}
+
 // The fifth step: what workers had is given to others, and what waited in queues is taken.
 func TestWorkIsHandedOutAgain(t *testing.T) {
 	id := 0

@@ -67,7 +67,7 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 		case conduct.CauseFault:
 			row.Note = ""
 		case conduct.CauseHeal:
-			row.Label, row.Note = "healing of "+row.Label, "counted from the healing"
+			row.Label, row.Note = "healing of "+row.Label, "counted from the call for an election after it"
 		case conduct.CauseOngoing:
 			row.Label, row.Note = row.Label+", ongoing", "counted from the election"
 		default:

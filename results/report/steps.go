@@ -36,7 +36,7 @@ func steps(f conduct.Failover, label string) (all []failoverStep) {
 	case conduct.CauseFault:
 		add(0, 0, "%s: it hits %s, which leads%s", cause, f.Old, term(f.OldTerm))
 	case conduct.CauseHeal:
-		add(0, 0, "%s: %s leads%s", cause, f.Old, term(f.OldTerm))
+		add(0, 0, "A node calls for an election after the %s, while %s leads%s", label, f.Old, term(f.OldTerm))
 	}
 	for _, c := range f.Called {
 		if c.Silence > 0 && c.Node != f.Old { // that was its own leader
@@ -52,7 +52,10 @@ func steps(f conduct.Failover, label string) (all []failoverStep) {
 		}
 		add(4, n.After, "%s learned that %s leads", who, f.New)
 	}
-	if f.Served >= 0 {
+	switch {
+	case f.Served >= 0 && f.Later:
+		add(0, f.Served, "The first operation of a client succeeded, when yet another leader had been elected")
+	case f.Served >= 0:
 		add(0, f.Served, "The first operation of a client succeeded with the new leader")
 	}
 	if f.Handed >= 0 {

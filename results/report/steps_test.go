@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,17 @@ func TestStepsOfAFailover(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	// Who is overtaken serves nobody, and a node that comes back disturbs a leader.
+	f.Cause, f.Later, f.Called, f.Noticed = conduct.CauseHeal, true, nil, nil
+	got = nil
+	for _, s := range steps(f, "healing of kill n1") {
+		got = append(got, s.Text)
+	}
+	for _, text := range []string{"A node calls for an election after the healing of kill n1, while n1 leads in term 1", "The first operation of a client succeeded, when yet another leader had been elected"} {
+		if !slices.Contains(got, text) {
+			t.Errorf("%q lacks %q", got, text)
+		}
 	}
 	// Where no cause is known, times count from the election.
 	f = conduct.Failover{Old: "n1", New: "n2", At: 2000 * ms, Elected: -1, Served: 20 * ms, Handed: -1, Drained: -1}

@@ -52,15 +52,17 @@ function startRange() {
       const from = $(a).value === "" ? whole[0] : Number($(a).value), to = $(b).value === "" ? whole[1] : Number($(b).value);
       if (to > from) showRange(from, to);
     };
-    $(a).onchange = read;
-    $(b).onchange = read;
+    for (const field of [$(a), $(b)]) {
+      field.onchange = read;
+      field.onfocus = () => field.select(); // what stands there is replaced by what is typed
+    }
   }
   $("zoomed-reset").onclick = showWhole;
   const tell = () => {
     for (const [a, b] of pairs) {
-      const filter = a.startsWith("filter") && isWhole();
-      $(a).value = filter ? "" : tidy(shown.from);
-      $(b).value = filter ? "" : tidy(shown.to);
+      const filter = a.startsWith("filter"); // where no bound is said, there is none
+      $(a).value = filter && shown.from <= whole[0] ? "" : tidy(shown.from);
+      $(b).value = filter && shown.to >= whole[1] ? "" : tidy(shown.to);
     }
     $("zoomed").hidden = isWhole();
     $("zoomed-text").textContent = seconds(shown.from) + " – " + seconds(shown.to);
