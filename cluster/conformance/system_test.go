@@ -14,20 +14,9 @@ import (
 	"coup/cluster/conformance"
 	"coup/cluster/docker"
 	"coup/cluster/sim"
-	"coup/cluster/systems/consul"
-	"coup/cluster/systems/etcd"
-	"coup/cluster/systems/hdfs"
-	"coup/cluster/systems/kafka"
-	"coup/cluster/systems/nats"
-	"coup/cluster/systems/postgres"
+	"coup/cluster/systems"
 	"coup/cluster/systems/primarybackup"
-	"coup/cluster/systems/rabbitmq"
 	"coup/cluster/systems/raft"
-	"coup/cluster/systems/redis"
-	"coup/cluster/systems/rqlite"
-	"coup/cluster/systems/spark"
-	"coup/cluster/systems/yarn"
-	"coup/cluster/systems/zookeeper"
 	"coup/harness"
 	"coup/images"
 	"coup/internal/testengine"
@@ -96,86 +85,46 @@ func ensure(t *testing.T, e *docker.Engine, sys cluster.System, o cluster.Option
 	return ids
 }
 
-func TestSystemEtcd(t *testing.T) {
-	for _, version := range strings.Fields(os.Getenv("COUP_TEST_ETCD")) {
-		t.Run(version, func(t *testing.T) { inContainers(t, etcd.System{}, cluster.Options{Version: version}) })
+// variants are the settings beside its default ones in which a system is put to the contract.
+func variants(name string) map[string]cluster.Options {
+	all := map[string]cluster.Options{}
+	switch name {
+	case "etcd":
+		for _, version := range strings.Fields(os.Getenv("COUP_TEST_ETCD")) {
+			all[version] = cluster.Options{Version: version}
+		}
+	case "postgres":
+		all["synchronous"] = cluster.Options{Settings: map[string]string{"synchronous": "true"}}
 	}
-	t.Run("default", func(t *testing.T) { inContainers(t, etcd.System{}, cluster.Options{}) })
+	return all
 }
 
-// chosen skips the test of a system whose image takes packages to make, unless
-// COUP_TEST_SYSTEMS names it or says "all".
-func chosen(t *testing.T, name string) {
-	t.Helper()
-	if of := os.Getenv("COUP_TEST_SYSTEMS"); of != "all" && !slices.Contains(strings.Fields(of), name) {
-		t.Skipf("SKIPPED, %s WAS NOT TESTED: COUP_TEST_SYSTEMS=%s tests it (make systems)", name, name)
+// TestSystem puts every system that coup knows to the contract. One whose image takes many
+// packages to make is left out, unless COUP_TEST_SYSTEMS names it or says "all".
+func TestSystem(t *testing.T) {
+	cheap, named := []string{"etcd", "primary-backup", "raft"}, strings.Fields(os.Getenv("COUP_TEST_SYSTEMS"))
+	for _, name := range systems.Names() {
+		t.Run(name, func(t *testing.T) {
+			if !slices.Contains(append(named, cheap...), name) && !slices.Contains(named, "all") {
+				t.Skipf("SKIPPED, %s WAS NOT TESTED: COUP_TEST_SYSTEMS=%s tests it (make contract)", name, name)
+			}
+			sys, err := systems.Find(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Run("default", func(t *testing.T) { inContainers(t, sys, cluster.Options{}) })
+			for how, o := range variants(name) {
+				t.Run(how, func(t *testing.T) { inContainers(t, sys, o) })
+			}
+		})
 	}
 }
 
-func TestSystemRedis(t *testing.T) {
-	chosen(t, "redis")
-	inContainers(t, redis.System{}, cluster.Options{})
-}
-
-func TestSystemPostgres(t *testing.T) {
-	chosen(t, "postgres")
-	for name, settings := range map[string]map[string]string{"asynchronous": nil, "synchronous": {"synchronous": "true"}} {
-		t.Run(name, func(t *testing.T) { inContainers(t, postgres.System{}, cluster.Options{Settings: settings}) })
+func TestSystemSimulated(t *testing.T) {
+	for name, sys := range map[string]cluster.System{"raft": raft.System{}, "primary-backup": primarybackup.System{}} {
+		t.Run(name, func(t *testing.T) { simulated(t, sys) })
 	}
 }
-
-func TestSystemConsul(t *testing.T) {
-	chosen(t, "consul")
-	inContainers(t, consul.System{}, cluster.Options{})
-}
-
-func TestSystemNats(t *testing.T) {
-	chosen(t, "nats")
-	inContainers(t, nats.System{}, cluster.Options{})
-}
-
-func TestSystemRqlite(t *testing.T) {
-	chosen(t, "rqlite")
-	inContainers(t, rqlite.System{}, cluster.Options{})
-}
-
-func TestSystemRabbitmq(t *testing.T) {
-	chosen(t, "rabbitmq")
-	inContainers(t, rabbitmq.System{}, cluster.Options{})
-}
-
-func TestSystemKafka(t *testing.T) {
-	chosen(t, "kafka")
-	inContainers(t, kafka.System{}, cluster.Options{})
-}
-
-func TestSystemZookeeper(t *testing.T) {
-	chosen(t, "zookeeper")
-	inContainers(t, zookeeper.System{}, cluster.Options{})
-}
-
-func TestSystemSpark(t *testing.T) {
-	chosen(t, "spark")
-	inContainers(t, spark.System{}, cluster.Options{})
-}
-
-func TestSystemYarn(t *testing.T) {
-	chosen(t, "yarn")
-	inContainers(t, yarn.System{}, cluster.Options{})
-}
-
-func TestSystemHdfs(t *testing.T) {
-	chosen(t, "hdfs")
-	inContainers(t, hdfs.System{}, cluster.Options{})
-}
-
-func TestSystemRaft(t *testing.T) {
-	inContainers(t, raft.System{}, cluster.Options{})
-}
-
-func TestSystemRaftSimulated(t *testing.T) { simulated(t, raft.System{}) }
-
-func TestSystemPrimaryBackupSimulated(t *testing.T) { simulated(t, primarybackup.System{}) }
 
 // simulated puts a system to the contract on simulated machines.
 func simulated(t *testing.T, sys cluster.System) {
