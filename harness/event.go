@@ -9,26 +9,27 @@ import (
 // The kinds of events. A fault goes start -> hold -> end, or start -> miss ->
 // end, or start -> skip -> end, or is only skipped.
 const (
-	PhaseEvent     = "phase"     // the run entered the phase Message, a [Phase]
-	FaultStart     = "start"     // the nemesis begins to apply fault ID to Nodes (or Links)
-	FaultHold      = "hold"      // the fault was seen to bite; Message is the evidence
-	FaultMiss      = "miss"      // the fault did not bite; Message says why
-	FaultSkip      = "skip"      // there was nothing to apply the fault to (no leader, no node left); Message says so
-	FaultEnd       = "end"       // the fault was healed (Message: what was wrong with the healing, if anything)
-	UnhealedEvent  = "unhealed"  // what the nemesis could not heal when the run was over; Message says what and why
-	RoleEvent      = "role"      // Node took Role (leader, follower, candidate, shutdown) in Term
-	ElectionEvent  = "election"  // Node lost its leader and calls for an election in Term
-	LeaderEvent    = "leader"    // Node learned that Leader leads in Term
-	SnapshotEvent  = "snapshot"  // Node took a snapshot at Applied
-	RestoreEvent   = "restore"   // Node restored a snapshot; its state is that of Applied
-	BootEvent      = "boot"      // Node's process started; Message is the release of what runs in it, if it says
-	StateEvent     = "state"     // Node's state at log position Applied has the digest Hash
-	StuckEvent     = "stuck"     // Node's program loops for ever, which only the simulator can tell; the run ends with it
-	ViolationEvent = "violation" // a violation was found while the run went on; Message tells it
-	ExitEvent      = "exit"      // Node's process ended without the nemesis having asked for it
-	InterruptEvent = "interrupt" // whoever ran the test ended the load; Message says when
-	MachineEvent   = "machine"   // how busy the machine that runs the test was in the last [MachineEvery]: see Ready
-	GiveUpEvent    = "give-up"   // Node's process ended in its own way because of a fault, which is no crash; Message says of which
+	PhaseEvent      = "phase"      // the run entered the phase Message, a [Phase]
+	FaultStart      = "start"      // the nemesis begins to apply fault ID to Nodes (or Links)
+	FaultHold       = "hold"       // the fault was seen to bite; Message is the evidence
+	FaultMiss       = "miss"       // the fault did not bite; Message says why
+	FaultSkip       = "skip"       // there was nothing to apply the fault to (no leader, no node left); Message says so
+	FaultEnd        = "end"        // the fault was healed (Message: what was wrong with the healing, if anything)
+	UnhealedEvent   = "unhealed"   // what the nemesis could not heal when the run was over; Message says what and why
+	RoleEvent       = "role"       // Node took Role (leader, follower, candidate, shutdown) in Term
+	ElectionEvent   = "election"   // Node lost its leader and calls for an election in Term
+	LeaderEvent     = "leader"     // Node learned that Leader leads in Term
+	SnapshotEvent   = "snapshot"   // Node took a snapshot at Applied
+	RestoreEvent    = "restore"    // Node restored a snapshot; its state is that of Applied
+	BootEvent       = "boot"       // Node's process started; Message is the release of what runs in it, if it says
+	HeartbeatsEvent = "heartbeats" // how the heartbeats of Leader in Term reached Node, since the last such event
+	StateEvent      = "state"      // Node's state at log position Applied has the digest Hash
+	StuckEvent      = "stuck"      // Node's program loops for ever, which only the simulator can tell; the run ends with it
+	ViolationEvent  = "violation"  // a violation was found while the run went on; Message tells it
+	ExitEvent       = "exit"       // Node's process ended without the nemesis having asked for it
+	InterruptEvent  = "interrupt"  // whoever ran the test ended the load; Message says when
+	MachineEvent    = "machine"    // how busy the machine that runs the test was in the last [MachineEvery]: see Ready
+	GiveUpEvent     = "give-up"    // Node's process ended in its own way because of a fault, which is no crash; Message says of which
 )
 
 // Event is one line of events.jsonl: what the nemesis did, what the nodes said
@@ -56,8 +57,10 @@ type Event struct {
 	Heard time.Duration `json:"heard,omitempty"`
 	// Ready is how many threads were ready to run or ran, on average, for each processor that
 	// the machine had for itself: with 5, each got a fifth of the time that it could use.
-	Ready   float64 `json:"ready,omitempty"`
-	Message string        `json:"message,omitempty"`
+	Ready float64 `json:"ready,omitempty"`
+	// Heartbeats are those of an event of the kind [HeartbeatsEvent].
+	Heartbeats *Heartbeats `json:"heartbeats,omitempty"`
+	Message    string      `json:"message,omitempty"`
 }
 
 // MachineEvery is how much time a [MachineEvent] is about: what ended with it.

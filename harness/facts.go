@@ -13,6 +13,8 @@ const (
 	Position Fact = "position" // how far they have come in the log
 	Digest   Fact = "digest"   // what they hold there, as a digest
 	Events   Fact = "events"   // each change of role, in the moment in which it happens
+
+	HeartbeatFact Fact = "heartbeats" // when heartbeats of their leader reach them
 )
 
 // Facts are what the nodes of a system tell.
@@ -38,6 +40,8 @@ var words = map[Fact]string{
 	Position: "their position in the log",
 	Digest:   "a digest of what they hold",
 	Events:   "their changes of role as they happen",
+
+	HeartbeatFact: "when heartbeats of their leader reach them",
 }
 
 func (f Fact) String() string {

@@ -71,7 +71,7 @@ func Checkers(stored plan.Stored) ([]harness.Checker, error) {
 	for _, c := range []harness.Checker{conduct.CatchUp{Within: within}, conduct.OneLeader{}, conduct.Terms{}, conduct.Replicas{Within: within}, conduct.Lag{}, conduct.Convergence{}} {
 		all = append(all, conduct.EachShard{Checker: c})
 	}
-	all = append(all, conduct.Alive{}, ofClients(conduct.Availability{}, w), conduct.EachShard{Checker: conduct.Failovers{}})
+	all = append(all, conduct.Heartbeats{}, conduct.Alive{}, ofClients(conduct.Availability{}, w), conduct.EachShard{Checker: conduct.Failovers{}})
 	if stored.Shards > 1 {
 		all = append(all, conduct.Shards{})
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"coup/checker/conduct"
 	"coup/judge"
 	"coup/plan"
 	"coup/results"
@@ -112,7 +113,31 @@ func Compare(ctx context.Context, folders []RunFolder) (Comparison, error) {
 			}))
 		}
 	}
+	beat := func(of func(conduct.Beats) string) func(Compared) string {
+		return func(r Compared) string {
+			if d, ok := heartbeatsOf(r.Verdict); ok {
+				return of(d.All)
+			}
+			return "-"
+		}
+	}
+	c.Figures = append(c.Figures,
+		c.row("heartbeat interval, p99", beat(func(b conduct.Beats) string { return inMillis(b.P99) })),
+		c.row("heartbeat interval, worst", beat(func(b conduct.Beats) string { return inMillis(b.Longest) })),
+		c.row("heartbeats missed", beat(func(b conduct.Beats) string { return fmt.Sprint(b.Missed) })))
 	return c, nil
+}
+
+// heartbeatsOf is what a verdict says of the heartbeats; false if nobody told of any.
+func heartbeatsOf(v judge.Verdict) (d conduct.HeartbeatDetails, ok bool) {
+	for _, r := range v.Results {
+		if r.Checker != (conduct.Heartbeats{}).Name() || r.Details == nil {
+			continue
+		}
+		b, err := json.Marshal(r.Details)
+		return d, err == nil && json.Unmarshal(b, &d) == nil
+	}
+	return d, false
 }
 
 func inMillis(d time.Duration) string {

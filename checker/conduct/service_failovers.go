@@ -69,6 +69,9 @@ type Failover struct {
 	Calls int `json:"calls"`
 	// Called are the nodes that called for them.
 	Called []Call `json:"called"`
+	// Heartbeats are how the last ones of the old leader reached each node, by name, where nodes
+	// tell of heartbeats.
+	Heartbeats []LastHeartbeat `json:"heartbeats,omitempty"`
 	// Noticed is when each other node learned of the new leader, from At on, in the order
 	// in which they did; nodes that never told so before the next leader are missing.
 	Noticed []Notice `json:"noticed"`
@@ -144,6 +147,7 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 		f.Later = f.Served >= 0 && f.At+f.Served > until
 		f.Handed, f.Drained = handedOut(work, f, elected[i].Time, until)
 		f.Noticed = notices(h, f, elected[i].Time, until)
+		f.Heartbeats = lastHeartbeats(h, f)
 		d.Failovers = append(d.Failovers, f)
 	}
 

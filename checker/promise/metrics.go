@@ -1,6 +1,7 @@
 package promise
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -390,4 +391,64 @@ func lag(p Promise, h *harness.History) (measured, error) {
 		story: append([]string{fmt.Sprintf("At %s %s was behind by %s: another node had been beyond its position since %s, for %s.", story.Seconds(worst.at),
 			worst.node, story.Plural(int(worst.Entries), "position"), story.Seconds(s.From), story.Seconds(worst.Time))}, during(h, s)...),
 	}, nil
+}
+
+// beats are the intervals between heartbeats of all nodes, and the node with the longest one.
+func (p Promise) beats(h *harness.History) (all conduct.Beats, node string, err error) {
+	from, _ := timeline.Load(h)
+	stretches := []timeline.Stretch{{From: from, To: timeline.LastEvent(h)}}
+	if p.healed {
+		stretches, _ = timeline.Quiet(h)
+	}
+	for _, e := range h.Events {
+		if e.Kind != harness.HeartbeatsEvent || e.Heartbeats == nil {
+			continue
+		}
+		within := slices.ContainsFunc(stretches, func(s timeline.Stretch) bool {
+			return e.Time-e.Heartbeats.From >= s.From && e.Time-e.Heartbeats.Last <= s.To
+		})
+		if within {
+			longest := all.Longest
+			if all.Add(e); all.Longest > longest {
+				node = e.Node
+			}
+		}
+	}
+	if all.Intervals == 0 {
+		err = fmt.Errorf("%w: no node told of two heartbeats of the same leader in that time", errNothing)
+	}
+	return all, node, err
+}
+
+// heartbeat is a quantile of the intervals between heartbeats.
+func heartbeat(p Promise, h *harness.History) (measured, error) {
+	all, node, err := p.beats(h)
+	if err != nil {
+		return measured{}, err
+	}
+	return measured{
+		value: all.Quantile(p.quantile).Seconds(),
+		text:  fmt.Sprintf(" over %s", story.Plural(all.Intervals, "interval")),
+		story: longestBeat(h, all, node),
+	}, nil
+}
+
+// missedHeartbeats is how many heartbeats were missed.
+func missedHeartbeats(p Promise, h *harness.History) (measured, error) {
+	all, node, err := p.beats(h)
+	if err != nil {
+		return measured{}, err
+	}
+	return measured{
+		value: float64(all.Missed),
+		text:  fmt.Sprintf(" in %d of %s", all.Late, story.Plural(all.Intervals, "interval")),
+		story: append([]string{fmt.Sprintf("A heartbeat was due after %s, and %d were missed in %d of %s.", story.Seconds(all.Due), all.Missed, all.Late, story.Plural(all.Intervals, "interval"))},
+			longestBeat(h, all, node)...),
+	}, nil
+}
+
+// longestBeat tells the longest interval.
+func longestBeat(h *harness.History, all conduct.Beats, node string) []string {
+	return append([]string{fmt.Sprintf("The longest was %s: so long %s, some time between %s and %s, received no heartbeat of %s, which led.", story.Seconds(all.Longest), node,
+		story.Seconds(all.Part.From), story.Seconds(all.Part.To), cmp.Or(all.Leader, "its leader"))}, during(h, all.Part)...)
 }

@@ -18,6 +18,8 @@
 //	elections<=2/fault           calls for an election, from a fault to the next one
 //	leaders<=1/fault             changes of leader, likewise
 //	leaderless<5s after healing  how long a node knew of no leader
+//	heartbeat p99<300ms          from one heartbeat of a leader to its next, as followers received them; any percentile
+//	missed heartbeats<=0         how many were missed in these intervals: go doc coup/harness MissedHeartbeats
 //	lag<2s after healing         how long a node was behind the newest position of the log
 package promise
 
@@ -75,6 +77,8 @@ var errNothing = errors.New("nothing to measure")
 // metrics are all that can be promised, those with the longest names first.
 func metrics() []metric {
 	return []metric{
+		{name: "missed heartbeats", unit: number, healed: true, needs: harness.Facts{harness.HeartbeatFact}, measure: missedHeartbeats},
+		{name: "heartbeat", unit: seconds, quantile: true, healed: true, needs: harness.Facts{harness.HeartbeatFact}, measure: heartbeat},
 		{name: "lag", unit: seconds, healed: true, needs: harness.Facts{harness.Position}, measure: lag},
 		{name: "leaderless", unit: seconds, healed: true, needs: harness.Facts{harness.Leader}, measure: leaderless},
 		{name: "throughput", unit: perSecond, function: true, measure: throughput},
@@ -126,11 +130,9 @@ func Parse(text string) (Promise, error) {
 	}
 	all := metrics()
 	for i := range all {
-		if n := len(words); all[i].name == "" || n > 0 && words[n-1] == all[i].name {
-			p.metric = &all[i]
-			if all[i].name != "" {
-				words = words[:n-1]
-			}
+		name := strings.Fields(all[i].name)
+		if n := len(words) - len(name); n >= 0 && slices.Equal(words[n:], name) {
+			p.metric, words = &all[i], words[:n]
 			break
 		}
 	}
@@ -139,7 +141,7 @@ func Parse(text string) (Promise, error) {
 	}
 	switch {
 	case len(words) > 0 || p.metric.name == "" && named == "":
-		return fail("there is no metric %q; there are gap, p99 (any percentile, median, max), ok, throughput, failover p99, handout p99, elections, leaders, leaderless, lag", m[1])
+		return fail("there is no metric %q; there are gap, p99 (any percentile, median, max), ok, throughput, failover p99, handout p99, elections, leaders, leaderless, heartbeat p99, missed heartbeats, lag", m[1])
 	case p.metric.quantile && named == "":
 		return fail("say which: %s max, %s median, %s p99", p.metric.name, p.metric.name, p.metric.name)
 	case !p.metric.quantile && named != "":

@@ -40,6 +40,11 @@ func sample() *harness.History {
 	event(12510*ms, harness.Event{Kind: harness.FaultHold, ID: 2})
 	event(13000*ms, harness.Event{Kind: harness.ElectionEvent, Node: "n3", Term: 5})
 	event(14000*ms, harness.Event{Kind: harness.FaultEnd, ID: 2})
+	beats := func(at time.Duration, node string, intervals map[time.Duration]int, longest, from time.Duration) {
+		event(at, harness.Event{Kind: harness.HeartbeatsEvent, Node: node, Leader: "n2", Term: 4, Heartbeats: &harness.Heartbeats{Due: 100 * ms, From: from, Intervals: intervals, Longest: longest}})
+	}
+	beats(13000*ms, "n1", map[time.Duration]int{80 * ms: 90, 90 * ms: 8, 310 * ms: 1, 250 * ms: 1}, 310*ms, 2000*ms)
+	beats(16500*ms, "n3", map[time.Duration]int{80 * ms: 20}, 80*ms, 1600*ms)
 	phase(20000*ms, "heal")
 	phase(20100*ms, "serve")
 	phase(21000*ms, "final")
@@ -87,6 +92,12 @@ func TestPromises(t *testing.T) {
 		{"leaderless<2s after healing", harness.Valid, 1.75, "at n1"},
 		{"leaderless<1s  after healing", harness.Invalid, 1.75, "No fault was in force"},
 		{"leaderless<=1.75s", harness.Valid, 1.75, ""},
+		{"heartbeat p98<100ms", harness.Valid, 0.09, "over 120 intervals"},
+		{"heartbeat p99<200ms", harness.Invalid, 0.25, "The longest was 0.310 s: so long n1, some time between 11.000 s and 13.000 s, received no heartbeat of n2, which led."},
+		{"heartbeat max<200ms after healing", harness.Valid, 0.08, "over 20 intervals"},
+		{"missed heartbeats<=3", harness.Valid, 3, "in 2 of 120 intervals"},
+		{"missed  heartbeats < 3", harness.Invalid, 3, "A heartbeat was due after 0.100 s, and 3 were missed in 2 of 120 intervals."},
+		{"missed heartbeats<=0 after healing", harness.Valid, 0, ""},
 	} {
 		p, err := Parse(c.text)
 		if err != nil {

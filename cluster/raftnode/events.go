@@ -20,21 +20,26 @@ const (
 	EventRestore  = "restore"  // the node took the state of a snapshot at Index
 	EventState    = "state"    // the node's state at Index has the digest Hash
 	EventShutdown = "shutdown" // the process ends because it was asked to
+
+	EventHeartbeats = "heartbeats" // how the heartbeats of Leader in Term reached the node, since the last such event
 )
 
 // Event is a line of JSON on a node's standard output.
 type Event struct {
-	Kind    string `json:"event"`
-	Time    int64  `json:"time"` // Unix nanoseconds, by the node's clock
-	Node    string `json:"node"`
-	Role    string `json:"role,omitempty"` // leader, follower, candidate or shutdown
-	Term    uint64 `json:"term,omitempty"`
-	Leader  string `json:"leader,omitempty"`
-	Index   uint64 `json:"index,omitempty"`
-	Shard   int    `json:"shard,omitempty"` // from 1 on, if the node holds several logs; of what is about one of them
-	Hash    string `json:"hash,omitempty"`
-	Heard   int64  `json:"heard,omitempty"` // election: nanoseconds since the node last heard of its leader
-	Raft    string `json:"raft,omitempty"`  // the release of hashicorp/raft
+	Kind   string `json:"event"`
+	Time   int64  `json:"time"` // Unix nanoseconds, by the node's clock
+	Node   string `json:"node"`
+	Role   string `json:"role,omitempty"` // leader, follower, candidate or shutdown
+	Term   uint64 `json:"term,omitempty"`
+	Leader string `json:"leader,omitempty"`
+	Index  uint64 `json:"index,omitempty"`
+	Shard  int    `json:"shard,omitempty"` // from 1 on, if the node holds several logs; of what is about one of them
+	Hash   string `json:"hash,omitempty"`
+	Heard  int64  `json:"heard,omitempty"` // election: nanoseconds since the node last heard of its leader
+	Raft   string `json:"raft,omitempty"`  // the release of hashicorp/raft
+
+	Heartbeats *Heartbeats `json:"heartbeats,omitempty"`
+
 	Message string `json:"message,omitempty"`
 }
 
@@ -51,6 +56,10 @@ func ParseEvent(line []byte) (e Event, ok bool) {
 	switch e.Kind {
 	case EventBoot, EventRole, EventElection, EventLeader, EventSnapshot, EventRestore, EventState, EventShutdown:
 		return e, true
+	case EventHeartbeats:
+		if e.Heartbeats != nil {
+			return e, true
+		}
 	}
 	return Event{}, false
 }
@@ -148,6 +157,7 @@ func (n *Node) observe(r *raft.Raft) {
 		case raft.RaftState:
 			role := roleName(data)
 			if data == raft.Candidate {
+				n.transport.beats.flush()
 				term++ // the one it is about to ask votes for
 				e := Event{Kind: EventElection, Term: term}
 				if last := o.Raft.LastContact(); !last.IsZero() {

@@ -213,6 +213,7 @@ func start(cfg Config) (*Node, error) {
 	n.fsm = newFSM(cfg.Bug, n.events, cfg.StateEvery)
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.asker = newAsker(cfg.dial)
+	n.transport.listen(n.hearHeartbeats())
 
 	if err := n.startRaft(); err != nil {
 		n.stop()
@@ -304,6 +305,7 @@ func (n *Node) closing() bool { return n.ctx.Err() != nil }
 // Close stops the node: requests that are open are answered as far as that is
 // known, raft ends, and the last events are written.
 func (n *Node) Close() error {
+	n.transport.beats.flush()
 	n.events.emit(Event{Kind: EventShutdown})
 	n.stop()
 	n.changed.fire()
@@ -315,6 +317,7 @@ func (n *Node) Close() error {
 	case <-time.After(closeTimeout):
 		err = errors.New("raft did not end in time")
 	}
+	n.transport.deafen() // raft closes no transport when it has ended by itself
 	if n.server != nil { // nil: it is a part of a larger one
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

@@ -27,6 +27,11 @@ type transport struct {
 	acks  map[raft.ServerID]ackAt    // the newest of each follower
 	heard map[raft.ServerID]followed // nil: nobody asks (see shards.go)
 	fresh broadcast
+
+	beats  *heartbeats   // hears heartbeats; nil: nobody does
+	passed chan raft.RPC // what arrived, handed on by pass; nil: raft takes it from the transport
+	closed chan struct{} // ends pass
+	once   sync.Once
 }
 
 type ackAt struct {
@@ -40,9 +45,15 @@ func newTransport(t raft.Transport, fastHeartbeat bool) *transport {
 
 // SetHeartbeatHandler implements raft.Transport.
 func (t *transport) SetHeartbeatHandler(cb func(rpc raft.RPC)) {
-	if t.fastHeartbeat {
-		t.Transport.SetHeartbeatHandler(cb)
+	if !t.fastHeartbeat {
+		return
 	}
+	t.Transport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		if t.passed != nil { // else the transport has told of it
+			t.beats.heard(rpc.Command)
+		}
+		cb(rpc)
+	})
 }
 
 // AppendEntries implements raft.Transport.
@@ -92,6 +103,7 @@ func (t *transport) acknowledged(ctx context.Context, term, since uint64, enough
 
 // Close implements raft.WithClose.
 func (t *transport) Close() error {
+	t.deafen()
 	if c, ok := t.Transport.(raft.WithClose); ok {
 		return c.Close()
 	}

@@ -162,7 +162,7 @@ func planFlags(f *pflag.FlagSet, p *plan.Plan) {
 	f.IntVar(&p.Keys, "keys", p.Keys, "objects in use at a time")
 	f.IntVar(&p.OpsPerKey, "ops-per-key", p.OpsPerKey, "operations on an object before a new one takes its place")
 	f.Uint64Var(&p.Seed, "seed", p.Seed, "seed of all randomness; 0 draws one")
-	f.StringArrayVar(&p.Promises, "promise", p.Promises, "a promise in figures, by which the run is judged as well, e.g. 'gap<5s', 'p99<200ms', 'elections<=1/fault', 'leaderless<5s after healing'; may be given several times (go doc coup/checker/promise)")
+	f.StringArrayVar(&p.Promises, "promise", p.Promises, "a promise in figures, by which the run is judged as well, e.g. 'gap<5s', 'p99<200ms', 'elections<=1/fault', 'leaderless<5s after healing', 'missed heartbeats<=0'; may be given several times (go doc coup/checker/promise)")
 	f.TextVar(&p.PauseEvery, "pause-every", p.PauseEvery, "average time between two pauses of the load; 0s: it never pauses")
 	f.TextVar(&p.PauseFor, "pause-for", p.PauseFor, "how long a pause of the load lasts on average")
 	f.BoolVar(&p.FailFast, "fail-fast", p.FailFast, "judge as the run goes on, and end the load when a violation is found")

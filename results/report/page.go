@@ -25,6 +25,7 @@ type page struct {
 	Figures  []figure
 	Proofs   []proof
 	Changes  failoverTable
+	Beats    heartbeatTable
 	Sides    partitionTable
 	Ways     strangerTable
 	Faults   []faultRow
@@ -166,6 +167,7 @@ func (p *page) addResults(results []harness.Result) {
 	}
 	p.Proofs = gatherProofs(results)
 	p.Changes.fill(results, p.Nodes)
+	p.Beats.fill(results)
 	p.Sides.fill(results)
 	p.Ways.fill(results)
 }
@@ -173,7 +175,7 @@ func (p *page) addResults(results []harness.Result) {
 // measures reports whether a checker gives figures and judges nothing.
 func measures(checker string) bool {
 	name, _ := workloads.Without(checker)
-	return slices.ContainsFunc([]harness.Checker{conduct.Availability{}, conduct.Failovers{}, conduct.Partitions{}, conduct.Lag{}, conduct.Convergence{}, conduct.Shards{}, weaker.Held{}}, func(c harness.Checker) bool { return c.Name() == name })
+	return slices.ContainsFunc([]harness.Checker{conduct.Availability{}, conduct.Failovers{}, conduct.Partitions{}, conduct.Lag{}, conduct.Heartbeats{}, conduct.Convergence{}, conduct.Shards{}, weaker.Held{}}, func(c harness.Checker) bool { return c.Name() == name })
 }
 
 func (p *page) addFaults(faults []*fault, results []harness.Result) {

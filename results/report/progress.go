@@ -110,6 +110,8 @@ func (p *Progress) event(e harness.Event) {
 	case harness.StateEvent:
 		p.poll(e)
 		return
+	case harness.HeartbeatsEvent: // which the report tells
+		return
 	case harness.PhaseEvent:
 		p.phase = e.Message
 	case harness.ViolationEvent:

@@ -38,9 +38,16 @@ func steps(f conduct.Failover, label string) (all []failoverStep) {
 	case conduct.CauseHeal:
 		add(0, 0, "A node calls for an election after the %s, while %s leads%s", label, f.Old, term(f.OldTerm))
 	}
+	for _, b := range f.Heartbeats {
+		add(1, b.After, "%s received the last heartbeat of %s%s%s", b.Node, f.Old, apart(b.Before), silent(b, f.New))
+	}
+	what := "a heartbeat of its leader"
+	if len(f.Heartbeats) > 0 {
+		what = "anything of its leader, a heartbeat or entries,"
+	}
 	for _, c := range f.Called {
 		if c.Silence > 0 && c.Node != f.Old { // that was its own leader
-			add(1, c.After-c.Silence, "%s heard a heartbeat of its leader for the last time before it called for an election", c.Node)
+			add(1, c.After-c.Silence, "%s heard %s for the last time before it called for an election", c.Node, what)
 		}
 		add(2, c.After, "%s called for an election%s", c.Node, term(c.Term))
 	}

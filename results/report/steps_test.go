@@ -36,6 +36,21 @@ func TestStepsOfAFailover(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	f.Heartbeats = []conduct.LastHeartbeat{
+		{Node: "n3", Before: []time.Duration{80 * ms, 95 * ms}, After: -20 * ms, Silent: 420 * ms, Missed: 3}, {Node: "n4", After: -5 * ms},
+	}
+	got = nil
+	for _, s := range steps(f, "kill n1")[:3] {
+		got = append(got, fmt.Sprint(s.Number, " ", clock(s.At), " ", s.After, " ", s.Text))
+	}
+	want = []string{
+		"1 1.980 s −20 ms n3 received the last heartbeat of n1 (those before came 80, 95 ms apart), and the first one of n2 420 ms later: 3 were missed",
+		"1 1.990 s −10 ms n3 heard anything of its leader, a heartbeat or entries, for the last time before it called for an election",
+		"1 1.995 s −5 ms n4 received the last heartbeat of n1",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
 	// Who is overtaken serves nobody, and a node that comes back disturbs a leader.
 	f.Cause, f.Later, f.Called, f.Noticed = conduct.CauseHeal, true, nil, nil
 	got = nil

@@ -36,6 +36,7 @@ type Transport struct {
 
 	mu        sync.Mutex
 	heartbeat func(raft.RPC)
+	arrival   func(any) // nil: nobody hears
 	idle      map[raft.ServerAddress][]*wireConn
 	open      map[*wireConn]struct{}
 	closed    bool
@@ -257,6 +258,13 @@ func (w *Transport) SetHeartbeatHandler(cb func(raft.RPC)) {
 	w.heartbeat = cb
 }
 
+// OnArrival lets heard hear each message as it arrives, before raft does.
+func (w *Transport) OnArrival(heard func(message any)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arrival = heard
+}
+
 // Close implements raft.WithClose.
 func (w *Transport) Close() error {
 	w.mu.Lock()
@@ -312,8 +320,11 @@ func (c *wireConn) serve() {
 			rpc.Reader = io.LimitReader(c.r, snapshot.Size)
 		}
 		c.w.mu.Lock()
-		beat := c.w.heartbeat
+		beat, heard := c.w.heartbeat, c.w.arrival
 		c.w.mu.Unlock()
+		if heard != nil {
+			heard(req)
+		}
 		if beat != nil && isHeartbeat(req) {
 			beat(rpc)
 		} else {
@@ -344,6 +355,16 @@ func isHeartbeat(m any) bool {
 	a, ok := m.(*raft.AppendEntriesRequest)
 	return ok && a.Term != 0 && senderAddr(a) != nil && a.PrevLogEntry == 0 && a.PrevLogTerm == 0 &&
 		len(a.Entries) == 0 && a.LeaderCommitIndex == 0
+}
+
+// Heartbeat are the term and the address of the leader that sent a heartbeat; it is false of
+// any other message.
+func Heartbeat(m any) (term uint64, leader []byte, ok bool) {
+	if !isHeartbeat(m) {
+		return 0, nil, false
+	}
+	a := m.(*raft.AppendEntriesRequest)
+	return a.Term, senderAddr(a), true
 }
 
 // wirePipe sends entries without waiting for the answers to those before. It is as deep

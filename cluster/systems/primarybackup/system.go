@@ -8,6 +8,7 @@ package primarybackup
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"coup/cluster"
@@ -58,7 +59,9 @@ func (System) Open(a cluster.Access, node string, o cluster.Options) (cluster.Co
 }
 
 // Tells implements cluster.Informer.
-func (System) Tells() harness.Facts { return raft.System{}.Tells() }
+func (System) Tells() harness.Facts {
+	return slices.DeleteFunc(raft.System{}.Tells(), func(f harness.Fact) bool { return f == harness.HeartbeatFact })
+}
 
 // Status implements cluster.Informer.
 func (System) Status(ctx context.Context, a cluster.Access, node string) (cluster.Status, error) {

@@ -165,7 +165,7 @@ func (System) Timing(o cluster.Options) cluster.Timing {
 
 // Tells implements cluster.Informer.
 func (System) Tells() harness.Facts {
-	return harness.Facts{harness.Leader, harness.Term, harness.Position, harness.Digest}
+	return harness.Facts{harness.Leader, harness.Term, harness.Position, harness.Digest, harness.HeartbeatFact}
 }
 
 // Status implements cluster.Informer.
@@ -225,14 +225,21 @@ func (System) Event(node string, line []byte) (harness.Event, time.Time, bool) {
 		raftnode.EventSnapshot: harness.SnapshotEvent,
 		raftnode.EventRestore:  harness.RestoreEvent,
 		raftnode.EventState:    harness.StateEvent,
+
+		raftnode.EventHeartbeats: harness.HeartbeatsEvent,
 	}
 	kind, ok := kinds[e.Kind]
 	if !ok {
 		return harness.Event{}, time.Time{}, false // a shutdown is told by the role
 	}
+	var beats *harness.Heartbeats
+	if e.Heartbeats != nil {
+		its := harness.Heartbeats(*e.Heartbeats)
+		beats = &its
+	}
 	return harness.Event{
 		Kind: kind, Node: e.Node, Role: e.Role, Term: e.Term, Leader: e.Leader,
-		Applied: e.Index, Hash: e.Hash, Shard: e.Shard, Heard: time.Duration(e.Heard), Message: cmp.Or(e.Message, e.Raft),
+		Applied: e.Index, Hash: e.Hash, Shard: e.Shard, Heard: time.Duration(e.Heard), Heartbeats: beats, Message: cmp.Or(e.Message, e.Raft),
 	}, time.Unix(0, e.Time), true
 }
 
