@@ -114,15 +114,15 @@ func (r *run) trouble(ctx, loading, working context.Context, start time.Duration
 	return nil
 }
 
-// awaitSuccesses returns when every function that the workload needs has succeeded once,
-// or when the time for that is over. Clients with a list of operations call nothing else;
+// awaitSuccesses returns when every function that the workload needs has succeeded once, and
+// something in each shard that clients asked, or when the time for that is over. Clients with a list of operations call nothing else;
 // then it returns when working ends, as it does if clients have ended because of an error.
 func (r *run) awaitSuccesses(ctx, working context.Context) {
 	listed := r.plan.Operations != nil
 	if listed {
-		r.rec.await(nil)
+		r.rec.await(nil, nil)
 	} else {
-		r.rec.await(r.work.Needs)
+		r.rec.await(r.work.Needs, r.shardOf())
 	}
 	until := r.rt.Now() + time.Duration(r.plan.ServeWithin) + time.Second // a little more proves more
 	for {

@@ -27,6 +27,8 @@ type recorder struct {
 	inForce   map[int]string
 	keys      map[string]struct{} // that clients have used
 	awaited   map[string]struct{} // functions that must succeed before the run goes on
+	shardOf   func(string) int    // the log that holds an object; nil: there is one, or nothing is awaited
+	shards    map[int]bool        // logs that were asked for anything since then: whether anything succeeded
 }
 
 func newRecorder(store *results.Run, o Options, duration time.Duration) *recorder {
@@ -99,7 +101,13 @@ func (r *recorder) operation(op *harness.Op, keys []string) error {
 		for _, k := range keys {
 			r.keys[k] = struct{}{}
 		}
+		if r.shardOf != nil && op.Key != "" {
+			r.shards[r.shardOf(op.Key)] = r.shards[r.shardOf(op.Key)]
+		}
 	case harness.OK:
+		if r.shardOf != nil && op.Key != "" {
+			r.shards[r.shardOf(op.Key)] = true
+		}
 		r.progress.OK++
 		delete(r.awaited, op.F)
 	case harness.Fail:
@@ -111,10 +119,13 @@ func (r *recorder) operation(op *harness.Op, keys []string) error {
 	return r.store.History.Record(op)
 }
 
-// await says which functions have to succeed from now on.
-func (r *recorder) await(fs []string) {
+// await says which functions have to succeed from now on. Where nodes hold several logs,
+// shardOf says which one an object is in, and something has to succeed in each that clients ask
+// for anything.
+func (r *recorder) await(fs []string, shardOf func(key string) int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.shardOf, r.shards = shardOf, map[int]bool{}
 	r.awaited = map[string]struct{}{}
 	for _, f := range fs {
 		r.awaited[f] = struct{}{}
@@ -125,7 +136,7 @@ func (r *recorder) await(fs []string) {
 func (r *recorder) serves() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.awaited) == 0
+	return len(r.awaited) == 0 && !slices.Contains(slices.Collect(maps.Values(r.shards)), false)
 }
 
 // used are the objects that clients have used, k2 before k10.

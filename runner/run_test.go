@@ -96,3 +96,42 @@ func TestNeverUp(t *testing.T) {
 		t.Errorf("%q, %d warnings", n.neverUp(1), got)
 	}
 }
+
+// Where nodes hold several logs, the run goes on when each that is asked serves.
+func TestAwaitsEachShard(t *testing.T) {
+	store, err := results.Create(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	rec := newRecorder(store, Options{Log: slog.New(slog.DiscardHandler)}, time.Second)
+	op := func(how harness.Type, key string) {
+		t.Helper()
+		if err := rec.operation(&harness.Op{Type: how, F: "read", Key: key, Process: len(key)}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	op(harness.Invoke, "k3") // before
+	rec.await([]string{"read"}, func(key string) int { return int(key[1] - '0') })
+	op(harness.Invoke, "k1")
+	op(harness.OK, "k1")
+	if !rec.serves() {
+		t.Error("nobody asked the other shards")
+	}
+	op(harness.Invoke, "k2")
+	op(harness.Fail, "k2")
+	if rec.serves() {
+		t.Error("a shard serves nobody")
+	}
+	op(harness.Invoke, "k2")
+	op(harness.OK, "k2")
+	if !rec.serves() {
+		t.Error("all shards have served")
+	}
+	rec.await([]string{"read"}, nil)
+	op(harness.Invoke, "k1")
+	op(harness.OK, "k2")
+	if !rec.serves() {
+		t.Error("there is one log")
+	}
+}

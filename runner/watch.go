@@ -65,6 +65,15 @@ func (r *run) together(all []cluster.Status) bool {
 // shards is how many logs the nodes hold.
 func (r *run) shards() int { return cluster.ShardsOf(r.sys, r.options) }
 
+// shardOf says which log an object is in; nil if there is one.
+func (r *run) shardOf() func(key string) int {
+	s, ok := r.sys.(cluster.Sharded)
+	if !ok || r.shards() == 1 {
+		return nil
+	}
+	return func(key string) int { return s.ShardOf(key, r.options) }
+}
+
 // awaitAgreement waits until all nodes report the same position in the log, and hold
 // the same where each can tell by itself, or until they have had all the time that they
 // may take. It records their states.

@@ -47,6 +47,11 @@ type LivenessDetails struct {
 	Quiet  []timeline.Stretch `json:"quiet"` // the stretches without a fault that were as long as the bound
 }
 
+// Idle implements [Idle]: after the healing nothing succeeded of what clients asked for.
+func (d LivenessDetails) Idle() bool {
+	return len(d.Served) > 0 && !slices.ContainsFunc(d.Served, func(s ServedAgain) bool { return s.At >= 0 })
+}
+
 // ServedAgain is when a function succeeded after everything was healed.
 type ServedAgain struct {
 	F  string        `json:"f"`

@@ -17,8 +17,9 @@ import (
 // one log, it is that of the checker.
 type EachShard struct {
 	harness.Checker
-	// Whole: the result is that of all logs together, unless one of them by itself is invalid.
-	// It is for what a single log may rightly say too little about.
+	// Whole: the result is that of all logs together, unless one of them by itself is invalid, or
+	// did nothing that it was asked for (see [Idle]). It is for what a single log may rightly say
+	// too little about.
 	Whole bool
 }
 
@@ -27,6 +28,10 @@ func (c EachShard) Judges() harness.Subject { return harness.SubjectOf(c.Checker
 
 // Needs implements [harness.Needing].
 func (c EachShard) Needs() harness.Facts { return harness.NeedsOf(c.Checker) }
+
+// Idle are Details of a result that may be unknown because clients asked for something, and nothing
+// succeeded.
+type Idle interface{ Idle() bool }
 
 // ShardDetails are the Details of one shard.
 type ShardDetails struct {
@@ -60,7 +65,8 @@ func (c EachShard) Check(ctx context.Context, h *harness.History) (harness.Resul
 		parts = append(parts, ShardDetails{s.Number, r.Valid, r.Summary, r.Details})
 		said = append(said, fmt.Sprintf("Shard %d: %s", s.Number, r.Summary))
 		worse := harness.Worst(worst.Valid, r.Valid) != worst.Valid
-		if c.Whole && r.Valid != harness.Invalid || !worse {
+		idle, _ := r.Details.(Idle)
+		if c.Whole && r.Valid != harness.Invalid && (idle == nil || !idle.Idle()) || !worse {
 			continue
 		}
 		worst.Valid, worst.Counterexample = r.Valid, r.Counterexample

@@ -91,6 +91,41 @@ func TestLivenessOfAShard(t *testing.T) {
 	}
 }
 
+// A shard that does nothing after the healing, for too short a time to prove it, is not
+// judged valid because another one serves.
+func TestAShardThatServesNobodyForAWhile(t *testing.T) {
+	const sec = time.Second
+	run := func(second, cas harness.Type) harness.Result {
+		h := sharded(harness.Event{Kind: harness.PhaseEvent, Message: "load"}, harness.Event{Time: 3 * sec / 2, Kind: harness.PhaseEvent, Message: "heal"},
+			harness.Event{Time: 3 * sec / 2, Kind: harness.PhaseEvent, Message: "serve"})
+		h.Events = append(h.Events, of(1, leads(0, "n1", 2)), of(2, leads(0, "n2", 2)))
+		for i := time.Duration(0); i < 5; i++ {
+			h.Operations = append(h.Operations, harness.Operation{F: "read", Key: "k1", Type: harness.OK, Start: i * sec, End: i*sec + 1},
+				harness.Operation{F: "cas", Key: "k1", Type: harness.OK, Start: i * sec, End: i*sec + 1})
+			how := harness.OK // before the healing all shards served
+			if i >= 2 {
+				how = second
+			}
+			h.Operations = append(h.Operations, harness.Operation{F: "read", Key: "k2", Type: how, Start: i * sec, End: i*sec + 2},
+				harness.Operation{F: "cas", Key: "k2", Type: cas, Start: i * sec, End: i*sec + 2})
+		}
+		return testhistory.Check(t, EachShard{Checker: Liveness{Conditional: []string{"cas"}}, Whole: true}, h)
+	}
+	if r := run(harness.Fail, harness.Fail); r.Valid != harness.Unknown || r.Summary != "Shard 2: No operation succeeded in the 2.500 s after everything was healed." {
+		t.Errorf("a shard that answers nobody: %v, %s", r.Valid, r.Summary)
+	}
+	if r := run(harness.Info, harness.Fail); r.Valid != harness.Unknown {
+		t.Errorf("a shard of which nobody knows whether it does anything: %v, %s", r.Valid, r.Summary)
+	}
+	// A function that may rightly fail is no lack of service.
+	if r := run(harness.OK, harness.Fail); r.Valid != harness.Valid {
+		t.Errorf("a shard that serves: %v, %s", r.Valid, r.Summary)
+	}
+	if r := run(harness.OK, harness.OK); r.Valid != harness.Valid {
+		t.Errorf("two shards that serve: %v, %s", r.Valid, r.Summary)
+	}
+}
+
 func TestAFailoverHitsOneShard(t *testing.T) {
 	const sec = time.Second
 	h := sharded(
