@@ -58,15 +58,15 @@ type Look struct {
 	// busy machine that happens. 0: 2.
 	Unknown int `yaml:"unknown" json:"unknown"`
 	// Gone is how often a run in containers that should have been invalid and was valid is
-	// made again, with other seeds: most contrasts take some luck. 0: 2.
-	Gone int `yaml:"gone" json:"gone"`
+	// made again, with other seeds: most contrasts take some luck. 0: never; nil: 2.
+	Gone *int `yaml:"gone" json:"gone"`
 }
 
 func (f *File) fill() {
 	f.Must.Cells = cmp.Or(f.Must.Cells, 50)
 	f.Must.Operations = cmp.Or(f.Must.Operations, 1)
 	f.Keep = Keep{cmp.Or(f.Keep.Nights, 90), cmp.Or(f.Keep.Failures, plan.Duration(30*24*time.Hour)), cmp.Or(f.Keep.Size, 1e9)}
-	f.Look = Look{cmp.Or(f.Look.Again, 5), cmp.Or(f.Look.Shrink, 100), cmp.Or(f.Look.Unknown, 2), cmp.Or(f.Look.Gone, 2)}
+	f.Look = Look{cmp.Or(f.Look.Again, 5), cmp.Or(f.Look.Shrink, 100), cmp.Or(f.Look.Unknown, 2), cmp.Or(f.Look.Gone, new(2))}
 }
 
 // Expect is what a cell should show.
@@ -292,7 +292,7 @@ func Read(night string, paths ...string) (Spec, error) {
 		}
 	}
 	if err := cmp.Or(nonNegative("budget", int64(top.Budget)), nonNegative("must: operations", int64(top.Must.Operations)), nonNegative("must: faults", int64(top.Must.Faults)),
-		nonNegative("keep: nights", int64(top.Keep.Nights)), nonNegative("keep: failures", int64(top.Keep.Failures)), nonNegative("look: again", int64(top.Look.Again)), nonNegative("look: gone", int64(top.Look.Gone)),
+		nonNegative("keep: nights", int64(top.Keep.Nights)), nonNegative("keep: failures", int64(top.Keep.Failures)), nonNegative("look: again", int64(top.Look.Again)), nonNegative("look: gone", int64(*top.Look.Gone)),
 		nonNegative("look: shrink", int64(top.Look.Shrink)), nonNegative("look: unknown", int64(top.Look.Unknown))); err != nil {
 		return Spec{}, fmt.Errorf("%s: %w", paths[0], err)
 	}

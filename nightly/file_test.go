@@ -107,17 +107,30 @@ cells:
 	}
 }
 
+// Not to try again what should have failed is not the same as to say nothing of it.
+func TestLookGone(t *testing.T) {
+	for text, want := range map[string]int{"": 2, "look: {again: 3}\n": 2, "look: {gone:}\n": 2, "look: {gone: 0}\n": 0, "look: {gone: 7}\n": 7} {
+		spec, err := Read("night", inFolder(t, "a.yaml", text+"cells: [{name: a}]"))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		} else if got := *spec.Look.Gone; got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
 func TestFilesThatCannotBeRead(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                 "there are no cells",
-		"cels: []":                         "unknown field",
-		"cells: [{name: a}]\nbudget: -1h":  "budget can't be less than 0",
-		"budget: soon\ncells: [{name: a}]": "not a duration",
-		"matrix: {axes: {nodes: 3}}":       "needs a list",
-		"must: {cells: 300%}":              "no share",
-		"keep: {size: much}":               "no size",
+		"":                                         "there are no cells",
+		"cels: []":                                 "unknown field",
+		"cells: [{name: a}]\nbudget: -1h":          "budget can't be less than 0",
+		"cells: [{name: a}]\nlook: {gone: -1}":     "look: gone can't be less than 0",
+		"budget: soon\ncells: [{name: a}]":         "not a duration",
+		"matrix: {axes: {nodes: 3}}":               "needs a list",
+		"must: {cells: 300%}":                      "no share",
+		"keep: {size: much}":                       "no size",
 		"matrix: {axes: {nodes: [1]}, seeds: 9-1}": "seeds are written",
-		"\x00{[": "",
+		"\x00{[":                                   "",
 	} {
 		_, err := Read("night", inFolder(t, "a.yaml", text))
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -387,7 +387,7 @@ func (n *night) run(ctx, soft context.Context, j job) *Record {
 				return missed()
 			}
 		case j.cell.Expect == ExpectInvalid && rec.Valid == harness.Valid && j.cell.Defect == nil: // of a defect, the share of runs that show it is told
-			if rec.Missed++; rec.Missed > n.spec.Look.Gone || n.spec.Budget > 0 && time.Since(n.report.Began) > n.spec.Budget {
+			if rec.Missed++; rec.Missed > *n.spec.Look.Gone || n.spec.Budget > 0 && time.Since(n.report.Began) > n.spec.Budget {
 				return rec
 			}
 			rec.Seed += otherSeed
