@@ -49,7 +49,7 @@ var stranger = Workload{
 	Checkers: func() []harness.Checker {
 		// Tokens are withdrawn only while keys are rotated.
 		always := slices.DeleteFunc(cluster.Ways(), func(way string) bool { return way == cluster.OldToken })
-		return []harness.Checker{strangers.Checker{Ways: always}}
+		return []harness.Checker{strangers.Checker{Ways: always, Rotated: []string{cluster.OldToken}}}
 	},
 	Needs:       []string{strangers.Look},
 	Conditional: cluster.Ways(),

@@ -7,10 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"coup/checker/story"
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // Look is the function by which a client who may ask looks at what strangers try to change.
@@ -30,6 +32,8 @@ const Refused = "operation did not happen: refused: "
 // If a way in Ways was never refused, the system was not tested, and the result is unknown.
 type Checker struct {
 	Ways []string // that must have been tried; others may have been
+	// Rotated are ways that must have been tried as well, if keys were rotated in the run.
+	Rotated []string
 }
 
 // Details are the Details of [Checker].
@@ -79,6 +83,9 @@ func (c Checker) Check(_ context.Context, h *harness.History) (harness.Result, e
 			d.Ways = append(d.Ways, Way{Way: name, Answers: map[string]int{}})
 		}
 		return &d.Ways[i]
+	}
+	if rotated(h) {
+		c.Ways = append(slices.Clip(c.Ways), c.Rotated...)
 	}
 	for _, name := range c.Ways {
 		way(name)
@@ -144,6 +151,11 @@ func (c Checker) Check(_ context.Context, h *harness.History) (harness.Result, e
 		r.Valid, r.Summary = c.kept(d)
 	}
 	return r, nil
+}
+
+// rotated reports whether a fault gave the nodes and clients other keys.
+func rotated(h *harness.History) bool {
+	return slices.ContainsFunc(timeline.Faults(h, timeline.LastEvent(h)), func(f *timeline.Fault) bool { return f.Fault == "rotate" && f.Hold >= 0 })
 }
 
 // kept is the result if nobody was let in.

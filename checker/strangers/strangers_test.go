@@ -71,6 +71,38 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// A token that was withdrawn must have been tried where keys were rotated.
+func TestRotated(t *testing.T) {
+	c := Checker{Ways: []string{"flood"}, Rotated: []string{"old-token"}}
+	early := attempt("old-token", nil, nil, harness.Fail, "operation did not happen: no token was withdrawn yet")
+	rotate := []harness.Event{
+		{Time: time.Second, Kind: harness.FaultStart, ID: 1, Fault: "rotate", Target: "all", Nodes: []string{"n1"}},
+		{Time: 2 * time.Second, Kind: harness.FaultHold, ID: 1, Fault: "rotate", Target: "all", Nodes: []string{"n1"}},
+		{Time: 3 * time.Second, Kind: harness.FaultEnd, ID: 1, Fault: "rotate", Target: "all", Nodes: []string{"n1"}},
+	}
+	kill := []harness.Event{{Kind: harness.FaultStart, ID: 1, Fault: "kill"}, {Kind: harness.FaultHold, ID: 1, Fault: "kill"}}
+	for name, test := range map[string]struct {
+		events []harness.Event
+		ops    []harness.Operation
+		valid  harness.Validity
+		says   string
+	}{
+		"no keys were rotated":     {kill, []harness.Operation{refused("flood", nil), early, nothing}, harness.Valid, "Not tested: a token that was withdrawn."},
+		"the rotation had no hold": {rotate[:1], []harness.Operation{refused("flood", nil), early, nothing}, harness.Valid, ""},
+		"it was refused":           {rotate, []harness.Operation{refused("flood", nil), early, refused("old-token", nil), nothing}, harness.Valid, "old-token 1"},
+		"it was never tried":       {rotate, []harness.Operation{refused("flood", nil), early, nothing}, harness.Unknown, "nobody was refused who came with a token that was withdrawn."},
+		"it was let in":            {rotate, []harness.Operation{refused("flood", nil), attempt("old-token", nil, "200 OK", harness.OK, ""), nothing}, harness.Invalid, "let in"},
+	} {
+		r, err := c.Check(t.Context(), &harness.History{Operations: test.ops, Events: test.events})
+		if err != nil || r.Valid != test.valid || !strings.Contains(r.Summary, test.says) {
+			t.Errorf("%s: %v, %q, %v; want %v, %q", name, r.Valid, r.Summary, err, test.valid, test.says)
+		}
+	}
+	if len(c.Ways) != 1 {
+		t.Error("a check changes the checker")
+	}
+}
+
 func TestDetails(t *testing.T) {
 	r, err := Checker{Ways: []string{"flood"}}.Check(t.Context(), &harness.History{Operations: []harness.Operation{
 		refused("no-certificate", nil), refused("no-certificate", nil), lost, refused("flood", nil), nothing, nothing}})
