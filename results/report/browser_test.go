@@ -393,6 +393,24 @@ func TestBrowserWith100k(t *testing.T) {
 	b.NoTrouble()
 }
 
+// In a window of 1400 pixels the failovers are seen from the first column to the last.
+func TestBrowserFailoversFit(t *testing.T) {
+	b := startBrowser(t)
+	b.Size(1400, 900)
+	in := made{Seed: 1, Lasts: 60 * time.Second, Operations: 2000, Faults: true}.input()
+	b.open(in, "")
+	if got := b.Eval(`document.querySelectorAll("#failovers tbody > tr").length`).(float64); got < 6 {
+		t.Fatalf("%v rows", got)
+	}
+	if got := b.Eval(`(() => { const box = document.querySelector("#failovers .scroll"); return box.scrollWidth - box.clientWidth; })()`).(float64); got > 0 {
+		t.Errorf("the table of failovers is %v pixels too wide", got)
+	}
+	if got := b.Eval(`document.documentElement.scrollWidth`).(float64); got > 1400 {
+		t.Errorf("the page is %v pixels wide", got)
+	}
+	b.NoTrouble()
+}
+
 // On a narrow page what goes on to the side says so, labels keep apart, and one
 // counterexample stands open.
 func TestBrowserIsNarrow(t *testing.T) {
