@@ -12,7 +12,7 @@
 // name is part of, with each request. Tokens have generations: a node accepts those that its
 // file names, so that a new one is brought in before the old one is withdrawn.
 //
-// A node reads its file again before each handshake and each request that has a token. It
+// A node looks whether its file has changed before each handshake and each request that has a token. It
 // needs no restart and no signal, and a node that was frozen while its file changed goes by the new
 // one from its first request on. Connections that are open go on.
 //

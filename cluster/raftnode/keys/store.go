@@ -30,9 +30,10 @@ type Store struct {
 	flaws Flaws
 	told  func(generation int) // of new keys that were read
 
-	mu  sync.Mutex
-	raw []byte
-	now *loaded
+	mu   sync.Mutex
+	raw  []byte
+	mark mark // of the file that raw was read from, or of one before
+	now  *loaded
 }
 
 // Open reads the file of a node. told is called for each generation that is read from it
@@ -65,11 +66,20 @@ func read(path string) (raw []byte, now *loaded, err error) {
 }
 
 // current is what the file holds now. While it is being written, what it held before counts.
+// It is read only if it may have changed.
 func (s *Store) current() *loaded {
+	before := markOf(s.path)
+	if now := s.unchanged(before); now != nil {
+		return now
+	}
 	raw, err := os.ReadFile(s.path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil || bytes.Equal(raw, s.raw) {
+	if err != nil {
+		return s.now
+	}
+	if bytes.Equal(raw, s.raw) {
+		s.mark = before
 		return s.now
 	}
 	next, err := decode(raw)
@@ -82,11 +92,21 @@ func (s *Store) current() *loaded {
 		}
 	}
 	fresh := next.generation != s.now.generation
-	s.raw, s.now = raw, next
+	s.raw, s.now, s.mark = raw, next, before
 	if fresh && s.told != nil {
 		s.told(next.generation)
 	}
 	return next
+}
+
+// unchanged is what was read last, if the file is certainly still the same; else it is nil.
+func (s *Store) unchanged(m mark) *loaded {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m == (mark{}) || m != s.mark {
+		return nil
+	}
+	return s.now
 }
 
 // base is what all connections have in common. Tickets for later connections are off:
