@@ -17,7 +17,7 @@ const (
 	FaultEnd        = "end"        // the fault was healed (Message: what was wrong with the healing, if anything)
 	UnhealedEvent   = "unhealed"   // what the nemesis could not heal when the run was over; Message says what and why
 	RoleEvent       = "role"       // Node took Role (leader, follower, candidate, shutdown) in Term
-	ElectionEvent   = "election"   // Node lost its leader and calls for an election in Term
+	ElectionEvent   = "election"   // Node lost its leader, or an election was in vain, and calls for one in Term
 	LeaderEvent     = "leader"     // Node learned that Leader leads in Term
 	SnapshotEvent   = "snapshot"   // Node took a snapshot at Applied
 	RestoreEvent    = "restore"    // Node restored a snapshot; its state is that of Applied

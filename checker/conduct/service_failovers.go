@@ -87,6 +87,21 @@ type Call struct {
 	Silence time.Duration `json:"silence,omitempty"`
 }
 
+// InVain reports whether a call for an election was not the one that the new leader won.
+func (f Failover) InVain(c Call) bool {
+	return c.Node != f.New || c.Term > 0 && f.Term > 0 && c.Term != f.Term
+}
+
+// Vain is how many of the calls for an election were in vain.
+func (f Failover) Vain() (n int) {
+	for _, c := range f.Called {
+		if f.InVain(c) {
+			n++
+		}
+	}
+	return n
+}
+
 // Notice is the moment in which a node learned who leads.
 type Notice struct {
 	Node  string        `json:"node"`

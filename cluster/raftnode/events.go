@@ -14,7 +14,7 @@ import (
 const (
 	EventBoot     = "boot"     // the process started; Raft is what runs in it
 	EventRole     = "role"     // the node took Role in Term
-	EventElection = "election" // the node lost its leader and calls for an election in Term
+	EventElection = "election" // the node lost its leader, or the last election was in vain, and calls for one in Term
 	EventLeader   = "leader"   // the node learned that Leader leads in Term
 	EventSnapshot = "snapshot" // the node took a snapshot at Index; Hash is its state's there
 	EventRestore  = "restore"  // the node took the state of a snapshot at Index
@@ -157,13 +157,8 @@ func (n *Node) observe(r *raft.Raft) {
 		case raft.RaftState:
 			role := roleName(data)
 			if data == raft.Candidate {
-				n.transport.beats.flush()
 				term++ // the one it is about to ask votes for
-				e := Event{Kind: EventElection, Term: term}
-				if last := o.Raft.LastContact(); !last.IsZero() {
-					e.Heard = int64(time.Since(last))
-				}
-				n.events.emit(e)
+				n.callsForElection(term)
 			}
 			if data == raft.Leader {
 				n.believe.Store(true)

@@ -45,6 +45,7 @@ type heartbeats struct {
 	sum    Heartbeats
 	recent []time.Duration
 	from   time.Time
+	any    time.Time // when the newest message of a leader arrived, heartbeat or not; zero: none has
 }
 
 func (n *Node) hearHeartbeats() *heartbeats {
@@ -63,13 +64,20 @@ func (n *Node) hearHeartbeats() *heartbeats {
 
 // heard takes a message that arrived.
 func (h *heartbeats) heard(message any) {
-	term, addr, ok := simulated.Heartbeat(message)
+	from, ok := termOfLeader(message)
 	if !ok {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
+	if from >= h.term {
+		h.any = now
+	}
+	term, addr, ok := simulated.Heartbeat(message)
+	if !ok {
+		return
+	}
 	switch {
 	case term < h.term:
 		return // of a deposed leader, which raft refuses
@@ -96,6 +104,14 @@ func (h *heartbeats) heard(message any) {
 	if now.Sub(h.told) >= heartbeatsEvery {
 		h.tell(now)
 	}
+}
+
+// contact is when the node heard of a leader last; zero: never. Unlike raft's LastContact, a
+// vote that the node gave to a candidate is none.
+func (h *heartbeats) contact() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.any
 }
 
 // flush tells of what has not been told yet.

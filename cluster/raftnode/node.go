@@ -159,6 +159,8 @@ type Node struct {
 	clock   logClock
 	lease   wallLease // (lease-wall-clock)
 	begun   begun     // (dependency-outside-log)
+
+	called atomic.Uint64 // the newest term in which it called for an election
 }
 
 // Start runs a node until Close. It takes over the config's transport and
@@ -214,6 +216,7 @@ func start(cfg Config) (*Node, error) {
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	n.asker = newAsker(cfg.dial)
 	n.transport.listen(n.hearHeartbeats())
+	n.transport.voting = n.callsForElection
 
 	if err := n.startRaft(); err != nil {
 		n.stop()

@@ -32,6 +32,8 @@ type transport struct {
 	passed chan raft.RPC // what arrived, handed on by pass; nil: raft takes it from the transport
 	closed chan struct{} // ends pass
 	once   sync.Once
+
+	voting func(term uint64) // is told of each vote that the node asks for; nil: nobody is
 }
 
 type ackAt struct {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"coup/checker/conduct"
 	"coup/harness"
+	"coup/harness/timeline"
 )
 
 // failoverTable is the changes of leader with their phases.
@@ -44,7 +46,7 @@ type bar struct {
 	Text     string
 }
 
-func (t *failoverTable) fill(results []harness.Result, nodes []string) {
+func (t *failoverTable) fill(results []harness.Result, nodes []string, faults []*timeline.Fault) {
 	var d conduct.FailoverDetails
 	t.Known = details(results, conduct.Failovers{}.Name(), &d)
 	if d.Polls > 0 {
@@ -73,10 +75,32 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string) {
 		default:
 			row.Label, row.Note = "no known cause"+ofShard(f.Shard), "counted from the election"
 		}
-		row.Bars, row.Steps = phaseBars(f, longest), steps(f, row.Label)
+		row.Bars, row.Steps = phaseBars(f, longest), steps(f, row.Label, unaware(f, nodes, faults)...)
 		t.Rows = append(t.Rows, row)
 	}
 	t.sum()
+}
+
+// unaware says of each node that did not learn of the new leader before the next one what
+// kept it, where the others did.
+func unaware(f conduct.Failover, nodes []string, faults []*timeline.Fault) (all []string) {
+	if len(f.Noticed) == 0 {
+		return nil
+	}
+	elected := f.At + max(f.Elected, 0)
+	for _, node := range nodes {
+		if node == f.New || slices.ContainsFunc(f.Noticed, func(n conduct.Notice) bool { return n.Node == node }) {
+			continue
+		}
+		why := ""
+		for _, x := range faults {
+			if x.Touches(node) && x.Start <= elected && (!x.Ended || x.End > elected) && x.Missed == "" && !x.Skipped {
+				why = fmt.Sprintf(": %s #%d had hit it", label(x.Fault, x.Target), x.ID)
+			}
+		}
+		all = append(all, fmt.Sprintf("%s did not learn that %s leads before the next leader%s", node, f.New, why))
+	}
+	return all
 }
 
 func (t *failoverTable) sum() {

@@ -106,7 +106,7 @@ func newPage(in *Input) (*page, error) {
 	if p.Title == "" {
 		p.Title = "coup run"
 	}
-	p.addResults(in.Verdict.Results)
+	p.addResults(in.Verdict.Results, timeline.Faults(h, end))
 	p.addFaults(faults, in.Verdict.Results)
 
 	calls := findCalls(in.Operations, p.Proofs)
@@ -158,7 +158,7 @@ func newPage(in *Input) (*page, error) {
 	return p, nil
 }
 
-func (p *page) addResults(results []harness.Result) {
+func (p *page) addResults(results []harness.Result, faults []*timeline.Fault) {
 	for _, r := range results {
 		p.Results = append(p.Results, resultRow{
 			Result: r, Class: strings.ReplaceAll(r.Valid.String(), " ", "-"), Word: r.Valid.String(), Pretty: prettyDetails(r.Details, 20_000),
@@ -166,7 +166,7 @@ func (p *page) addResults(results []harness.Result) {
 		})
 	}
 	p.Proofs = gatherProofs(results)
-	p.Changes.fill(results, p.Nodes)
+	p.Changes.fill(results, p.Nodes, faults)
 	p.Beats.fill(results)
 	p.Sides.fill(results)
 	p.Ways.fill(results)

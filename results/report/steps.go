@@ -11,14 +11,15 @@ import (
 
 // failoverStep is one line of a failover as it went.
 type failoverStep struct {
-	Number int // of the five steps; 0: none of them
-	At     time.Duration
-	After  string // from the cause on, with its sign
+	Number int           // of the five steps; 0: none of them
+	At     time.Duration // -1: never
+	After  string        // from the cause on, with its sign
 	Text   string
 }
 
-// steps are a failover moment by moment, in the order in which they came.
-func steps(f conduct.Failover, label string) (all []failoverStep) {
+// steps are a failover moment by moment, in the order in which they came. unaware says of
+// the nodes that did not learn of the new leader, why.
+func steps(f conduct.Failover, label string, unaware ...string) (all []failoverStep) {
 	add := func(number int, after time.Duration, format string, args ...any) {
 		sign := "+"
 		if after < 0 {
@@ -45,11 +46,17 @@ func steps(f conduct.Failover, label string) (all []failoverStep) {
 	if len(f.Heartbeats) > 0 {
 		what = "anything of its leader, a heartbeat or entries,"
 	}
+	told := map[string]bool{}
 	for _, c := range f.Called {
-		if c.Silence > 0 && c.Node != f.Old { // that was its own leader
+		if c.Silence > 0 && c.Node != f.Old && !told[c.Node] { // that was its own leader
 			add(1, c.After-c.Silence, "%s heard %s for the last time before it called for an election", c.Node, what)
 		}
-		add(2, c.After, "%s called for an election%s", c.Node, term(c.Term))
+		told[c.Node] = true
+		vain := ""
+		if f.InVain(c) {
+			vain = ", in vain"
+		}
+		add(2, c.After, "%s called for an election%s%s", c.Node, term(c.Term), vain)
 	}
 	add(3, max(f.Elected, 0), "%s was elected%s", f.New, term(f.Term)) // without a cause, times count from here
 	for _, n := range f.Noticed {
@@ -72,5 +79,8 @@ func steps(f conduct.Failover, label string) (all []failoverStep) {
 		add(5, f.Drained, "The last message that had waited was given to a client")
 	}
 	slices.SortStableFunc(all, func(a, b failoverStep) int { return int(a.At - b.At) })
+	for _, why := range unaware {
+		all = append(all, failoverStep{4, -1, "–", why})
+	}
 	return all
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"coup/checker/conduct"
+	"coup/harness"
+	"coup/harness/timeline"
 )
 
 func TestStepsOfAFailover(t *testing.T) {
@@ -24,9 +26,9 @@ func TestStepsOfAFailover(t *testing.T) {
 	want := []string{
 		"1 1.990 s −10 ms n3 heard a heartbeat of its leader for the last time before it called for an election",
 		"0 2.000 s +0 ms Kill n1: it hits n1, which leads in term 1",
-		"2 2.200 s +200 ms n3 called for an election in term 2",
+		"2 2.200 s +200 ms n3 called for an election in term 2, in vain",
 		"2 2.300 s +300 ms n2 called for an election in term 3",
-		"2 2.340 s +340 ms n1 called for an election in term 3",
+		"2 2.340 s +340 ms n1 called for an election in term 3, in vain",
 		"3 2.350 s +350 ms n2 was elected in term 3",
 		"4 2.400 s +400 ms n3 learned that n2 leads",
 		"0 2.500 s +500 ms The first operation of a client succeeded with the new leader",
@@ -50,6 +52,27 @@ func TestStepsOfAFailover(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	// A node that tries again has heard of its leader once; who was down learned nothing.
+	again := f
+	again.Called = append(again.Called, conduct.Call{Node: "n3", Term: 4, After: 345 * ms, Silence: 355 * ms})
+	faults := []*timeline.Fault{
+		{Event: harness.Event{ID: 7, Fault: "kill", Target: "follower", Nodes: []string{"n5"}}, Start: 1000 * ms, End: 9000 * ms, Ended: true},
+		{Event: harness.Event{ID: 8, Fault: "pause", Nodes: []string{"n4"}}, Start: 1000 * ms, End: 2100 * ms, Ended: true},
+	}
+	got = nil
+	for _, s := range steps(again, "kill n1", unaware(again, []string{"n1", "n2", "n3", "n4", "n5"}, faults)...) {
+		got = append(got, s.Text)
+	}
+	heard := func(text string) bool { return strings.HasPrefix(text, "n3 heard anything") }
+	if i := slices.IndexFunc(got, heard); i < 0 || slices.ContainsFunc(got[i+1:], heard) {
+		t.Errorf("%q does not tell once when n3 heard of its leader", got)
+	}
+	if end := got[len(got)-2:]; end[0] != "n4 did not learn that n2 leads before the next leader" || end[1] != "n5 did not learn that n2 leads before the next leader: kill follower #7 had hit it" {
+		t.Errorf("unaware nodes: %q", end)
+	}
+	if n := again.Vain(); n != 3 {
+		t.Errorf("%d calls in vain", n)
 	}
 	// Who is overtaken serves nobody, and a node that comes back disturbs a leader.
 	f.Cause, f.Later, f.Called, f.Noticed = conduct.CauseHeal, true, nil, nil

@@ -83,7 +83,7 @@ func windows(t *testing.T, in Input) (all []dataWindow, notes []string) {
 	t.Helper()
 	end := endOf(&in)
 	p := &page{}
-	p.addResults(in.Verdict.Results)
+	p.addResults(in.Verdict.Results, nil)
 	h := &harness.History{Nodes: in.Nodes, Events: in.Events}
 	faults := gatherFaults(h, end)
 	var changes conduct.FailoverDetails
