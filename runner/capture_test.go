@@ -2,12 +2,18 @@ package runner
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
 
 	"coup/cluster/capture"
 	"coup/cluster/systems/raft"
@@ -128,5 +134,60 @@ func TestWiresharkReadsASimulatedRun(t *testing.T) {
 	}
 	if names := tshark(t, "-r", clients, "-q", "-z", "hosts"); !strings.Contains(strings.Join(names, "\n"), "10.0.0.2\tn2") {
 		t.Errorf("names %q", names)
+	}
+}
+
+// tcpPackets is what a capture says of each packet from one address to another.
+func tcpPackets(t *testing.T, path, from, to string) (comments []string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := pcapgo.NewNgReader(bytes.NewReader(b), pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		data, _, options, err := r.ReadPacketDataWithOptions()
+		if errors.Is(err, io.EOF) {
+			return comments
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		flow := gopacket.NewPacket(data, layers.LinkTypeEthernet, gopacket.Default).NetworkLayer().NetworkFlow()
+		if flow.Src().String() == from && flow.Dst().String() == to {
+			comments = append(comments, strings.Join(options.Comments, "|"))
+		}
+	}
+}
+
+// Each packet that a cut between clients and a node drops says so: what says nothing has arrived, or
+// was on its way when the run ended.
+func TestWhatACutOfClientsDrops(t *testing.T) {
+	dir, _ := runSimulated(t, raft.System{}, func(p *plan.Plan) {
+		p.Nemesis, p.Capture = []string{"isolate-clients:leader"}, 4
+	})
+	lost := 0
+	for node, addr := range map[string]string{"n1": "10.0.0.1", "n2": "10.0.0.2", "n3": "10.0.0.3"} {
+		arrived := len(tcpPackets(t, filepath.Join(dir, "capture", node+".pcapng"), "10.0.1.1", addr))
+		plain := 0
+		for _, comment := range tcpPackets(t, filepath.Join(dir, "capture", capture.Clients+".pcapng"), "10.0.1.1", addr) {
+			switch comment {
+			case "":
+				plain++
+			case "lost: a cut drops 100% from clients to " + node:
+				lost++
+			default:
+				t.Errorf("%s: %q", node, comment)
+			}
+		}
+		if plain < arrived || plain > arrived+2 || arrived == 0 {
+			t.Errorf("%s: %d packets of clients say nothing, and %d arrived", node, plain, arrived)
+		}
+	}
+	if lost == 0 {
+		t.Error("no packet was lost")
 	}
 }
