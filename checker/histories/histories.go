@@ -284,7 +284,10 @@ func (c *conversion) operations(p *pairing) ([]harness.Operation, error) {
 	if err != nil || initial == nil && !c.nilIsValue {
 		return ops, err
 	}
-	if c.model.txn {
+	switch {
+	case c.options.Model == "multi-register":
+		return c.beginRegisters(initial, ops)
+	case c.model.txn:
 		return c.beginLists(initial, ops)
 	}
 	byKey, mapped := initial.(ednMap)
@@ -416,6 +419,42 @@ func (c *conversion) beginWith(initial any, p *pairing) ([]harness.Operation, er
 		}
 	}
 	return ops, nil
+}
+
+// beginRegisters puts a transaction before all others of an object, which nobody performed
+// and which writes to every register what it holds at the beginning.
+func (c *conversion) beginRegisters(initial any, ops []harness.Operation) ([]harness.Operation, error) {
+	of := map[string]any{}
+	byKey, mapped := initial.(ednMap)
+	for i := 0; i < len(byKey); i += 2 {
+		of[c.key(byKey[i])] = byKey[i+1]
+	}
+	return before(ops, func(key string) ([]harness.Operation, error) {
+		var first model.Txn
+		seen := map[string]bool{}
+		for i := range ops {
+			steps, _ := ops[i].Input.(model.Txn)
+			for _, m := range steps {
+				v := initial
+				if mapped {
+					v = of[m.Key]
+				}
+				if ops[i].Key != key || seen[m.Key] || v == nil {
+					continue
+				}
+				seen[m.Key] = true
+				id, err := c.id(v)
+				if err != nil {
+					return nil, fmt.Errorf("--initial %s: %w", c.options.Initial, err)
+				}
+				first = append(first, model.Micro{F: "w", Key: m.Key, Value: id})
+			}
+		}
+		if len(first) == 0 {
+			return nil, nil
+		}
+		return []harness.Operation{{F: "txn", Input: first, Output: first}}, nil
+	})
 }
 
 // beginLists puts a transaction before all others, which nobody performed and which

@@ -70,3 +70,33 @@ func TestWorkIsCounted(t *testing.T) {
 		t.Error(v, err)
 	}
 }
+
+// Elements of a stack or a queue that nobody got are alike: in which order they were put in
+// is nothing to be tried.
+func TestElementsThatNobodyGotAreAlike(t *testing.T) {
+	for _, m := range []model.Model{model.Stack(), model.Queue()} {
+		takes := map[model.Kind]string{model.StackKind: "pop", model.QueueKind: "dequeue"}[m.Kind]
+		var ops []harness.Operation
+		const many = 12
+		for i := range many { // all at once
+			ops = append(ops, harness.Operation{Process: i, F: m.Kind.Puts(), Input: int64(i), Type: harness.OK, Call: i, Return: many + i})
+		}
+		at := 2 * many
+		then := func(f string, in, out any, how harness.Type) {
+			ops = append(ops, harness.Operation{Process: at, F: f, Input: in, Output: out, Type: how, Call: at, Return: at + 1})
+			at += 2
+		}
+		then(takes, nil, nil, harness.Info)
+		ops[many].Return = harness.Open
+		then(m.Kind.Puts(), int64(50), nil, harness.OK)
+		then(m.Kind.Puts(), int64(51), nil, harness.OK)
+		then(takes, nil, model.Just(50), harness.OK)
+		then(takes, nil, model.Just(51), harness.OK)
+		few, work := allow(t.Context(), 50_000)
+		d, ok, err := justInTimeTier(few, m, model.Pointers(ops))
+		work.end()
+		if d.valid != harness.Invalid || !ok || err != nil {
+			t.Errorf("%s: %v, decided: %v, %v", m.Name, d.valid, ok, err)
+		}
+	}
+}

@@ -31,6 +31,7 @@ import (
 //     That does not hold for an operation that merely changes nothing in the
 //     present state, like the write of a value that is already there.
 //   - Of equal operations under way, the one that returns first takes effect first.
+//     Those that put in what nobody got are equal (see nameless).
 //   - Open operations are counted by class of equal ones. Those called first are
 //     used first, and only where they change the state.
 //   - A moment that failed with some open operations still unused fails with fewer
@@ -118,6 +119,7 @@ type justInTime struct {
 }
 
 func newJustInTime(m model.Model, ops []*harness.Operation) (*justInTime, error) {
+	ops = nameless(m, ops)
 	j := &justInTime{
 		m: m, ops: ops, class: make([]int32, len(ops)), slot: make([]int32, len(ops)),
 		stateIndex: map[any]int32{},
@@ -343,4 +345,35 @@ func (j *justInTime) window() (proof []int32, until int) {
 		}
 	}
 	return proof, until
+}
+
+// nameless gives all elements of a queue or a stack that nobody is known to have got the
+// same value. No answer tells one of them from another, so the same orders explain the
+// history, and far fewer of them differ. An element may be put in twice then.
+func nameless(m model.Model, ops []*harness.Operation) []*harness.Operation {
+	if m.Kind != model.QueueKind && m.Kind != model.StackKind {
+		return ops
+	}
+	got := map[int64]bool{}
+	for _, op := range ops {
+		if v, ok := op.Output.(model.Maybe); ok && v.Set {
+			got[v.Int] = true
+		}
+	}
+	ops = slices.Clone(ops)
+	name, named := int64(0), false
+	for i, op := range ops {
+		v, puts := op.Input.(int64)
+		if !puts || got[v] {
+			continue
+		}
+		if !named {
+			name, named = v, true
+		} else if v != name {
+			alike := *op
+			alike.Input = name
+			ops[i] = &alike
+		}
+	}
+	return ops
 }

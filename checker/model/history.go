@@ -70,38 +70,43 @@ func (m Model) Whole(ops []harness.Operation, key string) []*harness.Operation {
 
 // CheckTypes makes sure that the values are what the model understands, so that
 // a history that was decoded for another model is an error and not a panic.
-func (m Model) CheckTypes(ops []harness.Operation) error {
-	if n, err := m.understood(ops); err != nil {
-		return fmt.Errorf("%s of process %d at %.3f s: %w", ops[n].F, ops[n].Process, ops[n].Start.Seconds(), err)
+func (m Model) CheckTypes(ops []harness.Operation) (err error) {
+	n, look := 0, m.looks()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s of process %d at %.3f s: %w", ops[n].F, ops[n].Process, ops[n].Start.Seconds(), m.misunderstood(&ops[n], p))
+		}
+	}()
+	for ; n < len(ops); n++ {
+		look(&ops[n])
 	}
 	return nil
 }
 
 // CheckType does the same for one operation.
-func (m Model) CheckType(op *harness.Operation) error {
-	_, err := m.understood([]harness.Operation{*op})
-	return err
-}
-
-// understood finds the first operation that the model does not understand, and says why.
-func (m Model) understood(ops []harness.Operation) (n int, err error) {
+func (m Model) CheckType(op *harness.Operation) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			op := &ops[n]
-			err = fmt.Errorf("the model %s does not understand input %v, output %v: %v", m.Name, op.Input, op.Output, p)
+			err = m.misunderstood(op, p)
 		}
 	}()
-	look := m.look
-	if look == nil {
-		look = func(op *harness.Operation) {
-			m.Step(m.Init, op)
-			m.OnlyReads(op)
-		}
+	m.looks()(op)
+	return nil
+}
+
+// looks is what panics if the model does not understand the values of an operation.
+func (m Model) looks() func(op *harness.Operation) {
+	if m.look != nil {
+		return m.look
 	}
-	for ; n < len(ops); n++ {
-		look(&ops[n])
+	return func(op *harness.Operation) {
+		m.Step(m.Init, op)
+		m.OnlyReads(op)
 	}
-	return n, nil
+}
+
+func (m Model) misunderstood(op *harness.Operation, panicked any) error {
+	return fmt.Errorf("the model %s does not understand input %v, output %v: %v", m.Name, op.Input, op.Output, panicked)
 }
 
 // Settled is a copy of op that says of an open operation no more than that it is open.

@@ -179,6 +179,7 @@ func Bag() Model {
 			panic(unknownFunction(op.F, "an unordered queue", "enqueue, dequeue"))
 		},
 		ReadOnly: tookNothing,
+		look:     looksAtElement("an unordered queue", "enqueue", "dequeue"),
 		Text:     Queue().Text,
 		Parts:    elementParts,
 		Kind:     BagKind,

@@ -29,6 +29,7 @@ func PriorityQueue() Model {
 			panic(unknownFunction(op.F, "a priority queue", "insert, delete-min"))
 		},
 		ReadOnly: tookNothing,
+		look:     looksAtElement("a priority queue", "insert", "delete-min"),
 		Text: func(op *harness.Operation) string {
 			if op.F == "insert" {
 				return fmt.Sprintf("insert %d", op.Input)

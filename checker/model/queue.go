@@ -34,6 +34,7 @@ func Queue() Model {
 			panic(unknownFunction(op.F, "a queue", "enqueue, dequeue"))
 		},
 		ReadOnly: tookNothing,
+		look:     looksAtElement("a queue", "enqueue", "dequeue"),
 		Text: func(op *harness.Operation) string {
 			if op.F == "enqueue" {
 				return fmt.Sprintf("enqueue %d", op.Input)
@@ -75,6 +76,20 @@ func elementParts(ops []harness.Operation) [][]int {
 		parts[p] = append(parts[p], i)
 	}
 	return parts
+}
+
+// looksAtElement looks at operations that put elements into an object and take them out.
+func looksAtElement(object, puts, takes string) func(op *harness.Operation) {
+	return func(op *harness.Operation) {
+		switch {
+		case op.F == puts:
+			_ = op.Input.(int64)
+		case op.F != takes:
+			panic(unknownFunction(op.F, object, puts+", "+takes))
+		case op.Type == harness.OK:
+			_ = op.Output.(Maybe)
+		}
+	}
 }
 
 // tookNothing says that op found a queue, a stack or a priority queue empty.

@@ -24,6 +24,7 @@ func Stack() Model {
 			panic(unknownFunction(op.F, "a stack", "push, pop"))
 		},
 		ReadOnly: tookNothing,
+		look:     looksAtElement("a stack", "push", "pop"),
 		Text: func(op *harness.Operation) string {
 			if op.F == "push" {
 				return fmt.Sprintf("push %d", op.Input)

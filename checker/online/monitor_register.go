@@ -2,6 +2,7 @@ package online
 
 import (
 	"fmt"
+	"slices"
 
 	"coup/checker/model"
 	"coup/harness"
@@ -12,13 +13,13 @@ import (
 // violation. An operation that sees an unknown value is a violation.
 type registerWatcher struct {
 	values    map[model.Maybe]*watchedValue // that may still be seen
-	zones     map[*watchedZone]struct{}
+	zones     []*watchedZone
 	completed int
 	blind     bool // an operation did not tell what it saw, so forgotten values may matter
 }
 
 func newRegisterWatcher() watcher {
-	k := &registerWatcher{values: map[model.Maybe]*watchedValue{}, zones: map[*watchedZone]struct{}{}}
+	k := &registerWatcher{values: map[model.Maybe]*watchedValue{}}
 	k.values[model.Maybe{}] = &watchedValue{call: -1, did: true, f: harness.Open, zone: &watchedZone{f: -1, s: -1}}
 	return k
 }
@@ -39,6 +40,7 @@ type watchedValue struct {
 // watchedZone is the zone of a block of values.
 type watchedZone struct {
 	f, s   int
+	kept   bool // it is one of the zones that new ones are compared with
 	closed bool // nothing can be added any more
 }
 
@@ -119,12 +121,14 @@ func (k *registerWatcher) touch(v *watchedValue, op *harness.Operation, now int)
 		return fmt.Sprintf("Process %d saw %s, which had been replaced before it began.", op.Process, v.value)
 	}
 	z.f, z.s = min(z.f, now), max(z.s, op.Call)
-	for other := range k.zones {
+	for _, other := range k.zones {
 		if other != z && z.f < other.s && other.f < z.s {
 			return fmt.Sprintf("Process %d saw %s, which was there both before and after another value.", op.Process, v.value)
 		}
 	}
-	k.zones[z] = struct{}{}
+	if !z.kept {
+		z.kept, k.zones = true, append(k.zones, z)
+	}
 	return ""
 }
 
@@ -158,7 +162,7 @@ func (k *registerWatcher) forget(low int) {
 	// A zone is closed if another one, whose first return lies before low, must
 	// come after it: of those the one with the latest call decides.
 	var last, second *watchedZone
-	for z := range k.zones {
+	for _, z := range k.zones {
 		if z.f >= low {
 			continue
 		}
@@ -169,24 +173,23 @@ func (k *registerWatcher) forget(low int) {
 		}
 	}
 	latest := -1
-	for z := range k.zones {
+	k.zones = slices.DeleteFunc(k.zones, func(z *watchedZone) bool {
 		after := last
 		if after == z {
 			after = second
 		}
 		if !z.closed && (after == nil || z.f >= after.s) || z.f >= low || z.s >= low {
-			continue
+			return false
 		}
-		delete(k.zones, z)
-		z.closed, latest = true, max(latest, z.s)
-	}
-	for z := range k.zones {
+		z.kept, z.closed, latest = false, true, max(latest, z.s)
+		return true
+	})
+	for _, z := range k.zones {
 		z.closed = z.closed || z.f < latest // it must come before one that is forgotten
 	}
 	for name, v := range k.values {
-		_, alive := k.zones[v.zone]
 		replaced := v.next != nil && v.next.f < low
-		if v.did && (replaced || v.zone.closed && !alive) {
+		if v.did && (replaced || v.zone.closed && !v.zone.kept) {
 			delete(k.values, name)
 			if v.next != nil {
 				v.next.prev = nil

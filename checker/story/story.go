@@ -2,6 +2,7 @@ package story
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,12 +65,19 @@ func (t Teller) Sentence(ops []harness.Operation, i int) string {
 // name is what the object of an operation is called.
 func (t Teller) name(op *harness.Operation) string { return NameOf(t.Model, op.Key) }
 
-// NameOf names an object: its key, or "the register" where there is only one.
+// NameOf names an object: its key, or "the register" where there is only one. A key that is
+// a number would be taken for a value: its object is "register 3".
 func NameOf(m model.Model, key string) string {
 	if key == "" {
 		return "the " + Noun(m)
 	}
-	return key
+	if _, err := strconv.Atoi(key); err != nil {
+		return key
+	}
+	if m.Kind == model.KVKind {
+		return "key " + key
+	}
+	return Noun(m) + " " + key
 }
 
 // Noun is what an object of the model is called, in the words of a sentence.

@@ -48,3 +48,21 @@ func TestSentences(t *testing.T) {
 		t.Error("it is said to be true that nobody wrote 3")
 	}
 }
+
+// A key that is a number is not taken for a value.
+func TestNumbersAsKeys(t *testing.T) {
+	for _, c := range []struct {
+		m         model.Model
+		key, want string
+	}{
+		{model.Register(), "", "the register"},
+		{model.Register(), "x", "x"},
+		{model.Register(), "1", "register 1"},
+		{model.PriorityQueue(), "-3", "priority queue -3"},
+		{model.KV(), "0", "key 0"},
+	} {
+		if got := story.NameOf(c.m, c.key); got != c.want {
+			t.Errorf("key %q: %q, expected %q", c.key, got, c.want)
+		}
+	}
+}

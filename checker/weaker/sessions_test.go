@@ -101,4 +101,14 @@ func TestStaleness(t *testing.T) {
 			t.Errorf("%+v: %v: %s", c.s, r.Valid, r.Summary)
 		}
 	}
+	if want := "2 of 3 reads showed an old value, at most 0.047 s and 3 versions old."; r.Summary != want {
+		t.Errorf("told %q, expected %q", r.Summary, want)
+	}
+	for i := range h.Operations { // of a history that tells no times nobody knows how long ago anything was
+		op := &h.Operations[i]
+		op.Start, op.End = time.Duration(op.Call), time.Duration(op.Return)
+	}
+	if r, want := testhistory.Check(t, Staleness{}, h), "2 of 3 reads showed an old value, at most 3 versions old."; r.Summary != want {
+		t.Errorf("told %q, expected %q", r.Summary, want)
+	}
 }

@@ -74,7 +74,11 @@ func (c Staleness) Check(ctx context.Context, h *harness.History) (harness.Resul
 		d.Half, d.P99 = ages[(n-1)/2], ages[(n-1)*99/100]
 	}
 	r.Details = d
-	r.Summary = fmt.Sprintf("%d of %s showed an old value, at most %s and %s old.", d.Stale, story.Plural(d.Reads, "read"), story.Seconds(d.MaxTime), story.Plural(d.MaxVersions, "version"))
+	most := story.Plural(d.MaxVersions, "version")
+	if story.TellerOf(m, h.Operations).Timed { // else nobody knows how long ago anything was
+		most = story.Seconds(d.MaxTime) + " and " + most
+	}
+	r.Summary = fmt.Sprintf("%d of %s showed an old value, at most %s old.", d.Stale, story.Plural(d.Reads, "read"), most)
 	if worst != nil {
 		r.Valid, r.Counterexample = harness.Invalid, worst
 	}
