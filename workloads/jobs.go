@@ -64,7 +64,7 @@ var jobs = Workload{
 const (
 	jobsKey   = "k0"                   // all jobs are of one kind
 	mostBusy  = 6                      // jobs that wait or run at a time: each may be a process that takes a second to start
-	lookEvery = 500 * time.Millisecond // a look asks every worker
+	lookEvery = 500 * time.Millisecond // a look starts a program on every worker: there is one at a time
 	jobEvery  = 100 * time.Millisecond
 	mostIdle  = 5 * time.Second // without a submission, however many jobs are busy: whether any is taken must be seen
 )
@@ -76,17 +76,22 @@ type jobOps struct {
 	busy      int           // jobs that were acknowledged and not seen to have ended
 	submitted time.Duration // when the newest job may be followed by another
 	look      time.Duration // when the next look is due
+	looks     bool          // a look is under way
 }
 
 func (g jobOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
+	look := g.look
+	if g.looks {
+		look = m.Time + lookEvery
+	}
 	switch {
-	case m.Time >= g.look:
-		g.look = m.Time + lookEvery
+	case m.Time >= look:
+		g.look, g.looks = m.Time+lookEvery, true
 		return harness.Op{F: "look", Key: jobsKey}, g
 	case g.asked+g.busy >= mostBusy && m.Time < g.submitted+mostIdle:
-		return harness.Op{Time: min(g.look, g.submitted+mostIdle)}, g
+		return harness.Op{Time: min(look, g.submitted+mostIdle)}, g
 	case m.Time < g.submitted:
-		return harness.Op{Time: min(g.submitted, g.look)}, g
+		return harness.Op{Time: min(g.submitted, look)}, g
 	}
 	g.last++
 	g.asked++
@@ -95,14 +100,17 @@ func (g jobOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 }
 
 func (g jobOps) Update(_ harness.Moment, op harness.Op) harness.Generator {
-	switch {
-	case op.F == "submit":
+	switch op.F {
+	case "look":
+		g.looks = false
+		if op.Type == harness.OK {
+			g.busy = op.Value.(model.JobsSeen).Busy
+		}
+	case "submit":
 		g.asked--
 		if op.Type == harness.OK {
 			g.busy++
 		}
-	case op.Type == harness.OK:
-		g.busy = op.Value.(model.JobsSeen).Busy
 	}
 	return g
 }

@@ -2,9 +2,38 @@ package workloads_test
 
 import (
 	"context"
+	"testing"
+	"time"
 
 	"coup/cluster"
+	"coup/harness"
+	"coup/workloads"
 )
+
+// A look that takes long, or that fails after a while, is not followed by more before it has ended:
+// each starts programs on nodes that are slow already.
+func TestOneLookAtATime(t *testing.T) {
+	w, err := workloads.Find("jobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, at, looks := w.Generator(workloads.Options{}), time.Duration(0), 0
+	for range 200 {
+		op, next := g.Next(harness.Moment{Time: at})
+		g = next
+		if op.F == "look" {
+			looks++
+		}
+		at = max(at+10*time.Millisecond, op.Time)
+	}
+	if looks != 1 || at < 20*time.Second {
+		t.Errorf("%d looks in %v, none of which ended", looks, at)
+	}
+	g = g.Update(harness.Moment{Time: at}, harness.Op{F: "look", Type: harness.Fail})
+	if op, _ := g.Next(harness.Moment{Time: at}); op.F != "look" {
+		t.Errorf("after a look that failed: %+v", op)
+	}
+}
 
 // What the memory of the tests does with jobs: it runs each at once.
 

@@ -170,9 +170,12 @@ func (System) Pod(node cluster.Node, all []cluster.Node, o cluster.Options) clus
 	if node.Role == jvm.Worker {
 		add("datanode", 512, jvm.Restarted(java(96, "server.datanode.DataNode")))
 	} else {
-		first := jvm.Of(jvm.Manager, all)[0].Name == node.Name
-		prepare, zookeeper := once("/data/prepared", "x", java(128, "server.namenode.NameNode", "-bootstrapStandby", "-force", "-nonInteractive")), ""
-		if first {
+		first := jvm.Of(jvm.Manager, all)[0]
+		// The others wait for the first one: each JVM that tries in vain makes it start later.
+		prepare := fmt.Sprintf("[ -e /data/prepared ] || until bash -c ': < /dev/tcp/%s/%d' 2> /dev/null; do sleep 0.5; done; ", first.Host, namePort) +
+			once("/data/prepared", "x", java(128, "server.namenode.NameNode", "-bootstrapStandby", "-force", "-nonInteractive"))
+		zookeeper := "until [ -e /data/prepared ]; do sleep 0.5; done; "
+		if first.Name == node.Name {
 			prepare = once("/data/prepared", "x", java(128, "server.namenode.NameNode", "-format", "-force", "-nonInteractive"))
 			zookeeper = once("/data/prepared-zookeeper", "2", java(64, "tools.DFSZKFailoverController", "-formatZK", "-nonInteractive"))
 		}

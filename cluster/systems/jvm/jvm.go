@@ -77,7 +77,8 @@ func Quorum(all []cluster.Node) string {
 
 // ZooKeeper adds a server of ZooKeeper to the pod of a node, if it is one of those that have
 // one. Its jars are in the image, on the classpath. session is the longest timeout of a session
-// that it grants, in milliseconds. The pod has a directory /data.
+// that it grants, in milliseconds; its servers give each other up after the same time, as a busy machine that
+// delays the ones delays the others. The pod has a directory /data.
 func ZooKeeper(pod *cluster.Pod, node cluster.Node, all []cluster.Node, image, classpath string, session int64) {
 	at := slices.IndexFunc(Keepers(all), func(n cluster.Node) bool { return n.Name == node.Name })
 	if at < 0 {
@@ -85,7 +86,7 @@ func ZooKeeper(pod *cluster.Pod, node cluster.Node, all []cluster.Node, image, c
 	}
 	config := []string{
 		"dataDir=/data/zookeeper", "admin.enableServer=false", "4lw.commands.whitelist=*", "maxClientCnxns=0",
-		fmt.Sprint("clientPort=", zkClientPort), "tickTime=500", "initLimit=8", "syncLimit=3", fmt.Sprint("maxSessionTimeout=", session),
+		fmt.Sprint("clientPort=", zkClientPort), fmt.Sprint("tickTime=", max(500, session/3)), "initLimit=8", "syncLimit=3", fmt.Sprint("maxSessionTimeout=", session),
 	}
 	if servers := Keepers(all); len(servers) > 1 {
 		for i, n := range servers {
