@@ -138,29 +138,48 @@ func (Heartbeats) Check(_ context.Context, h *harness.History) (harness.Result, 
 	return r, nil
 }
 
-// LastHeartbeat is how the last heartbeats of an old leader reached a node.
+// LastHeartbeat is how the last heartbeats of an old leader reached a node before the new one
+// was elected.
 type LastHeartbeat struct {
 	Node   string          `json:"node"`
 	Before []time.Duration `json:"before"`           // the intervals before it, the newest of them, oldest first
 	After  time.Duration   `json:"after"`            // when it arrived: from Failover.At on, negative if before
-	Silent time.Duration   `json:"silent,omitempty"` // until the first one of the new leader; 0: it does not say
+	Late   time.Duration   `json:"late,omitempty"`   // likewise, of one that arrived after the election: the old leader, or the node itself, had been frozen; 0: none did
+	Silent time.Duration   `json:"silent,omitempty"` // from the last one until the first one of the new leader; 0: it does not say
 	Missed int             `json:"missed"`           // in that time, or, where it does not say, 0
 }
 
-// lastHeartbeats are those of the old leader, by node.
-func lastHeartbeats(h *harness.History, f Failover) []LastHeartbeat {
+// lastHeartbeats are those of the old leader, by node. The new one was elected at elected, and
+// the one after it at next.
+func lastHeartbeats(h *harness.History, f Failover, elected, next time.Duration) []LastHeartbeat {
 	of := map[string]*LastHeartbeat{}
-	heard := map[string]uint64{} // the term of the heartbeats that each node told of last
+	newest := map[string]time.Duration{} // when the newest heartbeat of the old leader arrived at each node
+	heard := map[string]uint64{}         // the term of the heartbeats that each node told of last
 	for _, e := range h.Events {
 		b := e.Heartbeats
 		if e.Kind != harness.HeartbeatsEvent || b == nil || e.Node == f.Old {
 			continue
 		}
-		switch {
-		case e.Term == f.OldTerm: // the newest counts
-			of[e.Node] = &LastHeartbeat{Node: e.Node, Before: slices.Clone(b.Recent), After: e.Time - b.Last - f.At}
-		case e.Term == f.Term && b.Silent > 0 && heard[e.Node] == f.OldTerm && of[e.Node] != nil:
-			of[e.Node].Silent, of[e.Node].Missed = b.Silent, harness.MissedHeartbeats(b.Silent, b.Due)
+		switch last := of[e.Node]; {
+		case e.Term == f.OldTerm: // the newest part counts
+			at, before := e.Time-b.Last, b.Recent
+			newest[e.Node] = at
+			for at > elected && len(before) > 0 {
+				at -= before[len(before)-1]
+				before = before[:len(before)-1]
+			}
+			if at <= elected {
+				last = &LastHeartbeat{Node: e.Node, Before: slices.Clone(before), After: at - f.At}
+				of[e.Node] = last
+			}
+			if late := newest[e.Node] - f.At; last != nil && newest[e.Node] > elected {
+				last.Late = late
+			}
+		case e.Term == f.Term && b.Silent > 0 && heard[e.Node] == f.OldTerm && last != nil:
+			if first := newest[e.Node] + b.Silent; first < next {
+				last.Silent = first - f.At - last.After
+				last.Missed = harness.MissedHeartbeats(last.Silent, b.Due)
+			}
 		}
 		heard[e.Node] = e.Term
 	}

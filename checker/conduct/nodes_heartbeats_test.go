@@ -75,19 +75,26 @@ func TestLastHeartbeats(t *testing.T) {
 		beats(4010*ms, "n3", "n2", 3, 1000*ms),
 		beats(4500*ms, "n4", "n2", 3, 2000*ms), // of a leader in between
 		beats(5000*ms, "n3", "n4", 5, 700*ms),
+		beats(5100*ms, "n5", "n1", 2, 0, 80*ms, 90*ms, 3000*ms), // it had been frozen, and read then what had come before
+		beats(5200*ms, "n6", "n1", 2, 0),                        // it heard nothing before the election
 	}}
-	got := lastHeartbeats(h, Failover{Old: "n1", OldTerm: 2, New: "n2", Term: 3, At: 2100 * ms})
+	got := lastHeartbeats(h, Failover{Old: "n1", OldTerm: 2, New: "n2", Term: 3, At: 2100 * ms}, 3000*ms, 4600*ms)
 	want := []LastHeartbeat{
 		{Node: "n2", Before: []time.Duration{60 * ms}, After: 500 * ms},
 		{Node: "n3", Before: []time.Duration{70 * ms, 90 * ms}, After: -100 * ms, Silent: 1000 * ms, Missed: 9},
+		{Node: "n5", Before: []time.Duration{80 * ms, 90 * ms}, After: -10 * ms, Late: 2990 * ms},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if got = lastHeartbeats(h, Failover{Old: "n2", OldTerm: 3, New: "n4", Term: 5}); len(got) != 2 || got[0].Silent != 700*ms || got[1].Silent != 0 {
+	if got = lastHeartbeats(h, Failover{Old: "n2", OldTerm: 3, New: "n4", Term: 5}, 4900*ms, harness.Forever); len(got) != 2 || got[0].Silent != 700*ms || got[1].Silent != 0 {
 		t.Errorf("%+v", got)
 	}
-	if got = lastHeartbeats(&harness.History{}, Failover{}); len(got) != 0 {
+	// One that came only after yet another leader tells nothing of this one.
+	if got = lastHeartbeats(h, Failover{Old: "n2", OldTerm: 3, New: "n4", Term: 5}, 4500*ms, 4600*ms); len(got) != 2 || got[0].Silent != 0 {
+		t.Errorf("%+v", got)
+	}
+	if got = lastHeartbeats(&harness.History{}, Failover{}, 0, 0); len(got) != 0 {
 		t.Errorf("%+v", got)
 	}
 }

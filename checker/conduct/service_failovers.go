@@ -162,7 +162,7 @@ func (Failovers) Check(ctx context.Context, h *harness.History) (harness.Result,
 		f.Later = f.Served >= 0 && f.At+f.Served > until
 		f.Handed, f.Drained = handedOut(work, f, elected[i].Time, until)
 		f.Noticed = notices(h, f, elected[i].Time, until)
-		f.Heartbeats = lastHeartbeats(h, f)
+		f.Heartbeats = lastHeartbeats(h, f, elected[i].Time, until)
 		d.Failovers = append(d.Failovers, f)
 	}
 

@@ -75,7 +75,7 @@ func (t *failoverTable) fill(results []harness.Result, nodes []string, faults []
 		default:
 			row.Label, row.Note = "no known cause"+ofShard(f.Shard), "counted from the election"
 		}
-		row.Bars, row.Steps = phaseBars(f, longest), steps(f, row.Label, unaware(f, nodes, faults)...)
+		row.Bars, row.Steps = phaseBars(f, longest), steps(f, row.Label, unheard(f, nodes, faults), unaware(f, nodes, faults))
 		t.Rows = append(t.Rows, row)
 	}
 	t.sum()
@@ -87,20 +87,43 @@ func unaware(f conduct.Failover, nodes []string, faults []*timeline.Fault) (all 
 	if len(f.Noticed) == 0 {
 		return nil
 	}
-	elected := f.At + max(f.Elected, 0)
 	for _, node := range nodes {
 		if node == f.New || slices.ContainsFunc(f.Noticed, func(n conduct.Notice) bool { return n.Node == node }) {
 			continue
 		}
-		why := ""
-		for _, x := range faults {
-			if x.Touches(node) && x.Start <= elected && (!x.Ended || x.End > elected) && x.Missed == "" && !x.Skipped {
-				why = fmt.Sprintf(": %s #%d had hit it", label(x.Fault, x.Target), x.ID)
-			}
-		}
-		all = append(all, fmt.Sprintf("%s did not learn that %s leads before the next leader%s", node, f.New, why))
+		elected := f.At + max(f.Elected, 0)
+		all = append(all, fmt.Sprintf("%s did not learn that %s leads before the next leader%s", node, f.New, hitBy(node, faults, elected, elected)))
 	}
 	return all
+}
+
+// unheard says of each node that told of no heartbeat of the old leader what kept it, where
+// others did.
+func unheard(f conduct.Failover, nodes []string, faults []*timeline.Fault) (all []string) {
+	if len(f.Heartbeats) == 0 {
+		return nil
+	}
+	for _, node := range nodes {
+		if node == f.Old || slices.ContainsFunc(f.Heartbeats, func(b conduct.LastHeartbeat) bool { return b.Node == node }) {
+			continue
+		}
+		all = append(all, fmt.Sprintf("%s told of no heartbeat of %s in term %d%s", node, f.Old, f.OldTerm, hitBy(node, faults, f.At-hitBefore, f.At+max(f.Elected, 0))))
+	}
+	return all
+}
+
+// hitBefore is how long before a failover a fault may have ended that kept a node from
+// telling of heartbeats: it tells of them every two seconds.
+const hitBefore = 3 * time.Second
+
+// hitBy names the last fault that was at a node between two moments; "" if there was none.
+func hitBy(node string, faults []*timeline.Fault, from, to time.Duration) (why string) {
+	for _, x := range faults {
+		if x.Touches(node) && x.Start <= to && (!x.Ended || x.End > from) && x.Missed == "" && !x.Skipped {
+			why = fmt.Sprintf(": %s #%d had hit it", label(x.Fault, x.Target), x.ID)
+		}
+	}
+	return why
 }
 
 func (t *failoverTable) sum() {

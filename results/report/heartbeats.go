@@ -48,8 +48,16 @@ func apart(before []time.Duration) string {
 
 // silent says how long a node then waited for the new leader.
 func silent(b conduct.LastHeartbeat, leader string) string {
-	if b.Silent <= 0 {
-		return ""
+	var said string
+	if b.Late > 0 {
+		said = fmt.Sprintf("; one more came at +%s, when there was a new leader: the old one, or %s itself, had been frozen", millis(b.Late), b.Node)
 	}
-	return fmt.Sprintf(", and the first one of %s %s later: %d were missed", leader, millis(b.Silent), b.Missed)
+	if b.Silent <= 0 {
+		return said
+	}
+	was := "were"
+	if b.Missed == 1 {
+		was = "was"
+	}
+	return fmt.Sprintf(", and the first one of %s %s later: %d %s missed%s", leader, millis(b.Silent), b.Missed, was, said)
 }

@@ -17,9 +17,9 @@ type failoverStep struct {
 	Text   string
 }
 
-// steps are a failover moment by moment, in the order in which they came. unaware says of
-// the nodes that did not learn of the new leader, why.
-func steps(f conduct.Failover, label string, unaware ...string) (all []failoverStep) {
+// steps are a failover moment by moment, in the order in which they came. unheard and unaware
+// tell of nodes that are missing among those that heard the old leader and learned of the new one.
+func steps(f conduct.Failover, label string, unheard, unaware []string) (all []failoverStep) {
 	add := func(number int, after time.Duration, format string, args ...any) {
 		sign := "+"
 		if after < 0 {
@@ -73,14 +73,17 @@ func steps(f conduct.Failover, label string, unaware ...string) (all []failoverS
 		add(0, f.Served, "The first operation of a client succeeded with the new leader")
 	}
 	if f.Handed >= 0 {
-		add(5, f.Handed, "Work that was there before was first given to a client again")
+		add(5, f.Handed, "Work that another client had, or that waited in a queue, was first given out again")
 	}
 	if f.Drained >= 0 {
 		add(5, f.Drained, "The last message that had waited was given to a client")
 	}
 	slices.SortStableFunc(all, func(a, b failoverStep) int { return int(a.At - b.At) })
-	for _, why := range unaware {
-		all = append(all, failoverStep{4, -1, "–", why})
+	never := func(number int, texts []string) (missing []failoverStep) {
+		for _, text := range texts {
+			missing = append(missing, failoverStep{number, -1, "–", text})
+		}
+		return missing
 	}
-	return all
+	return slices.Concat(never(1, unheard), all, never(4, unaware))
 }
