@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"coup/checker/story"
 	"coup/harness"
@@ -153,9 +154,16 @@ func (c Checker) Check(_ context.Context, h *harness.History) (harness.Result, e
 	return r, nil
 }
 
-// rotated reports whether a fault gave the nodes and clients other keys.
+// timeToTry is how long before the end of the load keys must have been rotated for
+// strangers to have had the time to try the old ones at a node that was there.
+const timeToTry = 10 * time.Second
+
+// rotated reports whether a fault gave the nodes and clients other keys in time.
 func rotated(h *harness.History) bool {
-	return slices.ContainsFunc(timeline.Faults(h, timeline.LastEvent(h)), func(f *timeline.Fault) bool { return f.Fault == "rotate" && f.Hold >= 0 })
+	_, over := timeline.Load(h)
+	return slices.ContainsFunc(timeline.Faults(h, timeline.LastEvent(h)), func(f *timeline.Fault) bool {
+		return f.Fault == "rotate" && f.Hold >= 0 && f.Hold+timeToTry <= over
+	})
 }
 
 // kept is the result if nobody was let in.

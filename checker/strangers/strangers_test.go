@@ -2,6 +2,7 @@ package strangers
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,9 @@ func TestStrangers(t *testing.T) {
 func TestRotated(t *testing.T) {
 	c := Checker{Ways: []string{"flood"}, Rotated: []string{"old-token"}}
 	early := attempt("old-token", nil, nil, harness.Fail, "operation did not happen: no token was withdrawn yet")
+	during := func(load time.Duration, events []harness.Event) []harness.Event {
+		return slices.Concat([]harness.Event{{Kind: harness.PhaseEvent, Message: "load"}}, events, []harness.Event{{Time: load, Kind: harness.PhaseEvent, Message: "heal"}})
+	}
 	rotate := []harness.Event{
 		{Time: time.Second, Kind: harness.FaultStart, ID: 1, Fault: "rotate", Target: "all", Nodes: []string{"n1"}},
 		{Time: 2 * time.Second, Kind: harness.FaultHold, ID: 1, Fault: "rotate", Target: "all", Nodes: []string{"n1"}},
@@ -93,13 +97,18 @@ func TestRotated(t *testing.T) {
 		"it was never tried":       {rotate, []harness.Operation{refused("flood", nil), early, nothing}, harness.Unknown, "nobody was refused who came with a token that was withdrawn."},
 		"it was let in":            {rotate, []harness.Operation{refused("flood", nil), attempt("old-token", nil, "200 OK", harness.OK, ""), nothing}, harness.Invalid, "let in"},
 	} {
-		r, err := c.Check(t.Context(), &harness.History{Operations: test.ops, Events: test.events})
+		r, err := c.Check(t.Context(), &harness.History{Operations: test.ops, Events: during(12*time.Second, test.events)})
 		if err != nil || r.Valid != test.valid || !strings.Contains(r.Summary, test.says) {
 			t.Errorf("%s: %v, %q, %v; want %v, %q", name, r.Valid, r.Summary, err, test.valid, test.says)
 		}
 	}
 	if len(c.Ways) != 1 {
 		t.Error("a check changes the checker")
+	}
+	// Right before the end of the load there is no time to try it.
+	r, err := c.Check(t.Context(), &harness.History{Operations: []harness.Operation{refused("flood", nil), early, nothing}, Events: during(11*time.Second, rotate)})
+	if err != nil || r.Valid != harness.Valid {
+		t.Errorf("rotated at the end: %v, %q, %v", r.Valid, r.Summary, err)
 	}
 }
 

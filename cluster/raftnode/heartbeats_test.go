@@ -12,7 +12,7 @@ import (
 
 func beat(term uint64) *raft.AppendEntriesRequest {
 	h := raft.RPCHeader{ProtocolVersion: 3, ID: []byte("n1"), Addr: []byte("n1:7000")}
-	return &raft.AppendEntriesRequest{RPCHeader: h, Term: term, Leader: []byte("n1:7000")}
+	return &raft.AppendEntriesRequest{RPCHeader: h, Term: term}
 }
 
 func TestHeartbeatsSumUp(t *testing.T) {
