@@ -64,7 +64,8 @@ var jobs = Workload{
 const (
 	jobsKey   = "k0"                   // all jobs are of one kind
 	mostBusy  = 6                      // jobs that wait or run at a time: each may be a process that takes a second to start
-	lookEvery = 500 * time.Millisecond // a look starts a program on every worker: there is one at a time
+	lookEvery = 500 * time.Millisecond // a look starts a program on every worker
+	mostLooks = 2                      // at a time: nodes that are slow become slower with each
 	jobEvery  = 100 * time.Millisecond
 	mostIdle  = 5 * time.Second // without a submission, however many jobs are busy: whether any is taken must be seen
 )
@@ -76,17 +77,18 @@ type jobOps struct {
 	busy      int           // jobs that were acknowledged and not seen to have ended
 	submitted time.Duration // when the newest job may be followed by another
 	look      time.Duration // when the next look is due
-	looks     bool          // a look is under way
+	looks     int           // that are under way
 }
 
 func (g jobOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 	look := g.look
-	if g.looks {
+	if g.looks == mostLooks {
 		look = m.Time + lookEvery
 	}
 	switch {
 	case m.Time >= look:
-		g.look, g.looks = m.Time+lookEvery, true
+		g.look = m.Time + lookEvery
+		g.looks++
 		return harness.Op{F: "look", Key: jobsKey}, g
 	case g.asked+g.busy >= mostBusy && m.Time < g.submitted+mostIdle:
 		return harness.Op{Time: min(look, g.submitted+mostIdle)}, g
@@ -102,7 +104,7 @@ func (g jobOps) Next(m harness.Moment) (harness.Op, harness.Generator) {
 func (g jobOps) Update(_ harness.Moment, op harness.Op) harness.Generator {
 	switch op.F {
 	case "look":
-		g.looks = false
+		g.looks--
 		if op.Type == harness.OK {
 			g.busy = op.Value.(model.JobsSeen).Busy
 		}
