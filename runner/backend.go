@@ -30,7 +30,6 @@ func backendOf(name string) backend {
 func driveMachine(r *run, body func() error) error {
 	rt := harness.NewRuntime()
 	r.begin(rt, rt.StartTime())
-	defer r.watchMachine()()
 	return body()
 }
 

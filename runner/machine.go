@@ -8,9 +8,11 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"coup/harness"
+	"coup/plan"
 )
 
 // sampleEvery is how often the machine is looked at.
@@ -18,10 +20,10 @@ const sampleEvery = 100 * time.Millisecond
 
 // watchMachine records how busy the machine is on which the run happens, until the function
 // that it returns is called. Only Linux tells. Where the engine is on another machine, it is
-// the harness's own that is told of.
+// the harness's own that is told of; simulated machines are never busy.
 func (r *run) watchMachine() (stop func()) {
 	before, err := takeSample()
-	if err != nil {
+	if err != nil || r.plan.Backend == plan.Simulated {
 		return func() {}
 	}
 	ctx, end := context.WithCancel(context.Background())
@@ -40,10 +42,10 @@ func (r *run) watchMachine() (stop func()) {
 			}
 		}
 	})
-	return func() {
+	return sync.OnceFunc(func() {
 		end()
 		over()
-	}
+	})
 }
 
 // readyFor is how many threads were ready for each processor that the machine had for

@@ -141,6 +141,8 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	r.rec.enter(harness.PhaseSetup)
+	stopMachine := r.watchMachine()
+	defer stopMachine()
 	r.cluster, err = backendOf(r.plan.Backend).up(ctx, r)
 	if err != nil {
 		return err
@@ -193,6 +195,7 @@ func (r *run) run(ctx, soft context.Context) (err error) {
 	watched()
 	r.rec.enter(harness.PhaseAgree)
 	r.awaitAgreement(ctx)
+	stopMachine() // nothing is told of a run that is over
 	r.rec.enter(harness.PhaseDone)
 	return ctx.Err()
 }
