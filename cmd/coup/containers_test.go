@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -121,10 +122,13 @@ func TestRunTheCorrectNode(t *testing.T) {
 		}
 	}
 	kinds := eventKinds(t, dir)
-	for _, kind := range []string{harness.PhaseEvent, harness.FaultStart, harness.FaultHold, harness.FaultEnd, harness.RoleEvent, harness.ElectionEvent, harness.BootEvent, harness.StateEvent} {
+	for _, kind := range []string{harness.PhaseEvent, harness.FaultStart, harness.FaultHold, harness.FaultEnd, harness.RoleEvent, harness.ElectionEvent, harness.BootEvent, harness.StateEvent, harness.HeartbeatsEvent} {
 		if kinds[kind] == 0 {
 			t.Errorf("no event %q in %v", kind, kinds)
 		}
+	}
+	if runtime.GOOS == "linux" && kinds[harness.MachineEvent] == 0 {
+		t.Errorf("no event tells how busy the machine was: %v", kinds)
 	}
 	// Judged again, the same files give the same verdict.
 	before := verdictOf(t, dir)
