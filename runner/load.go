@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	finalPatience    = 60 * time.Second      // for reading everything once more; at least as long as the load
+	finalPatience    = 60 * time.Second      // for reading everything once more; at least as long as the load, and as the system may take to serve
 	lostPatience     = 10 * time.Second      // the same, for a cluster that has not served after healing
 	restAfterFailure = 20 * time.Millisecond // of a client after a fail or an info
 )
@@ -135,7 +135,7 @@ func (r *run) awaitSuccesses(ctx, working context.Context) {
 
 // final looks at everything once more.
 func (r *run) final(ctx context.Context, first int) error {
-	patience := max(finalPatience, time.Duration(r.plan.Time))
+	patience := max(finalPatience, time.Duration(r.plan.Time), time.Duration(r.plan.ServeWithin))
 	if !r.rec.serves() && !r.found.any() {
 		patience = lostPatience
 	}
