@@ -30,7 +30,7 @@ func TestSeveralWorkloadsAtOnce(t *testing.T) {
 
 func severalAtOnce(t *testing.T) {
 	w := mixed(t)
-	const operations = 3000
+	const operations = 9000 // of all workloads together; each mistake has to show in its share
 	v := judgeLoad(t, w, "", operations)
 	if v.Valid != harness.Valid {
 		t.Errorf("a system without fault was judged %v: %+v", v.Valid, v.Results)

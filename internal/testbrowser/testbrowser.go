@@ -24,11 +24,10 @@ type Browser struct {
 	out     *os.File
 	mu      sync.Mutex
 	next    int
-	waiting map[int]chan json.RawMessage
+	waiting map[int]chan answer
 	session string
 	may     []string // with what the addresses begin that may be asked for
 	trouble []string // errors, dialogs and requests that the page must not make
-	loaded  chan struct{}
 }
 
 // Patience is how long the browser may take for anything: only one that hangs
@@ -59,7 +58,7 @@ func Start(t testing.TB, may ...string) *Browser {
 	}
 	theirIn.Close()
 	theirOut.Close()
-	b := &Browser{t: t, out: out, waiting: map[int]chan json.RawMessage{}, may: append(may, "file:///", "blob:", "about:blank"), loaded: make(chan struct{}, 8)}
+	b := &Browser{t: t, out: out, waiting: map[int]chan answer{}, may: append(may, "file:///", "blob:", "about:blank")}
 	go b.listen(in)
 	t.Cleanup(func() {
 		b.session = ""
@@ -88,6 +87,9 @@ func Start(t testing.TB, may ...string) *Browser {
 	return b
 }
 
+// answer is what the browser says to a call.
+type answer struct{ result, err json.RawMessage }
+
 func (b *Browser) listen(in *os.File) {
 	r := bufio.NewReaderSize(in, 1<<20)
 	for {
@@ -109,10 +111,7 @@ func (b *Browser) listen(in *os.File) {
 		switch m.Method {
 		case "":
 			if c := b.waiting[m.ID]; c != nil {
-				if m.Error != nil {
-					b.trouble = append(b.trouble, "protocol: "+string(m.Error))
-				}
-				c <- m.Result
+				c <- answer{m.Result, m.Error}
 				delete(b.waiting, m.ID)
 			}
 		case "Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled", "Page.javascriptDialogOpening":
@@ -124,18 +123,16 @@ func (b *Browser) listen(in *os.File) {
 			if !slices.ContainsFunc(b.may, func(prefix string) bool { return strings.HasPrefix(u, prefix) }) {
 				b.trouble = append(b.trouble, "request to "+u)
 			}
-		case "Page.loadEventFired":
-			b.loaded <- struct{}{}
 		}
 		b.mu.Unlock()
 	}
 }
 
 func (b *Browser) try(method string, params any) (json.RawMessage, error) {
-	answer := make(chan json.RawMessage, 1)
+	told := make(chan answer, 1)
 	b.mu.Lock()
 	b.next++
-	b.waiting[b.next] = answer
+	b.waiting[b.next] = told
 	m := map[string]any{"id": b.next, "method": method}
 	if params != nil {
 		m["params"] = params
@@ -152,8 +149,11 @@ func (b *Browser) try(method string, params any) (json.RawMessage, error) {
 		return nil, err
 	}
 	select {
-	case a := <-answer:
-		return a, nil
+	case a := <-told:
+		if a.err != nil {
+			return nil, fmt.Errorf("%s: %s", method, a.err)
+		}
+		return a.result, nil
 	case <-time.After(Patience):
 		return nil, fmt.Errorf("%s: no answer", method)
 	}
@@ -176,13 +176,20 @@ func (b *Browser) Call(method string, params, result any) {
 // Open opens an address, and waits until the page is loaded.
 func (b *Browser) Open(url string) {
 	b.t.Helper()
-	for len(b.loaded) > 0 { // by something that a page did
-		<-b.loaded
-	}
-	b.Call("Page.navigate", map[string]any{"url": url}, nil)
-	select {
-	case <-b.loaded:
-	case <-time.After(Patience):
+	var asked struct{ LoaderID string }
+	b.Call("Page.navigate", map[string]any{"url": url}, &asked)
+	// The page that was there before may just have been loading: its end is not that of this one.
+	if !Soon(func() bool {
+		var now struct {
+			FrameTree struct{ Frame struct{ LoaderID string } }
+		}
+		b.Call("Page.getFrameTree", nil, &now)
+		if asked.LoaderID != "" && now.FrameTree.Frame.LoaderID != asked.LoaderID {
+			return false
+		}
+		state, err := b.eval("document.readyState")
+		return err == nil && state == "complete"
+	}) {
 		b.t.Fatal("the page did not load")
 	}
 }
@@ -190,25 +197,45 @@ func (b *Browser) Open(url string) {
 // Eval runs JavaScript in the page and returns its value.
 func (b *Browser) Eval(expression string) any {
 	b.t.Helper()
+	value, err := b.eval(expression)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return value
+}
+
+func (b *Browser) eval(expression string) (any, error) {
+	told, err := b.try("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true})
+	if err != nil {
+		return nil, err
+	}
 	var r struct {
 		Result struct {
 			Value any `json:"value"`
 		} `json:"result"`
 		Exception json.RawMessage `json:"exceptionDetails"`
 	}
-	b.Call("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &r)
-	if r.Exception != nil {
-		b.t.Fatalf("%s: %s", expression, r.Exception)
+	if err := json.Unmarshal(told, &r); err != nil {
+		return nil, fmt.Errorf("%w in %s", err, told)
 	}
-	return r.Result.Value
+	if r.Exception != nil {
+		return nil, fmt.Errorf("%s: %s", expression, r.Exception)
+	}
+	return r.Result.Value, nil
 }
 
-// Wait waits until a condition in JavaScript is true. What it asks for may not be there yet.
+// Wait waits until a condition in JavaScript is true. What it asks for may not be there yet, and
+// the page may be about to be replaced by another one.
 func (b *Browser) Wait(condition string) {
 	b.t.Helper()
 	patient := "Promise.resolve().then(() => " + condition + ").catch(() => false)"
-	if !Soon(func() bool { return b.Eval(patient) == true }) {
-		b.t.Fatalf("never came true: %s", condition)
+	var last error
+	if !Soon(func() bool {
+		value, err := b.eval(patient)
+		last = err
+		return err == nil && value == true
+	}) {
+		b.t.Fatalf("never came true: %s (%v)", condition, last)
 	}
 }
 
