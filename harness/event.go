@@ -56,7 +56,7 @@ type Event struct {
 	// leader; 0: it does not say.
 	Heard time.Duration `json:"heard,omitempty"`
 	// Ready is how many threads were ready to run or ran, on average, for each processor that
-	// the machine had for itself: with 5, each got a fifth of the time that it could use.
+	// the machine had for itself: with 4, each got a quarter of the time that it could use.
 	Ready float64 `json:"ready,omitempty"`
 	// Heartbeats are those of an event of the kind [HeartbeatsEvent].
 	Heartbeats *Heartbeats `json:"heartbeats,omitempty"`

@@ -42,7 +42,7 @@ func TestBoundsOnAnOverloadedMachine(t *testing.T) {
 		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for ready, want := range map[float64]harness.Validity{0.5: harness.Invalid, 4.9: harness.Invalid, 5: harness.Unknown, 40: harness.Unknown} {
+			for ready, want := range map[float64]harness.Validity{0.5: harness.Invalid, 15.9: harness.Invalid, 16: harness.Unknown, 40: harness.Unknown} {
 				r := testhistory.Check(t, c.checker, busy(c.h, ready))
 				if r.Valid != want || (r.Counterexample != nil) != (want == harness.Invalid) {
 					t.Errorf("%v threads ready: %v: %s", ready, r.Valid, r.Summary)

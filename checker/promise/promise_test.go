@@ -135,7 +135,7 @@ func TestPromisesOnAnOverloadedMachine(t *testing.T) {
 		ready float64
 		want  harness.Validity
 	}{
-		{"gap<3s", 4, harness.Invalid}, {"gap<3s", 6, harness.Unknown}, {"gap<5s", 6, harness.Valid},
+		{"gap<3s", 12, harness.Invalid}, {"gap<3s", 20, harness.Unknown}, {"gap<5s", 20, harness.Valid},
 	} {
 		h := sample()
 		for at := harness.MachineEvery; at <= 25*time.Second; at += harness.MachineEvery {
