@@ -142,6 +142,13 @@ type Result struct {
 	Details        any             `json:"details,omitempty"` // figures; what they are is the checker's matter
 }
 
+// Unproved makes the result unknown: what its summary tells proves nothing, for the reason
+// why, which is half a sentence.
+func (r *Result) Unproved(why string) {
+	r.Valid = Unknown
+	r.Summary += " That is no proof: " + why + "."
+}
+
 // Counterexample is the proof of a violation, cut down as far as it goes: no
 // operation can be taken away without the rest becoming explicable.
 type Counterexample struct {

@@ -82,7 +82,7 @@ func (c CatchUp) Check(ctx context.Context, h *harness.History) (harness.Result,
 		}
 	}
 	if why := timeline.Overload(h, timeline.Stretch{From: first.Time, To: last.Time}); why != "" {
-		r.Valid, r.Summary = harness.Unknown, r.Summary+" That is no proof: "+why+"."
+		r.Unproved(why)
 		return r, nil
 	}
 	r.Valid = harness.Invalid

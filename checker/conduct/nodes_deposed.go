@@ -64,7 +64,7 @@ func (c Deposed) Check(ctx context.Context, h *harness.History) (harness.Result,
 				r.Summary = fmt.Sprintf("%s went on leading in term %d for %s after %s was elected in term %d.",
 					old.Node, old.Term, story.Seconds(old.To-next.From), next.Node, next.Term)
 				if why := timeline.Overload(h, timeline.Stretch{From: next.From, To: old.To}); why != "" {
-					r.Valid, r.Summary = harness.Unknown, r.Summary+" That is no proof: "+why+"."
+					r.Unproved(why)
 					break
 				}
 				r.Counterexample = &harness.Counterexample{Witness: []harness.Witness{}, Story: []string{

@@ -218,7 +218,8 @@ func (c Replicas) withoutPositions(h *harness.History, looks []timeline.Look) ha
 		r.Valid = harness.Unknown
 		r.Summary = fmt.Sprintf("The nodes did not hold the same in the end; they had only %s to agree, and may take %s.", story.Seconds(waited), story.Seconds(within))
 	case overload != "":
-		r.Valid, r.Summary = harness.Unknown, "The nodes did not hold the same in the end. That is no proof: "+overload+"."
+		r.Summary = "The nodes did not hold the same in the end."
+		r.Unproved(overload)
 	default:
 		x := d.Differ[0]
 		r.Valid = harness.Invalid

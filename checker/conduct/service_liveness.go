@@ -117,7 +117,7 @@ func (c Liveness) Check(ctx context.Context, h *harness.History) (harness.Result
 	}
 	r.Valid, r.Summary = judgeServed(d.Served, healed, last)
 	if r.Valid == harness.Unknown && doubted != nil && doubted.To > healed {
-		r.Summary += " That is no proof: " + doubted.doubt + "."
+		r.Unproved(doubted.doubt)
 	}
 	return r, nil
 }

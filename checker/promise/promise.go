@@ -201,7 +201,7 @@ func (p Promise) Check(_ context.Context, h *harness.History) (harness.Result, e
 	}
 	from, to := timeline.Load(h)
 	if why := timeline.Overload(h, timeline.Stretch{From: from, To: to}); why != "" {
-		r.Valid, r.Summary = harness.Unknown, r.Summary+" That is no proof: "+why+"."
+		r.Unproved(why)
 		return r, nil
 	}
 	r.Valid = harness.Invalid
